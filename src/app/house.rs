@@ -1,0 +1,241 @@
+//! The house without its doors: data directory, store, sandboxes and services.
+
+use std::fs::File;
+use std::fs::TryLockError;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use tracing::info;
+use tracing::warn;
+
+use crate::cluster;
+use crate::cluster::Kind;
+use crate::cluster::ServerSpec;
+use crate::cluster::Stop;
+use crate::cluster::binaries::Binaries;
+use crate::cluster::privileges::Account;
+use crate::cluster::server::Server;
+use crate::cluster::site::Site;
+use crate::config::HouseConfig;
+use crate::dataset::service::Datasets;
+use crate::dataset::work::Restorer;
+use crate::experiment::service::Experiments;
+use crate::files::layout::Layout;
+use crate::model::user::Viewer;
+use crate::store;
+use crate::target::lease::Sandboxes;
+use crate::web::state::Services;
+use crate::workload::service::Workloads;
+
+/// Where root keeps its data when the wished-for place is closed to the user who runs the servers.
+const FALLBACK_DATA_DIR: &str = "/var/lib/pgassay";
+
+/// Everything that serves and commands need. Stopped in order by [`House::close`].
+pub struct House {
+    pub pool: PgPool,
+    pub viewer: Viewer,
+    pub layout: Layout,
+    pub home: String,
+    pub binaries: Binaries,
+    pub datasets: Datasets,
+    pub workloads: Workloads,
+    pub experiments: Experiments,
+    pub restorer: Restorer,
+    pub sandboxes: Sandboxes,
+    /// The embedded store, when this process started it.
+    store_server: Option<Server>,
+    /// Held as long as this process is the master of the data directory.
+    master: Option<File>,
+}
+
+impl House {
+    /// Opens the data directory, starts or finds the store, and cleans up what a crash left behind.
+    pub async fn open(config: &HouseConfig) -> anyhow::Result<Self> {
+        config.check()?;
+        let layout = Layout::open(&reachable(&config.data_dir)?)?;
+        let master = take_lock(&layout)?;
+        let binaries = Binaries::find(config.pg_bindir.as_deref()).await?;
+        if let Some(holes) = binaries.known_holes() {
+            warn!("{holes}");
+        }
+        let site = Arc::new(Site::open(binaries.clone(), layout.root())?);
+        let (options, store_server) = match config.database_url.as_deref().filter(|url| !url.is_empty()) {
+            Some(url) => (url.parse::<PgConnectOptions>().context("reading DATABASE_URL")?, None),
+            None => embedded_store(&site, &layout, master.is_some()).await?,
+        };
+        let pool = store::open(options).await.context("opening the store")?;
+        let viewer = store::local_viewer(&mut *pool.acquire().await?).await?;
+        let home = layout.home()?;
+        let sandboxes = Sandboxes::new(site, layout.sandboxes());
+        let house = Self {
+            datasets: Datasets {
+                pool: pool.clone(),
+                layout: layout.clone(),
+                home: home.clone(),
+                sandboxes: sandboxes.clone(),
+                tools_major: binaries.version_num / 10_000,
+                max_upload_bytes: config.limits.max_upload_bytes,
+            },
+            workloads: Workloads {
+                pool: pool.clone(),
+                home: home.clone(),
+            },
+            experiments: Experiments {
+                pool: pool.clone(),
+                home: home.clone(),
+            },
+            restorer: Restorer {
+                layout: layout.clone(),
+                sandboxes: sandboxes.clone(),
+                pg_restore: binaries.tool("pg_restore"),
+                max_expanded_bytes: config.limits.max_expanded_bytes,
+                limit: Duration::from_secs(config.limits.max_restore_minutes * 60),
+            },
+            pool,
+            viewer,
+            layout,
+            home,
+            binaries,
+            sandboxes,
+            store_server,
+            master,
+        };
+        if house.master.is_some() {
+            house.clean_up().await?;
+        }
+        Ok(house)
+    }
+
+    /// What the web door needs of the house.
+    pub fn services(&self) -> Services {
+        Services {
+            pool: self.pool.clone(),
+            viewer: self.viewer,
+            datasets: self.datasets.clone(),
+            workloads: self.workloads.clone(),
+            experiments: self.experiments.clone(),
+        }
+    }
+
+    /// Whether this process started the embedded store.
+    pub fn has_embedded_store(&self) -> bool {
+        self.store_server.is_some()
+    }
+
+    /// What a process that died left behind: running jobs, running sandboxes, files that belong to nothing.
+    async fn clean_up(&self) -> anyhow::Result<()> {
+        let mut conn = self.pool.acquire().await?;
+        let n_rescued = store::queue::rescue_home(&mut conn, &self.home).await?;
+        if n_rescued > 0 {
+            info!("{n_rescued} jobs were interrupted and go on");
+        }
+        // A store that knows nothing of this directory is the wrong one to say what can be removed.
+        if !store::queue::knows_home(&mut conn, &self.home).await? {
+            return Ok(());
+        }
+        let keep = store::datasets::list_ids_of_home(&mut conn, &self.home).await?;
+        let n_files = self.layout.sweep(&keep).await?;
+        let n_sandboxes = self.sandboxes.sweep(&keep).await?;
+        if n_files + n_sandboxes > 0 {
+            info!("Removed {n_files} files and {n_sandboxes} sandboxes that belonged to nothing");
+        }
+        Ok(())
+    }
+
+    /// Closes the store and stops what this process started.
+    pub async fn close(self) -> anyhow::Result<()> {
+        self.pool.close().await;
+        if let Some(server) = self.store_server {
+            server.stop(Stop::Fast).await.context("stopping the store")?;
+        }
+        if let Some(lock) = self.master {
+            // A child between fork and exec may hold it for a moment longer.
+            lock.unlock().context("giving the data directory free")?;
+        }
+        Ok(())
+    }
+}
+
+/// The data directory, or the fallback when we are root and the user of the servers cannot get there.
+fn reachable(wished: &Path) -> anyhow::Result<PathBuf> {
+    let Some(account) = Account::for_servers()? else {
+        return Ok(wished.to_owned());
+    };
+    std::fs::create_dir_all(wished).with_context(|| format!("making the data directory {}", wished.display()))?;
+    let wished = wished.canonicalize()?;
+    match account.closed_parent(&wished.join("store"))? {
+        None => Ok(wished),
+        Some(closed) => {
+            warn!(
+                "PostgreSQL runs as {}, who may not enter {}; {FALLBACK_DATA_DIR} is used instead of {}",
+                account.name,
+                closed.display(),
+                wished.display()
+            );
+            Ok(PathBuf::from(FALLBACK_DATA_DIR))
+        }
+    }
+}
+
+/// None when another process is the master of this directory.
+fn take_lock(layout: &Layout) -> anyhow::Result<Option<File>> {
+    let path = layout.lock_file();
+    let file = File::create(&path).with_context(|| format!("opening {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => {
+            info!(
+                "Another pgassay is the master of {}; this one is its guest",
+                layout.root().display()
+            );
+            Ok(None)
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("locking {}", path.display())),
+    }
+}
+
+/// How long a guest waits for the master to start the store.
+const GUEST_PATIENCE: Duration = Duration::from_secs(30);
+
+async fn embedded_store(
+    site: &Site,
+    layout: &Layout,
+    is_master: bool,
+) -> anyhow::Result<(PgConnectOptions, Option<Server>)> {
+    let spec = ServerSpec {
+        data_dir: layout.store(),
+        socket_name: "store".to_owned(),
+        kind: Kind::Store,
+    };
+    if is_master {
+        cluster::initdb::prepare(site, &spec).await?;
+        let server = Server::start(site, &spec).await?;
+        return Ok((store_options(server.socket_dir()), Some(server)));
+    }
+    let waiting = async {
+        loop {
+            if let Some(running) = cluster::leftover::running(&spec.data_dir)? {
+                return anyhow::Ok(store_options(&running.socket_dir));
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let options = tokio::time::timeout(GUEST_PATIENCE, waiting)
+        .await
+        .context("another pgassay holds the data directory, but its store does not run")??;
+    Ok((options, None))
+}
+
+fn store_options(socket_dir: &Path) -> PgConnectOptions {
+    PgConnectOptions::new_without_pgpass()
+        .socket(socket_dir)
+        .port(cluster::PORT)
+        .username(cluster::SUPERUSER)
+        .database("postgres")
+        .ssl_mode(sqlx::postgres::PgSslMode::Disable)
+}

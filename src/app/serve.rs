@@ -1,0 +1,96 @@
+//! Serves pages and works on jobs until a signal says to stop.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+use tracing::info;
+use tracing::warn;
+
+use crate::app::house::House;
+use crate::app::sample;
+use crate::app::worker;
+use crate::config::HouseConfig;
+use crate::config::WebConfig;
+use crate::web;
+use crate::web::AppState;
+
+/// Runs until the first signal, then stops in order; a second signal stops without waiting.
+pub async fn serve(house: &HouseConfig, web: &WebConfig) -> anyhow::Result<()> {
+    web.check()?;
+    let shutdown = CancellationToken::new();
+    let serving = run(house, web, &shutdown);
+    tokio::pin!(serving);
+    tokio::select! {
+        result = &mut serving => return result,
+        signal = stop_signal() => info!("{} received: stopping; the same again stops at once", signal?),
+    }
+    shutdown.cancel();
+    tokio::select! {
+        result = serving => result,
+        signal = stop_signal() => {
+            // Dropping what runs tells the servers that we started to go, too.
+            warn!("{} received again: stopping at once", signal?);
+            Ok(())
+        }
+    }
+}
+
+async fn run(house: &HouseConfig, web: &WebConfig, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(web.listen)
+        .await
+        .with_context(|| format!("{} cannot be listened on; another program may use it", web.listen))?;
+    let address = listener.local_addr()?;
+    let house = Arc::new(House::open(house).await?);
+    let state = web::AppState::new(&house.services(), web, address, shutdown.clone());
+    if web.sample
+        && let Err(error) = sample::load_once(&house, &web.samples_dir).await
+    {
+        warn!("The sample could not be loaded: {error:#}");
+    }
+    let working = tokio::spawn({
+        let (house, shutdown) = (Arc::clone(&house), shutdown.clone());
+        async move { worker::work(&house, &shutdown).await }
+    });
+    info!("pgassay {} serves http://{address}", env!("CARGO_PKG_VERSION"));
+    serve_pages(listener, state, shutdown).await;
+    shutdown.cancel();
+    working.await.context("the worker")?;
+    match Arc::try_unwrap(house) {
+        Ok(house) => house.close().await?,
+        Err(_) => error!("Something still uses the store; it is stopped without waiting"),
+    }
+    info!("pgassay has stopped");
+    Ok(())
+}
+
+async fn serve_pages(listener: TcpListener, state: AppState, shutdown: &CancellationToken) {
+    let stopping = shutdown.clone().cancelled_owned();
+    let served = axum::serve(listener, web::router(state)).with_graceful_shutdown(stopping);
+    let patience = async {
+        shutdown.cancelled().await;
+        // A browser may keep a stream or an upload open for longer than anybody wants to wait.
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    };
+    tokio::select! {
+        result = served => {
+            if let Err(error) = result {
+                error!("The pages are served no longer: {error}");
+            }
+        }
+        () = patience => warn!("Open connections are closed"),
+    }
+}
+
+async fn stop_signal() -> anyhow::Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}

@@ -1,0 +1,88 @@
+//! Takes jobs out of the queue and does them, one at a time.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use crate::app::house::House;
+use crate::experiment;
+use crate::model::job::JobKind;
+use crate::store::held::HeldJob;
+use crate::store::queue;
+use crate::store::queue::Claimed;
+use crate::workload;
+
+/// How often the queue is looked at while nothing is in hand.
+const LOOK_EVERY: Duration = Duration::from_millis(400);
+/// How often lapsed leases are looked for.
+const RESCUE_EVERY: u32 = 12;
+
+/// Works until `shutdown`; the job in hand then goes back into the queue.
+pub async fn work(house: &House, shutdown: &CancellationToken) {
+    let worker = Worker {
+        house,
+        host: host(),
+        owner: format!("{}:{}", host(), std::process::id()),
+    };
+    let mut n_looks = 0_u32;
+    while !shutdown.is_cancelled() {
+        if n_looks.is_multiple_of(RESCUE_EVERY)
+            && let Err(error) = worker.rescue().await
+        {
+            error!("Interrupted jobs could not be looked for: {error}");
+        }
+        n_looks = n_looks.wrapping_add(1);
+        match worker.claim().await {
+            Ok(Some(claimed)) => worker.run(&claimed, shutdown).await,
+            Ok(None) => wait(shutdown).await,
+            Err(error) => {
+                error!("The queue could not be read: {error}");
+                wait(shutdown).await;
+            }
+        }
+    }
+}
+
+async fn wait(shutdown: &CancellationToken) {
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = tokio::time::sleep(LOOK_EVERY) => {}
+    }
+}
+
+struct Worker<'a> {
+    house: &'a House,
+    host: String,
+    owner: String,
+}
+
+impl Worker<'_> {
+    async fn rescue(&self) -> crate::store::Result<()> {
+        let mut conn = self.house.pool.acquire().await?;
+        queue::rescue(&mut conn).await?;
+        Ok(())
+    }
+
+    async fn claim(&self) -> crate::store::Result<Option<Claimed>> {
+        let mut conn = self.house.pool.acquire().await?;
+        queue::claim(&mut conn, &self.house.home, &self.host, &self.owner).await
+    }
+
+    async fn run(&self, claimed: &Claimed, shutdown: &CancellationToken) {
+        let job = HeldJob::start(self.house.pool.clone(), claimed, shutdown);
+        match claimed.kind {
+            JobKind::Restore => self.house.restorer.run(job).await,
+            JobKind::Check => workload::check::run(job, &self.house.sandboxes).await,
+            JobKind::Experiment => experiment::work::run(job, &self.house.sandboxes).await,
+        }
+    }
+}
+
+/// This machine's name: one measurement at a time runs under it.
+fn host() -> String {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "localhost".to_owned())
+}

@@ -1,0 +1,48 @@
+//! The command line: serve, run, doctor, sample.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::Subcommand;
+
+use crate::app::serve;
+use crate::app::telemetry;
+use crate::config::HouseConfig;
+use crate::config::WebConfig;
+
+/// The lab bench for PostgreSQL: which planner statistics change which plans, by how much, and how sure that is.
+#[derive(Debug, Parser)]
+#[command(name = "pgassay", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the pages and work on what is queued.
+    Serve {
+        #[command(flatten)]
+        house: HouseConfig,
+        #[command(flatten)]
+        web: WebConfig,
+    },
+}
+
+/// Runs the command of this process. Exit codes: 0 done, 1 failed, 2 bad arguments.
+pub async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Serve { house, web } => {
+            telemetry::start(None);
+            serve::serve(&house, &web).await
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pgassay: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What a person can set from outside: options with their environment variables, one section a room.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Where things are kept, and on which servers.
+#[derive(Clone, Debug, clap::Args)]
+pub struct HouseConfig {
+    /// Where uploads, the embedded store and the sandboxes are kept.
+    #[arg(long, env = "PGASSAY_DATA_DIR", default_value = "./data")]
+    pub data_dir: PathBuf,
+    /// The store: pgassay's own database. Unset, pgassay starts a PostgreSQL of its own for it.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// One PostgreSQL server for all sandboxes. Not in this version: every dataset gets a server of its own.
+    #[arg(long, env = "SANDBOX_URL", hide = true, hide_env_values = true)]
+    pub sandbox_url: Option<String>,
+    /// Where the PostgreSQL server programs are; found by themselves when unset.
+    #[arg(long, env = "PGASSAY_PG_BINDIR")]
+    pub pg_bindir: Option<PathBuf>,
+    #[command(flatten)]
+    pub limits: LimitsConfig,
+}
+
+/// How much one upload may ask for.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LimitsConfig {
+    /// The largest dump file, in bytes.
+    #[arg(long, env = "PGASSAY_MAX_UPLOAD_BYTES", default_value_t = 4 << 30)]
+    pub max_upload_bytes: u64,
+    /// The most that a compressed dump or an archive may expand to, in bytes.
+    #[arg(long, env = "PGASSAY_MAX_EXPANDED_BYTES", default_value_t = 32 << 30)]
+    pub max_expanded_bytes: u64,
+    /// A restore that takes longer is given up, in minutes.
+    #[arg(long, env = "PGASSAY_MAX_RESTORE_MINUTES", default_value_t = 120)]
+    pub max_restore_minutes: u64,
+}
+
+/// Who may come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Access {
+    /// No sign-in: whoever reaches the address is the one local user.
+    Local,
+}
+
+/// How the web door is opened.
+#[derive(Clone, Debug, clap::Args)]
+pub struct WebConfig {
+    /// The address to listen on.
+    #[arg(long, env = "PGASSAY_LISTEN", default_value = "127.0.0.1:8000")]
+    pub listen: SocketAddr,
+    /// Who may come in. On an address that others can reach, `local` has to be said explicitly.
+    #[arg(long, env = "PGASSAY_ACCESS")]
+    pub access: Option<Access>,
+    /// Further names under which browsers may ask for these pages, beside localhost and the address itself.
+    #[arg(long, env = "PGASSAY_ALLOWED_HOSTS", value_delimiter = ',')]
+    pub allowed_hosts: Vec<String>,
+    /// On the first start, load the sample and run a small experiment on it.
+    #[arg(long, env = "PGASSAY_SAMPLE")]
+    pub sample: bool,
+    /// Where the sample dump and queries are.
+    #[arg(long, env = "PGASSAY_SAMPLES_DIR", default_value = "./samples")]
+    pub samples_dir: PathBuf,
+}
+
+/// Options that cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error(
+        "{0} can be reached by others, and this version of pgassay has no accounts. Listen on 127.0.0.1, or, if \
+         something else keeps others out, say so with PGASSAY_ACCESS=local."
+    )]
+    OpenToOthers(SocketAddr),
+    #[error(
+        "SANDBOX_URL is set, but this version of pgassay starts a PostgreSQL server for every dataset itself. Unset it."
+    )]
+    SandboxUrl,
+}
+
+impl WebConfig {
+    /// Refuses to be open to others by accident.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.access.is_none() && !self.listen.ip().is_loopback() {
+            return Err(ConfigError::OpenToOthers(self.listen));
+        }
+        Ok(())
+    }
+}
+
+impl HouseConfig {
+    /// Refuses what this version cannot do.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.sandbox_url.as_ref().is_some_and(|url| !url.is_empty()) {
+            return Err(ConfigError::SandboxUrl);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn web(listen: &str, access: Option<Access>) -> WebConfig {
+        WebConfig {
+            listen: listen.parse().unwrap(),
+            access,
+            allowed_hosts: Vec::new(),
+            sample: false,
+            samples_dir: PathBuf::new(),
+        }
+    }
+
+    #[test]
+    fn an_address_that_others_reach_has_to_be_meant() {
+        assert!(web("127.0.0.1:8000", None).check().is_ok());
+        assert!(web("[::1]:8000", None).check().is_ok());
+        assert!(web("0.0.0.0:8000", None).check().is_err());
+        assert!(web("0.0.0.0:8000", Some(Access::Local)).check().is_ok());
+    }
+}

@@ -1,0 +1,110 @@
+//! Makes a restored database pristine, and counts what is in it.
+
+use anyhow::Context as _;
+use sqlx::AssertSqlSafe;
+
+use crate::dataset::restore::Outcome;
+use crate::model::dataset::Restored;
+use crate::model::dataset::Table;
+use crate::model::ids::DatasetId;
+use crate::sql::ident;
+use crate::target::clone;
+use crate::target::session::Address;
+use crate::target::session::Admin;
+use crate::target::session::Session;
+
+/// Vacuums without analyzing, insists that no statistics exist, counts, and closes the template to connections.
+pub async fn finish(
+    address: &Address,
+    dataset_id: DatasetId,
+    outcome: &Outcome,
+    restore_ms: u64,
+) -> anyhow::Result<Restored> {
+    let name = clone::template_name(dataset_id);
+    let mut admin = Admin::connect(address, &name).await?;
+    // VACUUM runs no code of the user's; it makes index-only scans possible and freezes what every clone would freeze.
+    admin
+        .run("vacuum (freeze)".to_owned())
+        .await
+        .context("vacuuming the restored database")?;
+    let n_statistics: i64 = sqlx::query_scalar(
+        "select count(*) from pg_statistic s join pg_class c on c.oid = s.starelid
+         join pg_namespace n on n.oid = c.relnamespace
+         where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'",
+    )
+    .fetch_one(&mut admin.conn)
+    .await?;
+    anyhow::ensure!(
+        n_statistics == 0,
+        "the restored database has {n_statistics} rows of statistics; it must have none"
+    );
+    let (server_version, encoding, locale, database_bytes): (String, String, String, i64) = sqlx::query_as(
+        "select current_setting('server_version'), pg_encoding_to_char(encoding),
+                datcollate::text || case when datctype <> datcollate then ' (types: ' || datctype || ')' else '' end,
+                pg_database_size(oid)
+         from pg_database where datname = current_database()",
+    )
+    .fetch_one(&mut admin.conn)
+    .await?;
+    let extensions: Vec<String> = sqlx::query_scalar(
+        "select extname || ' ' || extversion from pg_extension where extname <> 'plpgsql' order by 1",
+    )
+    .fetch_all(&mut admin.conn)
+    .await?;
+    admin.close().await;
+    let tables = count_tables(address, &name).await?;
+    let mut server = Admin::connect(address, "postgres").await?;
+    clone::allow_connections(&mut server, &name, false).await?;
+    server.close().await;
+    Ok(Restored {
+        server_version,
+        encoding,
+        locale,
+        database_bytes: u64::try_from(database_bytes).unwrap_or(0),
+        restore_ms,
+        extensions,
+        settings: outcome.settings.clone(),
+        has_imported_statistics: outcome.has_imported_statistics,
+        tables,
+    })
+}
+
+/// Counted as the dataset's own role: a superuser never names a table of the user's in a query.
+async fn count_tables(address: &Address, name: &str) -> anyhow::Result<Vec<Table>> {
+    let mut session = Session::connect(address, name, "pgassay count", &[]).await?;
+    let found: Vec<(String, String, i64, i64)> = sqlx::query_as(
+        "select n.nspname::text, c.relname::text, pg_catalog.pg_total_relation_size(c.oid),
+                (select count(*) from pg_catalog.pg_attribute a
+                 where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)
+         from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         where c.relkind in ('r', 'm') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+           and pg_catalog.pg_has_role(c.relowner, 'usage')
+         order by 1, 2",
+    )
+    .persistent(false)
+    .fetch_all(&mut session.conn)
+    .await
+    .context("listing tables")?;
+    let mut tables = Vec::new();
+    for (schema_name, table_name, size_bytes, n_columns) in found {
+        // Safe: names quoted by `sql::ident`.
+        let sql = AssertSqlSafe(format!(
+            "select count(*) from only {}",
+            ident::quote_qualified(&schema_name, &table_name)
+        ));
+        let counted: sqlx::Result<i64> = sqlx::query_scalar(sql)
+            .persistent(false)
+            .fetch_one(&mut session.conn)
+            .await;
+        let n_rows = counted.with_context(|| format!("counting the rows of {schema_name}.{table_name}"))?;
+        tables.push(Table {
+            schema_name,
+            table_name,
+            n_rows: u64::try_from(n_rows).unwrap_or(0),
+            size_bytes: u64::try_from(size_bytes).unwrap_or(0),
+            n_columns: u32::try_from(n_columns).unwrap_or(0),
+        });
+    }
+    session.close().await;
+    Ok(tables)
+}

@@ -1,0 +1,17 @@
+//! Datasets: from an uploaded file to a pristine template database in a sandbox of its own.
+//!
+//! An upload is code. It is never given to psql; archives are turned into SQL by a child that can reach nothing; the
+//! SQL runs as a restricted role in a server that holds nothing else.
+
+mod archive;
+mod encoding;
+mod finish;
+pub mod format;
+pub mod generators;
+mod pieces;
+mod reader;
+mod restore;
+pub mod service;
+mod settings;
+mod template;
+pub mod work;

@@ -1,0 +1,569 @@
+//! Runs a dump's statements over the wire, as the dataset's own role, and says by line what was left out or failed.
+
+use anyhow::Context as _;
+use sqlx::AssertSqlSafe;
+use tokio::sync::watch;
+
+use crate::dataset::encoding::EncodingError;
+use crate::dataset::pieces::Pieces;
+use crate::dataset::settings;
+use crate::dataset::template;
+use crate::model::dataset::RestoreNote;
+use crate::model::dataset::RestoreNoteKind;
+use crate::model::dataset::Setting;
+use crate::model::ids::DatasetId;
+use crate::model::text::shorten;
+use crate::sql::dump;
+use crate::sql::dump::DumpStatement;
+use crate::sql::dump::NewDatabase;
+use crate::sql::dump::Transaction;
+use crate::sql::split::Piece;
+use crate::sql::split::PsqlLine;
+use crate::sql::split::SplitError;
+use crate::sql::split::Statement;
+use crate::target::ServerError;
+use crate::target::clone;
+use crate::target::session::Address;
+use crate::target::session::OpenError;
+use crate::target::session::Session;
+
+/// Why a restore does not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error("{0}")]
+    Sentence(String),
+    #[error(transparent)]
+    Split(#[from] SplitError),
+    #[error(transparent)]
+    Encoding(#[from] EncodingError),
+    #[error("{what} in line {line} failed. The server says: {error}")]
+    Statement {
+        what: String,
+        line: u64,
+        error: ServerError,
+    },
+    #[error("\\{command} in line {line} is a command of psql that is not allowed in a dump. pgassay never runs psql.")]
+    PsqlCommand { command: String, line: u64 },
+    #[error("The dump holds a second database, {name} (line {line}). Make a dump of one database: pg_dump {name}.")]
+    SecondDatabase { name: String, line: u64 },
+    #[error(transparent)]
+    Lost(#[from] anyhow::Error),
+}
+
+impl From<OpenError> for RestoreError {
+    fn from(error: OpenError) -> Self {
+        Self::Lost(error.into())
+    }
+}
+
+/// Statements that are sent in one message.
+const BATCH_STATEMENTS: usize = 100;
+const BATCH_BYTES: usize = 256 * 1024;
+/// The restore log keeps so many lines; what comes after is counted.
+const MAX_NOTES: usize = 2000;
+/// How much of a statement stands in the restore log.
+const SHOWN_CHARS: usize = 160;
+
+/// Extensions that the dataset's role may create, being trusted, and that do not widen what it can do.
+const ALLOWED_EXTENSIONS: &[&str] = &[
+    "plpgsql",
+    "pg_trgm",
+    "btree_gin",
+    "btree_gist",
+    "citext",
+    "hstore",
+    "uuid-ossp",
+    "unaccent",
+    "fuzzystrmatch",
+    "tablefunc",
+    "cube",
+    "intarray",
+    "ltree",
+    "seg",
+    "isn",
+    "tsm_system_rows",
+    "tsm_system_time",
+    "dict_int",
+    "earthdistance",
+];
+
+/// What a restore has done so far, told while it runs.
+#[derive(Clone, Debug, Default)]
+pub struct Done {
+    pub n_rows: u64,
+    /// The table or statement in hand.
+    pub detail: String,
+}
+
+/// What is left to say when all statements have run.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub notes: Vec<RestoreNote>,
+    pub settings: Vec<Setting>,
+    pub has_imported_statistics: bool,
+}
+
+/// Restores one dump.
+pub struct Restore<'a> {
+    address: &'a Address,
+    dataset_id: DatasetId,
+    /// Opened with the first statement, when it is known what database the dump wants.
+    session: Option<Session>,
+    wanted: Option<NewDatabase>,
+    /// The one database that the dump names.
+    database: Option<String>,
+    batch: Vec<(Statement, DumpStatement)>,
+    batch_bytes: usize,
+    in_transaction: bool,
+    done: Done,
+    n_notes_cut: usize,
+    pub outcome: Outcome,
+    tell: watch::Sender<Done>,
+}
+
+impl<'a> Restore<'a> {
+    /// `tell` always holds how far it is.
+    pub fn new(address: &'a Address, dataset_id: DatasetId, tell: watch::Sender<Done>) -> Self {
+        Self {
+            address,
+            dataset_id,
+            session: None,
+            wanted: None,
+            database: None,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            in_transaction: false,
+            done: Done::default(),
+            n_notes_cut: 0,
+            outcome: Outcome::default(),
+            tell,
+        }
+    }
+
+    /// Runs everything. Afterwards the database holds what the dump holds, and no session is open.
+    pub async fn run(&mut self, pieces: &mut Pieces) -> Result<(), RestoreError> {
+        while let Some(piece) = pieces.next().await? {
+            match piece {
+                Piece::Statement(statement) => self.take(statement, pieces).await?,
+                Piece::CopyStart(statement) => self.copy(statement, pieces).await?,
+                Piece::PsqlLine(line) => self.psql_line(line)?,
+                Piece::CopyData(_) | Piece::CopyEnd { .. } => {
+                    return Err(anyhow::anyhow!("COPY data without its COPY").into());
+                }
+            }
+            self.tell();
+        }
+        self.flush().await?;
+        let ending = pieces.ending().context("a file that was read to its end")?;
+        if !ending.any_statement {
+            return Err(RestoreError::Sentence(
+                "No SQL statement was found in the file.".to_owned(),
+            ));
+        }
+        if ending.lacks_trailer() {
+            return Err(RestoreError::Sentence(
+                "The dump is cut off: pg_dump's end mark (-- PostgreSQL database dump complete) is missing.".to_owned(),
+            ));
+        }
+        if self.in_transaction {
+            return Err(RestoreError::Sentence(
+                "The file leaves a transaction open: its COMMIT is missing.".to_owned(),
+            ));
+        }
+        if self.session.is_none() {
+            return Err(RestoreError::Sentence(
+                "Nothing in the file can be restored into a dataset.".to_owned(),
+            ));
+        }
+        if self.n_notes_cut > 0 {
+            let reason = format!("{} more lines of this log are not kept", self.n_notes_cut);
+            self.outcome.notes.push(RestoreNote {
+                kind: RestoreNoteKind::Note,
+                line: 0,
+                statement: String::new(),
+                reason,
+            });
+        }
+        if let Some(session) = self.session.take() {
+            session.close().await;
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, statement: Statement, pieces: &Pieces) -> Result<(), RestoreError> {
+        let meaning = dump::read(&statement.text);
+        match &meaning {
+            DumpStatement::ClientEncoding(name) => {
+                let is_same = name.eq_ignore_ascii_case(pieces.transcoder().name());
+                if !is_same {
+                    return Err(RestoreError::Sentence(format!(
+                        "client_encoding changes to {name} in line {}; a dump in one encoding is needed.",
+                        statement.line
+                    )));
+                }
+            }
+            DumpStatement::CreateDatabase(wanted) => {
+                self.name_database(&wanted.name, statement.line)?;
+                if self.session.is_none() {
+                    self.wanted = Some(wanted.clone());
+                }
+                self.skip(&statement, "the dataset has a database of its own".to_owned());
+            }
+            DumpStatement::DropDatabase { name } => {
+                self.name_database(name, statement.line)?;
+                self.skip(&statement, "the dataset has a database of its own".to_owned());
+            }
+            DumpStatement::AlterDatabaseSet { setting, value_sql, .. }
+            | DumpStatement::AlterRoleSet { setting, value_sql, .. } => self.setting(&statement, setting, value_sql),
+            DumpStatement::AlterDatabaseOther { .. } => {
+                self.skip(
+                    &statement,
+                    "limits and options of the database are not restored".to_owned(),
+                );
+            }
+            DumpStatement::ImportedStatistics => {
+                if !self.outcome.has_imported_statistics {
+                    self.skip(
+                        &statement,
+                        "planner statistics in a dump are not put in force: sources are".to_owned(),
+                    );
+                }
+                self.outcome.has_imported_statistics = true;
+            }
+            DumpStatement::Skip(reason) => self.skip(&statement, reason.to_string()),
+            DumpStatement::CreateExtension { name } if !ALLOWED_EXTENSIONS.contains(&name.as_str()) => {
+                self.skip(
+                    &statement,
+                    format!("the extension {name} is not available in a sandbox"),
+                );
+            }
+            DumpStatement::Transaction(transaction) => self.transaction(&statement, *transaction).await?,
+            DumpStatement::Joined => {
+                return Err(RestoreError::PsqlCommand {
+                    command: ";".to_owned(),
+                    line: statement.line,
+                });
+            }
+            DumpStatement::StandardConformingStrings(_)
+            | DumpStatement::Setting { .. }
+            | DumpStatement::Tolerated
+            | DumpStatement::CreateExtension { .. }
+            | DumpStatement::Essential { .. }
+            | DumpStatement::CopyFromStdin { .. }
+            | DumpStatement::Ordinary => {
+                self.batch_bytes += statement.text.len();
+                self.batch.push((statement, meaning));
+                if self.batch.len() >= BATCH_STATEMENTS || self.batch_bytes >= BATCH_BYTES {
+                    self.flush().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A dump may name one database, as often as it likes.
+    fn name_database(&mut self, name: &str, line: u64) -> Result<(), RestoreError> {
+        match &self.database {
+            Some(known) if known != name => Err(RestoreError::SecondDatabase {
+                name: name.to_owned(),
+                line,
+            }),
+            Some(_) => Ok(()),
+            None => {
+                self.database = Some(name.to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    fn psql_line(&mut self, line: PsqlLine) -> Result<(), RestoreError> {
+        let PsqlLine { command, args, line } = line;
+        let is_key = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric());
+        match command.as_str() {
+            "restrict" | "unrestrict" if is_key(&args) => Ok(()),
+            "connect" | "c" => match connect_name(&args) {
+                // pg_dumpall begins in template1 and has nothing there.
+                Some(name) if matches!(name.as_str(), "template1" | "postgres") && self.session.is_none() => Ok(()),
+                Some(name) => self.name_database(&name, line),
+                None => Err(RestoreError::PsqlCommand { command, line }),
+            },
+            "encoding" if is_encoding(&args) => Ok(()),
+            "echo" if !args.contains('`') => Ok(()),
+            "set" if args.starts_with("ON_ERROR_STOP") && !args.contains('`') => Ok(()),
+            _ => Err(RestoreError::PsqlCommand { command, line }),
+        }
+    }
+
+    fn setting(&mut self, statement: &Statement, name: &str, value_sql: &str) {
+        match settings::taken_over(name, value_sql) {
+            Some(setting) => {
+                self.note(
+                    RestoreNoteKind::Note,
+                    statement,
+                    "taken over for every session of this dataset".to_owned(),
+                );
+                self.outcome.settings.retain(|other| other.name != setting.name);
+                self.outcome.settings.push(setting);
+            }
+            None => self.skip(
+                statement,
+                "settings that do not concern plans are not restored".to_owned(),
+            ),
+        }
+    }
+
+    async fn transaction(&mut self, statement: &Statement, transaction: Transaction) -> Result<(), RestoreError> {
+        if transaction == Transaction::TwoPhase {
+            self.skip(statement, "two-phase commits are not run".to_owned());
+            return Ok(());
+        }
+        self.flush().await?;
+        if let Err(error) = self.send(statement.text.clone()).await? {
+            return Err(RestoreError::Statement {
+                what: first_words(&statement.text),
+                line: statement.line,
+                error,
+            });
+        }
+        match transaction {
+            Transaction::Begin => self.in_transaction = true,
+            Transaction::Commit | Transaction::Rollback => self.in_transaction = false,
+            Transaction::Savepoint | Transaction::Release | Transaction::RollbackTo | Transaction::TwoPhase => {}
+        }
+        Ok(())
+    }
+
+    /// Sends what has gathered. When the message fails, its statements are sent again one by one to find the culprit:
+    /// outside a transaction the server has undone the whole message, inside one our savepoint does.
+    async fn flush(&mut self) -> Result<(), RestoreError> {
+        let batch = std::mem::take(&mut self.batch);
+        self.batch_bytes = 0;
+        let Some((first, _)) = batch.first() else { return Ok(()) };
+        self.done.detail = first_words(&first.text);
+        let texts: Vec<&str> = batch.iter().map(|(statement, _)| statement.text.as_str()).collect();
+        let message = self.guarded(&texts.join(";\n"));
+        if self.send(message).await?.is_ok() {
+            let n_inserts = texts
+                .iter()
+                .filter(|text| text.get(..6).is_some_and(|verb| verb.eq_ignore_ascii_case("insert")));
+            self.done.n_rows += n_inserts.count() as u64;
+            return Ok(());
+        }
+        self.undo().await?;
+        for (statement, meaning) in batch {
+            let message = self.guarded(&statement.text);
+            if let Err(error) = self.send(message).await? {
+                self.undo().await?;
+                self.judge(&statement, meaning, error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Inside the dump's own transaction a failure must not undo what came before.
+    fn guarded(&self, text: &str) -> String {
+        if self.in_transaction {
+            format!("savepoint pgassay_restore;\n{text};\nrelease savepoint pgassay_restore")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    async fn undo(&mut self) -> Result<(), RestoreError> {
+        if self.in_transaction
+            && let Err(error) = self.send("rollback to savepoint pgassay_restore".to_owned()).await?
+        {
+            return Err(anyhow::anyhow!("the dump's transaction is lost: {error}").into());
+        }
+        Ok(())
+    }
+
+    /// What a failed statement means for the restore.
+    fn judge(&mut self, statement: &Statement, meaning: DumpStatement, error: ServerError) -> Result<(), RestoreError> {
+        match meaning {
+            DumpStatement::Essential { what } => Err(RestoreError::Statement {
+                what,
+                line: statement.line,
+                error,
+            }),
+            DumpStatement::Setting { .. } | DumpStatement::StandardConformingStrings(_) => {
+                self.skip(statement, format!("this server refuses the setting: {error}"));
+                Ok(())
+            }
+            DumpStatement::Tolerated => {
+                self.note(RestoreNoteKind::Note, statement, format!("nothing to do: {error}"));
+                Ok(())
+            }
+            _ => {
+                self.note(RestoreNoteKind::Failed, statement, error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// Streams the data of one COPY.
+    async fn copy(&mut self, statement: Statement, pieces: &mut Pieces) -> Result<(), RestoreError> {
+        self.flush().await?;
+        let table = match dump::read(&statement.text) {
+            DumpStatement::CopyFromStdin { table } => table,
+            _ => first_words(&statement.text),
+        };
+        if !pieces.transcoder().is_utf8() && statement.text.to_ascii_lowercase().contains("encoding") {
+            return Err(RestoreError::Sentence(format!(
+                "The COPY in line {} names an encoding of its own beside the file's; that cannot be read here.",
+                statement.line
+            )));
+        }
+        let n_rows_before = self.done.n_rows;
+        self.done.detail.clone_from(&table);
+        self.session().await?;
+        let session = self.session.as_mut().context("a session that was just opened")?;
+        let failed = |error: sqlx::Error, line| match ServerError::of(&error) {
+            Some(error) => RestoreError::Statement {
+                what: format!("COPY into {table}"),
+                line,
+                error,
+            },
+            None => RestoreError::Lost(anyhow::Error::new(error).context("copying data")),
+        };
+        let mut copy = session
+            .conn
+            .copy_in_raw(&statement.text)
+            .await
+            .map_err(|error| failed(error, statement.line))?;
+        loop {
+            match pieces.next().await? {
+                Some(Piece::CopyData(data)) => {
+                    self.done.n_rows += data.iter().filter(|byte| **byte == b'\n').count() as u64;
+                    copy.send(data).await.map_err(|error| failed(error, statement.line))?;
+                }
+                Some(Piece::CopyEnd { n_rows, .. }) => {
+                    self.done.n_rows = n_rows_before + n_rows;
+                    break;
+                }
+                _ => return Err(anyhow::anyhow!("COPY data without an end").into()),
+            }
+            self.tell.send_replace(self.done.clone());
+        }
+        copy.finish().await.map_err(|error| failed(error, statement.line))?;
+        Ok(())
+    }
+
+    fn tell(&self) {
+        self.tell.send_replace(self.done.clone());
+    }
+
+    /// The outer error is a lost server, the inner one the server's refusal.
+    async fn send(&mut self, sql: String) -> Result<Result<(), ServerError>, RestoreError> {
+        let session = self.session().await?;
+        // Not ours: statements of a dump, under the dataset's restricted role.
+        match sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut session.conn).await {
+            Ok(_) => Ok(Ok(())),
+            Err(error) => match ServerError::of(&error) {
+                Some(server) if !server.is_fatal => Ok(Err(server)),
+                _ => Err(anyhow::Error::new(error).context("restoring").into()),
+            },
+        }
+    }
+
+    async fn session(&mut self) -> Result<&mut Session, RestoreError> {
+        if self.session.is_none() {
+            if let Some(reason) = template::create(self.address, self.dataset_id, self.wanted.as_ref()).await? {
+                let note = RestoreNote {
+                    kind: RestoreNoteKind::Note,
+                    line: 0,
+                    statement: String::new(),
+                    reason,
+                };
+                self.outcome.notes.push(note);
+            }
+            let name = clone::template_name(self.dataset_id);
+            // A crash makes the restore begin again, so its commits need not wait for the disk.
+            let settings = [Setting {
+                name: "synchronous_commit".to_owned(),
+                value: "off".to_owned(),
+            }];
+            self.session = Some(Session::connect(self.address, &name, "pgassay restore", &settings).await?);
+        }
+        Ok(self.session.as_mut().context("a session that was just opened")?)
+    }
+
+    fn skip(&mut self, statement: &Statement, reason: String) {
+        self.note(RestoreNoteKind::Skipped, statement, reason);
+    }
+
+    fn note(&mut self, kind: RestoreNoteKind, statement: &Statement, reason: String) {
+        if self.outcome.notes.len() >= MAX_NOTES {
+            self.n_notes_cut += 1;
+            return;
+        }
+        let statement_text = shorten(
+            &statement.text.split_whitespace().collect::<Vec<_>>().join(" "),
+            SHOWN_CHARS,
+        );
+        self.outcome.notes.push(RestoreNote {
+            kind,
+            line: statement.line,
+            statement: statement_text,
+            reason,
+        });
+    }
+}
+
+/// The database that `\connect` goes to: a name, perhaps quoted, or a connection string with nothing else in it.
+fn connect_name(args: &str) -> Option<String> {
+    if args.contains('`') {
+        return None;
+    }
+    let args = args.trim().trim_end_matches(';').trim();
+    let args = args.strip_prefix("-reuse-previous=on").map_or(args, str::trim);
+    let unquoted = |text: &str, quote: char| {
+        let inner = text.strip_prefix(quote)?.strip_suffix(quote)?;
+        Some(inner.replace(&format!("{quote}{quote}"), &quote.to_string()))
+    };
+    let text = unquoted(args, '"')
+        .or_else(|| unquoted(args, '\''))
+        .unwrap_or_else(|| args.to_owned());
+    if let Some(value) = text.strip_prefix("dbname=") {
+        let value = value
+            .strip_prefix('\'')
+            .and_then(|value| value.strip_suffix('\''))
+            .unwrap_or(value);
+        return Some(value.replace("\\'", "'").replace("\\\\", "\\")).filter(|name| !name.is_empty());
+    }
+    (!text.is_empty() && !text.contains([' ', '=', '/'])).then_some(text)
+}
+
+/// `\encoding` names what the following `SET client_encoding` says again.
+fn is_encoding(args: &str) -> bool {
+    args.trim_matches('\'')
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+/// The beginning of a statement, for people.
+fn first_words(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().take(4).collect();
+    shorten(&words.join(" "), 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connect_names_a_database_in_any_of_its_forms() {
+        for (args, name) in [
+            ("shop", Some("shop")),
+            ("shop;", Some("shop")),
+            ("\"My Shop\"", Some("My Shop")),
+            ("-reuse-previous=on \"dbname='my db'\"", Some("my db")),
+            ("`id`", None),
+            ("shop other", None),
+            ("host=elsewhere dbname=x", None),
+            ("", None),
+        ] {
+            assert_eq!(connect_name(args).as_deref(), name, "{args}");
+        }
+    }
+}

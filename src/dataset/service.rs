@@ -1,0 +1,141 @@
+//! What people can do with datasets: upload, look, stop, delete.
+
+use bytes::Bytes;
+use futures_util::Stream;
+use sqlx::PgPool;
+
+use crate::dataset::format;
+use crate::dataset::format::FormatError;
+use crate::files::intake;
+use crate::files::intake::Arrived;
+use crate::files::intake::IntakeError;
+use crate::files::layout::Layout;
+use crate::model::dataset::Dataset;
+use crate::model::dataset::NewDataset;
+use crate::model::ids::DatasetId;
+use crate::model::job::JobKind;
+use crate::model::text::display_name;
+use crate::model::user::Viewer;
+use crate::store;
+use crate::target::lease::Sandboxes;
+
+/// The door to datasets.
+#[derive(Clone)]
+pub struct Datasets {
+    pub pool: PgPool,
+    pub layout: Layout,
+    pub home: String,
+    pub sandboxes: Sandboxes,
+    /// The version of the `pg_restore` that reads archives.
+    pub tools_major: u32,
+    pub max_upload_bytes: u64,
+}
+
+/// Why an upload is not taken. Nothing of it is left.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadError {
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    #[error(transparent)]
+    Fault(#[from] anyhow::Error),
+}
+
+impl From<sqlx::Error> for UploadError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+/// What became of a wish to delete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    Done,
+    /// Something that waits or runs needs it.
+    InUse,
+    NotThere,
+}
+
+impl Datasets {
+    /// Takes in the bytes of an upload under a temporary name.
+    pub async fn receive<E: std::fmt::Display>(
+        &self,
+        stream: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Result<Arrived, UploadError> {
+        let path = self.layout.new_incoming()?;
+        Ok(intake::receive(stream, path, self.max_upload_bytes).await?)
+    }
+
+    /// Makes a dataset of a file that has arrived, and queues its restore. The same form sent twice makes one.
+    pub async fn add(
+        &self,
+        viewer: Viewer,
+        arrived: Arrived,
+        name: &str,
+        file_name: &str,
+        request_id: &str,
+    ) -> Result<DatasetId, UploadError> {
+        let (format, compression) = format::detect(arrived.path(), self.tools_major).await??;
+        let file_name = display_name(file_name, "dump");
+        let new = NewDataset {
+            request_id: request_id.to_owned(),
+            name: display_name(name, &file_name),
+            file_name,
+            size_bytes: arrived.size_bytes,
+            sha256: arrived.sha256.clone(),
+            format,
+            compression,
+        };
+        let mut transaction = self.pool.begin().await?;
+        if let Some(id) = store::datasets::find_by_request(&mut transaction, viewer, request_id).await? {
+            return Ok(id);
+        }
+        let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Restore, &self.home).await?;
+        let id = match store::datasets::insert(&mut transaction, viewer, &new, job_id).await {
+            Ok(id) => id,
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                transaction.rollback().await?;
+                let mut conn = self.pool.acquire().await?;
+                let id = store::datasets::find_by_request(&mut conn, viewer, request_id).await?;
+                return Ok(id.ok_or_else(|| anyhow::anyhow!("a repeated request without its dataset"))?);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        // Before the commit: a dataset that is there has its file, and a file without its dataset is swept.
+        arrived.keep_as(&self.layout.dump(id)).await?;
+        transaction.commit().await?;
+        Ok(id)
+    }
+
+    /// Another dataset of the same content, if the viewer has one.
+    pub async fn same_content(&self, viewer: Viewer, dataset: &Dataset) -> store::Result<Option<Dataset>> {
+        let mut conn = self.pool.acquire().await?;
+        let all = store::datasets::list(&mut conn, viewer).await?;
+        Ok(all
+            .into_iter()
+            .find(|other| other.id < dataset.id && other.sha256 == dataset.sha256))
+    }
+
+    /// Asks the restore of a dataset to stop. False when there was nothing to stop.
+    pub async fn stop(&self, viewer: Viewer, id: DatasetId) -> store::Result<bool> {
+        let mut conn = self.pool.acquire().await?;
+        match store::datasets::get(&mut conn, viewer, id).await? {
+            Some(dataset) => store::jobs::request_cancel(&mut conn, viewer, dataset.job.id).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Deletes a dataset that nothing needs, with its dump and its sandbox. Results that it led to stay.
+    pub async fn delete(&self, viewer: Viewer, id: DatasetId) -> anyhow::Result<Deleted> {
+        let mut conn = self.pool.acquire().await?;
+        if !store::datasets::delete_unused(&mut conn, viewer, id).await? {
+            let is_there = store::datasets::get(&mut conn, viewer, id).await?.is_some();
+            return Ok(if is_there { Deleted::InUse } else { Deleted::NotThere });
+        }
+        // The row went first: what a crash leaves of the files is swept at the next start.
+        self.layout.remove_dump(id).await?;
+        self.sandboxes.remove(id).await?;
+        Ok(Deleted::Done)
+    }
+}

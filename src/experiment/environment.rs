@@ -1,0 +1,68 @@
+//! What an experiment ran on, as people would ask for it.
+
+use crate::model::dataset::Dataset;
+use crate::model::dataset::Setting;
+use crate::model::experiment::Experiment;
+use crate::model::units::bytes_in_words;
+use crate::target::clone;
+use crate::target::lease::Sandbox;
+use crate::target::session::Admin;
+
+/// Server settings that decide plans or times and that experiments do not set themselves.
+const SERVER_SETTINGS: &[&str] = &[
+    "shared_buffers",
+    "work_mem",
+    "effective_cache_size",
+    "random_page_cost",
+    "seq_page_cost",
+    "cpu_tuple_cost",
+    "effective_io_concurrency",
+    "default_statistics_target",
+    "autovacuum",
+    "fsync",
+];
+
+/// Pairs of name and value, in the order in which they are shown.
+pub async fn look(sandbox: &Sandbox, dataset: &Dataset, experiment: &Experiment) -> anyhow::Result<Vec<Setting>> {
+    let mut admin = Admin::connect(&sandbox.address, &clone::experiment_name(experiment.id)).await?;
+    let version: String = sqlx::query_scalar("select version()")
+        .fetch_one(&mut admin.conn)
+        .await?;
+    let mut environment = vec![
+        pair("pgassay", env!("CARGO_PKG_VERSION")),
+        pair("server", &version),
+        pair("processor", &processor()),
+        pair(
+            "processors",
+            &std::thread::available_parallelism().map_or(0, usize::from).to_string(),
+        ),
+        pair("dataset size", &bytes_in_words(dataset.database_bytes.unwrap_or(0))),
+        pair("locale", dataset.locale.as_deref().unwrap_or("")),
+    ];
+    for name in SERVER_SETTINGS {
+        let value: Option<String> = sqlx::query_scalar("select current_setting($1, true)")
+            .bind(name)
+            .fetch_one(&mut admin.conn)
+            .await?;
+        environment.push(pair(name, value.as_deref().unwrap_or("")));
+    }
+    admin.close().await;
+    Ok(environment)
+}
+
+fn pair(name: &str, value: &str) -> Setting {
+    Setting {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    }
+}
+
+/// The processor's name as the system tells it; the architecture where it does not.
+fn processor() -> String {
+    let told = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = told
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .and_then(|rest| rest.split_once(':'));
+    model.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+}

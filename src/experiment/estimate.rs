@@ -1,0 +1,155 @@
+//! What an experiment would take and could show, before it is launched.
+
+use crate::analysis::feasibility;
+use crate::experiment::schedule;
+use crate::model::experiment::ClockKind;
+use crate::model::experiment::ExperimentSpec;
+use crate::model::experiment::Order;
+use crate::model::units::counted;
+use crate::model::units::grouped;
+use crate::model::units::seconds_in_words;
+
+/// The answer to the form while it is being filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimate {
+    pub n_trials: u64,
+    /// `3 sources × 12 queries × (10 rounds + 1 warm-up)`.
+    pub sum: String,
+    /// How long it will take, as far as that can be known.
+    pub time: String,
+    /// What the person should know before launching.
+    pub warnings: Vec<String>,
+}
+
+/// Below so many seconds an estimate is not worth a number.
+const MOMENT_S: f64 = 10.0;
+
+/// `mean_ms` is what a trial of these queries took in earlier experiments, where there were any.
+pub fn estimate(spec: &ExperimentSpec, mean_ms: Option<f64>) -> Estimate {
+    let (n_sources, n_queries) = (spec.sources.len(), spec.query_positions.len());
+    let n_trials = schedule::n_trials(n_sources, n_queries, spec.iterations, spec.warm_up);
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let time = match mean_ms {
+        Some(mean_ms) => match n_trials as f64 * mean_ms / 1000.0 {
+            total_s if total_s < MOMENT_S => "a few seconds, going by earlier experiments".to_owned(),
+            total_s => format!("about {}, going by earlier experiments", seconds_in_words(total_s)),
+        },
+        None => format!(
+            "not known before these queries have run once; at the most {}, if every trial ran into the timeout",
+            seconds_in_words(n_trials as f64 * spec.timeout_ms as f64 / 1000.0)
+        ),
+    };
+    Estimate {
+        n_trials,
+        sum: format!(
+            "{} × {} × ({}{})",
+            counted(n_sources as u64, "source", "sources"),
+            counted(n_queries as u64, "query", "queries"),
+            counted(spec.iterations.into(), "round", "rounds"),
+            match spec.warm_up {
+                0 => String::new(),
+                n => format!(" + {}", counted(n.into(), "warm-up", "warm-ups")),
+            },
+        ),
+        time,
+        warnings: warnings(spec),
+    }
+}
+
+fn warnings(spec: &ExperimentSpec) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let n_comparisons = spec.query_positions.len() * spec.sources.len().saturating_sub(1);
+    let n_comparisons = u32::try_from(n_comparisons).unwrap_or(u32::MAX);
+    if n_comparisons == 0 {
+        warnings.push("With one source there is nothing to compare; choose a second one.".to_owned());
+    } else if !feasibility::can_show(spec.iterations, n_comparisons) {
+        warnings.push(format!(
+            "With {} and {}{} no difference can be shown to be more than chance; {} rounds are needed.",
+            counted(spec.iterations.into(), "round", "rounds"),
+            counted(spec.query_positions.len() as u64, "query", "queries"),
+            match spec.sources.len() - 1 {
+                1 => String::new(),
+                n => format!(" under {} sources beside the first", grouped(n as u64)),
+            },
+            feasibility::rounds_needed(n_comparisons),
+        ));
+    }
+    if spec.order == Order::Sequential && spec.sources.len() > 1 {
+        warnings.push(
+            "In sequential order whatever changes on the machine meanwhile looks like an effect of a source."
+                .to_owned(),
+        );
+    }
+    if spec.clock == ClockKind::Client {
+        warnings.push("The client clock includes sending the rows, which usually outweighs the plan.".to_owned());
+    }
+    if spec.warm_up == 0 {
+        warnings.push("Without a warm-up the first round is slower than the others.".to_owned());
+    }
+    let is_wide = |source: &&crate::model::experiment::SourceSpec| {
+        source.name == "random_targets"
+            && source.params.get("scale").is_some_and(|scale| scale == "uniform")
+            && source
+                .params
+                .get("high")
+                .and_then(|high| high.parse::<u32>().ok())
+                .is_some_and(|high| high > 1000)
+    };
+    if let Some(source) = spec.sources.iter().find(is_wide) {
+        warnings.push(format!(
+            "{}: nearly all targets of such a wide uniform range are high, so plans hardly change.",
+            source.label
+        ));
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::form::ExperimentForm;
+
+    fn spec(sources: &[&str], iterations: &str, n_queries: i32) -> ExperimentSpec {
+        let form = ExperimentForm {
+            dataset: "1".into(),
+            workload: "1".into(),
+            stats_source: sources.iter().map(|source| (*source).to_owned()).collect(),
+            iterations: iterations.into(),
+            ..ExperimentForm::default()
+        };
+        ExperimentSpec {
+            query_positions: (0..n_queries).collect(),
+            ..form.parse(1).unwrap()
+        }
+    }
+
+    #[test]
+    fn five_rounds_of_twelve_queries_cannot_show_a_difference_and_nine_can() {
+        let few = estimate(&spec(&["built_in", "none"], "5", 12), None);
+        assert_eq!(few.n_trials, 144);
+        assert_eq!(few.sum, "2 sources × 12 queries × (5 rounds + 1 warm-up)");
+        assert_eq!(
+            few.warnings,
+            ["With 5 rounds and 12 queries no difference can be shown to be more than chance; 9 rounds are needed."]
+        );
+        assert!(
+            estimate(&spec(&["built_in", "none"], "9", 12), None)
+                .warnings
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn the_time_is_guessed_only_from_what_was_measured() {
+        let spec = spec(&["built_in", "none"], "10", 10);
+        assert!(estimate(&spec, None).time.starts_with("not known"));
+        assert_eq!(
+            estimate(&spec, Some(1000.0)).time,
+            "about 4 min, going by earlier experiments"
+        );
+        assert_eq!(
+            estimate(&spec, Some(1.0)).time,
+            "a few seconds, going by earlier experiments"
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! Looks at the plan of every (query, source) once before anything is timed.
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::experiment::lab::Lab;
+use crate::experiment::work::Trouble;
+use crate::experiment::writers;
+use crate::model::experiment::PlanRecord;
+use crate::model::job::Progress;
+use crate::plan;
+use crate::store::held::HeldJob;
+use crate::store::plans;
+use crate::target::execute::Health;
+use crate::target::execute::Ran;
+use crate::target::explain::READ_ONLY;
+use crate::target::session::Session;
+
+/// Explains every pair that has not been explained yet, plainly and with ANALYZE, and keeps what it saw.
+pub async fn explain_all(job: &HeldJob, lab: &mut Lab) -> Result<(), Trouble> {
+    let done = {
+        let mut conn = job.pool.acquire().await?;
+        plans::list_done(&mut conn, lab.experiment_id).await?
+    };
+    let (n_sources, n_queries) = (lab.spec.sources.len(), lab.queries.len());
+    let mut progress = Progress {
+        total: (n_sources * n_queries) as u64,
+        unit: "plans".to_owned(),
+        ..Progress::default()
+    };
+    for source_idx in 0..n_sources {
+        for query_idx in 0..n_queries {
+            let pair = (
+                i32::try_from(source_idx).context("few sources")?,
+                i32::try_from(query_idx).context("few queries")?,
+            );
+            progress.done = (source_idx * n_queries + query_idx) as u64;
+            if done.contains(&pair) {
+                continue;
+            }
+            progress.detail = format!(
+                "{} under {}",
+                lab.queries[query_idx].label, lab.spec.sources[source_idx].label
+            );
+            job.set_progress("looking at plans", &progress).await?;
+            let record = explain(lab, source_idx, query_idx, job.stop_token()).await?;
+            let Some(record) = record else {
+                return Err(Trouble::Stopped);
+            };
+            let mut conn = job.pool.acquire().await?;
+            plans::upsert(
+                &mut conn,
+                lab.experiment_id,
+                &PlanRecord {
+                    source_idx: pair.0,
+                    query_idx: pair.1,
+                    ..record
+                },
+            )
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+/// None when it was interrupted.
+async fn explain(
+    lab: &mut Lab,
+    source_idx: usize,
+    query_idx: usize,
+    cancel: &CancellationToken,
+) -> Result<Option<PlanRecord>, Trouble> {
+    lab.swap_in(source_idx).await?;
+    let (mut plain, mut analyzed) = look_under(lab, source_idx, query_idx, cancel).await?;
+    if matches!(&analyzed, Some(Ran::Failed(error)) if error.sqlstate == READ_ONLY) {
+        // A function in it writes: from now on it runs in clones of its own.
+        lab.note_writer(query_idx);
+        (plain, analyzed) = look_under(lab, source_idx, query_idx, cancel).await?;
+    }
+    let mut record = PlanRecord::default();
+    match plain {
+        Ran::Done(text) => {
+            let plan = plan::parse(&text).context("reading the server's EXPLAIN")?;
+            record.fingerprint = Some(plan::fingerprint(&plan));
+            record.cost = Some(plan.cost()).filter(|cost| cost.is_finite());
+            record.explain = Some(text);
+        }
+        Ran::Failed(error) => record.message = Some(error.message),
+        Ran::TimedOut => record.message = Some("planning alone took longer than the timeout".to_owned()),
+        Ran::Interrupted => return Ok(None),
+    }
+    match analyzed {
+        None => {}
+        Some(Ran::Done(text)) => {
+            let plan = plan::parse(&text).context("reading the server's EXPLAIN")?;
+            let errors = plan::q_error(&plan);
+            record.worst_q_error = errors.worst;
+            record.mean_q_error = errors.mean;
+            record.buffers = plan.buffers().and_then(|n| i64::try_from(n).ok());
+            record.analyzed = Some(text);
+        }
+        Some(Ran::Failed(error)) => record.message = Some(error.message),
+        Some(Ran::TimedOut) => {
+            record.message = Some("it was cut off at the timeout, so its actual rows are not known".to_owned());
+        }
+        Some(Ran::Interrupted) => return Ok(None),
+    }
+    Ok(Some(record))
+}
+
+/// Looks at one query in the clone that is right for it.
+async fn look_under(
+    lab: &mut Lab,
+    source_idx: usize,
+    query_idx: usize,
+    cancel: &CancellationToken,
+) -> Result<(Ran<String>, Option<Ran<String>>), Trouble> {
+    let sql = lab
+        .queries
+        .get(query_idx)
+        .context("a query of the experiment")?
+        .sql
+        .clone();
+    let limit = lab.limit();
+    let (plain, analyzed, health) = if lab.is_writer(query_idx) {
+        let mut session = writers::open(lab, source_idx).await?;
+        let looked = look(&mut session, &sql, limit, cancel).await?;
+        session.close().await;
+        if looked.2 != Health::Stuck {
+            writers::drop_writer(lab).await?;
+        }
+        looked
+    } else {
+        look(lab.session().await?, &sql, limit, cancel).await?
+    };
+    lab.recover(health).await?;
+    Ok((plain, analyzed))
+}
+
+/// Plainly first: a query that times out has a plan too.
+async fn look(
+    session: &mut Session,
+    sql: &str,
+    limit: std::time::Duration,
+    cancel: &CancellationToken,
+) -> anyhow::Result<(Ran<String>, Option<Ran<String>>, Health)> {
+    let plain = session.explain(sql, limit, cancel).await?;
+    if !matches!(plain, Ran::Done(_)) {
+        return Ok((plain, None, session.health));
+    }
+    let analyzed = session.explain_analyzed(sql, limit, cancel).await?;
+    Ok((plain, Some(analyzed), session.health))
+}

@@ -1,0 +1,485 @@
+//! From what a person typed, in a form or on the command line, to a validated spec.
+
+use std::collections::BTreeMap;
+
+use crate::model::dataset::Setting;
+use crate::model::experiment::ClockKind;
+use crate::model::experiment::ExperimentSpec;
+use crate::model::experiment::Order;
+use crate::model::experiment::Params;
+use crate::model::experiment::SourceSpec;
+use crate::model::ids::DatasetId;
+use crate::model::ids::WorkloadId;
+use crate::source;
+
+pub const MAX_ITERATIONS: u32 = 1000;
+pub const MAX_WARM_UP: u32 = 100;
+pub const MAX_SOURCES: usize = 32;
+pub const MAX_TRIALS: u64 = 1_000_000;
+const MAX_TIMEOUT_MS: u64 = 3_600_000;
+const MIN_TIMEOUT_MS: u64 = 10;
+
+/// The session settings of every trial unless somebody says otherwise: what makes times comparable.
+pub const DEFAULT_SETTINGS: &str = "\
+jit = off
+max_parallel_workers_per_gather = 0
+synchronize_seqscans = off
+plan_cache_mode = force_custom_plan";
+
+/// Settings that pgassay sets itself.
+const OWN_SETTINGS: &[&str] = &[
+    "statement_timeout",
+    "default_transaction_read_only",
+    "transaction_read_only",
+];
+
+/// What a person gave, as text. Fields are named as in the browser's form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExperimentForm {
+    pub request_id: String,
+    pub dataset: String,
+    pub workload: String,
+    /// Positions of the chosen queries; none means all that can run.
+    pub queries: Vec<String>,
+    /// `name`, or `name:parameter=value,...` as on the command line.
+    pub stats_source: Vec<String>,
+    /// Parameters of sources, as `source.parameter`; several values apart by commas make several sources.
+    pub params: BTreeMap<String, String>,
+    pub iterations: String,
+    pub warm_up: String,
+    pub seed: String,
+    pub clock: String,
+    pub timeout: String,
+    pub order: String,
+    pub settings: String,
+}
+
+impl Default for ExperimentForm {
+    fn default() -> Self {
+        Self {
+            request_id: String::new(),
+            dataset: String::new(),
+            workload: String::new(),
+            queries: Vec::new(),
+            stats_source: vec!["built_in".to_owned()],
+            params: BTreeMap::new(),
+            iterations: "10".to_owned(),
+            warm_up: "1".to_owned(),
+            seed: String::new(),
+            clock: ClockKind::Server.word().to_owned(),
+            timeout: "60s".to_owned(),
+            order: Order::Randomized.word().to_owned(),
+            settings: DEFAULT_SETTINGS.to_owned(),
+        }
+    }
+}
+
+/// A field that cannot be, in words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct FieldError {
+    pub field: String,
+    pub message: String,
+}
+
+impl FieldError {
+    pub fn new(field: &str, message: impl Into<String>) -> Self {
+        Self {
+            field: field.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+impl ExperimentForm {
+    /// Reads the pairs of a posted form.
+    pub fn from_pairs(pairs: Vec<(String, String)>) -> Self {
+        let mut form = Self {
+            stats_source: Vec::new(),
+            ..Self::default()
+        };
+        for (name, value) in pairs {
+            match name.as_str() {
+                "request_id" => form.request_id = value,
+                "dataset" => form.dataset = value,
+                "workload" => form.workload = value,
+                "query" => form.queries.push(value),
+                "stats_source" => form.stats_source.push(value),
+                "iterations" => form.iterations = value,
+                "warm_up" => form.warm_up = value,
+                "seed" => form.seed = value,
+                "clock" => form.clock = value,
+                "timeout" => form.timeout = value,
+                "order" => form.order = value,
+                "settings" => form.settings = value,
+                _ if name.contains('.') => {
+                    form.params.insert(name, value);
+                }
+                _ => {}
+            }
+        }
+        form
+    }
+
+    /// The spec that the form asks for, or everything that is wrong with it. `fresh_seed` is used when none was given.
+    pub fn parse(&self, fresh_seed: u64) -> Result<ExperimentSpec, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let mut keep = |error: FieldError| errors.push(error);
+        let dataset_id = id(&self.dataset, "dataset", "Choose a dataset.")
+            .map_err(&mut keep)
+            .ok();
+        let workload_id = id(&self.workload, "workload", "Choose a workload.")
+            .map_err(&mut keep)
+            .ok();
+        let sources = self.sources().map_err(&mut keep).ok();
+        let iterations = number(&self.iterations, "iterations", 1, MAX_ITERATIONS.into())
+            .map_err(&mut keep)
+            .ok();
+        let warm_up = number(&self.warm_up, "warm_up", 0, MAX_WARM_UP.into())
+            .map_err(&mut keep)
+            .ok();
+        let seed = match self.seed.trim() {
+            "" => Some(fresh_seed),
+            text => number(text, "seed", 0, u64::MAX).map_err(&mut keep).ok(),
+        };
+        let clock = choice(&self.clock, "clock", &ClockKind::ALL, ClockKind::word)
+            .map_err(&mut keep)
+            .ok();
+        let order = choice(&self.order, "order", &Order::ALL, Order::word)
+            .map_err(&mut keep)
+            .ok();
+        let timeout_ms = timeout_ms(&self.timeout).map_err(&mut keep).ok();
+        let settings = settings(&self.settings).map_err(&mut keep).ok();
+        let query_positions: Option<Vec<i32>> = self.queries.iter().map(|text| text.parse().ok()).collect();
+        if query_positions.is_none() {
+            keep(FieldError::new("query", "There is no such query."));
+        }
+        let spec = (|| {
+            Some(ExperimentSpec {
+                dataset_id: DatasetId(dataset_id?),
+                workload_id: WorkloadId(workload_id?),
+                query_positions: query_positions?,
+                sources: sources?,
+                iterations: u32::try_from(iterations?).ok()?,
+                warm_up: u32::try_from(warm_up?).ok()?,
+                seed: seed?,
+                clock: clock?,
+                timeout_ms: timeout_ms?,
+                order: order?,
+                settings: settings?,
+            })
+        })();
+        spec.ok_or(errors)
+    }
+
+    fn sources(&self) -> Result<Vec<SourceSpec>, FieldError> {
+        let mut sources: Vec<SourceSpec> = Vec::new();
+        for given in &self.stats_source {
+            for (name, params) in self.expand(given)? {
+                let spec = source::parse(&name, &params).map_err(|error| {
+                    let field = match error.field.as_str() {
+                        "" => "stats_source".to_owned(),
+                        parameter => format!("{name}.{parameter}"),
+                    };
+                    FieldError::new(&field, error.message)
+                })?;
+                if sources.iter().any(|other| other.label == spec.label) {
+                    return Err(FieldError::new(
+                        "stats_source",
+                        format!("{} is chosen twice with the same parameters.", spec.label),
+                    ));
+                }
+                sources.push(spec);
+            }
+        }
+        match sources.len() {
+            0 => Err(FieldError::new(
+                "stats_source",
+                "Choose at least one source of statistics.",
+            )),
+            n if n > MAX_SOURCES => Err(FieldError::new(
+                "stats_source",
+                format!("{n} sources are more than the {MAX_SOURCES} allowed."),
+            )),
+            _ => Ok(sources),
+        }
+    }
+
+    /// One chosen source, or several when a parameter lists several values.
+    fn expand(&self, given: &str) -> Result<Vec<(String, Params)>, FieldError> {
+        let given = given.trim();
+        if let Some((name, inline)) = given.split_once(':') {
+            let mut params = Params::new();
+            for pair in inline.split(',').filter(|pair| !pair.trim().is_empty()) {
+                let (key, value) = pair.split_once('=').ok_or_else(|| {
+                    FieldError::new(
+                        "stats_source",
+                        format!("{pair:?} is not parameter=value, as in {name}:seed=7."),
+                    )
+                })?;
+                params.insert(key.trim().to_owned(), value.trim().to_owned());
+            }
+            return Ok(vec![(name.trim().to_owned(), params)]);
+        }
+        let mut expanded = vec![Params::new()];
+        let prefix = format!("{given}.");
+        for (key, values) in self
+            .params
+            .iter()
+            .filter_map(|(key, values)| Some((key.strip_prefix(&prefix)?, values)))
+        {
+            let values: Vec<&str> = values.split(',').map(str::trim).collect();
+            expanded = expanded
+                .iter()
+                .flat_map(|params| {
+                    values.iter().map(move |value| {
+                        let mut params = params.clone();
+                        params.insert(key.to_owned(), (*value).to_owned());
+                        params
+                    })
+                })
+                .take(MAX_SOURCES + 1)
+                .collect();
+        }
+        Ok(expanded.into_iter().map(|params| (given.to_owned(), params)).collect())
+    }
+}
+
+fn id(text: &str, field: &str, missing: &str) -> Result<i64, FieldError> {
+    text.trim().parse().map_err(|_| FieldError::new(field, missing))
+}
+
+fn number(text: &str, field: &str, min: u64, max: u64) -> Result<u64, FieldError> {
+    match text.trim().parse::<u64>() {
+        Ok(n) if (min..=max).contains(&n) => Ok(n),
+        _ => Err(FieldError::new(
+            field,
+            format!("This takes a whole number from {min} to {max}, not {:?}.", text.trim()),
+        )),
+    }
+}
+
+fn choice<T: Copy>(text: &str, field: &str, all: &[T], word: fn(T) -> &'static str) -> Result<T, FieldError> {
+    all.iter()
+        .copied()
+        .find(|one| word(*one) == text.trim())
+        .ok_or_else(|| {
+            let words: Vec<&str> = all.iter().map(|one| word(*one)).collect();
+            FieldError::new(
+                field,
+                format!("This takes one of {}, not {:?}.", words.join(", "), text.trim()),
+            )
+        })
+}
+
+/// A duration as people type it: `30s`, `500ms`, `2m`, `1h20m`; a bare number counts seconds.
+pub fn timeout_ms(text: &str) -> Result<u64, FieldError> {
+    let wrong = || {
+        FieldError::new(
+            "timeout",
+            format!(
+                "A duration like 500ms, 30s, 2m or 1h, from 10 ms to one hour, is expected, not {:?}.",
+                text.trim()
+            ),
+        )
+    };
+    let mut rest = text.trim();
+    let mut total_ms = 0_u64;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (number, after) = rest.split_at(digits);
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        let after = after.trim_start();
+        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let (unit, after) = after.split_at(letters);
+        let unit_ms = match unit {
+            "ms" => 1,
+            "s" | "" => 1000,
+            "m" | "min" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err(wrong()),
+        };
+        total_ms = number
+            .checked_mul(unit_ms)
+            .and_then(|ms| total_ms.checked_add(ms))
+            .ok_or_else(wrong)?;
+        rest = after.trim_start();
+    }
+    if (MIN_TIMEOUT_MS..=MAX_TIMEOUT_MS).contains(&total_ms) {
+        Ok(total_ms)
+    } else {
+        Err(wrong())
+    }
+}
+
+/// Lines of `name = value`.
+fn settings(text: &str) -> Result<Vec<Setting>, FieldError> {
+    let mut settings: Vec<Setting> = Vec::new();
+    for line in text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
+        let (name, value) = line
+            .split_once('=')
+            .map(|(name, value)| (name.trim(), value.trim().trim_matches('\'')))
+            .ok_or_else(|| FieldError::new("settings", format!("{line:?} is not a line like work_mem = 64MB.")))?;
+        let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
+        if !is_name {
+            return Err(FieldError::new(
+                "settings",
+                format!("{name:?} is not the name of a setting."),
+            ));
+        }
+        if OWN_SETTINGS.contains(&name) {
+            return Err(FieldError::new("settings", format!("{name} is set by pgassay itself.")));
+        }
+        settings.push(Setting {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        });
+    }
+    Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form() -> ExperimentForm {
+        ExperimentForm {
+            dataset: "1".into(),
+            workload: "2".into(),
+            ..ExperimentForm::default()
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_a_legal_wish() {
+        let spec = form().parse(42).unwrap();
+        assert_eq!(
+            (spec.seed, spec.iterations, spec.warm_up, spec.timeout_ms),
+            (42, 10, 1, 60_000)
+        );
+        assert_eq!(spec.settings.len(), 4);
+        assert_eq!(spec.sources[0].label, "built_in");
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once_and_by_field() {
+        let form = ExperimentForm {
+            stats_source: vec![],
+            iterations: "0".into(),
+            warm_up: "-1".into(),
+            seed: "x".into(),
+            clock: "sundial".into(),
+            timeout: "soon".into(),
+            order: "".into(),
+            settings: "work_mem".into(),
+            queries: vec!["one".into()],
+            ..ExperimentForm::default()
+        };
+        let fields: Vec<String> = form
+            .parse(1)
+            .unwrap_err()
+            .into_iter()
+            .map(|error| error.field)
+            .collect();
+        let expected = [
+            "dataset",
+            "workload",
+            "stats_source",
+            "iterations",
+            "warm_up",
+            "seed",
+            "clock",
+            "order",
+            "timeout",
+            "settings",
+            "query",
+        ];
+        assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn several_values_of_a_parameter_make_several_sources() {
+        let mut form = ExperimentForm {
+            stats_source: vec!["random_targets".into(), "none".into()],
+            ..form()
+        };
+        form.params.insert("random_targets.seed".into(), "1, 2".into());
+        form.params.insert("random_targets.high".into(), "10,100".into());
+        let labels: Vec<String> = form
+            .parse(1)
+            .unwrap()
+            .sources
+            .into_iter()
+            .map(|source| source.label)
+            .collect();
+        assert_eq!(labels.len(), 5);
+        assert_eq!(labels[0], "random_targets (high 10, low 1, scale log, seed 1)");
+        assert_eq!(labels[4], "none");
+    }
+
+    #[test]
+    fn the_command_lines_grammar_names_parameters_behind_a_colon() {
+        let sources = vec![
+            "random_targets:seed=7,low=1,high=100,scale=log".into(),
+            "random_targets:seed=8".into(),
+        ];
+        let spec = ExperimentForm {
+            stats_source: sources,
+            ..form()
+        }
+        .parse(1)
+        .unwrap();
+        assert_eq!(spec.sources.len(), 2);
+        for (wrong, field) in [
+            (vec!["random_targets:seed"], "stats_source"),
+            (vec!["random_targets:seed=x"], "random_targets.seed"),
+            (vec!["built_in", "built_in"], "stats_source"),
+        ] {
+            let sources = wrong.into_iter().map(str::to_owned).collect();
+            let errors = ExperimentForm {
+                stats_source: sources,
+                ..form()
+            }
+            .parse(1)
+            .unwrap_err();
+            assert_eq!(errors[0].field, field);
+        }
+    }
+
+    #[test]
+    fn durations_are_read_as_people_type_them() {
+        for (text, ms) in [
+            ("30s", 30_000),
+            ("500ms", 500),
+            ("2m", 120_000),
+            ("59m 30s", 3_570_000),
+            ("30", 30_000),
+            ("1h", 3_600_000),
+        ] {
+            assert_eq!(timeout_ms(text), Ok(ms), "{text}");
+        }
+        for text in ["", "0", "9ms", "1h1ms", "3x", "s", "-1s", "99999999999999999999s"] {
+            assert!(timeout_ms(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn settings_are_lines_and_ours_are_not_to_be_set() {
+        let read = settings("# comment\nwork_mem = '64MB'\n\nenable_nestloop=off").unwrap();
+        assert_eq!(
+            read[0],
+            Setting {
+                name: "work_mem".into(),
+                value: "64MB".into()
+            }
+        );
+        assert_eq!(read[1].name, "enable_nestloop");
+        for wrong in ["work_mem", "a b = 1", "statement_timeout = 0", "x;y = 1"] {
+            assert!(settings(wrong).is_err(), "{wrong}");
+        }
+    }
+}

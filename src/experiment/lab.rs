@@ -1,0 +1,303 @@
+//! The bench on which trials run: one sandbox, one clone, the parked snapshots of all sources, one session.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::experiment::runner::Executor;
+use crate::experiment::writers;
+use crate::model::dataset::Setting;
+use crate::model::experiment::ExperimentQuery;
+use crate::model::experiment::ExperimentSpec;
+use crate::model::ids::DatasetId;
+use crate::model::ids::ExperimentId;
+use crate::model::snapshot::Snapshot;
+use crate::model::trial::Outcome;
+use crate::model::trial::Trial;
+use crate::model::workload::QueryClass;
+use crate::snapshot::park::Lot;
+use crate::target::clone;
+use crate::target::execute::Health;
+use crate::target::execute::Ran;
+use crate::target::explain::Timed;
+use crate::target::lease::Sandbox;
+use crate::target::lease::Sandboxes;
+use crate::target::session::Admin;
+use crate::target::session::OpenError;
+use crate::target::session::Session;
+
+/// After so many rounds of swaps the catalogs are vacuumed, untimed.
+const VACUUM_EVERY_ROUNDS: usize = 10;
+
+/// Everything that running trials of one experiment needs.
+pub struct Lab {
+    pub experiment_id: ExperimentId,
+    pub dataset_id: DatasetId,
+    pub spec: ExperimentSpec,
+    pub queries: Vec<ExperimentQuery>,
+    /// In the order of the spec's sources, each parked in the clone.
+    pub snapshots: Vec<Snapshot>,
+    pub lot: Lot,
+    /// Of the dataset first, then of the experiment.
+    pub settings: Vec<Setting>,
+    sandboxes: Sandboxes,
+    /// None only while it is being replaced.
+    sandbox: Option<Sandbox>,
+    /// Both none while nobody may be connected to the clone.
+    admin: Option<Admin>,
+    session: Option<Session>,
+    in_force: Option<usize>,
+    n_swaps: usize,
+    /// Queries that turned out to write, to be noted in the store.
+    newly_writing: Vec<usize>,
+}
+
+/// What a lab is built from.
+pub struct LabParts {
+    pub experiment_id: ExperimentId,
+    pub dataset_id: DatasetId,
+    pub spec: ExperimentSpec,
+    pub queries: Vec<ExperimentQuery>,
+    pub snapshots: Vec<Snapshot>,
+    pub lot: Lot,
+    pub settings: Vec<Setting>,
+    pub sandboxes: Sandboxes,
+    pub sandbox: Sandbox,
+}
+
+impl Lab {
+    pub fn new(parts: LabParts) -> Self {
+        Self {
+            experiment_id: parts.experiment_id,
+            dataset_id: parts.dataset_id,
+            spec: parts.spec,
+            queries: parts.queries,
+            snapshots: parts.snapshots,
+            lot: parts.lot,
+            settings: parts.settings,
+            sandboxes: parts.sandboxes,
+            sandbox: Some(parts.sandbox),
+            admin: None,
+            session: None,
+            in_force: None,
+            n_swaps: 0,
+            newly_writing: Vec::new(),
+        }
+    }
+
+    /// The limit of one statement.
+    pub fn limit(&self) -> Duration {
+        Duration::from_millis(self.spec.timeout_ms)
+    }
+
+    /// The queries that turned out to write since this was asked last.
+    pub fn take_newly_writing(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.newly_writing)
+    }
+
+    /// The name of the clone.
+    fn database(&self) -> String {
+        clone::experiment_name(self.experiment_id)
+    }
+
+    pub fn sandbox(&self) -> anyhow::Result<&Sandbox> {
+        self.sandbox.as_ref().context("the sandbox is running")
+    }
+
+    /// The superuser session in the clone, opened on first need.
+    pub async fn admin(&mut self) -> anyhow::Result<&mut Admin> {
+        if self.admin.is_none() {
+            self.admin = Some(Admin::connect(&self.sandbox()?.address, &self.database()).await?);
+        }
+        self.admin.as_mut().context("a session that was just opened")
+    }
+
+    /// The role's session in the clone, opened on first need and again after the server ended it.
+    pub async fn session(&mut self) -> Result<&mut Session, OpenError> {
+        if self
+            .session
+            .as_ref()
+            .is_some_and(|session| session.health != Health::Alive)
+        {
+            self.session = None;
+        }
+        if self.session.is_none() {
+            self.session = Some(self.open_session(&self.database(), Access::ReadOnly).await?);
+        }
+        Ok(self.session.as_mut().context("a session that was just opened")?)
+    }
+
+    /// A session of the dataset's role with the experiment's settings in force.
+    pub async fn open_session(&self, database: &str, access: Access) -> Result<Session, OpenError> {
+        let mut settings = self.settings.clone();
+        settings.push(Setting {
+            name: "statement_timeout".to_owned(),
+            value: self.spec.timeout_ms.to_string(),
+        });
+        if access == Access::ReadOnly {
+            settings.push(Setting {
+                name: "default_transaction_read_only".to_owned(),
+                value: "on".to_owned(),
+            });
+        }
+        let name = format!("pgassay experiment {}", self.experiment_id);
+        Session::connect(&self.sandbox()?.address, database, &name, &settings).await
+    }
+
+    /// Puts a source's statistics in force.
+    pub async fn swap_in(&mut self, source_idx: usize) -> anyhow::Result<()> {
+        if self.in_force == Some(source_idx) {
+            return Ok(());
+        }
+        self.admin().await?;
+        let admin = self.admin.as_mut().context("the superuser session is open")?;
+        let snapshot = self.snapshots.get(source_idx).context("a snapshot of every source")?;
+        self.lot.swap_in(admin, source_idx, snapshot).await?;
+        self.in_force = Some(source_idx);
+        self.n_swaps += 1;
+        if self
+            .n_swaps
+            .is_multiple_of(VACUUM_EVERY_ROUNDS * self.spec.sources.len().max(1))
+        {
+            self.lot.vacuum(admin).await?;
+        }
+        Ok(())
+    }
+
+    /// Closes our sessions in the clone, so that it can be copied.
+    pub async fn leave_clone(&mut self) {
+        if let Some(session) = self.session.take() {
+            session.close().await;
+        }
+        if let Some(admin) = self.admin.take() {
+            admin.close().await;
+        }
+    }
+
+    /// Stops the server at once and starts it again: the last resort against a statement that cannot be stopped.
+    async fn restart_sandbox(&mut self) -> anyhow::Result<()> {
+        warn!(experiment.id = %self.experiment_id, "The sandbox of dataset {} is restarted to end a statement", self.dataset_id);
+        (self.session, self.admin) = (None, None);
+        if let Some(sandbox) = self.sandbox.take() {
+            sandbox.kill().await?;
+        }
+        self.sandbox = Some(self.sandboxes.start(self.dataset_id).await?);
+        Ok(())
+    }
+
+    /// Ends the lab; the clone stays when it is needed again.
+    pub async fn close(mut self, clone: CloneIs) -> anyhow::Result<()> {
+        self.leave_clone().await;
+        if clone == CloneIs::Done {
+            writers::drop_clones(self.sandbox()?, self.experiment_id).await?;
+        }
+        match self.sandbox.take() {
+            Some(sandbox) => sandbox.stop().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a query's trials each need a clone of their own.
+    pub fn is_writer(&self, query_idx: usize) -> bool {
+        self.queries
+            .get(query_idx)
+            .is_some_and(|query| query.class == QueryClass::Writes)
+    }
+
+    /// Remembers that a query writes after all.
+    pub fn note_writer(&mut self, query_idx: usize) {
+        if let Some(query) = self.queries.get_mut(query_idx) {
+            query.class = QueryClass::Writes;
+            self.newly_writing.push(query_idx);
+        }
+    }
+
+    /// Looks after a session that a statement left unusable.
+    pub async fn recover(&mut self, health: Health) -> anyhow::Result<()> {
+        match health {
+            Health::Alive => Ok(()),
+            Health::Gone => {
+                self.session = None;
+                Ok(())
+            }
+            Health::Stuck => self.restart_sandbox().await,
+        }
+    }
+}
+
+/// What a session may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    ReadOnly,
+    ReadWrite,
+}
+
+/// Whether an experiment's clone is needed again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloneIs {
+    Done,
+    NeededAgain,
+}
+
+impl Executor for Lab {
+    async fn begin_visit(&mut self, visit: &[Trial], cancel: &CancellationToken) -> anyhow::Result<bool> {
+        let Some(first) = visit.first() else { return Ok(true) };
+        self.swap_in(first.source_idx).await?;
+        let limit = self.limit();
+        for trial in visit
+            .iter()
+            .filter(|trial| !self.is_writer(trial.query_idx))
+            .copied()
+            .collect::<Vec<_>>()
+        {
+            let sql = self
+                .queries
+                .get(trial.query_idx)
+                .context("a query of the schedule")?
+                .sql
+                .clone();
+            let session = self.session().await?;
+            // Untimed: whatever it says, the trial itself will say it again.
+            let planned = session.explain(&sql, limit, cancel).await?;
+            let health = session.health;
+            self.recover(health).await?;
+            if matches!(planned, Ran::Interrupted) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn execute(&mut self, trial: &Trial, cancel: &CancellationToken) -> anyhow::Result<Option<Outcome>> {
+        let sql = self
+            .queries
+            .get(trial.query_idx)
+            .context("a query of the schedule")?
+            .sql
+            .clone();
+        let (clock, limit) = (self.spec.clock, self.limit());
+        if !self.is_writer(trial.query_idx) {
+            let session = self.session().await?;
+            let timed = session.time(&sql, clock, limit, cancel).await?;
+            let health = session.health;
+            self.recover(health).await?;
+            match timed {
+                Timed::Outcome(outcome) => return Ok(Some(outcome)),
+                Timed::Interrupted => return Ok(None),
+                Timed::Writes => self.note_writer(trial.query_idx),
+            }
+        }
+        let (timed, health) = writers::time(self, trial.source_idx, &sql, clock, cancel).await?;
+        self.recover(health).await?;
+        Ok(match timed {
+            Timed::Outcome(outcome) => Some(outcome),
+            Timed::Interrupted => None,
+            Timed::Writes => Some(Outcome::Failed {
+                sqlstate: None,
+                message: "the query cannot write, even in a clone of its own".to_owned(),
+            }),
+        })
+    }
+}

@@ -1,0 +1,19 @@
+//! Experiments: from a wish to recorded trials and their summaries.
+//!
+//! A spec becomes a schedule (pure), the runner walks the schedule through an executor and writes every outcome into a
+//! journal before it goes on, and a settled experiment gets its summaries.
+
+pub mod environment;
+pub mod estimate;
+pub mod explaining;
+pub mod form;
+pub mod journal;
+pub mod lab;
+pub mod preparing;
+pub mod progress;
+pub mod runner;
+pub mod schedule;
+pub mod service;
+pub mod summaries;
+pub mod work;
+pub mod writers;

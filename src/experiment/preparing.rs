@@ -1,0 +1,198 @@
+//! From a dataset to a clone in which every source's snapshot is parked.
+
+use std::time::Instant;
+
+use anyhow::Context as _;
+
+use crate::experiment::work::Trouble;
+use crate::model::dataset::Setting;
+use crate::model::experiment::Experiment;
+use crate::model::experiment::PreparedSource;
+use crate::model::experiment::SourceSpec;
+use crate::model::ids::DatasetId;
+use crate::model::ids::ExperimentId;
+use crate::model::job::Progress;
+use crate::model::snapshot::Snapshot;
+use crate::snapshot;
+use crate::snapshot::park::Lot;
+use crate::snapshot::pristine::Pristine;
+use crate::source;
+use crate::store::held::HeldJob;
+use crate::store::sources;
+use crate::target::clone;
+use crate::target::lease::Sandbox;
+use crate::target::session::Admin;
+use crate::target::session::Session;
+
+/// A clone that is ready for trials.
+pub struct Ready {
+    pub lot: Lot,
+    /// In the order of the spec's sources.
+    pub snapshots: Vec<Snapshot>,
+    /// Whether statistics had to be written back from their text because the clone was lost.
+    pub is_rebuilt: bool,
+}
+
+/// Makes the clone and prepares its sources, or finds the clone of an interrupted run again.
+pub async fn prepare(
+    job: &HeldJob,
+    experiment: &Experiment,
+    dataset_id: DatasetId,
+    settings: &[Setting],
+    sandbox: &Sandbox,
+) -> Result<Ready, Trouble> {
+    let stored: Option<Vec<(Snapshot, String)>> = {
+        let mut conn = job.pool.acquire().await?;
+        sources::list_snapshots(&mut conn, experiment.id)
+            .await?
+            .into_iter()
+            .collect()
+    };
+    let name = clone::experiment_name(experiment.id);
+    let mut server = Admin::connect(&sandbox.address, "postgres").await?;
+    if let Some(stored) = &stored
+        && clone::exists(&mut server, &name).await?
+        && let Some(lot) = find_again(sandbox, &name, stored).await?
+    {
+        server.close().await;
+        return Ok(Ready {
+            lot,
+            snapshots: values(stored),
+            is_rebuilt: false,
+        });
+    }
+    stage(job, "cloning the dataset", 0, experiment.spec.sources.len(), "").await?;
+    crate::experiment::writers::drop_clones(sandbox, experiment.id).await?;
+    clone::create(&mut server, dataset_id, &clone::template_name(dataset_id), &name).await?;
+    server.close().await;
+    match stored {
+        Some(stored) => rebuild(sandbox, &name, &stored).await,
+        None => make(job, experiment.id, &experiment.spec.sources, settings, sandbox, &name).await,
+    }
+}
+
+/// The lot of a clone that survived, if every parked snapshot in it is what was stored.
+async fn find_again(sandbox: &Sandbox, name: &str, stored: &[(Snapshot, String)]) -> Result<Option<Lot>, Trouble> {
+    let mut admin = Admin::connect(&sandbox.address, name).await?;
+    let lot = Lot::open(&mut admin).await?;
+    for (source_idx, (snapshot, checksum)) in stored.iter().enumerate() {
+        lot.swap_in(&mut admin, source_idx, snapshot).await?;
+        let found = snapshot::capture::capture(&mut admin).await?;
+        if snapshot::checksum(&found) != *checksum {
+            return Ok(None);
+        }
+    }
+    admin.close().await;
+    Ok(Some(lot))
+}
+
+/// Writes the stored snapshots into a new clone, and insists that they come out as they went in.
+async fn rebuild(sandbox: &Sandbox, name: &str, stored: &[(Snapshot, String)]) -> Result<Ready, Trouble> {
+    let mut admin = Admin::connect(&sandbox.address, name).await?;
+    let lot = Lot::open(&mut admin).await?;
+    for (source_idx, (snapshot, checksum)) in stored.iter().enumerate() {
+        let left_out = snapshot::apply::apply(&mut admin, &lot, snapshot).await?;
+        if let Some(first) = left_out.first() {
+            return Err(Trouble::Sentence(format!(
+                "The clone of this experiment was lost, and its statistics cannot all be written back: {}: {}. \
+                 Please run it again.",
+                first.column, first.reason
+            )));
+        }
+        let found = snapshot::capture::capture(&mut admin).await?;
+        if snapshot::checksum(&found) != *checksum {
+            return Err(Trouble::Sentence(
+                "The clone of this experiment was lost, and its statistics came back different. Please run it again."
+                    .to_owned(),
+            ));
+        }
+        lot.park(&mut admin, source_idx).await?;
+    }
+    admin.close().await;
+    Ok(Ready {
+        lot,
+        snapshots: values(stored),
+        is_rebuilt: true,
+    })
+}
+
+/// Prepares every source from the pristine state, in order.
+async fn make(
+    job: &HeldJob,
+    experiment_id: ExperimentId,
+    specs: &[SourceSpec],
+    settings: &[Setting],
+    sandbox: &Sandbox,
+    name: &str,
+) -> Result<Ready, Trouble> {
+    let mut admin = Admin::connect(&sandbox.address, name).await?;
+    let lot = Lot::open(&mut admin).await?;
+    let pristine = Pristine::remember(&mut admin).await?;
+    let mut snapshots = Vec::new();
+    for (source_idx, spec) in specs.iter().enumerate() {
+        stage(job, "preparing statistics", source_idx, specs.len(), &spec.label).await?;
+        pristine.reset(&mut admin, &lot).await?;
+        let apply_ms = apply(job, spec, settings, sandbox, name).await?;
+        let snapshot = snapshot::capture::capture(&mut admin).await?;
+        lot.park(&mut admin, source_idx).await?;
+        let prepared = PreparedSource {
+            source_idx: i32::try_from(source_idx).context("few sources")?,
+            snapshot_sha256: snapshot::checksum(&snapshot),
+            targets: snapshot::pristine::targets(&mut admin).await?,
+            apply_ms,
+            n_statistics: snapshot.columns.len() as u64,
+        };
+        let mut conn = job.pool.acquire().await?;
+        sources::set_prepared(&mut conn, experiment_id, &prepared, &snapshot).await?;
+        snapshots.push(snapshot);
+    }
+    lot.vacuum(&mut admin).await?;
+    admin.close().await;
+    Ok(Ready {
+        lot,
+        snapshots,
+        is_rebuilt: false,
+    })
+}
+
+/// Runs one source as the dataset's role, in a session of its own, and returns how long it took in milliseconds.
+async fn apply(
+    job: &HeldJob,
+    spec: &SourceSpec,
+    settings: &[Setting],
+    sandbox: &Sandbox,
+    name: &str,
+) -> Result<f64, Trouble> {
+    let source = source::find(&spec.name)
+        .ok_or_else(|| Trouble::Sentence(format!("This pgassay has no source called {}.", spec.name)))?;
+    let mut session = Session::connect(&sandbox.address, name, "pgassay prepare", settings).await?;
+    let started = Instant::now();
+    tokio::select! {
+        applied = source.apply(&mut session, &spec.params) => applied.map_err(|error| Trouble::of_source(&spec.label, error))?,
+        // The sandbox is stopped behind us, and with it whatever still runs there.
+        () = job.stop_token().cancelled() => return Err(Trouble::Stopped),
+    }
+    let took = started.elapsed();
+    session.close().await;
+    Ok(took.as_secs_f64() * 1000.0)
+}
+
+fn values(stored: &[(Snapshot, String)]) -> Vec<Snapshot> {
+    stored.iter().map(|(snapshot, _)| snapshot.clone()).collect()
+}
+
+async fn stage(job: &HeldJob, stage: &str, done: usize, total: usize, detail: &str) -> Result<(), Trouble> {
+    let progress = Progress {
+        done: done as u64,
+        total: total as u64,
+        unit: "sources".to_owned(),
+        detail: detail.to_owned(),
+        n_rows: 0,
+    };
+    job.set_progress(stage, &progress).await?;
+    if job.stop_reason().is_some() {
+        Err(Trouble::Stopped)
+    } else {
+        Ok(())
+    }
+}

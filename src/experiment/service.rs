@@ -1,0 +1,240 @@
+//! What people can do with experiments: check, launch, look, stop, run again.
+
+use std::collections::HashSet;
+
+use sqlx::PgPool;
+
+use crate::experiment::estimate;
+use crate::experiment::estimate::Estimate;
+use crate::experiment::form::ExperimentForm;
+use crate::experiment::form::FieldError;
+use crate::experiment::form::MAX_TRIALS;
+use crate::experiment::progress;
+use crate::experiment::progress::ExperimentProgress;
+use crate::experiment::schedule;
+use crate::model::dataset::Dataset;
+use crate::model::experiment::ExperimentQuery;
+use crate::model::experiment::ExperimentSpec;
+use crate::model::ids::ExperimentId;
+use crate::model::job::JobKind;
+use crate::model::job::JobStatus;
+use crate::model::units::grouped;
+use crate::model::user::Viewer;
+use crate::model::workload::Query;
+use crate::model::workload::QueryClass;
+use crate::model::workload::Workload;
+use crate::store;
+use crate::store::experiments::NewExperiment;
+
+/// The door to experiments.
+#[derive(Clone)]
+pub struct Experiments {
+    pub pool: PgPool,
+    /// The data directory whose files the work needs.
+    pub home: String,
+}
+
+/// Why an experiment is not launched.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    #[error("The experiment cannot be launched like this.")]
+    Refused(Vec<FieldError>),
+    #[error(transparent)]
+    Fault(#[from] anyhow::Error),
+}
+
+impl From<sqlx::Error> for LaunchError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+/// A spec whose dataset, workload and queries are there.
+struct Wish {
+    spec: ExperimentSpec,
+    dataset: Dataset,
+    workload: Workload,
+    queries: Vec<Query>,
+}
+
+impl Experiments {
+    /// What the form, as it stands, would take and could show.
+    pub async fn check(&self, viewer: Viewer, form: &ExperimentForm) -> Result<Estimate, LaunchError> {
+        let wish = self.wish(viewer, form, 0).await?;
+        let mut conn = self.pool.acquire().await?;
+        let mean_ms = store::trials::mean_ms(&mut conn, viewer, wish.dataset.id, wish.workload.id).await?;
+        let mut estimate = estimate::estimate(&wish.spec, mean_ms);
+        if !wish.dataset.job.status.is_settled() {
+            estimate.warnings.push(format!(
+                "The dataset {} is still being restored; it will wait.",
+                wish.dataset.name
+            ));
+        }
+        let checked = store::checks::list_results(&mut conn, viewer, wish.workload.id, wish.dataset.id).await?;
+        let broken: HashSet<i32> = checked
+            .into_iter()
+            .filter(|result| result.status == crate::model::workload::CheckStatus::Broken)
+            .map(|result| result.position)
+            .collect();
+        for query in wish.queries.iter().filter(|query| broken.contains(&query.position)) {
+            estimate.warnings.push(format!(
+                "{} failed its check on this dataset; its trials will fail.",
+                query.label
+            ));
+        }
+        Ok(estimate)
+    }
+
+    /// Launches what the form asks for. The same form sent twice launches once.
+    pub async fn launch(&self, viewer: Viewer, form: &ExperimentForm) -> Result<ExperimentId, LaunchError> {
+        if form.request_id.is_empty() {
+            return Err(LaunchError::Refused(vec![FieldError::new(
+                "request_id",
+                "The form came without its number.",
+            )]));
+        }
+        let mut conn = self.pool.acquire().await?;
+        if let Some(id) = store::experiments::find_by_request(&mut conn, viewer, &form.request_id).await? {
+            return Ok(id);
+        }
+        drop(conn);
+        let wish = self.wish(viewer, form, fresh_seed()?).await?;
+        self.insert(viewer, &form.request_id, wish).await
+    }
+
+    /// Launches an experiment again with the same spec, seed included.
+    pub async fn rerun(&self, viewer: Viewer, id: ExperimentId, request_id: &str) -> Result<ExperimentId, LaunchError> {
+        let mut conn = self.pool.acquire().await?;
+        if let Some(id) = store::experiments::find_by_request(&mut conn, viewer, request_id).await? {
+            return Ok(id);
+        }
+        let missing = |what: &str| LaunchError::Refused(vec![FieldError::new("", format!("{what} is gone."))]);
+        let experiment = store::experiments::get(&mut conn, viewer, id)
+            .await?
+            .ok_or_else(|| missing("The experiment"))?;
+        drop(conn);
+        let wish = self.complete(viewer, experiment.spec).await?;
+        self.insert(viewer, request_id, wish).await
+    }
+
+    async fn insert(&self, viewer: Viewer, request_id: &str, wish: Wish) -> Result<ExperimentId, LaunchError> {
+        let queries = (0_i32..).zip(wish.queries).map(|(query_idx, query)| ExperimentQuery {
+            query_idx,
+            label: query.label,
+            line: query.line,
+            sql: query.sql,
+            class: query.class,
+        });
+        let spec = wish.spec;
+        let new = NewExperiment {
+            request_id: request_id.to_owned(),
+            dataset_name: wish.dataset.name,
+            dataset_sha256: wish.dataset.sha256,
+            workload_name: wish.workload.name,
+            workload_sha256: wish.workload.sha256,
+            n_trials: n_trials(&spec),
+            queries: queries.collect(),
+            spec,
+        };
+        let mut transaction = self.pool.begin().await?;
+        let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Experiment, &self.home).await?;
+        match store::experiments::insert(&mut transaction, viewer, &new, job_id).await {
+            Ok(id) => {
+                transaction.commit().await?;
+                Ok(id)
+            }
+            // The same form, sent at the same moment, was quicker.
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                transaction.rollback().await?;
+                let mut conn = self.pool.acquire().await?;
+                let id = store::experiments::find_by_request(&mut conn, viewer, request_id).await?;
+                Ok(id.ok_or_else(|| anyhow::anyhow!("a repeated request without its experiment"))?)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn wish(&self, viewer: Viewer, form: &ExperimentForm, fresh_seed: u64) -> Result<Wish, LaunchError> {
+        let spec = form.parse(fresh_seed).map_err(LaunchError::Refused)?;
+        self.complete(viewer, spec).await
+    }
+
+    /// Finds what the spec names, and settles which queries it means.
+    async fn complete(&self, viewer: Viewer, mut spec: ExperimentSpec) -> Result<Wish, LaunchError> {
+        let refuse = |field: &str, message: String| LaunchError::Refused(vec![FieldError::new(field, message)]);
+        let mut conn = self.pool.acquire().await?;
+        let dataset = store::datasets::get(&mut conn, viewer, spec.dataset_id)
+            .await?
+            .ok_or_else(|| refuse("dataset", "This dataset is gone. Choose another.".to_owned()))?;
+        if matches!(dataset.job.status, JobStatus::Failed | JobStatus::Cancelled) {
+            return Err(refuse(
+                "dataset",
+                format!("The restore of {} has {}.", dataset.name, dataset.job.status.word()),
+            ));
+        }
+        let workload = store::workloads::get(&mut conn, viewer, spec.workload_id)
+            .await?
+            .ok_or_else(|| refuse("workload", "This workload is gone. Choose another.".to_owned()))?;
+        let all = store::workloads::list_queries(&mut conn, viewer, workload.id).await?;
+        let wanted: HashSet<i32> = spec.query_positions.iter().copied().collect();
+        let queries: Vec<Query> = all
+            .into_iter()
+            .filter(|query| query.class != QueryClass::Refused)
+            .filter(|query| wanted.is_empty() || wanted.contains(&query.position))
+            .collect();
+        if queries.is_empty() {
+            return Err(refuse(
+                "query",
+                "Choose at least one query that can be measured.".to_owned(),
+            ));
+        }
+        spec.query_positions = queries.iter().map(|query| query.position).collect();
+        if n_trials(&spec) > MAX_TRIALS {
+            return Err(refuse(
+                "iterations",
+                format!(
+                    "These are {} trials; {} are allowed.",
+                    grouped(n_trials(&spec)),
+                    grouped(MAX_TRIALS)
+                ),
+            ));
+        }
+        Ok(Wish {
+            spec,
+            dataset,
+            workload,
+            queries,
+        })
+    }
+
+    /// Where an experiment stands.
+    pub async fn progress(&self, viewer: Viewer, id: ExperimentId) -> store::Result<Option<ExperimentProgress>> {
+        let mut conn = self.pool.acquire().await?;
+        progress::look(&mut conn, viewer, id).await
+    }
+
+    /// Asks an experiment to stop. False when there was nothing to stop.
+    pub async fn stop(&self, viewer: Viewer, id: ExperimentId) -> store::Result<bool> {
+        let mut conn = self.pool.acquire().await?;
+        match store::experiments::get(&mut conn, viewer, id).await? {
+            Some(experiment) => store::jobs::request_cancel(&mut conn, viewer, experiment.job.id).await,
+            None => Ok(false),
+        }
+    }
+}
+
+fn n_trials(spec: &ExperimentSpec) -> u64 {
+    schedule::n_trials(
+        spec.sources.len(),
+        spec.query_positions.len(),
+        spec.iterations,
+        spec.warm_up,
+    )
+}
+
+/// A seed for an experiment whose form names none; it is stored and shown.
+fn fresh_seed() -> anyhow::Result<u64> {
+    use rand::TryRng as _;
+    // Short enough to be read out.
+    Ok(u64::from(rand::rngs::SysRng.try_next_u32()?))
+}

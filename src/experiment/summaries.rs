@@ -1,0 +1,188 @@
+//! From trials to the stored numbers of a settled experiment.
+
+use std::collections::BTreeMap;
+
+use crate::analysis;
+use crate::analysis::ratio;
+use crate::analysis::summary::Observed;
+use crate::analysis::summary::Quantile;
+use crate::analysis::summary::Summary;
+use crate::model::experiment::Experiment;
+use crate::model::experiment::ExperimentQuery;
+use crate::model::experiment::PlanRecord;
+use crate::model::experiment::SummaryRecord;
+use crate::model::job::JobStatus;
+use crate::model::trial::OutcomeWord;
+use crate::model::trial::RecordedTrial;
+use crate::model::trial::TrialKind;
+use crate::store;
+use crate::store::held::HeldJob;
+use crate::store::queue;
+
+/// Stores the summaries of what was recorded and ends the job, in one transaction.
+pub async fn settle(
+    job: &HeldJob,
+    experiment: &Experiment,
+    status: JobStatus,
+    message: Option<&str>,
+) -> anyhow::Result<()> {
+    let mut transaction = job.pool.begin().await?;
+    let id = experiment.id;
+    let trials = store::trials::list(&mut transaction, job.viewer, id, None).await?;
+    let plans = store::plans::list(&mut transaction, job.viewer, id).await?;
+    let queries = store::experiments::list_queries(&mut transaction, job.viewer, id).await?;
+    let summaries = summarize(experiment.spec.sources.len(), queries.len(), &trials, &plans);
+    store::summaries::replace(&mut transaction, id, &summaries).await?;
+    if let Some(headline) = headline(experiment, &queries, &summaries) {
+        store::experiments::set_headline(&mut transaction, id, &headline).await?;
+    }
+    if queue::settle(&mut transaction, &job.lease, status, message).await? {
+        transaction.commit().await?;
+    }
+    Ok(())
+}
+
+/// The numbers of every (query, source) that has a measured trial, by query, then source.
+pub fn summarize(
+    n_sources: usize,
+    n_queries: usize,
+    trials: &[RecordedTrial],
+    plans: &[PlanRecord],
+) -> Vec<SummaryRecord> {
+    let mut samples: BTreeMap<(i32, i32), Vec<&RecordedTrial>> = BTreeMap::new();
+    for trial in trials.iter().filter(|trial| trial.kind == TrialKind::Measured) {
+        samples
+            .entry((trial.query_idx, trial.source_idx))
+            .or_default()
+            .push(trial);
+    }
+    let plan_of: BTreeMap<(i32, i32), &PlanRecord> = plans
+        .iter()
+        .map(|plan| ((plan.query_idx, plan.source_idx), plan))
+        .collect();
+    let mut summaries = Vec::new();
+    for query_idx in (0_i32..).take(n_queries) {
+        let fingerprints: Vec<Option<&str>> = (0_i32..)
+            .take(n_sources)
+            .map(|source_idx| {
+                plan_of
+                    .get(&(query_idx, source_idx))
+                    .and_then(|plan| plan.fingerprint.as_deref())
+            })
+            .collect();
+        for (source_idx, letter) in (0_i32..).zip(analysis::letters(&fingerprints)) {
+            let Some(sample) = samples.get(&(query_idx, source_idx)) else {
+                continue;
+            };
+            let plan = plan_of.get(&(query_idx, source_idx));
+            let mut record = record(query_idx, source_idx, sample);
+            record.cost = plan.and_then(|plan| plan.cost);
+            record.plan_letter = letter;
+            summaries.push(record);
+        }
+    }
+    summaries
+}
+
+fn record(query_idx: i32, source_idx: i32, sample: &[&RecordedTrial]) -> SummaryRecord {
+    let observed: Vec<Observed> = sample.iter().map(|trial| observed(trial)).collect();
+    let summary: Summary = analysis::summary::summarize(&observed);
+    let planning: Vec<Observed> = sample
+        .iter()
+        .filter_map(|trial| trial.planning_ms)
+        .map(|ms| Observed::Finished { ms })
+        .collect();
+    let (median_ms, median_is_above) = split(summary.median_ms);
+    let (min_ms, min_is_above) = split(summary.min_ms);
+    let (p95_ms, p95_is_above) = split(summary.p95_ms);
+    SummaryRecord {
+        source_idx,
+        query_idx,
+        n: count(summary.n_trials),
+        n_finished: count(summary.n_finished),
+        n_timed_out: count(summary.n_timed_out),
+        n_failed: count(summary.n_failed),
+        mean_ms: summary.mean_ms,
+        stddev_ms: summary.std_dev_ms,
+        median_ms,
+        median_is_above,
+        min_ms,
+        min_is_above,
+        p95_ms,
+        p95_is_above,
+        planning_ms: split(analysis::summary::summarize(&planning).median_ms).0,
+        cost: None,
+        plan_letter: None,
+        message: sample.iter().find_map(|trial| trial.message.clone()),
+    }
+}
+
+/// What analysis makes of a stored trial.
+fn observed(trial: &RecordedTrial) -> Observed {
+    match (trial.outcome, trial.execution_ms) {
+        (OutcomeWord::Finished, Some(ms)) => Observed::Finished { ms },
+        (OutcomeWord::TimedOut, Some(limit_ms)) => Observed::TimedOut { limit_ms },
+        _ => Observed::Failed,
+    }
+}
+
+fn split(quantile: Option<Quantile>) -> (Option<f64>, bool) {
+    match quantile {
+        None => (None, false),
+        Some(Quantile::At(ms)) => (Some(ms), false),
+        Some(Quantile::Above(ms)) => (Some(ms), true),
+    }
+}
+
+fn count(n: usize) -> i32 {
+    i32::try_from(n).unwrap_or(i32::MAX)
+}
+
+/// The largest difference of medians from the first source, in words. It claims nothing about chance.
+fn headline(experiment: &Experiment, queries: &[ExperimentQuery], summaries: &[SummaryRecord]) -> Option<String> {
+    let sources = &experiment.spec.sources;
+    let medians = |source_idx: i32| -> Vec<Option<Quantile>> {
+        let of_query = |query_idx: i32| {
+            let summary = summaries
+                .iter()
+                .find(|s| s.query_idx == query_idx && s.source_idx == source_idx)?;
+            let ms = summary.median_ms?;
+            Some(if summary.median_is_above {
+                Quantile::Above(ms)
+            } else {
+                Quantile::At(ms)
+            })
+        };
+        queries.iter().map(|query| of_query(query.query_idx)).collect()
+    };
+    let base = medians(0);
+    let candidates = (1_i32..)
+        .zip(sources.iter().skip(1))
+        .filter_map(|(source_idx, source)| {
+            ratio::largest_difference(&base, &medians(source_idx)).map(|difference| (source, difference))
+        });
+    let largest = candidates.reduce(|a, b| {
+        if b.1.ratio.ln().abs() > a.1.ratio.ln().abs() {
+            b
+        } else {
+            a
+        }
+    });
+    let (source, difference) = largest?;
+    let label = &queries.get(difference.query_idx)?.label;
+    let (factor, word) = if difference.ratio >= 1.0 {
+        (difference.ratio, "slower")
+    } else {
+        (1.0 / difference.ratio, "faster")
+    };
+    if factor < 1.1 {
+        return Some("All medians lie within 10 % of each other.".to_owned());
+    }
+    let at_least = if difference.at_least { "at least " } else { "" };
+    let factor = crate::model::units::three_digits(factor);
+    Some(format!(
+        "{label} is {at_least}{factor}× {word} under {} than under {}.",
+        source.label,
+        sources.first()?.label
+    ))
+}

@@ -1,0 +1,301 @@
+//! Does the job of one experiment, from the claim to its summaries.
+
+use anyhow::Context as _;
+use tracing::error;
+use tracing::info;
+
+use crate::experiment::environment;
+use crate::experiment::explaining;
+use crate::experiment::journal::StoreJournal;
+use crate::experiment::lab::CloneIs;
+use crate::experiment::lab::Lab;
+use crate::experiment::lab::LabParts;
+use crate::experiment::preparing;
+use crate::experiment::runner;
+use crate::experiment::runner::Ended;
+use crate::experiment::schedule;
+use crate::experiment::summaries;
+use crate::model::dataset::Dataset;
+use crate::model::experiment::Experiment;
+use crate::model::job::JobStatus;
+use crate::model::job::Progress;
+use crate::store;
+use crate::store::held::HeldJob;
+use crate::store::held::StopReason;
+use crate::store::queue;
+use crate::store::queue::Interruption;
+use crate::target::ServerError;
+use crate::target::lease::Sandboxes;
+use crate::target::session::OpenError;
+
+/// What keeps an experiment from going on.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// The experiment ends with this sentence.
+    #[error("{0}")]
+    Sentence(String),
+    /// The job was told to stop.
+    #[error("stopped")]
+    Stopped,
+    /// The target or the store was lost: worth another try.
+    #[error(transparent)]
+    Lost(#[from] anyhow::Error),
+}
+
+impl From<sqlx::Error> for Trouble {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Lost(error.into())
+    }
+}
+
+impl From<OpenError> for Trouble {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Setting { .. } => Self::Sentence(error.to_string()),
+            OpenError::Lost(error) => Self::Lost(error),
+        }
+    }
+}
+
+impl Trouble {
+    /// What the server says while a source is applied is about the dataset; anything else is a loss.
+    pub fn of_source(label: &str, error: anyhow::Error) -> Self {
+        let server = error
+            .chain()
+            .find_map(|cause| cause.downcast_ref::<sqlx::Error>())
+            .and_then(ServerError::of);
+        match server {
+            Some(server) if !server.is_fatal => Self::Sentence(format!(
+                "The source {label} could not be prepared. The server says: {server}"
+            )),
+            _ => Self::Lost(error.context(format!("preparing {label}"))),
+        }
+    }
+}
+
+/// Runs the experiment of a claimed job until it is settled, put back into the queue, or taken over.
+pub async fn run(job: HeldJob, sandboxes: &Sandboxes) {
+    let id = job.lease.job_id;
+    let result = match attempt(&job, sandboxes).await {
+        Ok(()) => Ok(()),
+        Err(trouble) => conclude(&job, trouble).await,
+    };
+    if let Err(error) = result {
+        error!(job.id = %id, "The end of job {id} could not be recorded: {error:#}");
+    }
+}
+
+/// Records why the experiment does not go on.
+async fn conclude(job: &HeldJob, trouble: Trouble) -> anyhow::Result<()> {
+    let id = job.lease.job_id;
+    match (job.stop_reason(), trouble) {
+        (Some(StopReason::LeaseLost), _) => {
+            info!(job.id = %id, "Job {id} is worked on elsewhere");
+            Ok(())
+        }
+        (Some(StopReason::Shutdown), _) => {
+            let mut conn = job.pool.acquire().await?;
+            queue::release(&mut conn, &job.lease, "waiting to go on", Interruption::DoesNotCount).await?;
+            info!(job.id = %id, "Job {id} goes back into the queue");
+            Ok(())
+        }
+        (Some(StopReason::Requested), _) => {
+            settle(
+                job,
+                JobStatus::Cancelled,
+                "Stopped on request. The trials so far are kept.",
+            )
+            .await
+        }
+        (None, Trouble::Sentence(sentence)) => settle(job, JobStatus::Failed, &sentence).await,
+        (None, Trouble::Stopped) => anyhow::bail!("the job stopped without a reason"),
+        (None, Trouble::Lost(error)) => {
+            error!(job.id = %id, "Job {id} lost its server: {error:#}");
+            let mut conn = job.pool.acquire().await?;
+            if queue::interruptions(&mut conn, &job.lease).await? + 1 >= queue::MAX_INTERRUPTIONS {
+                drop(conn);
+                let sentence = "Given up: its PostgreSQL server was lost several times without a result in between. \
+                                The trials so far are kept; the log says what happened.";
+                return settle(job, JobStatus::Failed, sentence).await;
+            }
+            queue::release(&mut conn, &job.lease, "interrupted", Interruption::Counts).await?;
+            Ok(())
+        }
+    }
+}
+
+/// Ends an experiment that has not run to its end; what is stored is summarised all the same.
+async fn settle(job: &HeldJob, status: JobStatus, message: &str) -> anyhow::Result<()> {
+    let mut conn = job.pool.acquire().await?;
+    let experiment = store::experiments::get_by_job(&mut conn, &job.lease)
+        .await?
+        .context("the job's experiment")?;
+    drop(conn);
+    summaries::settle(job, &experiment, status, Some(message)).await
+}
+
+async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<(), Trouble> {
+    let mut conn = job.pool.acquire().await?;
+    let experiment = store::experiments::get_by_job(&mut conn, &job.lease)
+        .await?
+        .context("the job's experiment")?;
+    let dataset = dataset_of(job, &experiment, sandboxes).await?;
+    let queries = store::experiments::list_queries(&mut conn, job.viewer, experiment.id).await?;
+    drop(conn);
+    info!(experiment.id = %experiment.id, "Experiment {} runs on dataset {}", experiment.id, dataset.id);
+
+    job.set_progress("starting its server", &Progress::default()).await?;
+    let sandbox = sandboxes.start(dataset.id).await?;
+    let mut settings = dataset.settings.clone();
+    settings.extend(experiment.spec.settings.iter().cloned());
+    let ready = match preparing::prepare(job, &experiment, dataset.id, &settings, &sandbox).await {
+        Ok(ready) => ready,
+        Err(trouble) => {
+            // At once: what still runs in it belongs to a preparation that was given up.
+            sandbox.kill().await?;
+            return Err(trouble);
+        }
+    };
+    if experiment.environment.is_empty() {
+        let environment = environment::look(&sandbox, &dataset, &experiment).await?;
+        let mut conn = job.pool.acquire().await?;
+        store::experiments::set_environment(&mut conn, experiment.id, &environment).await?;
+    }
+    let is_rebuilt = ready.is_rebuilt;
+    let mut lab = Lab::new(LabParts {
+        experiment_id: experiment.id,
+        dataset_id: dataset.id,
+        spec: experiment.spec.clone(),
+        queries,
+        snapshots: ready.snapshots,
+        lot: ready.lot,
+        settings,
+        sandboxes: sandboxes.clone(),
+        sandbox,
+    });
+    let measured = measure(job, &experiment, &mut lab, is_rebuilt).await;
+    note_writers(job, &experiment, &mut lab).await?;
+    let keeps_clone = match &measured {
+        Ok(()) | Err(Trouble::Sentence(_)) => false,
+        Err(Trouble::Stopped) => job.stop_reason() != Some(StopReason::Requested),
+        Err(Trouble::Lost(_)) => true,
+    };
+    let closed = lab
+        .close(if keeps_clone {
+            CloneIs::NeededAgain
+        } else {
+            CloneIs::Done
+        })
+        .await;
+    measured?;
+    if let Err(error) = closed {
+        // All trials are stored; a clone that is left is swept when its dataset is used next.
+        error!(experiment.id = %experiment.id, "The clone of experiment {} could not be dropped: {error:#}", experiment.id);
+    }
+    summaries::settle(job, &experiment, JobStatus::Completed, None).await?;
+    info!(experiment.id = %experiment.id, "Experiment {} is finished", experiment.id);
+    Ok(())
+}
+
+async fn dataset_of(job: &HeldJob, experiment: &Experiment, sandboxes: &Sandboxes) -> Result<Dataset, Trouble> {
+    let gone = || Trouble::Sentence("The dataset of this experiment is gone.".to_owned());
+    let id = experiment.dataset_id.ok_or_else(gone)?;
+    let mut conn = job.pool.acquire().await?;
+    let dataset = store::datasets::get(&mut conn, job.viewer, id)
+        .await?
+        .ok_or_else(gone)?;
+    if dataset.job.status != JobStatus::Completed {
+        return Err(Trouble::Sentence(format!(
+            "The dataset {} is not ready: its restore has {}.",
+            dataset.name,
+            dataset.job.status.word()
+        )));
+    }
+    if !sandboxes.is_there(id) {
+        return Err(Trouble::Sentence(format!(
+            "The files of the dataset {} are not on this machine any more. Upload its dump again.",
+            dataset.name
+        )));
+    }
+    Ok(dataset)
+}
+
+async fn note_writers(job: &HeldJob, experiment: &Experiment, lab: &mut Lab) -> Result<(), Trouble> {
+    let newly_writing = lab.take_newly_writing();
+    if newly_writing.is_empty() {
+        return Ok(());
+    }
+    let mut conn = job.pool.acquire().await?;
+    for query_idx in newly_writing {
+        let query_idx = i32::try_from(query_idx).context("few queries")?;
+        store::experiments::set_writes(&mut conn, experiment.id, query_idx).await?;
+    }
+    Ok(())
+}
+
+/// Explains, then runs the trials that are not recorded yet.
+async fn measure(job: &HeldJob, experiment: &Experiment, lab: &mut Lab, is_rebuilt: bool) -> Result<(), Trouble> {
+    explaining::explain_all(job, lab).await?;
+    note_writers(job, experiment, lab).await?;
+
+    let mut conn = job.pool.acquire().await?;
+    let recorded = store::trials::list_recorded(&mut conn, experiment.id).await?;
+    let all = schedule::schedule(&experiment.spec);
+    let remaining = schedule::remaining(&all, &recorded);
+    let Some(first) = remaining.first() else { return Ok(()) };
+    let reason = match (recorded.is_empty(), is_rebuilt) {
+        (true, _) => "start".to_owned(),
+        (false, false) => format!("resumed after {} of {} trials", recorded.len(), all.len()),
+        (false, true) => {
+            format!(
+                "resumed after {} of {} trials, in a new clone",
+                recorded.len(),
+                all.len()
+            )
+        }
+    };
+    let segment_no =
+        store::experiments::insert_segment(&mut conn, &job.lease, experiment.id, first.trial_idx, &reason).await?;
+    drop(conn);
+    if !recorded.is_empty() {
+        info!(experiment.id = %experiment.id, "Experiment {} {reason}", experiment.id);
+        warm_up_again(job, lab).await?;
+    }
+    job.set_progress("measuring", &Progress::default()).await?;
+    let mut journal = StoreJournal {
+        pool: job.pool.clone(),
+        lease: job.lease.clone(),
+        experiment_id: experiment.id,
+        segment_no,
+    };
+    match runner::run(&remaining, lab, &mut journal, job.stop_token()).await? {
+        Ended::Completed => Ok(()),
+        Ended::Interrupted | Ended::Replaced => Err(Trouble::Stopped),
+    }
+}
+
+/// A new segment starts cold, so every query runs once again before anything is recorded.
+async fn warm_up_again(job: &HeldJob, lab: &mut Lab) -> Result<(), Trouble> {
+    use crate::experiment::runner::Executor as _;
+    use crate::model::trial::Trial;
+    use crate::model::trial::TrialKind;
+
+    if lab.spec.warm_up == 0 {
+        return Ok(());
+    }
+    job.set_progress("warming up again", &Progress::default()).await?;
+    for query_idx in 0..lab.queries.len() {
+        let trial = Trial {
+            trial_idx: 0,
+            kind: TrialKind::WarmUp,
+            round: 1,
+            source_idx: 0,
+            query_idx,
+        };
+        let going = lab.begin_visit(&[trial], job.stop_token()).await?;
+        if !going || lab.execute(&trial, job.stop_token()).await?.is_none() {
+            return Err(Trouble::Stopped);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! Queries that write: each trial in a fresh clone, because even a rolled-back update leaves the table larger.
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::experiment::lab::Access;
+use crate::experiment::lab::Lab;
+use crate::model::experiment::ClockKind;
+use crate::model::ids::ExperimentId;
+use crate::target::clone;
+use crate::target::execute::Health;
+use crate::target::explain::Timed;
+use crate::target::lease::Sandbox;
+use crate::target::session::Admin;
+use crate::target::session::Session;
+
+/// Times a writing query under a source, in a clone that is made for it and dropped behind it.
+pub async fn time(
+    lab: &mut Lab,
+    source_idx: usize,
+    sql: &str,
+    clock: ClockKind,
+    cancel: &CancellationToken,
+) -> anyhow::Result<(Timed, Health)> {
+    let mut session = open(lab, source_idx).await?;
+    // Untimed, to fill the catalog caches of the new session; the trial itself says what is wrong with the query.
+    session.explain(sql, lab.limit(), cancel).await?;
+    let timed = session.time(sql, clock, lab.limit(), cancel).await?;
+    let health = session.health;
+    session.close().await;
+    if health != Health::Stuck {
+        drop_clone(lab.sandbox()?, &clone::writer_name(lab.experiment_id)).await?;
+    }
+    Ok((timed, health))
+}
+
+/// A session in a fresh clone that has the statistics of a source in force.
+pub async fn open(lab: &mut Lab, source_idx: usize) -> anyhow::Result<Session> {
+    let base = clone::writer_base_name(lab.experiment_id, source_idx);
+    let name = clone::writer_name(lab.experiment_id);
+    let mut server = Admin::connect(&lab.sandbox()?.address, "postgres").await?;
+    if !clone::exists(&mut server, &base).await? {
+        lab.swap_in(source_idx).await?;
+        lab.leave_clone().await;
+        let from = clone::experiment_name(lab.experiment_id);
+        // Under another name first: a base that is there is complete.
+        let draft = format!("{base}_new");
+        clone::create(&mut server, lab.dataset_id, &from, &draft)
+            .await
+            .context("making the base of writing trials")?;
+        clone::rename(&mut server, &draft, &base).await?;
+    }
+    clone::create(&mut server, lab.dataset_id, &base, &name).await?;
+    server.close().await;
+    Ok(lab.open_session(&name, Access::ReadWrite).await?)
+}
+
+/// Drops the clone of the last writing trial.
+pub async fn drop_writer(lab: &Lab) -> anyhow::Result<()> {
+    drop_clone(lab.sandbox()?, &clone::writer_name(lab.experiment_id)).await
+}
+
+async fn drop_clone(sandbox: &Sandbox, name: &str) -> anyhow::Result<()> {
+    let mut server = Admin::connect(&sandbox.address, "postgres").await?;
+    clone::drop(&mut server, name).await?;
+    server.close().await;
+    Ok(())
+}
+
+/// Drops every clone of an experiment.
+pub async fn drop_clones(sandbox: &Sandbox, experiment_id: ExperimentId) -> anyhow::Result<()> {
+    let mut server = Admin::connect(&sandbox.address, "postgres").await?;
+    let own = clone::experiment_name(experiment_id);
+    let prefix = format!("{own}_");
+    for name in clone::list(&mut server).await? {
+        if name == own || name.starts_with(&prefix) {
+            clone::drop(&mut server, &name).await?;
+        }
+    }
+    server.close().await;
+    Ok(())
+}

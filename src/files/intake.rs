@@ -1,0 +1,151 @@
+//! How an upload gets in: streamed to disk in constant memory, hashed as it arrives, capped, flushed, renamed.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::StreamExt as _;
+use sha2::Digest as _;
+use sha2::Sha256;
+use tokio::io::AsyncWriteExt as _;
+
+use crate::model::units::bytes_in_words;
+
+/// Why a file did not get in. Nothing of it is left.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    #[error("The file is larger than the limit of {}. A larger limit is set by PGASSAY_MAX_UPLOAD_BYTES.", bytes_in_words(*.limit_bytes))]
+    TooLarge { limit_bytes: u64 },
+    #[error("The upload broke off after {}.", bytes_in_words(*.received_bytes))]
+    BrokenOff { received_bytes: u64 },
+    #[error("There is no room for this file: the disk of the data directory is full.")]
+    DiskFull,
+    #[error(transparent)]
+    Fault(#[from] anyhow::Error),
+}
+
+/// A file that is here whole, under a temporary name. Dropping it removes the file.
+#[derive(Debug)]
+pub struct Arrived {
+    path: PathBuf,
+    is_kept: bool,
+    pub size_bytes: u64,
+    pub sha256: String,
+}
+
+impl Arrived {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives the file its final name, for good.
+    pub async fn keep_as(mut self, path: &Path) -> anyhow::Result<()> {
+        tokio::fs::rename(&self.path, path).await?;
+        self.is_kept = true;
+        Ok(())
+    }
+}
+
+impl Drop for Arrived {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            remove(&self.path);
+        }
+    }
+}
+
+/// Writes a stream to `path` until it ends, and flushes it to disk.
+pub async fn receive<E: std::fmt::Display>(
+    stream: impl Stream<Item = Result<Bytes, E>>,
+    path: PathBuf,
+    limit_bytes: u64,
+) -> Result<Arrived, IntakeError> {
+    let mut arrived = Arrived {
+        path,
+        is_kept: false,
+        size_bytes: 0,
+        sha256: String::new(),
+    };
+    let mut file = tokio::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&arrived.path)
+        .await
+        .map_err(write_error)?;
+    let mut hash = Sha256::new();
+    let mut stream = std::pin::pin!(stream);
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| IntakeError::BrokenOff {
+            received_bytes: arrived.size_bytes,
+        })?;
+        arrived.size_bytes += chunk.len() as u64;
+        if arrived.size_bytes > limit_bytes {
+            return Err(IntakeError::TooLarge { limit_bytes });
+        }
+        hash.update(&chunk);
+        file.write_all(&chunk).await.map_err(write_error)?;
+    }
+    file.flush().await.map_err(write_error)?;
+    file.sync_all().await.map_err(write_error)?;
+    arrived.sha256 = hex::encode(hash.finalize());
+    Ok(arrived)
+}
+
+fn write_error(error: std::io::Error) -> IntakeError {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => IntakeError::DiskFull,
+        _ => IntakeError::Fault(anyhow::Error::new(error).context("writing an upload")),
+    }
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!("The temporary file {} could not be removed: {error}", path.display());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(chunks: &[Result<&'static str, &'static str>]) -> impl Stream<Item = Result<Bytes, &'static str>> {
+        let chunks: Vec<_> = chunks
+            .iter()
+            .map(|chunk| chunk.map(|text| Bytes::from_static(text.as_bytes())))
+            .collect();
+        futures_util::stream::iter(chunks)
+    }
+
+    #[tokio::test]
+    async fn a_file_arrives_whole_with_its_hash() {
+        let dir = tempfile::tempdir().unwrap();
+        let arrived = receive(stream(&[Ok("a"), Ok("bc")]), dir.path().join("1"), 10)
+            .await
+            .unwrap();
+        assert_eq!(arrived.size_bytes, 3);
+        // FIPS 180-4, the example "abc".
+        assert_eq!(
+            arrived.sha256,
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        arrived.keep_as(&dir.path().join("2")).await.unwrap();
+        assert_eq!(std::fs::read(dir.path().join("2")).unwrap(), b"abc");
+    }
+
+    #[tokio::test]
+    async fn what_does_not_get_in_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = receive(stream(&[Ok("abcdef"), Ok("g")]), dir.path().join("1"), 6)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, IntakeError::TooLarge { limit_bytes: 6 }));
+        let error = receive(stream(&[Ok("abc"), Err("reset")]), dir.path().join("1"), 6)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, IntakeError::BrokenOff { received_bytes: 3 }));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,159 @@
+//! Where everything is below the data directory. Paths are built from ids, never from names.
+
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use rand::TryRng as _;
+
+use crate::model::ids::DatasetId;
+
+/// One data directory.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// Makes the directory and what belongs into it, where it is not there yet. Uploads are for us alone; the root can
+    /// be entered by the user who runs our servers.
+    pub fn open(root: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(root).with_context(|| format!("making the data directory {}", root.display()))?;
+        let root = root
+            .canonicalize()
+            .with_context(|| format!("opening the data directory {}", root.display()))?;
+        let layout = Self { root };
+        for dir in [layout.uploads(), layout.incoming(), layout.sandboxes()] {
+            std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
+        }
+        close(&layout.uploads()).context("closing the uploads to others")?;
+        Ok(layout)
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The data directory of the embedded store.
+    pub fn store(&self) -> PathBuf {
+        self.root.join("store")
+    }
+
+    /// One data directory below it for each dataset.
+    pub fn sandboxes(&self) -> PathBuf {
+        self.root.join("sandboxes")
+    }
+
+    /// Held for as long as a process is the master of this directory.
+    pub fn lock_file(&self) -> PathBuf {
+        self.root.join("pgassay.lock")
+    }
+
+    fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+
+    /// Files that are still arriving.
+    fn incoming(&self) -> PathBuf {
+        self.uploads().join("incoming")
+    }
+
+    /// The dump of a dataset.
+    pub fn dump(&self, dataset_id: DatasetId) -> PathBuf {
+        self.uploads().join(dataset_id.to_string())
+    }
+
+    /// A new name for a file that is about to arrive.
+    pub fn new_incoming(&self) -> anyhow::Result<PathBuf> {
+        Ok(self.incoming().join(random_hex()?))
+    }
+
+    /// The name of this directory in the store, made once: work that needs its files is done by whoever holds them.
+    pub fn home(&self) -> anyhow::Result<String> {
+        let path = self.root.join("home-id");
+        match std::fs::read_to_string(&path) {
+            Ok(home) if !home.trim().is_empty() => return Ok(home.trim().to_owned()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).context("reading the name of the data directory"),
+        }
+        let home = random_hex()?;
+        let draft = self.root.join("home-id.new");
+        std::fs::write(&draft, &home).context("writing the name of the data directory")?;
+        std::fs::rename(&draft, &path).context("writing the name of the data directory")?;
+        Ok(home)
+    }
+
+    /// Removes what stopped arriving, and dumps of datasets that `keep` does not name. Returns how many files went.
+    pub async fn sweep(&self, keep: &[DatasetId]) -> anyhow::Result<usize> {
+        let mut n_removed = 0;
+        for (dir, keep) in [(self.incoming(), &[][..]), (self.uploads(), keep)] {
+            let mut entries = tokio::fs::read_dir(&dir)
+                .await
+                .with_context(|| format!("looking into {}", dir.display()))?;
+            while let Some(entry) = entries.next_entry().await? {
+                let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
+                if entry.file_type().await?.is_file() && !id.is_some_and(|id| keep.contains(&id)) {
+                    tokio::fs::remove_file(entry.path())
+                        .await
+                        .context("removing an orphaned upload")?;
+                    n_removed += 1;
+                }
+            }
+        }
+        Ok(n_removed)
+    }
+
+    /// Removes the dump of a dataset, if it is there.
+    pub async fn remove_dump(&self, dataset_id: DatasetId) -> anyhow::Result<()> {
+        match tokio::fs::remove_file(self.dump(dataset_id)).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).context("removing a dump"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes free on the disk that holds the data directory.
+    pub fn free_bytes(&self) -> anyhow::Result<u64> {
+        let disk = nix::sys::statvfs::statvfs(&self.root).context("asking for free disk space")?;
+        #[allow(clippy::useless_conversion, reason = "the width of these differs between systems")]
+        Ok(u64::from(disk.blocks_available()) * u64::from(disk.fragment_size()))
+    }
+}
+
+fn close(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
+}
+
+fn random_hex() -> anyhow::Result<String> {
+    let mut bytes = [0_u8; 16];
+    rand::rngs::SysRng
+        .try_fill_bytes(&mut bytes)
+        .context("drawing a random name")?;
+    Ok(hex::encode(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_sweep_keeps_what_is_named_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::open(dir.path()).unwrap();
+        std::fs::write(layout.dump(DatasetId(1)), "kept").unwrap();
+        std::fs::write(layout.dump(DatasetId(2)), "orphan").unwrap();
+        std::fs::write(layout.new_incoming().unwrap(), "cut off").unwrap();
+        assert_eq!(layout.sweep(&[DatasetId(1)]).await.unwrap(), 2);
+        assert!(layout.dump(DatasetId(1)).exists());
+        assert!(!layout.dump(DatasetId(2)).exists());
+    }
+
+    #[test]
+    fn a_directory_keeps_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Layout::open(dir.path()).unwrap().home().unwrap();
+        assert_eq!(Layout::open(dir.path()).unwrap().home().unwrap(), home);
+    }
+}

@@ -1,0 +1,182 @@
+//! Experiments: dataset x workload x sources x settings x seed.
+
+use chrono::DateTime;
+use chrono::Utc;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::model::dataset::Setting;
+use crate::model::ids::DatasetId;
+use crate::model::ids::ExperimentId;
+use crate::model::ids::WorkloadId;
+use crate::model::job::Job;
+use crate::model::workload::QueryClass;
+
+/// The parameters of a source, by name, as text in their normal form.
+pub type Params = std::collections::BTreeMap<String, String>;
+
+/// Which clock a trial is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockKind {
+    /// Execution Time of `EXPLAIN (ANALYZE, TIMING OFF)`: rows are not sent.
+    Server,
+    /// The plain statement, all rows read and dropped.
+    Client,
+}
+
+impl ClockKind {
+    pub const ALL: [Self; 2] = [Self::Server, Self::Client];
+
+    /// The word used in forms, commands and exports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Client => "client",
+        }
+    }
+}
+
+/// In which order trials run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Randomised complete blocks: a round visits the sources in shuffled order, and under each every query once.
+    Randomized,
+    /// All rounds of one source, then of the next; exists to show the bias it causes.
+    Sequential,
+}
+
+impl Order {
+    pub const ALL: [Self; 2] = [Self::Randomized, Self::Sequential];
+
+    /// The word used in forms, commands and exports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Randomized => "randomized",
+            Self::Sequential => "sequential",
+        }
+    }
+}
+
+/// One chosen source with its parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceSpec {
+    pub name: String,
+    pub params: Params,
+    /// Unique in its experiment, for pages and exports: `random_targets (seed 7)`.
+    pub label: String,
+}
+
+/// A validated wish: everything that decides what an experiment does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExperimentSpec {
+    pub dataset_id: DatasetId,
+    pub workload_id: WorkloadId,
+    /// Positions in the workload, ascending.
+    pub query_positions: Vec<i32>,
+    pub sources: Vec<SourceSpec>,
+    pub iterations: u32,
+    pub warm_up: u32,
+    pub seed: u64,
+    pub clock: ClockKind,
+    pub timeout_ms: u64,
+    pub order: Order,
+    /// Session settings of every trial, in the order in which they are set.
+    pub settings: Vec<Setting>,
+}
+
+/// An experiment as pages and runners see it; its life is that of its job.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    pub id: ExperimentId,
+    pub dataset_id: Option<DatasetId>,
+    pub workload_id: Option<WorkloadId>,
+    pub dataset_name: String,
+    pub dataset_sha256: String,
+    pub workload_name: String,
+    pub workload_sha256: String,
+    pub spec: ExperimentSpec,
+    /// Trials planned, warm-ups included.
+    pub n_trials: u64,
+    /// Trials stored so far.
+    pub n_recorded: u64,
+    pub created_at: DateTime<Utc>,
+    /// What it ran on, as pairs of name and value, in order.
+    pub environment: Vec<Setting>,
+    pub headline: Option<String>,
+    pub job: Job,
+}
+
+/// One query of an experiment. `query_idx` counts from 0 within the experiment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExperimentQuery {
+    pub query_idx: i32,
+    pub label: String,
+    pub line: u64,
+    pub sql: String,
+    pub class: QueryClass,
+}
+
+/// What preparing a source produced.
+#[derive(Clone, Debug)]
+pub struct PreparedSource {
+    pub source_idx: i32,
+    pub snapshot_sha256: String,
+    pub targets: Vec<crate::model::snapshot::ColumnTarget>,
+    pub apply_ms: f64,
+    /// Rows of `pg_statistic` in the snapshot.
+    pub n_statistics: u64,
+}
+
+/// What EXPLAIN showed of one (source, query).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PlanRecord {
+    pub source_idx: i32,
+    pub query_idx: i32,
+    /// The plain EXPLAIN, as JSON text from the server.
+    pub explain: Option<String>,
+    /// The one with ANALYZE, as JSON text from the server.
+    pub analyzed: Option<String>,
+    pub fingerprint: Option<String>,
+    pub cost: Option<f64>,
+    /// Shared blocks hit and read.
+    pub buffers: Option<i64>,
+    pub worst_q_error: Option<f64>,
+    pub mean_q_error: Option<f64>,
+    /// What went wrong, where something did.
+    pub message: Option<String>,
+}
+
+/// The stored numbers of one (source, query).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SummaryRecord {
+    pub source_idx: i32,
+    pub query_idx: i32,
+    pub n: i32,
+    pub n_finished: i32,
+    pub n_timed_out: i32,
+    pub n_failed: i32,
+    pub mean_ms: Option<f64>,
+    pub stddev_ms: Option<f64>,
+    pub median_ms: Option<f64>,
+    /// The median lies above `median_ms`, which is then the timeout.
+    pub median_is_above: bool,
+    pub min_ms: Option<f64>,
+    pub min_is_above: bool,
+    pub p95_ms: Option<f64>,
+    pub p95_is_above: bool,
+    pub planning_ms: Option<f64>,
+    pub cost: Option<f64>,
+    pub plan_letter: Option<String>,
+    pub message: Option<String>,
+}
+
+/// A stretch of measuring without interruption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    pub segment_no: i32,
+    pub first_trial: i32,
+    pub reason: String,
+    pub started_at: DateTime<Utc>,
+}

@@ -1,0 +1,12 @@
+//! The nouns of the product as plain values, shared by every other room.
+
+pub mod dataset;
+pub mod experiment;
+pub mod ids;
+pub mod job;
+pub mod snapshot;
+pub mod text;
+pub mod trial;
+pub mod units;
+pub mod user;
+pub mod workload;

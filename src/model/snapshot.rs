@@ -1,0 +1,78 @@
+//! Planner statistics as a value: what a snapshot holds.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+/// The planner statistics of a database's user relations at one moment.
+///
+/// Values are kept as PostgreSQL prints them, so that a snapshot can be stored, compared and applied again to the byte.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Ordered by schema, relation.
+    pub relations: Vec<RelationNumbers>,
+    /// Ordered by schema, relation, column number, inheritance.
+    pub columns: Vec<ColumnStatistics>,
+    /// Rows of `pg_statistic_ext_data`, as md5 of their text: they can be kept and compared, not written from text.
+    pub extended: Vec<ExtendedStatistics>,
+}
+
+/// The numbers of one relation in `pg_class`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RelationNumbers {
+    pub schema: String,
+    pub relation: String,
+    pub pages: i32,
+    /// `reltuples` as text: a `real` that may be `Infinity`.
+    pub tuples: String,
+    pub all_visible_pages: i32,
+}
+
+/// One row of `pg_statistic`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ColumnStatistics {
+    pub schema: String,
+    pub relation: String,
+    /// `attnum`: expression indexes number their columns as well.
+    pub column_number: i16,
+    pub column: String,
+    pub inherited: bool,
+    pub null_fraction: String,
+    pub average_width: i32,
+    pub n_distinct: String,
+    pub slots: Vec<Slot>,
+}
+
+/// One slot of a row: a kind of statistic with its numbers and values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Slot {
+    /// 1 to 5, its place in the row.
+    pub number: i16,
+    /// `stakind`: 1 most common values, 2 histogram, 3 correlation, 4 elements, 5 element counts, 6 and 7 ranges.
+    pub kind: i16,
+    /// The operator as `schema.name(left,right)`, or `-`.
+    pub operator: String,
+    /// The collation's qualified name, or `-`.
+    pub collation: String,
+    /// `stanumbers` as text.
+    pub numbers: Option<String>,
+    /// `stavalues` as text.
+    pub values: Option<String>,
+}
+
+/// The data row of one statistics object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExtendedStatistics {
+    pub schema: String,
+    pub name: String,
+    pub inherited: bool,
+    pub md5: String,
+}
+
+/// The statistics target of one column, where it has one of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnTarget {
+    pub schema: String,
+    pub table: String,
+    pub column: String,
+    pub target: i32,
+}

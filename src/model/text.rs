@@ -1,0 +1,62 @@
+//! Small rules about text that people typed or uploaded.
+
+/// The longest name that is kept.
+const NAME_CHARS: usize = 255;
+
+/// A name as it may be shown: path parts, control and direction-changing characters removed, cut to 255 characters.
+///
+/// Returns `fallback` when nothing is left. Uploaded names are only ever shown, never used for a path.
+pub fn display_name(raw: &str, fallback: &str) -> String {
+    let last = raw.rsplit(['/', '\\']).next().unwrap_or_default();
+    let clean: String = last
+        .chars()
+        .filter(|c| !c.is_control() && !is_invisible(*c))
+        .take(NAME_CHARS)
+        .collect();
+    let clean = clean.trim();
+    if clean.is_empty() {
+        fallback.to_owned()
+    } else {
+        clean.to_owned()
+    }
+}
+
+/// The first `max_chars` characters, with an ellipsis when something was cut.
+pub fn shorten(text: &str, max_chars: usize) -> String {
+    match text.char_indices().nth(max_chars) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+/// Zero-width and bidirectional marks can make one name look like another.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_uploaded_name_is_reduced_to_what_may_be_shown() {
+        for (raw, shown) in [
+            ("shop.sql", "shop.sql"),
+            ("../../etc/passwd", "passwd"),
+            ("C:\\dumps\\shop.dump", "shop.dump"),
+            ("a\r\nSet-Cookie: x", "aSet-Cookie: x"),
+            ("\u{202e}lqs.pohs", "lqs.pohs"),
+            ("  ", "upload"),
+            ("", "upload"),
+        ] {
+            assert_eq!(display_name(raw, "upload"), shown, "{raw:?}");
+        }
+        assert_eq!(display_name(&"x".repeat(4096), "upload").len(), 255);
+    }
+
+    #[test]
+    fn shortening_cuts_at_characters_and_says_so() {
+        assert_eq!(shorten("grün", 4), "grün");
+        assert_eq!(shorten("grüner", 4), "grün…");
+    }
+}

@@ -1,0 +1,86 @@
+//! Trials and their outcomes.
+
+use serde::Serialize;
+
+/// Whether a trial counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "trial_kind", rename_all = "snake_case")]
+pub enum TrialKind {
+    /// Fills caches; recorded, never summarised.
+    WarmUp,
+    Measured,
+}
+
+/// One execution of one query under one source in one round, as the schedule plans it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// Its position in the schedule, from 0.
+    pub trial_idx: usize,
+    pub kind: TrialKind,
+    /// From 1, counted apart for warm-ups and measured trials.
+    pub round: u32,
+    pub source_idx: usize,
+    pub query_idx: usize,
+}
+
+/// What became of a trial. All three are data.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Finished(Timing),
+    /// Cut off at the limit: it would have taken longer.
+    TimedOut {
+        limit_ms: f64,
+    },
+    Failed {
+        sqlstate: Option<String>,
+        message: String,
+    },
+}
+
+/// What was measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Timing {
+    pub execution_ms: f64,
+    pub planning_ms: Option<f64>,
+    /// The planner's total cost, where the trial showed it.
+    pub cost: Option<f64>,
+}
+
+/// The word for an outcome, in the store and in exports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "trial_outcome", rename_all = "snake_case")]
+pub enum OutcomeWord {
+    Finished,
+    TimedOut,
+    Failed,
+}
+
+impl OutcomeWord {
+    /// The word shown to people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::TimedOut => "timed out",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A trial as it is stored, in the order of the schedule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordedTrial {
+    pub trial_idx: i32,
+    pub kind: TrialKind,
+    pub round: i32,
+    pub source_idx: i32,
+    pub query_idx: i32,
+    pub segment_no: i32,
+    pub outcome: OutcomeWord,
+    /// The time taken; for a trial that timed out, the limit.
+    pub execution_ms: Option<f64>,
+    pub planning_ms: Option<f64>,
+    pub cost: Option<f64>,
+    pub message: Option<String>,
+}

@@ -1,0 +1,3 @@
+//! From stored numbers to what people take away: tables, charts, exports.
+
+pub mod chart;

@@ -1,0 +1,271 @@
+//! Writes a snapshot from its text into a clone that did not make it: a new clone after a loss, or an import.
+//!
+//! The element type of every list of values comes from the clone's own catalog, never from the snapshot: a wrong one
+//! crashes the server. A domain's input would run the dump's CHECK as superuser, so a domain is read as its base type,
+//! and a column whose type holds a domain further down is left out and listed.
+
+use anyhow::Context as _;
+use sqlx::AssertSqlSafe;
+use sqlx::Connection as _;
+use sqlx::PgConnection;
+use sqlx::postgres::types::Oid;
+
+use crate::model::snapshot::ColumnStatistics;
+use crate::model::snapshot::Slot;
+use crate::model::snapshot::Snapshot;
+use crate::snapshot::park::Lot;
+use crate::target::ServerError;
+use crate::target::session::Admin;
+
+/// A column of the snapshot that was not applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    pub column: String,
+    pub reason: String,
+}
+
+/// Slots in a row of `pg_statistic`.
+const N_SLOTS: i16 = 5;
+
+/// Kinds of slots, as `pg_statistic.h` numbers them.
+const MOST_COMMON_VALUES: i16 = 1;
+const HISTOGRAM: i16 = 2;
+const ELEMENTS: i16 = 4;
+const RANGE_LENGTHS: i16 = 6;
+const RANGE_BOUNDS: i16 = 7;
+
+/// Puts `snapshot` in force in place of the live statistics, and returns what could not be applied.
+pub async fn apply(admin: &mut Admin, lot: &Lot, snapshot: &Snapshot) -> anyhow::Result<Vec<LeftOut>> {
+    lot.clear(admin, snapshot).await?;
+    let mut left_out: Vec<LeftOut> = Vec::new();
+    for column in &snapshot.columns {
+        if let Err(reason) = apply_column(admin, column).await? {
+            let name = format!("{}.{}.{}", column.schema, column.relation, column.column);
+            left_out.push(LeftOut { column: name, reason });
+        }
+    }
+    for extended in &snapshot.extended {
+        left_out.push(LeftOut {
+            column: format!("{}.{}", extended.schema, extended.name),
+            reason: "extended statistics cannot be written from text".to_owned(),
+        });
+    }
+    Ok(left_out)
+}
+
+/// The inner error is the reason why this column is left out.
+async fn apply_column(admin: &mut Admin, column: &ColumnStatistics) -> anyhow::Result<Result<(), String>> {
+    if let Err(reason) = validate(column) {
+        return Ok(Err(reason));
+    }
+    let mut transaction = admin.conn.begin().await?;
+    let Some(place) = ColumnType::find(&mut transaction, column).await? else {
+        return Ok(Err("the dataset has no such column".to_owned()));
+    };
+    if place.holds_domain {
+        return Ok(Err(
+            "its type contains a domain, whose checks must not run as superuser".to_owned(),
+        ));
+    }
+    match insert(&mut transaction, column, &place).await {
+        Ok(()) => {
+            transaction.commit().await?;
+            Ok(Ok(()))
+        }
+        Err(error) => {
+            let server = ServerError::of(&error).filter(|server| !server.is_fatal).ok_or(error)?;
+            transaction.rollback().await?;
+            Ok(Err(format!("the server refused it: {server}")))
+        }
+    }
+}
+
+/// Refuses numbers that the server would take and then plan nonsense with, or worse.
+fn validate(column: &ColumnStatistics) -> Result<(), String> {
+    let null_fraction = finite(&column.null_fraction)?;
+    if !(0.0..=1.0).contains(&null_fraction) {
+        return Err(format!("the null fraction {null_fraction} is not between 0 and 1"));
+    }
+    let n_distinct = finite(&column.n_distinct)?;
+    if n_distinct < -1.0 {
+        return Err(format!("the number of distinct values {n_distinct} is below -1"));
+    }
+    if column.average_width < 0 {
+        return Err("the average width is negative".to_owned());
+    }
+    for slot in &column.slots {
+        if !(1..=N_SLOTS).contains(&slot.number) || !(1..=RANGE_BOUNDS).contains(&slot.kind) {
+            return Err(format!("it has a slot {} of kind {}", slot.number, slot.kind));
+        }
+        for number in slot
+            .numbers
+            .as_deref()
+            .unwrap_or("{}")
+            .trim_matches(['{', '}'])
+            .split(',')
+        {
+            if !number.is_empty() {
+                finite(number)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn finite(text: &str) -> Result<f64, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|n| n.is_finite())
+        .ok_or_else(|| format!("{text} is not a finite number"))
+}
+
+/// What the clone's catalog says of a column.
+struct ColumnType {
+    relation_id: Oid,
+    /// With domains taken away from the outside.
+    base_type: Oid,
+    type_modifier: i32,
+    /// The element type of an array, or text for a `tsvector`.
+    element_type: Option<Oid>,
+    /// The range type: of a range itself, of a multirange the one that it is made of.
+    range_type: Option<Oid>,
+    holds_domain: bool,
+}
+
+impl ColumnType {
+    async fn find(conn: &mut PgConnection, column: &ColumnStatistics) -> sqlx::Result<Option<Self>> {
+        let row: Option<(Oid, Oid, i32, Option<Oid>, Option<Oid>, bool)> = sqlx::query_as(
+            "with recursive col as (
+                 select a.attrelid, a.atttypid, a.atttypmod
+                 from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+                 where n.nspname = $1 and c.relname = $2 and a.attnum = $3 and a.attname = $4 and not a.attisdropped
+             ), unwrapped (id, modifier) as (
+                 select atttypid, atttypmod from col
+                 union all
+                 select t.typbasetype, t.typtypmod from unwrapped u join pg_type t on t.oid = u.id where t.typtype = 'd'
+             ), base as (
+                 select u.id, u.modifier from unwrapped u join pg_type t on t.oid = u.id where t.typtype <> 'd'
+             ), parts (id) as (
+                 select id from base
+                 union
+                 select part.id from parts p join pg_type t on t.oid = p.id
+                 cross join lateral (
+                     select t.typelem where t.typelem <> 0
+                     union all select r.rngsubtype from pg_range r where r.rngtypid = t.oid
+                     union all select r.rngtypid from pg_range r where r.rngmultitypid = t.oid
+                     union all select a.atttypid from pg_attribute a
+                               where a.attrelid = t.typrelid and t.typrelid <> 0 and a.attnum > 0 and not a.attisdropped
+                     union all select t.typbasetype where t.typtype = 'd') part (id)
+             )
+             select col.attrelid, base.id, base.modifier,
+                    case when base.id = 'tsvector'::regtype then 'text'::regtype::oid else nullif(t.typelem, 0) end,
+                    case t.typtype when 'r' then t.oid
+                                   when 'm' then (select rngtypid from pg_range where rngmultitypid = t.oid) end,
+                    exists (select from parts p join pg_type d on d.oid = p.id where d.typtype = 'd')
+             from col cross join base join pg_type t on t.oid = base.id",
+        )
+        .bind(&column.schema)
+        .bind(&column.relation)
+        .bind(column.column_number)
+        .bind(&column.column)
+        .persistent(false)
+        .fetch_optional(conn)
+        .await?;
+        Ok(row.map(
+            |(relation_id, base_type, type_modifier, element_type, range_type, holds_domain)| Self {
+                relation_id,
+                base_type,
+                type_modifier,
+                element_type,
+                range_type,
+                holds_domain,
+            },
+        ))
+    }
+
+    /// The type of the values of a slot; none where that kind has no values for such a column.
+    fn of_values(&self, kind: i16) -> Option<Oid> {
+        match kind {
+            MOST_COMMON_VALUES | HISTOGRAM => Some(self.base_type),
+            ELEMENTS => self.element_type,
+            RANGE_LENGTHS => Some(FLOAT8),
+            RANGE_BOUNDS => self.range_type,
+            _ => None,
+        }
+    }
+}
+
+/// `float8`, in every PostgreSQL.
+const FLOAT8: Oid = Oid(701);
+
+/// The parameters of one slot.
+const BINDS_PER_SLOT: usize = 7;
+const FIRST_SLOT_BIND: usize = 7;
+
+async fn insert(conn: &mut PgConnection, column: &ColumnStatistics, place: &ColumnType) -> sqlx::Result<()> {
+    let slots: Vec<Option<&Slot>> = (1..=N_SLOTS)
+        .map(|number| column.slots.iter().find(|slot| slot.number == number))
+        .collect();
+    // Safe: constants and parameter numbers only.
+    let mut query = sqlx::query(AssertSqlSafe(insert_statement()))
+        .bind(place.relation_id)
+        .bind(column.column_number)
+        .bind(column.inherited)
+        .bind(&column.null_fraction)
+        .bind(column.average_width)
+        .bind(&column.n_distinct);
+    for slot in slots {
+        let values_type = slot.and_then(|slot| place.of_values(slot.kind));
+        query = query
+            .bind(slot.map_or(0, |slot| slot.kind))
+            .bind(slot.map(|slot| slot.operator.as_str()).filter(|name| *name != "-"))
+            .bind(slot.map(|slot| slot.collation.as_str()).filter(|name| *name != "-"))
+            .bind(slot.and_then(|slot| slot.numbers.as_deref()))
+            .bind(
+                slot.and_then(|slot| slot.values.as_deref())
+                    .filter(|_| values_type.is_some()),
+            )
+            .bind(values_type)
+            .bind(if values_type == Some(place.base_type) {
+                place.type_modifier
+            } else {
+                -1
+            });
+    }
+    query.persistent(false).execute(conn).await?;
+    Ok(())
+}
+
+fn insert_statement() -> String {
+    let names = |prefix: &str| {
+        (1..=N_SLOTS)
+            .map(|n| format!("{prefix}{n}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let values = |expression: &dyn Fn(usize) -> String| {
+        let each =
+            (0..usize::try_from(N_SLOTS).unwrap_or(0)).map(|slot| expression(FIRST_SLOT_BIND + slot * BINDS_PER_SLOT));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "insert into pg_catalog.pg_statistic
+           (starelid, staattnum, stainherit, stanullfrac, stawidth, stadistinct, {}, {}, {}, {}, {})
+         values ($1, $2, $3, $4::text::real, $5, $6::text::real, {}, {}, {}, {}, {})",
+        names("stakind"),
+        names("staop"),
+        names("stacoll"),
+        names("stanumbers"),
+        names("stavalues"),
+        values(&|n| format!("${n}::smallint")),
+        values(&|n| format!("coalesce(${}::text::regoperator::oid, 0)", n + 1)),
+        values(&|n| format!("coalesce(${}::text::regcollation::oid, 0)", n + 2)),
+        values(&|n| format!("${}::text::real[]", n + 3)),
+        values(&|n| format!(
+            "array_in(${}::text::cstring, ${}::oid, ${}::integer)",
+            n + 4,
+            n + 5,
+            n + 6
+        )),
+    )
+}

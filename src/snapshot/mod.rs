@@ -1,0 +1,27 @@
+//! Planner statistics as a value: capture, compare, park and swap, and apply from text.
+//!
+//! Superuser sessions do this work. They touch the catalogs only, see `pg_catalog` only, and never run a function that
+//! came with a dump: parked rows are copied as they are, and text is read by the input functions of base types.
+
+pub mod apply;
+pub mod capture;
+pub mod park;
+pub mod pristine;
+
+use sha2::Digest as _;
+use sha2::Sha256;
+
+use crate::model::snapshot::Snapshot;
+
+/// Which schemas hold relations of the user.
+pub(crate) const USER_SCHEMA: &str = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'";
+
+/// Relations whose statistics belong to a snapshot: tables, materialised views, partitioned tables and indexes, indexes,
+/// foreign tables.
+pub(crate) const USER_RELATION: &str = "c.relkind in ('r', 'm', 'p', 'i', 'I', 'f')";
+
+/// A snapshot's checksum: equal exactly when every value is, to the byte.
+pub fn checksum(snapshot: &Snapshot) -> String {
+    let text = serde_json::to_vec(snapshot).expect("a snapshot is made of strings and numbers");
+    hex::encode(Sha256::digest(text))
+}

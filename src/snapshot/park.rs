@@ -1,0 +1,248 @@
+//! Parks the statistics rows of every source inside the clone and swaps them in between visits.
+//!
+//! A parked row is a row of `pg_statistic` under an object id that no relation has. A swap copies rows from parked to
+//! live ids: no input function runs and no type can be wrong. Updating every relation's row in `pg_class` also makes
+//! open sessions forget the plans they cached.
+
+use anyhow::Context as _;
+use sqlx::AssertSqlSafe;
+use sqlx::Connection as _;
+use sqlx::postgres::types::Oid;
+
+use crate::model::snapshot::RelationNumbers;
+use crate::model::snapshot::Snapshot;
+use crate::snapshot::USER_RELATION;
+use crate::snapshot::USER_SCHEMA;
+use crate::target::session::Admin;
+
+/// Parked ids start here. PostgreSQL hands out ids from 16,384 upwards; a sandbox that has used four thousand million
+/// of them is refused by [`Lot::open`].
+const FIRST_PARKED_ID: u32 = 4_200_000_000;
+/// Ids for one source: more than the most objects a dataset may have.
+const IDS_PER_SOURCE: u32 = 1_000_000;
+
+/// How many sources one clone can hold parked.
+pub const MAX_SOURCES: usize = 64;
+
+/// The statistics rows of one clone, live and parked.
+///
+/// Which parked id stands for which relation follows from the relations' own ids in order, and a clone's relations
+/// never change, so a resumed experiment finds the rows again.
+pub struct Lot {
+    relations: Vec<Relation>,
+    statistics_objects: Vec<u32>,
+    /// The columns of the two catalogs behind their key, as this server has them.
+    statistic_columns: String,
+    extended_columns: String,
+}
+
+struct Relation {
+    id: u32,
+    schema: String,
+    name: String,
+}
+
+impl Lot {
+    /// Looks at the clone that `admin` is connected to.
+    pub async fn open(admin: &mut Admin) -> anyhow::Result<Self> {
+        // Safe: constants only.
+        let sql = AssertSqlSafe(format!(
+            "select c.oid, n.nspname::text, c.relname::text
+             from pg_class c join pg_namespace n on n.oid = c.relnamespace
+             where {USER_SCHEMA} and {USER_RELATION} order by c.oid"
+        ));
+        let rows: Vec<(Oid, String, String)> = sqlx::query_as(sql).fetch_all(&mut admin.conn).await?;
+        let relations: Vec<Relation> = rows
+            .into_iter()
+            .map(|(id, schema, name)| Relation { id: id.0, schema, name })
+            .collect();
+        let statistics_objects: Vec<Oid> = sqlx::query_scalar("select oid from pg_statistic_ext order by oid")
+            .fetch_all(&mut admin.conn)
+            .await?;
+        anyhow::ensure!(
+            relations.len() < IDS_PER_SOURCE as usize && statistics_objects.len() < IDS_PER_SOURCE as usize,
+            "the dataset has too many relations to keep their statistics apart"
+        );
+        anyhow::ensure!(
+            relations.last().is_none_or(|relation| relation.id < FIRST_PARKED_ID),
+            "the sandbox has used up its object ids; restore the dataset again"
+        );
+        Ok(Self {
+            relations,
+            statistics_objects: statistics_objects.into_iter().map(|oid| oid.0).collect(),
+            statistic_columns: columns_behind_key(admin, "pg_statistic", 1).await?,
+            extended_columns: columns_behind_key(admin, "pg_statistic_ext_data", 1).await?,
+        })
+    }
+
+    /// Copies the live rows to the parking place of `source_idx`, in place of what stood there.
+    pub async fn park(&self, admin: &mut Admin, source_idx: usize) -> anyhow::Result<()> {
+        let place = Place::of(source_idx)?;
+        self.copy(admin, &self.live_to(place), None)
+            .await
+            .context("parking statistics")
+    }
+
+    /// Puts the rows of `source_idx` in force, with the relation sizes of its `snapshot`. One transaction.
+    pub async fn swap_in(&self, admin: &mut Admin, source_idx: usize, snapshot: &Snapshot) -> anyhow::Result<()> {
+        let place = Place::of(source_idx)?;
+        let mut moves = self.live_to(place);
+        moves.reverse();
+        self.copy(admin, &moves, Some(&snapshot.relations))
+            .await
+            .context("swapping statistics")
+    }
+
+    /// Removes all live rows and gives the relations the sizes of `snapshot`.
+    pub async fn clear(&self, admin: &mut Admin, snapshot: &Snapshot) -> anyhow::Result<()> {
+        let nothing = Moves {
+            from: [Vec::new(), Vec::new()],
+            to: [self.relation_ids(), self.statistics_objects.clone()],
+        };
+        self.copy(admin, &nothing, Some(&snapshot.relations))
+            .await
+            .context("clearing statistics")
+    }
+
+    /// Gives the catalogs' dead rows back: without it 300 swaps grew `pg_statistic` to 199 MB.
+    pub async fn vacuum(&self, admin: &mut Admin) -> anyhow::Result<()> {
+        for catalog in ["pg_statistic", "pg_statistic_ext_data", "pg_class"] {
+            admin.run(format!("vacuum pg_catalog.{catalog}")).await?;
+        }
+        Ok(())
+    }
+
+    fn relation_ids(&self) -> Vec<u32> {
+        self.relations.iter().map(|relation| relation.id).collect()
+    }
+
+    fn live_to(&self, place: Place) -> Moves {
+        Moves {
+            from: [self.relation_ids(), self.statistics_objects.clone()],
+            to: [
+                place.ids(self.relations.len()),
+                place.ids(self.statistics_objects.len()),
+            ],
+        }
+    }
+
+    async fn copy(&self, admin: &mut Admin, moves: &Moves, sizes: Option<&[RelationNumbers]>) -> anyhow::Result<()> {
+        let catalogs = [
+            ("pg_statistic", "starelid", &self.statistic_columns),
+            ("pg_statistic_ext_data", "stxoid", &self.extended_columns),
+        ];
+        let mut transaction = admin.conn.begin().await?;
+        for ((catalog, key, columns), (from, to)) in catalogs.into_iter().zip(moves.from.iter().zip(&moves.to)) {
+            // Safe: catalog and column names come from the catalog itself.
+            let delete = AssertSqlSafe(format!("delete from pg_catalog.{catalog} where {key} = any($1)"));
+            sqlx::query(delete)
+                .bind(oids(to))
+                .persistent(false)
+                .execute(&mut *transaction)
+                .await?;
+            if from.is_empty() {
+                continue;
+            }
+            let insert = AssertSqlSafe(format!(
+                "insert into pg_catalog.{catalog} ({key}, {columns})
+                 select m.new_id, {columns} from pg_catalog.{catalog}
+                 join unnest($1::oid[], $2::oid[]) as m (old_id, new_id) on {key} = m.old_id"
+            ));
+            sqlx::query(insert)
+                .bind(oids(from))
+                .bind(oids(to))
+                .persistent(false)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        if let Some(sizes) = sizes {
+            self.set_sizes(&mut transaction, sizes).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn set_sizes(&self, conn: &mut sqlx::PgConnection, sizes: &[RelationNumbers]) -> anyhow::Result<()> {
+        let by_name: std::collections::HashMap<(&str, &str), &RelationNumbers> = sizes
+            .iter()
+            .map(|numbers| ((numbers.schema.as_str(), numbers.relation.as_str()), numbers))
+            .collect();
+        let mut ids = Vec::new();
+        let (mut pages, mut tuples, mut all_visible) = (Vec::new(), Vec::new(), Vec::new());
+        for relation in &self.relations {
+            let Some(numbers) = by_name.get(&(relation.schema.as_str(), relation.name.as_str())) else {
+                anyhow::bail!("the snapshot knows nothing of {}.{}", relation.schema, relation.name);
+            };
+            ids.push(relation.id);
+            pages.push(numbers.pages);
+            tuples.push(numbers.tuples.clone());
+            all_visible.push(numbers.all_visible_pages);
+        }
+        sqlx::query(
+            "update pg_catalog.pg_class c
+             set relpages = m.pages, reltuples = m.tuples::real, relallvisible = m.all_visible
+             from unnest($1::oid[], $2::integer[], $3::text[], $4::integer[]) as m (id, pages, tuples, all_visible)
+             where c.oid = m.id",
+        )
+        .bind(oids(&ids))
+        .bind(pages)
+        .bind(tuples)
+        .bind(all_visible)
+        .persistent(false)
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Which ids are copied to which: relations first, then statistics objects.
+struct Moves {
+    from: [Vec<u32>; 2],
+    to: [Vec<u32>; 2],
+}
+
+impl Moves {
+    fn reverse(&mut self) {
+        std::mem::swap(&mut self.from, &mut self.to);
+    }
+}
+
+/// The parking place of one source.
+#[derive(Clone, Copy)]
+struct Place {
+    first_id: u32,
+}
+
+impl Place {
+    fn of(source_idx: usize) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            source_idx < MAX_SOURCES,
+            "at most {MAX_SOURCES} sources fit into one clone"
+        );
+        let offset = u32::try_from(source_idx)? * IDS_PER_SOURCE;
+        Ok(Self {
+            first_id: FIRST_PARKED_ID + offset,
+        })
+    }
+
+    fn ids(self, n: usize) -> Vec<u32> {
+        (self.first_id..).take(n).collect()
+    }
+}
+
+fn oids(ids: &[u32]) -> Vec<Oid> {
+    ids.iter().copied().map(Oid).collect()
+}
+
+async fn columns_behind_key(admin: &mut Admin, catalog: &str, n_key_columns: i16) -> anyhow::Result<String> {
+    let columns = sqlx::query_scalar(
+        "select string_agg(quote_ident(a.attname), ', ' order by a.attnum)
+         from pg_attribute a
+         where a.attrelid = $1::text::regclass and a.attnum > $2 and not a.attisdropped",
+    )
+    .bind(format!("pg_catalog.{catalog}"))
+    .bind(n_key_columns)
+    .fetch_one(&mut admin.conn)
+    .await?;
+    Ok(columns)
+}

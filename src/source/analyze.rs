@@ -1,0 +1,57 @@
+//! `ANALYZE` and `SET STATISTICS`, as the dataset's own role.
+
+use anyhow::Context as _;
+use sqlx::AssertSqlSafe;
+use sqlx::PgConnection;
+
+use crate::source::columns;
+use crate::sql::ident;
+
+/// Analyzes every table of the user, by name: a plain ANALYZE warns of each system table it must leave out.
+pub async fn analyze_all(conn: &mut PgConnection) -> anyhow::Result<()> {
+    let mut tables: Vec<String> = columns::list(&mut *conn)
+        .await?
+        .iter()
+        .map(|column| ident::quote_qualified(&column.schema, &column.table))
+        .collect();
+    tables.dedup();
+    if tables.is_empty() {
+        return Ok(());
+    }
+    // Safe: names quoted by `sql::ident`.
+    let sql = AssertSqlSafe(format!("analyze {}", tables.join(", ")));
+    sqlx::raw_sql(sql).execute(conn).await.context("analyzing")?;
+    Ok(())
+}
+
+/// Gives every column the statistics target that `target_of` names.
+pub async fn set_targets(
+    conn: &mut PgConnection,
+    target_of: impl Fn(&columns::Column) -> u32 + Send,
+) -> anyhow::Result<()> {
+    let all = columns::list(&mut *conn).await?;
+    for of_table in all.chunk_by(|a, b| a.schema == b.schema && a.table == b.table) {
+        let Some(first) = of_table.first() else { continue };
+        let clauses: Vec<String> = of_table
+            .iter()
+            .map(|column| {
+                format!(
+                    "alter column {} set statistics {}",
+                    ident::quote(&column.column),
+                    target_of(column)
+                )
+            })
+            .collect();
+        // Safe: names quoted by `sql::ident`. ONLY, because every partition is in the list itself.
+        let sql = AssertSqlSafe(format!(
+            "alter table only {} {}",
+            ident::quote_qualified(&first.schema, &first.table),
+            clauses.join(", ")
+        ));
+        sqlx::raw_sql(sql)
+            .execute(&mut *conn)
+            .await
+            .context("setting statistics targets")?;
+    }
+    Ok(())
+}

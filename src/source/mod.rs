@@ -1,0 +1,144 @@
+//! Sources: where the planner's statistics come from. One trait, one list, one file for each.
+//!
+//! To add one: a file, a line in [`ALL`], a test.
+
+use futures_util::future::BoxFuture;
+
+use crate::model::experiment::Params;
+use crate::model::experiment::SourceSpec;
+use crate::target::session::Session;
+
+pub mod analyze;
+pub mod built_in;
+pub mod columns;
+pub mod none;
+pub mod parameter;
+pub mod random_targets;
+pub mod uniform_target;
+
+use crate::source::parameter::ParamError;
+use crate::source::parameter::Parameter;
+
+/// Gives a pristine clone its statistics.
+pub trait StatsSource: Send + Sync {
+    /// Stored and linked to: it never changes.
+    fn name(&self) -> &'static str;
+    /// For the form: two or three words.
+    fn title(&self) -> &'static str;
+    /// For the form: what it does, in a sentence or two.
+    fn about(&self) -> &'static str;
+    /// What a person can set.
+    fn parameters(&self) -> &'static [Parameter];
+    /// Rules between parameters, once each of them is legal.
+    fn check(&self, _params: &Params) -> Result<(), ParamError> {
+        Ok(())
+    }
+    /// Gives the database its statistics, as the dataset's own role. The clone is pristine when it is called.
+    fn apply<'a>(&'a self, session: &'a mut Session, params: &'a Params) -> BoxFuture<'a, anyhow::Result<()>>;
+}
+
+/// Every source on offer, in the order the form shows them.
+pub static ALL: &[&dyn StatsSource] = &[
+    &built_in::BuiltIn,
+    &random_targets::RandomTargets,
+    &uniform_target::UniformTarget,
+    &none::NoStatistics,
+];
+
+/// The source of this name.
+pub fn find(name: &str) -> Option<&'static dyn StatsSource> {
+    ALL.iter().copied().find(|source| source.name() == name)
+}
+
+/// Makes a validated source out of what a person gave: every parameter present, in its normal form.
+pub fn parse(name: &str, given: &Params) -> Result<SourceSpec, ParamError> {
+    let source = find(name).ok_or_else(|| ParamError::new("", format!("There is no source called {name}.")))?;
+    if let Some(unknown) = given
+        .keys()
+        .find(|key| !source.parameters().iter().any(|p| p.name == key.as_str()))
+    {
+        return Err(ParamError::new(
+            unknown,
+            format!("The source {name} has no parameter {unknown}."),
+        ));
+    }
+    let mut params = Params::new();
+    for parameter in source.parameters() {
+        let text = given
+            .get(parameter.name)
+            .map(|text| text.trim())
+            .filter(|text| !text.is_empty());
+        params.insert(
+            parameter.name.to_owned(),
+            parameter.parse(text.unwrap_or(parameter.default))?,
+        );
+    }
+    source.check(&params)?;
+    let label = label(source, &params);
+    Ok(SourceSpec {
+        name: name.to_owned(),
+        params,
+        label,
+    })
+}
+
+/// The parameters that a person would want to see, behind the name.
+fn label(source: &dyn StatsSource, params: &Params) -> String {
+    if params.is_empty() {
+        return source.name().to_owned();
+    }
+    let shown: Vec<String> = params.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    format!("{} ({})", source.name(), shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(pairs: &[(&str, &str)]) -> Params {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn names_are_unique_and_every_source_says_what_it_does() {
+        for (idx, source) in ALL.iter().enumerate() {
+            assert!(ALL[..idx].iter().all(|other| other.name() != source.name()));
+            assert!(source.about().ends_with('.'), "{}", source.name());
+            assert!(
+                parse(source.name(), &Params::new()).is_ok(),
+                "the defaults of {} are legal",
+                source.name()
+            );
+        }
+    }
+
+    #[test]
+    fn a_source_is_parsed_into_its_normal_form() {
+        let spec = parse("random_targets", &params(&[("seed", " 007 "), ("high", "50")])).unwrap();
+        assert_eq!(
+            spec.params,
+            params(&[("seed", "7"), ("low", "1"), ("high", "50"), ("scale", "log")])
+        );
+        assert_eq!(spec.label, "random_targets (high 50, low 1, scale log, seed 7)");
+        assert_eq!(parse("built_in", &Params::new()).unwrap().label, "built_in");
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_by_field() {
+        for (name, given, field) in [
+            ("nonsense", params(&[]), ""),
+            ("built_in", params(&[("seed", "1")]), "seed"),
+            ("random_targets", params(&[("seed", "x")]), "seed"),
+            ("random_targets", params(&[("low", "0")]), "low"),
+            ("random_targets", params(&[("high", "10001")]), "high"),
+            ("random_targets", params(&[("low", "9"), ("high", "8")]), "high"),
+            ("random_targets", params(&[("scale", "cubic")]), "scale"),
+            ("uniform_target", params(&[("target", "3.5")]), "target"),
+        ] {
+            assert_eq!(parse(name, &given).unwrap_err().field, field, "{name} {given:?}");
+        }
+    }
+}

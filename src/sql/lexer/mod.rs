@@ -1,0 +1,482 @@
+//! Cuts SQL into tokens by the rules of psql (`src/fe_utils/psqlscan.l`), and can stop anywhere and go on with more bytes.
+//! It knows where a token ends, not whether it is legal, and it does not count parentheses: that is `nesting`.
+
+mod class;
+mod lexeme;
+mod token;
+
+use class::COMMENT_STOP;
+use class::DIGIT;
+use class::DOLLAR_STOP;
+use class::NAME_STOP;
+use class::SPACE;
+use class::TAG;
+use class::TEXT_STOP;
+use class::WORD;
+use class::is;
+use class::skip_until;
+use class::skip_while;
+
+pub use lexeme::Lexeme;
+pub use lexeme::tokens;
+pub use token::Inside;
+pub use token::Kind;
+pub use token::More;
+pub use token::Token;
+
+/// What a token in the making is, as far as that is known.
+#[derive(Clone, Copy, Debug)]
+enum Making {
+    Word,
+    Number,
+    Variable,
+    Parameter,
+    Dollar,
+    Text { backslashes: Backslashes },
+    QuotedName,
+    DollarText { tag_len: usize },
+    LineComment,
+    BlockComment { depth: u32 },
+    PsqlLine,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Backslashes {
+    Escape,
+    Plain,
+}
+
+/// A token that has begun and not ended.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    making: Making,
+    start: usize,
+    line: u64,
+}
+
+/// A string that has ended, but goes on if another quote follows on a later line.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    backslashes: Backslashes,
+    newline: bool,
+}
+
+/// The lexer. It reads a window of bytes that its owner fills at the end and trims at the front (see [`Scanner::shift`]),
+/// and remembers where it stands, so no byte is looked at twice, however small the pieces are in which they arrive.
+#[derive(Debug)]
+pub struct Scanner {
+    /// The next byte of the window to read.
+    pub pos: usize,
+    /// The line of that byte, counted from 1 by line feeds.
+    pub line: u64,
+    /// Whether a plain string takes backslashes as they are, as it does since version 9.1.
+    pub standard_strings: bool,
+    begun: Option<Begun>,
+    ended: Option<Ended>,
+}
+
+impl Scanner {
+    pub fn new() -> Scanner {
+        Scanner {
+            pos: 0,
+            line: 1,
+            standard_strings: true,
+            begun: None,
+            ended: None,
+        }
+    }
+
+    /// The next token, comments included, or nothing when the window has no whole one left.
+    pub fn next(&mut self, window: &[u8], more: More) -> Option<Token> {
+        let begun = match self.begun.take() {
+            Some(begun) => begun,
+            None => match self.begin(window, more)? {
+                Begin::Whole(token) => return Some(token),
+                Begin::Begun(begun) => begun,
+            },
+        };
+        self.go_on(begun, window, more)
+    }
+
+    /// Tells that the window has lost its first `n` bytes. They must not belong to a token that has begun,
+    /// unless it is a comment, which is then reported without them.
+    pub fn shift(&mut self, n: usize) {
+        self.pos -= n;
+        if let Some(begun) = &mut self.begun {
+            begun.start = begun.start.saturating_sub(n);
+        }
+    }
+
+    /// Where an unfinished token starts that belongs to a statement (or is a psql line), with its line.
+    pub fn begun_token(&self) -> Option<(usize, u64)> {
+        let begun = self.begun.filter(|begun| !begun.is_comment())?;
+        Some((begun.start, begun.line))
+    }
+
+    /// Where an unfinished comment starts.
+    pub fn begun_comment(&self) -> Option<usize> {
+        self.begun.filter(Begun::is_comment).map(|begun| begun.start)
+    }
+
+    /// After the end of the input: what it ended inside of, and the line where that was opened.
+    pub fn inside(&self) -> Option<(Inside, u64)> {
+        let begun = self.begun?;
+        let inside = match begun.making {
+            Making::Text { .. } => Inside::Text,
+            Making::QuotedName => Inside::QuotedName,
+            Making::DollarText { .. } => Inside::DollarText,
+            Making::BlockComment { .. } => Inside::Comment,
+            Making::Word
+            | Making::Number
+            | Making::Variable
+            | Making::Parameter
+            | Making::Dollar
+            | Making::LineComment
+            | Making::PsqlLine => return None,
+        };
+        Some((inside, begun.line))
+    }
+
+    fn begin(&mut self, window: &[u8], more: More) -> Option<Begin> {
+        self.skip_space(window);
+        let start = self.pos;
+        let byte = *window.get(start)?;
+        let following = window.get(start + 1).copied();
+        if following.is_none() && more == More::Yes && matches!(byte, b'-' | b'/' | b':' | b'\\') {
+            return None;
+        }
+        let (len, making) = match (byte, following) {
+            (b'\'', _) => (
+                1,
+                Making::Text {
+                    backslashes: self.backslashes_of_next_text(),
+                },
+            ),
+            (b'"', _) => (1, Making::QuotedName),
+            (b'$', _) => (1, Making::Dollar),
+            (b'-', Some(b'-')) => (2, Making::LineComment),
+            (b'/', Some(b'*')) => (2, Making::BlockComment { depth: 1 }),
+            (b':', Some(following)) if is(following, TAG) => (1, Making::Variable),
+            (b'\\', Some(b';' | b':')) => return Some(self.whole(Kind::Escaped, 2)),
+            (b'\\', _) => (1, Making::PsqlLine),
+            (b':', Some(b':' | b'=')) => return Some(self.whole(Kind::Symbol, 2)),
+            (b'(', _) => return Some(self.whole(Kind::Open, 1)),
+            (b')', _) => return Some(self.whole(Kind::Close, 1)),
+            (b';', _) => return Some(self.whole(Kind::Semicolon, 1)),
+            (0, _) => return Some(self.whole(Kind::Nul, 1)),
+            _ if is(byte, DIGIT) => (1, Making::Number),
+            _ if is(byte, WORD) => (1, Making::Word),
+            _ => return Some(self.whole(Kind::Symbol, 1)),
+        };
+        if !matches!(making, Making::LineComment) {
+            self.ended = None;
+        }
+        self.pos += len;
+        Some(Begin::Begun(Begun {
+            making,
+            start,
+            line: self.line,
+        }))
+    }
+
+    fn skip_space(&mut self, window: &[u8]) {
+        while let Some(&byte) = window.get(self.pos) {
+            if !is(byte, SPACE) {
+                return;
+            }
+            if byte == b'\n' {
+                self.line += 1;
+            }
+            if let (b'\n' | b'\r', Some(ended)) = (byte, &mut self.ended) {
+                ended.newline = true;
+            }
+            self.pos += 1;
+        }
+    }
+
+    fn backslashes_of_next_text(&self) -> Backslashes {
+        match self.ended {
+            Some(Ended {
+                backslashes,
+                newline: true,
+            }) => backslashes,
+            _ => self.backslashes_of_plain_text(),
+        }
+    }
+
+    fn backslashes_of_plain_text(&self) -> Backslashes {
+        if self.standard_strings {
+            Backslashes::Plain
+        } else {
+            Backslashes::Escape
+        }
+    }
+
+    fn whole(&mut self, kind: Kind, len: usize) -> Begin {
+        let start = self.pos;
+        self.pos += len;
+        self.ended = None;
+        Begin::Whole(Token {
+            kind,
+            start,
+            end: self.pos,
+            line: self.line,
+        })
+    }
+
+    fn go_on(&mut self, begun: Begun, window: &[u8], more: More) -> Option<Token> {
+        match begun.making {
+            Making::Word => self.word(begun, window, more),
+            // Letters behind digits belong to them: of `1e'\'` psql sees the plain string, since version 15.
+            Making::Number => self.run(begun, window, more, TAG, Kind::Number),
+            Making::Parameter => self.run(begun, window, more, TAG, Kind::Parameter),
+            Making::Variable => self.run(begun, window, more, TAG, Kind::Symbol),
+            Making::Dollar => self.dollar(begun, window, more),
+            Making::Text { backslashes } => self.text(begun, backslashes, window, more),
+            Making::QuotedName => self.quoted_name(begun, window, more),
+            Making::DollarText { tag_len } => self.dollar_text(begun, tag_len, window, more),
+            Making::LineComment => self.line_comment(begun, window, more),
+            Making::BlockComment { depth } => self.block_comment(begun, depth, window, more),
+            Making::PsqlLine => self.psql_line(begun, window, more),
+        }
+    }
+
+    fn run(&mut self, begun: Begun, window: &[u8], more: More, class: u8, kind: Kind) -> Option<Token> {
+        self.pos = skip_while(window, self.pos, class);
+        if self.pos == window.len() && more == More::Yes {
+            return self.wait(begun);
+        }
+        Some(self.done(begun, kind))
+    }
+
+    /// A word, unless it turns out to be the letter in front of a string: `E''`, `B''`, `X''`, `N''`, `U&''`, `U&""`.
+    fn word(&mut self, begun: Begun, window: &[u8], more: More) -> Option<Token> {
+        self.pos = skip_while(window, self.pos, WORD);
+        if self.pos == window.len() && more == More::Yes {
+            return self.wait(begun);
+        }
+        if self.pos > begun.start + 1 {
+            return Some(self.done(begun, Kind::Word));
+        }
+        let plain = Making::Text {
+            backslashes: Backslashes::Plain,
+        };
+        let second = window.get(self.pos).copied();
+        let (len, making) = match (window[begun.start], second, window.get(self.pos + 1).copied()) {
+            (b'e' | b'E', Some(b'\''), _) => (
+                1,
+                Making::Text {
+                    backslashes: Backslashes::Escape,
+                },
+            ),
+            (b'b' | b'B' | b'x' | b'X', Some(b'\''), _) => (1, plain),
+            (b'n' | b'N', Some(b'\''), _) => (
+                1,
+                Making::Text {
+                    backslashes: self.backslashes_of_plain_text(),
+                },
+            ),
+            (b'u' | b'U', Some(b'&'), None) if more == More::Yes => return self.wait(begun),
+            (b'u' | b'U', Some(b'&'), Some(b'\'')) => (2, plain),
+            (b'u' | b'U', Some(b'&'), Some(b'"')) => (2, Making::QuotedName),
+            _ => return Some(self.done(begun, Kind::Word)),
+        };
+        self.pos += len;
+        self.go_on(Begun { making, ..begun }, window, more)
+    }
+
+    /// After a `$`: a parameter, the tag of a dollar quote, or a `$` that means nothing.
+    fn dollar(&mut self, begun: Begun, window: &[u8], more: More) -> Option<Token> {
+        let after = begun.start + 1;
+        if window.get(after).is_some_and(|&byte| is(byte, DIGIT)) {
+            return self.go_on(
+                Begun {
+                    making: Making::Parameter,
+                    ..begun
+                },
+                window,
+                more,
+            );
+        }
+        self.pos = skip_while(window, self.pos, TAG);
+        match window.get(self.pos) {
+            None if more == More::Yes => self.wait(begun),
+            Some(b'$') => {
+                self.pos += 1;
+                let tag_len = self.pos - begun.start;
+                self.go_on(
+                    Begun {
+                        making: Making::DollarText { tag_len },
+                        ..begun
+                    },
+                    window,
+                    more,
+                )
+            }
+            _ => {
+                self.pos = after;
+                Some(self.done(begun, Kind::Symbol))
+            }
+        }
+    }
+
+    fn text(&mut self, begun: Begun, backslashes: Backslashes, window: &[u8], more: More) -> Option<Token> {
+        loop {
+            self.pos = skip_until(window, self.pos, TEXT_STOP);
+            let following = window.get(self.pos + 1);
+            match window.get(self.pos) {
+                None => return self.wait(begun),
+                Some(0) => return Some(self.nul(begun)),
+                Some(b'\n') => self.newline(),
+                Some(b'\'' | b'\\') if following.is_none() && more == More::Yes => return self.wait(begun),
+                Some(b'\'') if following != Some(&b'\'') => {
+                    self.pos += 1;
+                    self.ended = Some(Ended {
+                        backslashes,
+                        newline: false,
+                    });
+                    return Some(self.done(begun, Kind::Text));
+                }
+                Some(b'\'') => self.pos += 2,
+                Some(_) => match (backslashes, following) {
+                    (Backslashes::Escape, Some(b'\'' | b'\\')) => self.pos += 2,
+                    _ => self.pos += 1,
+                },
+            }
+        }
+    }
+
+    fn quoted_name(&mut self, begun: Begun, window: &[u8], more: More) -> Option<Token> {
+        loop {
+            self.pos = skip_until(window, self.pos, NAME_STOP);
+            match (window.get(self.pos), window.get(self.pos + 1)) {
+                (None, _) => return self.wait(begun),
+                (Some(0), _) => return Some(self.nul(begun)),
+                (Some(b'\n'), _) => self.newline(),
+                (Some(_), None) if more == More::Yes => return self.wait(begun),
+                (Some(_), Some(b'"')) => self.pos += 2,
+                (Some(_), _) => {
+                    self.pos += 1;
+                    return Some(self.done(begun, Kind::QuotedName));
+                }
+            }
+        }
+    }
+
+    fn dollar_text(&mut self, begun: Begun, tag_len: usize, window: &[u8], more: More) -> Option<Token> {
+        let tag = &window[begun.start..begun.start + tag_len];
+        loop {
+            self.pos = skip_until(window, self.pos, DOLLAR_STOP);
+            match window.get(self.pos) {
+                None => return self.wait(begun),
+                Some(0) => return Some(self.nul(begun)),
+                Some(b'\n') => self.newline(),
+                Some(_) => {
+                    let rest = &window[self.pos..];
+                    if rest.starts_with(tag) {
+                        self.pos += tag_len;
+                        return Some(self.done(begun, Kind::Text));
+                    }
+                    if more == More::Yes && tag.starts_with(rest) {
+                        return self.wait(begun);
+                    }
+                    self.pos += 1;
+                }
+            }
+        }
+    }
+
+    fn line_comment(&mut self, begun: Begun, window: &[u8], more: More) -> Option<Token> {
+        loop {
+            self.pos = skip_until(window, self.pos, COMMENT_STOP);
+            match window.get(self.pos) {
+                None if more == More::Yes => return self.wait(begun),
+                Some(0) => return Some(self.nul(begun)),
+                None | Some(b'\n' | b'\r') => return Some(self.done(begun, Kind::Comment)),
+                Some(_) => self.pos += 1,
+            }
+        }
+    }
+
+    fn block_comment(&mut self, begun: Begun, mut depth: u32, window: &[u8], more: More) -> Option<Token> {
+        loop {
+            self.pos = skip_until(window, self.pos, COMMENT_STOP);
+            let so_far = Begun {
+                making: Making::BlockComment { depth },
+                ..begun
+            };
+            match (window.get(self.pos), window.get(self.pos + 1)) {
+                (None, _) => return self.wait(so_far),
+                (Some(0), _) => return Some(self.nul(so_far)),
+                (Some(b'\n'), _) => self.newline(),
+                (Some(b'*' | b'/'), None) if more == More::Yes => return self.wait(so_far),
+                (Some(b'/'), Some(b'*')) => {
+                    depth = depth.saturating_add(1);
+                    self.pos += 2;
+                }
+                (Some(b'*'), Some(b'/')) => {
+                    depth -= 1;
+                    self.pos += 2;
+                    if depth == 0 {
+                        return Some(self.done(begun, Kind::Comment));
+                    }
+                }
+                (Some(_), _) => self.pos += 1,
+            }
+        }
+    }
+
+    fn psql_line(&mut self, begun: Begun, window: &[u8], more: More) -> Option<Token> {
+        loop {
+            self.pos = skip_until(window, self.pos, COMMENT_STOP);
+            match window.get(self.pos) {
+                None if more == More::Yes => return self.wait(begun),
+                Some(0) => return Some(self.nul(begun)),
+                None | Some(b'\n') => return Some(self.done(begun, Kind::PsqlLine)),
+                Some(_) => self.pos += 1,
+            }
+        }
+    }
+
+    fn newline(&mut self) {
+        self.line += 1;
+        self.pos += 1;
+    }
+
+    fn wait(&mut self, begun: Begun) -> Option<Token> {
+        self.begun = Some(begun);
+        None
+    }
+
+    fn done(&self, begun: Begun, kind: Kind) -> Token {
+        Token {
+            kind,
+            start: begun.start,
+            end: self.pos,
+            line: begun.line,
+        }
+    }
+
+    fn nul(&mut self, begun: Begun) -> Token {
+        self.begun = Some(begun);
+        let start = self.pos;
+        self.pos += 1;
+        Token {
+            kind: Kind::Nul,
+            start,
+            end: self.pos,
+            line: self.line,
+        }
+    }
+}
+
+enum Begin {
+    Whole(Token),
+    Begun(Begun),
+}
+
+impl Begun {
+    fn is_comment(&self) -> bool {
+        matches!(self.making, Making::LineComment | Making::BlockComment { .. })
+    }
+}

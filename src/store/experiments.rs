@@ -1,0 +1,358 @@
+//! Experiments with their queries and segments.
+
+use chrono::DateTime;
+use chrono::Utc;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use crate::model::dataset::Setting;
+use crate::model::experiment::Experiment;
+use crate::model::experiment::ExperimentQuery;
+use crate::model::experiment::ExperimentSpec;
+use crate::model::experiment::Segment;
+use crate::model::ids::DatasetId;
+use crate::model::ids::ExperimentId;
+use crate::model::ids::JobId;
+use crate::model::ids::WorkloadId;
+use crate::model::job::Job;
+use crate::model::job::JobKind;
+use crate::model::job::JobStatus;
+use crate::model::job::Lease;
+use crate::model::job::Progress;
+use crate::model::user::Viewer;
+use crate::model::workload::QueryClass;
+use crate::store::Result;
+use crate::store::jobs::JobRow;
+use crate::store::to_i64;
+use crate::store::to_u64;
+
+/// An experiment that is about to be stored, with the queries that it will run.
+#[derive(Clone, Debug)]
+pub struct NewExperiment {
+    pub request_id: String,
+    pub dataset_name: String,
+    pub dataset_sha256: String,
+    pub workload_name: String,
+    pub workload_sha256: String,
+    pub spec: ExperimentSpec,
+    pub n_trials: u64,
+    pub queries: Vec<ExperimentQuery>,
+}
+
+/// How the list of experiments is ordered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ListOrder {
+    #[default]
+    Newest,
+    Oldest,
+    Dataset,
+    Workload,
+    Status,
+}
+
+/// Selects experiments with their jobs and counts; the tail says which.
+macro_rules! select_experiments {
+    ($tail:literal, $($bind:expr),* $(,)?) => {
+        sqlx::query_as!(
+            ExperimentRow,
+            r#"select e.id as "id: ExperimentId", e.dataset_id as "dataset_id: DatasetId",
+                      e.workload_id as "workload_id: WorkloadId",
+                      e.dataset_name, e.dataset_sha256, e.workload_name, e.workload_sha256,
+                      e.spec as "spec: Json<ExperimentSpec>", e.n_trials,
+                      (select count(*) from trials t where t.experiment_id = e.id) as "n_recorded!",
+                      e.created_at, e.environment as "environment: Json<Vec<Setting>>", e.headline,
+                      j.id as "job_id: JobId", j.kind as "kind: JobKind", j.status as "status: JobStatus", j.stage,
+                      j.progress as "progress: Json<Progress>", j.message, j.cancel_requested,
+                      j.created_at as job_created_at, j.started_at, j.finished_at, clock_timestamp() as "read_at!"
+               from experiments e join jobs j on j.id = e.job_id "# + $tail,
+            $($bind),*
+        )
+    };
+}
+
+struct ExperimentRow {
+    id: ExperimentId,
+    dataset_id: Option<DatasetId>,
+    workload_id: Option<WorkloadId>,
+    dataset_name: String,
+    dataset_sha256: String,
+    workload_name: String,
+    workload_sha256: String,
+    spec: Json<ExperimentSpec>,
+    n_trials: i32,
+    n_recorded: i64,
+    created_at: DateTime<Utc>,
+    environment: Json<Vec<Setting>>,
+    headline: Option<String>,
+    job_id: JobId,
+    kind: JobKind,
+    status: JobStatus,
+    stage: String,
+    progress: Json<Progress>,
+    message: Option<String>,
+    cancel_requested: bool,
+    job_created_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    finished_at: Option<DateTime<Utc>>,
+    read_at: DateTime<Utc>,
+}
+
+impl From<ExperimentRow> for Experiment {
+    fn from(row: ExperimentRow) -> Self {
+        Self {
+            id: row.id,
+            dataset_id: row.dataset_id,
+            workload_id: row.workload_id,
+            dataset_name: row.dataset_name,
+            dataset_sha256: row.dataset_sha256,
+            workload_name: row.workload_name,
+            workload_sha256: row.workload_sha256,
+            spec: row.spec.0,
+            n_trials: to_u64(row.n_trials.into()),
+            n_recorded: to_u64(row.n_recorded),
+            created_at: row.created_at,
+            environment: row.environment.0,
+            headline: row.headline,
+            job: Job::from(JobRow {
+                id: row.job_id,
+                kind: row.kind,
+                status: row.status,
+                stage: row.stage,
+                progress: row.progress,
+                message: row.message,
+                cancel_requested: row.cancel_requested,
+                created_at: row.job_created_at,
+                started_at: row.started_at,
+                finished_at: row.finished_at,
+                read_at: row.read_at,
+            }),
+        }
+    }
+}
+
+/// Stores a new experiment with its queries; `job_id` is the job that will run it.
+pub async fn insert(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    new: &NewExperiment,
+    job_id: JobId,
+) -> Result<ExperimentId> {
+    let id = sqlx::query_scalar!(
+        r#"insert into experiments (owner_id, request_id, job_id, dataset_id, workload_id, dataset_name, dataset_sha256,
+                                    workload_name, workload_sha256, spec, n_trials)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning id as "id: ExperimentId""#,
+        viewer.user_id.0,
+        new.request_id,
+        job_id.0,
+        new.spec.dataset_id.0,
+        new.spec.workload_id.0,
+        new.dataset_name,
+        new.dataset_sha256,
+        new.workload_name,
+        new.workload_sha256,
+        Json(&new.spec) as _,
+        i32::try_from(new.n_trials).unwrap_or(i32::MAX),
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    for query in &new.queries {
+        sqlx::query!(
+            "insert into experiment_queries (experiment_id, query_idx, label, line, sql, class)
+             values ($1, $2, $3, $4, $5, $6)",
+            id.0,
+            query.query_idx,
+            query.label,
+            to_i64(query.line),
+            query.sql,
+            query.class as QueryClass,
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
+    crate::store::sources::insert_specs(conn, id, &new.spec.sources).await?;
+    Ok(id)
+}
+
+/// The experiment that an earlier sending of the same form launched.
+pub async fn find_by_request(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    request_id: &str,
+) -> Result<Option<ExperimentId>> {
+    sqlx::query_scalar!(
+        r#"select id as "id: ExperimentId" from experiments where owner_id = $1 and request_id = $2"#,
+        viewer.user_id.0,
+        request_id,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// One experiment; none when there is no such experiment for this viewer.
+pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<Option<Experiment>> {
+    let row = select_experiments!("where e.id = $1 and e.owner_id = $2", id.0, viewer.user_id.0)
+        .fetch_optional(conn)
+        .await?;
+    Ok(row.map(Experiment::from))
+}
+
+/// The experiment that a job runs.
+pub async fn get_by_job(conn: &mut PgConnection, lease: &Lease) -> Result<Option<Experiment>> {
+    let row = select_experiments!("where e.job_id = $1", lease.job_id.0)
+        .fetch_optional(conn)
+        .await?;
+    Ok(row.map(Experiment::from))
+}
+
+/// The newest experiment that runs or waits, else none.
+pub async fn newest_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<Option<ExperimentId>> {
+    sqlx::query_scalar!(
+        r#"select e.id as "id: ExperimentId" from experiments e join jobs j on j.id = e.job_id
+           where e.owner_id = $1 and j.status in ('queued', 'running')
+           order by j.status desc, e.id desc limit 1"#,
+        viewer.user_id.0,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// A page of the viewer's experiments: `limit` of them from `offset` on.
+pub async fn list(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    order: ListOrder,
+    limit: u32,
+    offset: u32,
+) -> Result<Vec<Experiment>> {
+    let order = match order {
+        ListOrder::Newest => "newest",
+        ListOrder::Oldest => "oldest",
+        ListOrder::Dataset => "dataset",
+        ListOrder::Workload => "workload",
+        ListOrder::Status => "status",
+    };
+    let rows = select_experiments!(
+        "where e.owner_id = $1
+         order by case when $2 = 'dataset' then e.dataset_name when $2 = 'workload' then e.workload_name
+                       when $2 = 'status' then j.status::text end,
+                  case when $2 = 'oldest' then e.id end, e.id desc
+         limit $3 offset $4",
+        viewer.user_id.0,
+        order,
+        i64::from(limit),
+        i64::from(offset),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(Experiment::from).collect())
+}
+
+/// How many experiments the viewer has.
+pub async fn count(conn: &mut PgConnection, viewer: Viewer) -> Result<u64> {
+    let n = sqlx::query_scalar!(
+        r#"select count(*) as "n!" from experiments where owner_id = $1"#,
+        viewer.user_id.0
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(to_u64(n))
+}
+
+/// The queries of an experiment, in order.
+pub async fn list_queries(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<Vec<ExperimentQuery>> {
+    let rows = sqlx::query!(
+        r#"select q.query_idx, q.label, q.line, q.sql, q.class as "class: QueryClass"
+           from experiment_queries q join experiments e on e.id = q.experiment_id
+           where q.experiment_id = $1 and e.owner_id = $2 order by q.query_idx"#,
+        id.0,
+        viewer.user_id.0,
+    )
+    .fetch_all(conn)
+    .await?;
+    let queries = rows.into_iter().map(|row| ExperimentQuery {
+        query_idx: row.query_idx,
+        label: row.label,
+        line: to_u64(row.line),
+        sql: row.sql,
+        class: row.class,
+    });
+    Ok(queries.collect())
+}
+
+/// Notes that a query turned out to write.
+pub async fn set_writes(conn: &mut PgConnection, id: ExperimentId, query_idx: i32) -> Result<()> {
+    sqlx::query!(
+        "update experiment_queries set class = 'writes' where experiment_id = $1 and query_idx = $2",
+        id.0,
+        query_idx,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Records what an experiment runs on.
+pub async fn set_environment(conn: &mut PgConnection, id: ExperimentId, environment: &[Setting]) -> Result<()> {
+    sqlx::query!(
+        "update experiments set environment = $2 where id = $1",
+        id.0,
+        Json(environment) as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Records the sentence that lists show for a settled experiment.
+pub async fn set_headline(conn: &mut PgConnection, id: ExperimentId, headline: &str) -> Result<()> {
+    sqlx::query!("update experiments set headline = $2 where id = $1", id.0, headline)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Opens a new segment and returns its number, from 1.
+pub async fn insert_segment(
+    conn: &mut PgConnection,
+    lease: &Lease,
+    id: ExperimentId,
+    first_trial: usize,
+    reason: &str,
+) -> Result<i32> {
+    sqlx::query_scalar!(
+        r#"insert into segments (experiment_id, segment_no, epoch, first_trial, reason)
+           select $1, (select count(*) + 1 from segments where experiment_id = $1), $2, $3, $4
+           returning segment_no"#,
+        id.0,
+        lease.epoch,
+        i32::try_from(first_trial).unwrap_or(i32::MAX),
+        reason,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// The segments of an experiment, in order.
+pub async fn list_segments(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<Vec<Segment>> {
+    sqlx::query_as!(
+        Segment,
+        "select s.segment_no, s.first_trial, s.reason, s.started_at
+         from segments s join experiments e on e.id = s.experiment_id
+         where s.experiment_id = $1 and e.owner_id = $2 order by s.segment_no",
+        id.0,
+        viewer.user_id.0,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Every experiment of this data directory whose job still waits or runs: their clones must be kept.
+pub async fn list_unsettled_of_dataset(conn: &mut PgConnection, dataset_id: DatasetId) -> Result<Vec<ExperimentId>> {
+    sqlx::query_scalar!(
+        r#"select e.id as "id: ExperimentId" from experiments e join jobs j on j.id = e.job_id
+           where e.dataset_id = $1 and j.status in ('queued', 'running')"#,
+        dataset_id.0,
+    )
+    .fetch_all(conn)
+    .await
+}

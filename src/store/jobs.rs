@@ -1,0 +1,166 @@
+//! Jobs as people see them: what waits, what runs, what was asked to stop.
+
+use chrono::DateTime;
+use chrono::Utc;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use crate::model::ids::DatasetId;
+use crate::model::ids::ExperimentId;
+use crate::model::ids::JobId;
+use crate::model::ids::WorkloadId;
+use crate::model::job::Job;
+use crate::model::job::JobKind;
+use crate::model::job::JobStatus;
+use crate::model::job::Progress;
+use crate::model::user::Viewer;
+use crate::store::Result;
+
+/// A job in the queue with the thing it works for.
+#[derive(Clone, Debug)]
+pub struct QueuedJob {
+    pub job: Job,
+    pub dataset: Option<(DatasetId, String)>,
+    pub workload: Option<(WorkloadId, String)>,
+    pub experiment_id: Option<ExperimentId>,
+    /// Trials planned and stored, of an experiment.
+    pub n_trials: Option<i32>,
+    pub n_recorded: i64,
+}
+
+/// A job joined to its owner's row; other families embed it in theirs.
+pub(crate) struct JobRow {
+    pub id: JobId,
+    pub kind: JobKind,
+    pub status: JobStatus,
+    pub stage: String,
+    pub progress: Json<Progress>,
+    pub message: Option<String>,
+    pub cancel_requested: bool,
+    pub created_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub read_at: DateTime<Utc>,
+}
+
+impl From<JobRow> for Job {
+    fn from(row: JobRow) -> Self {
+        Self {
+            id: row.id,
+            kind: row.kind,
+            status: row.status,
+            stage: row.stage,
+            progress: row.progress.0,
+            message: row.message,
+            cancel_requested: row.cancel_requested,
+            created_at: row.created_at,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+            read_at: row.read_at,
+        }
+    }
+}
+
+/// Puts a job at the end of the queue of the data directory `home`.
+pub async fn insert(conn: &mut PgConnection, viewer: Viewer, kind: JobKind, home: &str) -> Result<JobId> {
+    sqlx::query_scalar!(
+        r#"insert into jobs (owner_id, kind, home) values ($1, $2, $3) returning id as "id: JobId""#,
+        viewer.user_id.0,
+        kind as JobKind,
+        home,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// One job; none when there is no such job for this viewer.
+pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: JobId) -> Result<Option<Job>> {
+    let row = sqlx::query_as!(
+        JobRow,
+        r#"select id as "id: JobId", kind as "kind: JobKind", status as "status: JobStatus", stage,
+                  progress as "progress: Json<Progress>", message, cancel_requested,
+                  created_at, started_at, finished_at, clock_timestamp() as "read_at!"
+           from jobs where id = $1 and owner_id = $2"#,
+        id.0,
+        viewer.user_id.0,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(Job::from))
+}
+
+/// Asks a job to stop: a waiting one is over at once, a running one is stopped by whoever runs it.
+///
+/// Returns false when there was nothing left to stop.
+pub async fn request_cancel(conn: &mut PgConnection, viewer: Viewer, id: JobId) -> Result<bool> {
+    let done = sqlx::query!(
+        "update jobs set cancel_requested = true,
+                status = case when status = 'queued' then 'cancelled'::job_status else status end,
+                message = case when status = 'queued' then 'Stopped before it began.' else message end,
+                finished_at = case when status = 'queued' then clock_timestamp() else finished_at end
+         where id = $1 and owner_id = $2 and status in ('queued', 'running')",
+        id.0,
+        viewer.user_id.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// What runs and what waits, in the order in which it will run.
+pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<QueuedJob>> {
+    let rows = sqlx::query!(
+        r#"select j.id as "id: JobId", j.kind as "kind: JobKind", j.status as "status: JobStatus", j.stage,
+                  j.progress as "progress: Json<Progress>", j.message, j.cancel_requested,
+                  j.created_at, j.started_at, j.finished_at, clock_timestamp() as "read_at!",
+                  d.id as "dataset_id?: DatasetId", d.name as "dataset_name?",
+                  w.id as "workload_id?: WorkloadId", w.name as "workload_name?",
+                  e.id as "experiment_id?: ExperimentId", e.n_trials as "n_trials?",
+                  (select count(*) from trials t where t.experiment_id = e.id) as "n_recorded!"
+           from jobs j
+           left join experiments e on e.job_id = j.id
+           left join workload_checks c on c.job_id = j.id
+           left join datasets d on d.job_id = j.id or d.id = e.dataset_id or d.id = c.dataset_id
+           left join workloads w on w.id = coalesce(e.workload_id, c.workload_id)
+           where j.status in ('queued', 'running') and j.owner_id = $1
+           order by j.status desc, j.kind = 'check' desc, j.id"#,
+        viewer.user_id.0,
+    )
+    .fetch_all(conn)
+    .await?;
+    let queued = rows.into_iter().map(|row| QueuedJob {
+        dataset: row.dataset_id.zip(row.dataset_name),
+        workload: row.workload_id.zip(row.workload_name),
+        experiment_id: row.experiment_id,
+        n_trials: row.n_trials,
+        n_recorded: row.n_recorded,
+        job: Job::from(JobRow {
+            id: row.id,
+            kind: row.kind,
+            status: row.status,
+            stage: row.stage,
+            progress: row.progress,
+            message: row.message,
+            cancel_requested: row.cancel_requested,
+            created_at: row.created_at,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+            read_at: row.read_at,
+        }),
+    });
+    Ok(queued.collect())
+}
+
+impl QueuedJob {
+    /// What the job does, in a few words.
+    pub fn in_words(&self) -> String {
+        let dataset = self.dataset.as_ref().map_or("a dataset", |(_, name)| name);
+        let workload = self.workload.as_ref().map_or("a workload", |(_, name)| name);
+        match (self.job.kind, self.experiment_id) {
+            (JobKind::Restore, _) => format!("restoring {dataset}"),
+            (JobKind::Check, _) => format!("checking {workload} against {dataset}"),
+            (JobKind::Experiment, Some(id)) => format!("experiment {id}"),
+            (JobKind::Experiment, None) => "an experiment".to_owned(),
+        }
+    }
+}

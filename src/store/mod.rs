@@ -1,0 +1,69 @@
+//! pgassay's own database: the only room that speaks to it, as free functions that callers compose in a transaction.
+//!
+//! Every function that reads or changes what somebody owns takes the [`Viewer`]; every write of a runner takes its
+//! [`Lease`], and changes nothing when that lease is no longer the newest.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::PgPoolOptions;
+
+use crate::model::ids::UserId;
+use crate::model::user::Viewer;
+
+pub mod checks;
+pub mod datasets;
+pub mod experiments;
+pub mod held;
+pub mod jobs;
+pub mod plans;
+pub mod queue;
+pub mod sources;
+pub mod summaries;
+pub mod trials;
+pub mod workloads;
+
+/// What a store function may fail with: only faults, never refusals.
+pub type Result<T> = std::result::Result<T, sqlx::Error>;
+
+/// How long a page waits for a connection before it says that the store is away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_CONNECTIONS: u32 = 12;
+
+/// Opens the store and brings its tables up to date. Safe when two processes start together: sqlx takes a lock.
+pub async fn open(options: PgConnectOptions) -> anyhow::Result<PgPool> {
+    let pool = PgPoolOptions::new()
+        .max_connections(MAX_CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options.application_name("pgassay"))
+        .await?;
+    sqlx::migrate!("./migrations").run(&pool).await?;
+    Ok(pool)
+}
+
+/// The one account there is until people can sign in.
+pub async fn local_viewer(conn: &mut PgConnection) -> Result<Viewer> {
+    let user_id = sqlx::query_scalar!(r#"select id as "id: UserId" from users where name = 'local'"#)
+        .fetch_one(conn)
+        .await?;
+    Ok(Viewer { user_id })
+}
+
+/// The version of the server that holds the store, as it names itself.
+pub async fn server_version(conn: &mut PgConnection) -> Result<String> {
+    sqlx::query_scalar!(r#"select current_setting('server_version') as "version!""#)
+        .fetch_one(conn)
+        .await
+}
+
+/// Sizes are stored as `bigint`; nothing we count comes near its end.
+pub(crate) fn to_i64(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Counts come back as `bigint` and are never negative.
+pub(crate) fn to_u64(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
+}

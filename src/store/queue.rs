@@ -1,0 +1,198 @@
+//! Claim, lease, rescue: how one machine works on one job at a time, and how nothing is lost with a dead process.
+//!
+//! All times are the store's own clock. A lease is renewed by every write of its runner; when it lapses the job goes
+//! back into the queue, and the epoch that the next claim draws fences the old runner off.
+
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use crate::model::ids::JobId;
+use crate::model::job::JobKind;
+use crate::model::job::JobStatus;
+use crate::model::job::Lease;
+use crate::model::job::Progress;
+use crate::store::Result;
+
+/// Seconds for which a claim or a renewal holds.
+pub const LEASE_S: f64 = 20.0;
+/// After so many interruptions without anything recorded in between, a job is given up.
+pub const MAX_INTERRUPTIONS: i32 = 3;
+
+/// A job that was just claimed.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub lease: Lease,
+    pub kind: JobKind,
+    pub owner_id: crate::model::ids::UserId,
+}
+
+/// What the store says when a lease is renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    Held,
+    /// Somebody asked the job to stop.
+    CancelRequested,
+    /// The lease lapsed or passed to another runner: stop, write nothing.
+    Lost,
+}
+
+/// Puts jobs whose lease has lapsed back into the queue, and gives up those that were interrupted too often.
+/// Returns how many went back.
+pub async fn rescue(conn: &mut PgConnection) -> Result<u64> {
+    requeue_lapsed(conn, None).await
+}
+
+/// As [`rescue`], for the jobs of a data directory that this process has just taken over: their runner is dead,
+/// whatever its lease says.
+pub async fn rescue_home(conn: &mut PgConnection, home: &str) -> Result<u64> {
+    requeue_lapsed(conn, Some(home)).await
+}
+
+async fn requeue_lapsed(conn: &mut PgConnection, home: Option<&str>) -> Result<u64> {
+    let done = sqlx::query!(
+        "update jobs set host = null, lease_owner = null, lease_until = null, epoch = epoch + 1,
+                interruptions = interruptions + 1,
+                status = case when cancel_requested then 'cancelled'::job_status
+                              when interruptions + 1 >= $2 then 'failed' else 'queued' end,
+                message = case when cancel_requested then 'Stopped on request.'
+                               when interruptions + 1 >= $2
+                               then format('Given up: interrupted %s times without a result in between.', $2::integer)
+                               else message end,
+                finished_at = case when cancel_requested or interruptions + 1 >= $2 then clock_timestamp() end,
+                stage = 'interrupted'
+         where status = 'running' and (lease_until < clock_timestamp() or home = $1)",
+        home,
+        MAX_INTERRUPTIONS,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Claims the next job of the data directory `home` for this machine; none when nothing waits or the machine is busy.
+pub async fn claim(conn: &mut PgConnection, home: &str, host: &str, owner: &str) -> Result<Option<Claimed>> {
+    let claimed = sqlx::query!(
+        r#"update jobs set status = 'running', host = $2, lease_owner = $3, epoch = epoch + 1,
+                  lease_until = clock_timestamp() + make_interval(secs => $4),
+                  started_at = coalesce(started_at, clock_timestamp())
+           where id = (
+               select id from jobs
+               where status = 'queued' and home = $1 and not cancel_requested
+                 and not exists (select 1 from jobs busy where busy.status = 'running' and busy.host = $2)
+               order by kind = 'check' desc, id
+               limit 1 for update skip locked)
+           returning id as "id: JobId", kind as "kind: JobKind", epoch, owner_id as "owner_id: crate::model::ids::UserId""#,
+        home,
+        host,
+        owner,
+        LEASE_S,
+    )
+    .fetch_optional(conn)
+    .await;
+    match claimed {
+        Ok(row) => Ok(row.map(|row| Claimed {
+            lease: Lease {
+                job_id: row.id,
+                epoch: row.epoch,
+                owner: owner.to_owned(),
+            },
+            kind: row.kind,
+            owner_id: row.owner_id,
+        })),
+        // Another process of this machine was quicker; the unique index on the host decided.
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Renews a lease, as the heartbeat of a job does.
+pub async fn renew(conn: &mut PgConnection, lease: &Lease) -> Result<Renewal> {
+    let cancel_requested = sqlx::query_scalar!(
+        "update jobs set lease_until = clock_timestamp() + make_interval(secs => $4)
+         where id = $1 and epoch = $2 and lease_owner = $3 and status = 'running' and lease_until > clock_timestamp()
+         returning cancel_requested",
+        lease.job_id.0,
+        lease.epoch,
+        lease.owner,
+        LEASE_S,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(match cancel_requested {
+        None => Renewal::Lost,
+        Some(true) => Renewal::CancelRequested,
+        Some(false) => Renewal::Held,
+    })
+}
+
+/// Notes where a running job stands. Returns false when the lease is lost.
+pub async fn set_progress(conn: &mut PgConnection, lease: &Lease, stage: &str, progress: &Progress) -> Result<bool> {
+    let done = sqlx::query!(
+        "update jobs set stage = $4, progress = $5, lease_until = clock_timestamp() + make_interval(secs => $6)
+         where id = $1 and epoch = $2 and lease_owner = $3 and status = 'running'",
+        lease.job_id.0,
+        lease.epoch,
+        lease.owner,
+        stage,
+        Json(progress) as _,
+        LEASE_S,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Ends a job for good. Returns false when the lease is lost, and then nothing was changed.
+pub async fn settle(conn: &mut PgConnection, lease: &Lease, status: JobStatus, message: Option<&str>) -> Result<bool> {
+    let done = sqlx::query!(
+        "update jobs set status = $4, message = $5, finished_at = clock_timestamp(), stage = 'done',
+                host = null, lease_owner = null, lease_until = null
+         where id = $1 and epoch = $2 and lease_owner = $3 and status = 'running'",
+        lease.job_id.0,
+        lease.epoch,
+        lease.owner,
+        status as JobStatus,
+        message,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Puts a job back into the queue. A shutdown does not count as an interruption; a lost server does.
+pub async fn release(conn: &mut PgConnection, lease: &Lease, stage: &str, interruption: Interruption) -> Result<bool> {
+    let done = sqlx::query!(
+        "update jobs set status = 'queued', stage = $4, interruptions = interruptions + $5,
+                host = null, lease_owner = null, lease_until = null
+         where id = $1 and epoch = $2 and lease_owner = $3 and status = 'running'",
+        lease.job_id.0,
+        lease.epoch,
+        lease.owner,
+        stage,
+        i32::from(interruption == Interruption::Counts),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Whether going back into the queue speaks against a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interruption {
+    Counts,
+    DoesNotCount,
+}
+
+/// How often a job was interrupted since something was last recorded for it.
+pub async fn interruptions(conn: &mut PgConnection, lease: &Lease) -> Result<i32> {
+    sqlx::query_scalar!("select interruptions from jobs where id = $1", lease.job_id.0)
+        .fetch_one(conn)
+        .await
+}
+
+/// Whether this store has ever had work for a data directory.
+pub async fn knows_home(conn: &mut PgConnection, home: &str) -> Result<bool> {
+    sqlx::query_scalar!(r#"select exists (select from jobs where home = $1) as "knows!""#, home)
+        .fetch_one(conn)
+        .await
+}

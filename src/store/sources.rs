@@ -1,0 +1,90 @@
+//! The sources of an experiment and what preparing them produced.
+
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use crate::model::experiment::Params;
+use crate::model::experiment::PreparedSource;
+use crate::model::experiment::SourceSpec;
+use crate::model::ids::ExperimentId;
+use crate::model::snapshot::ColumnTarget;
+use crate::model::snapshot::Snapshot;
+use crate::model::user::Viewer;
+use crate::store::Result;
+
+/// Stores the wished sources of a new experiment.
+pub(crate) async fn insert_specs(conn: &mut PgConnection, id: ExperimentId, sources: &[SourceSpec]) -> Result<()> {
+    for (source_idx, source) in (0_i32..).zip(sources) {
+        sqlx::query!(
+            "insert into experiment_sources (experiment_id, source_idx, name, label, params) values ($1, $2, $3, $4, $5)",
+            id.0,
+            source_idx,
+            source.name,
+            source.label,
+            Json(&source.params) as Json<&Params>,
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Keeps what preparing a source produced.
+pub async fn set_prepared(
+    conn: &mut PgConnection,
+    id: ExperimentId,
+    prepared: &PreparedSource,
+    snapshot: &Snapshot,
+) -> Result<()> {
+    sqlx::query!(
+        "update experiment_sources set snapshot = $3, snapshot_sha256 = $4, targets = $5, apply_ms = $6
+         where experiment_id = $1 and source_idx = $2",
+        id.0,
+        prepared.source_idx,
+        Json(snapshot) as Json<&Snapshot>,
+        prepared.snapshot_sha256,
+        Json(&prepared.targets) as Json<&Vec<ColumnTarget>>,
+        prepared.apply_ms,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The snapshots of an experiment in the order of its sources, with their checksums; none where a source is not prepared.
+pub async fn list_snapshots(conn: &mut PgConnection, id: ExperimentId) -> Result<Vec<Option<(Snapshot, String)>>> {
+    let rows = sqlx::query!(
+        r#"select snapshot as "snapshot: Json<Snapshot>", snapshot_sha256 from experiment_sources
+           where experiment_id = $1 order by source_idx"#,
+        id.0,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Some((row.snapshot?.0, row.snapshot_sha256?)))
+        .collect())
+}
+
+/// What preparing each source produced, for pages.
+pub async fn list_prepared(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<Vec<PreparedSource>> {
+    let rows = sqlx::query!(
+        r#"select s.source_idx, s.snapshot_sha256 as "snapshot_sha256!", s.targets as "targets!: Json<Vec<ColumnTarget>>",
+                  s.apply_ms as "apply_ms!", jsonb_array_length(s.snapshot -> 'columns') as "n_statistics!"
+           from experiment_sources s join experiments e on e.id = s.experiment_id
+           where s.experiment_id = $1 and e.owner_id = $2 and s.snapshot is not null
+           order by s.source_idx"#,
+        id.0,
+        viewer.user_id.0,
+    )
+    .fetch_all(conn)
+    .await?;
+    let prepared = rows.into_iter().map(|row| PreparedSource {
+        source_idx: row.source_idx,
+        snapshot_sha256: row.snapshot_sha256,
+        targets: row.targets.0,
+        apply_ms: row.apply_ms,
+        n_statistics: u64::try_from(row.n_statistics).unwrap_or(0),
+    });
+    Ok(prepared.collect())
+}

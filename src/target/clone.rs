@@ -1,0 +1,93 @@
+//! Databases of a sandbox: the pristine template and its clones.
+
+use anyhow::Context as _;
+
+use crate::model::ids::DatasetId;
+use crate::model::ids::ExperimentId;
+use crate::sql::ident;
+use crate::target::role;
+use crate::target::session::Admin;
+
+/// The pristine database of a dataset; it takes no connections.
+pub fn template_name(dataset_id: DatasetId) -> String {
+    format!("t_{dataset_id}")
+}
+
+/// The clone for checks.
+pub fn desk_name(dataset_id: DatasetId) -> String {
+    format!("d_{dataset_id}")
+}
+
+/// The one clone of an experiment, in which its snapshots are swapped.
+pub fn experiment_name(experiment_id: ExperimentId) -> String {
+    format!("e_{experiment_id}")
+}
+
+/// What a writing trial's clone is made from: the experiment's clone with one source's statistics in place.
+pub fn writer_base_name(experiment_id: ExperimentId, source_idx: usize) -> String {
+    format!("e_{experiment_id}_base_{source_idx}")
+}
+
+/// The clone of one writing trial.
+pub fn writer_name(experiment_id: ExperimentId) -> String {
+    format!("e_{experiment_id}_writer")
+}
+
+/// Copies the database `from`, to which nobody may be connected, as `to`. A copy inherits neither rights nor settings,
+/// so the role's rights are given again.
+pub async fn create(admin: &mut Admin, dataset_id: DatasetId, from: &str, to: &str) -> anyhow::Result<()> {
+    drop(admin, to).await?;
+    let (template, clone) = (ident::quote(from), ident::quote(to));
+    admin
+        .run(format!(
+            "create database {clone} template {template} strategy file_copy"
+        ))
+        .await
+        .with_context(|| format!("cloning {from}"))?;
+    admin.run(role::grants(to, dataset_id)).await
+}
+
+/// Drops a database and every session in it, if it is there.
+pub async fn drop(admin: &mut Admin, name: &str) -> anyhow::Result<()> {
+    let name = ident::quote(name);
+    admin.run(format!("drop database if exists {name} with (force)")).await
+}
+
+/// Opens or closes a database to connections.
+pub async fn allow_connections(admin: &mut Admin, name: &str, allowed: bool) -> anyhow::Result<()> {
+    let name = ident::quote(name);
+    admin
+        .run(format!("alter database {name} with allow_connections {allowed}"))
+        .await
+}
+
+/// Whether a database of this name is there.
+pub async fn exists(admin: &mut Admin, name: &str) -> anyhow::Result<bool> {
+    let found = sqlx::query_scalar("select exists (select from pg_catalog.pg_database where datname = $1)")
+        .bind(name)
+        .fetch_one(&mut admin.conn)
+        .await?;
+    Ok(found)
+}
+
+/// Every database of the sandbox that is ours: templates and clones.
+pub async fn list(admin: &mut Admin) -> anyhow::Result<Vec<String>> {
+    let names = sqlx::query_scalar(
+        "select datname::text from pg_catalog.pg_database
+         where datname not in ('postgres', 'template0', 'template1') order by 1",
+    )
+    .fetch_all(&mut admin.conn)
+    .await?;
+    Ok(names)
+}
+
+/// Gives a database another name.
+pub async fn rename(admin: &mut Admin, from: &str, to: &str) -> anyhow::Result<()> {
+    admin
+        .run(format!(
+            "alter database {} rename to {}",
+            ident::quote(from),
+            ident::quote(to)
+        ))
+        .await
+}

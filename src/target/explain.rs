@@ -1,0 +1,136 @@
+//! EXPLAIN in the forms that experiments use, and the outcome of a timed query.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::model::experiment::ClockKind;
+use crate::model::trial::Outcome;
+use crate::model::trial::Timing;
+use crate::plan::Plan;
+use crate::target::ServerError;
+use crate::target::execute::Ran;
+use crate::target::execute::Rows;
+use crate::target::session::Session;
+
+/// The plain plan: nothing is executed, so a query that would time out has one too.
+const PLAIN: &str = "EXPLAIN (FORMAT JSON, SETTINGS) ";
+/// The plan with what really happened, for estimates against actuals.
+const ANALYZED: &str = "EXPLAIN (ANALYZE, BUFFERS, SETTINGS, TIMING OFF, FORMAT JSON) ";
+/// The plan with the time that planning took.
+const PLANNED: &str = "EXPLAIN (FORMAT JSON, SUMMARY) ";
+/// The server clock: execution without the cost of per-node timing.
+const TIMED: &str = "EXPLAIN (ANALYZE, TIMING OFF, BUFFERS OFF, FORMAT JSON) ";
+
+/// `read_only_sql_transaction`: the query writes after all.
+pub const READ_ONLY: &str = "25006";
+
+/// What a timed query came to.
+#[derive(Debug)]
+pub enum Timed {
+    Outcome(Outcome),
+    /// It tried to write in a read-only session: it must run in a clone of its own.
+    Writes,
+    Interrupted,
+}
+
+impl Session {
+    /// The plan of `sql` without running it.
+    pub async fn explain(
+        &mut self,
+        sql: &str,
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<Ran<String>> {
+        self.explain_as(PLAIN, sql, limit, cancel).await
+    }
+
+    /// The plan of `sql` with actual rows and buffers; runs it once.
+    pub async fn explain_analyzed(
+        &mut self,
+        sql: &str,
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<Ran<String>> {
+        self.explain_as(ANALYZED, sql, limit, cancel).await
+    }
+
+    async fn explain_as(
+        &mut self,
+        prefix: &str,
+        sql: &str,
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<Ran<String>> {
+        Ok(
+            match self
+                .execute(format!("{prefix}{sql}"), Rows::Text, limit, cancel)
+                .await?
+            {
+                Ran::Done(answer) => Ran::Done(answer.text.context("EXPLAIN answered without a row")?),
+                Ran::Failed(error) => Ran::Failed(error),
+                Ran::TimedOut => Ran::TimedOut,
+                Ran::Interrupted => Ran::Interrupted,
+            },
+        )
+    }
+
+    /// Runs `sql` once and times it by `clock`.
+    pub async fn time(
+        &mut self,
+        sql: &str,
+        clock: ClockKind,
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<Timed> {
+        let (planned, statement, rows) = match clock {
+            ClockKind::Server => (None, format!("{TIMED}{sql}"), Rows::Text),
+            // The client's clock cannot see planning, so the server is asked for it first, untimed.
+            ClockKind::Client => match self.explain_as(PLANNED, sql, limit, cancel).await? {
+                Ran::Done(text) => (Some(text), sql.to_owned(), Rows::Drop),
+                Ran::Failed(error) => return Ok(failed(error)),
+                Ran::TimedOut => return Ok(timed_out(limit)),
+                Ran::Interrupted => return Ok(Timed::Interrupted),
+            },
+        };
+        let answer = match self.execute(statement, rows, limit, cancel).await? {
+            Ran::Done(answer) => answer,
+            Ran::Failed(error) => return Ok(failed(error)),
+            Ran::TimedOut => return Ok(timed_out(limit)),
+            Ran::Interrupted => return Ok(Timed::Interrupted),
+        };
+        let plan = read(answer.text.as_deref().or(planned.as_deref()).unwrap_or_default())?;
+        let execution_ms = match clock {
+            ClockKind::Server => plan
+                .execution_ms
+                .context("the server's EXPLAIN holds no execution time")?,
+            ClockKind::Client => answer.elapsed.as_secs_f64() * 1000.0,
+        };
+        Ok(Timed::Outcome(Outcome::Finished(Timing {
+            execution_ms,
+            planning_ms: plan.planning_ms,
+            cost: Some(plan.cost()).filter(|cost| cost.is_finite()),
+        })))
+    }
+}
+
+fn failed(error: ServerError) -> Timed {
+    if error.sqlstate == READ_ONLY {
+        return Timed::Writes;
+    }
+    Timed::Outcome(Outcome::Failed {
+        sqlstate: Some(error.sqlstate),
+        message: error.message,
+    })
+}
+
+fn timed_out(limit: Duration) -> Timed {
+    Timed::Outcome(Outcome::TimedOut {
+        limit_ms: limit.as_secs_f64() * 1000.0,
+    })
+}
+
+fn read(explain: &str) -> anyhow::Result<Plan> {
+    crate::plan::parse(explain).context("reading the server's EXPLAIN")
+}

@@ -1,0 +1,54 @@
+//! The database under test: sessions, timed statements, clones, and the lease that turns a dataset into a sandbox.
+//!
+//! Superuser sessions ([`Admin`](session::Admin)) see `pg_catalog` only and never run a statement that came from an
+//! upload; everything else runs as the dataset's own role ([`Session`](session::Session)).
+
+pub mod clone;
+pub mod execute;
+pub mod explain;
+pub mod lease;
+pub mod prepare;
+pub mod role;
+pub mod session;
+
+use sqlx::postgres::PgDatabaseError;
+
+/// What a server said about a statement, for people; never our own chain of causes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerError {
+    pub sqlstate: String,
+    pub message: String,
+    /// Characters into the statement, from 1.
+    pub position: Option<usize>,
+    /// The server closed the session with this error.
+    pub is_fatal: bool,
+}
+
+impl std::fmt::Display for ServerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl ServerError {
+    /// The server's words in `error`, if it is the server that spoke.
+    pub fn of(error: &sqlx::Error) -> Option<Self> {
+        let sqlx::Error::Database(error) = error else {
+            return None;
+        };
+        let error = error.try_downcast_ref::<PgDatabaseError>()?;
+        let detail = error.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+        Some(Self {
+            sqlstate: error.code().to_owned(),
+            message: format!("{}{detail}", error.message()),
+            position: match error.position() {
+                Some(sqlx::postgres::PgErrorPosition::Original(position)) => Some(position),
+                _ => None,
+            },
+            is_fatal: matches!(
+                error.severity(),
+                sqlx::postgres::PgSeverity::Fatal | sqlx::postgres::PgSeverity::Panic
+            ),
+        })
+    }
+}

@@ -1,0 +1,3 @@
+//! What handlers get out of a request.
+
+pub mod user;

@@ -1,0 +1,85 @@
+//! A number for every request, and the headers that keep a browser on our side.
+
+use std::fmt;
+
+use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::Response;
+use rand::TryRng as _;
+
+use crate::web::fragment::Hx;
+
+/// `reliability.md`, W3.
+const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+                   connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const HEADERS: &[(&str, &str)] = &[
+    ("content-security-policy", CSP),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+];
+
+/// Names a request in the log and on the page that says it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestId(u64);
+
+/// What error pages need to know of the request they answer.
+#[derive(Clone, Copy)]
+struct Current {
+    id: RequestId,
+    is_fragment: bool,
+}
+
+tokio::task_local! {
+    static CURRENT: Current;
+}
+
+impl RequestId {
+    /// The number of the request that is being answered; zero outside of one.
+    pub fn current() -> Self {
+        CURRENT.try_with(|current| current.id).unwrap_or(Self(0))
+    }
+
+    /// Whether the request that is being answered wants a fragment.
+    pub fn is_fragment() -> bool {
+        CURRENT.try_with(|current| current.is_fragment).unwrap_or(false)
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Numbers the request, runs it, and adds the headers that are not there yet.
+pub async fn add(request: Request, next: Next) -> Response {
+    let current = Current {
+        // Zero when the system has no randomness left, which only makes it harder to find in the log.
+        id: RequestId(rand::rngs::SysRng.try_next_u64().unwrap_or(0)),
+        is_fragment: Hx::of(request.headers()).is_fragment,
+    };
+    let mut response = CURRENT.scope(current, next.run(request)).await;
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.entry(*name).or_insert(HeaderValue::from_static(value));
+    }
+    let is_html = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| kind.starts_with("text/html"));
+    if is_html {
+        headers
+            .entry(header::VARY)
+            .or_insert(HeaderValue::from_static("hx-request"));
+        headers
+            .entry(header::CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
+    }
+    response
+}

@@ -1,0 +1,4 @@
+//! What every request and every answer passes.
+
+pub mod headers;
+pub mod host;

@@ -1,0 +1,38 @@
+//! The web door: addresses, pages and their fragments, and the layers that every request passes.
+
+mod assets;
+mod error;
+mod extract;
+mod fragment;
+mod middleware;
+mod pages;
+pub mod state;
+mod urls;
+mod view;
+
+pub use state::AppState;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::csrf::CsrfLayer;
+
+/// Forms are small; the upload of a dump has its own limit.
+const FORM_BYTES: usize = 256 * 1024;
+
+/// Everything that can be asked for.
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .merge(assets::router())
+        .merge(pages::router())
+        .fallback(error::not_found)
+        .layer(DefaultBodyLimit::max(FORM_BYTES))
+        .layer(CsrfLayer::new())
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(axum::middleware::from_fn_with_state(
+            state.clone(),
+            middleware::host::check,
+        ))
+        .layer(axum::middleware::from_fn(middleware::headers::add))
+        .with_state(state)
+}

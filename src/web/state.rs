@@ -1,0 +1,73 @@
+//! What handlers are made of; each asks for the narrow piece that it needs.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::WebConfig;
+use crate::dataset::service::Datasets;
+use crate::experiment::service::Experiments;
+use crate::model::user::Viewer;
+use crate::web::pages::chart_cache::ChartCache;
+use crate::workload::service::Workloads;
+
+/// Built once, in `app`.
+#[derive(Clone, FromRef)]
+pub struct AppState {
+    pub pool: PgPool,
+    pub datasets: Datasets,
+    pub workloads: Workloads,
+    pub experiments: Experiments,
+    pub viewer: Viewer,
+    pub hosts: AllowedHosts,
+    pub samples: Samples,
+    pub charts: ChartCache,
+    pub shutdown: CancellationToken,
+}
+
+/// What the house lends to its web door.
+pub struct Services {
+    pub pool: PgPool,
+    pub viewer: Viewer,
+    pub datasets: Datasets,
+    pub workloads: Workloads,
+    pub experiments: Experiments,
+}
+
+impl AppState {
+    /// The state behind pages that are served at `address`.
+    pub fn new(services: &Services, config: &WebConfig, address: SocketAddr, shutdown: CancellationToken) -> Self {
+        let mut hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned()];
+        hosts.push(match address {
+            SocketAddr::V4(v4) => v4.ip().to_string(),
+            SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
+        });
+        hosts.extend(config.allowed_hosts.iter().map(|host| host.trim().to_owned()));
+        let has_samples = ["dump.sql", "queries.sql"]
+            .iter()
+            .all(|file| config.samples_dir.join(file).is_file());
+        Self {
+            pool: services.pool.clone(),
+            datasets: services.datasets.clone(),
+            workloads: services.workloads.clone(),
+            experiments: services.experiments.clone(),
+            viewer: services.viewer,
+            hosts: AllowedHosts(Arc::new(hosts)),
+            samples: Samples(has_samples.then(|| Arc::new(config.samples_dir.clone()))),
+            charts: ChartCache::default(),
+            shutdown,
+        }
+    }
+}
+
+/// The names under which these pages may be asked for.
+#[derive(Clone, Debug)]
+pub struct AllowedHosts(pub Arc<Vec<String>>);
+
+/// Where the sample dump and queries are; none when they are not there.
+#[derive(Clone, Debug)]
+pub struct Samples(pub Option<Arc<PathBuf>>);

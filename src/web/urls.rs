@@ -1,0 +1,75 @@
+//! Every address that pages link to, in one place.
+
+use crate::model::ids::DatasetId;
+use crate::model::ids::ExperimentId;
+use crate::model::ids::WorkloadId;
+
+pub const DASHBOARD: &str = "/";
+pub const QUEUE: &str = "/queue";
+pub const UPLOAD: &str = "/upload";
+pub const UPLOAD_DUMP: &str = "/upload/dump";
+pub const UPLOAD_QUERIES: &str = "/upload/queries";
+pub const UPLOAD_SAMPLE: &str = "/upload/sample";
+pub const DATASETS: &str = "/datasets";
+pub const WORKLOADS: &str = "/workloads";
+pub const EXPERIMENT: &str = "/experiment";
+pub const EXPERIMENT_CHECK: &str = "/experiment/check";
+pub const RESULTS: &str = "/results";
+
+pub fn dataset(id: DatasetId) -> String {
+    format!("/datasets/{id}")
+}
+
+pub fn dataset_status(id: DatasetId) -> String {
+    format!("/datasets/{id}/status")
+}
+
+pub fn dataset_stop(id: DatasetId) -> String {
+    format!("/datasets/{id}/stop")
+}
+
+pub fn dataset_delete(id: DatasetId) -> String {
+    format!("/datasets/{id}/delete")
+}
+
+pub fn workload(id: WorkloadId) -> String {
+    format!("/workloads/{id}")
+}
+
+pub fn workload_check(id: WorkloadId) -> String {
+    format!("/workloads/{id}/check")
+}
+
+pub fn workload_delete(id: WorkloadId) -> String {
+    format!("/workloads/{id}/delete")
+}
+
+/// The form, filled in for a dataset and a workload.
+pub fn experiment_on(dataset: Option<DatasetId>, workload: Option<WorkloadId>) -> String {
+    match (dataset, workload) {
+        (Some(dataset), Some(workload)) => format!("/experiment?dataset={dataset}&workload={workload}"),
+        (Some(dataset), None) => format!("/experiment?dataset={dataset}"),
+        (None, Some(workload)) => format!("/experiment?workload={workload}"),
+        (None, None) => EXPERIMENT.to_owned(),
+    }
+}
+
+pub fn experiment_status(id: ExperimentId) -> String {
+    format!("/experiment/status/{id}")
+}
+
+pub fn experiment_stream(id: ExperimentId) -> String {
+    format!("/experiment/stream/{id}")
+}
+
+pub fn result(id: ExperimentId) -> String {
+    format!("/results/{id}")
+}
+
+pub fn result_part(id: ExperimentId, part: &str) -> String {
+    format!("/results/{id}/{part}")
+}
+
+pub fn result_query(id: ExperimentId, query_idx: i32) -> String {
+    format!("/results/{id}/queries/{query_idx}")
+}

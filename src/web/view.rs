@@ -1,0 +1,40 @@
+//! What many pages show in the same way: dates, request numbers, states.
+
+use chrono::DateTime;
+use chrono::Utc;
+use rand::TryRng as _;
+
+use crate::model::job::JobStatus;
+
+/// `2026-11-21 08:30`, in UTC.
+pub fn date(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M").to_string()
+}
+
+/// As machines read it.
+pub fn rfc3339(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+/// A fresh number for a form, so that sending it twice does its work once.
+pub fn request_id() -> anyhow::Result<String> {
+    let mut bytes = [0_u8; 16];
+    rand::rngs::SysRng.try_fill_bytes(&mut bytes)?;
+    Ok(hex::encode(bytes))
+}
+
+/// A share of a whole in percent, for a progress bar: none while the whole is not known.
+pub fn percent(done: u64, total: u64) -> Option<u64> {
+    (total > 0).then(|| (u128::from(done.min(total)) * 100 / u128::from(total)) as u64)
+}
+
+/// The class of a state's mark; the word beside it says the same.
+pub fn status_class(status: JobStatus) -> &'static str {
+    match status {
+        JobStatus::Queued => "waiting",
+        JobStatus::Running => "running",
+        JobStatus::Completed => "good",
+        JobStatus::Failed => "bad",
+        JobStatus::Cancelled => "stopped",
+    }
+}
