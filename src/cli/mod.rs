@@ -1,5 +1,7 @@
 //! The command line: serve, run, doctor, sample.
 
+mod run;
+
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -27,6 +29,8 @@ enum Command {
         #[command(flatten)]
         web: WebConfig,
     },
+    /// Run one experiment from files to numbers, without a browser.
+    Run(Box<run::RunArgs>),
 }
 
 /// Runs the command of this process. Exit codes: 0 done, 1 failed, 2 bad arguments.
@@ -36,6 +40,17 @@ pub async fn main() -> ExitCode {
         Command::Serve { house, web } => {
             telemetry::start(None);
             serve::serve(&house, &web).await
+        }
+        Command::Run(args) => {
+            telemetry::start(Some("warn,sqlx::postgres::notice=off"));
+            match run::run(*args).await {
+                Ok(()) => Ok(()),
+                Err(run::RunError::Arguments(message)) => {
+                    eprintln!("pgassay: {message}");
+                    return ExitCode::from(2);
+                }
+                Err(run::RunError::Failed(error)) => Err(error),
+            }
         }
     };
     match result {
