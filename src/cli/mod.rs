@@ -1,6 +1,8 @@
 //! The command line: serve, run, doctor, sample.
 
+mod doctor;
 mod run;
+mod sample;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,13 @@ enum Command {
     },
     /// Run one experiment from files to numbers, without a browser.
     Run(Box<run::RunArgs>),
+    /// Say what this machine has, and what to do about what it has not.
+    Doctor {
+        #[command(flatten)]
+        house: HouseConfig,
+    },
+    /// Write the sample dump, at any size.
+    Sample(sample::SampleArgs),
 }
 
 /// Runs the command of this process. Exit codes: 0 done, 1 failed, 2 bad arguments.
@@ -52,6 +61,14 @@ pub async fn main() -> ExitCode {
                 Err(run::RunError::Failed(error)) => Err(error),
             }
         }
+        Command::Doctor { house } => {
+            return if doctor::doctor(&house).await {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            };
+        }
+        Command::Sample(args) => sample::sample(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -47,13 +47,6 @@ impl ReportData {
             .find(|summary| summary.query_idx == query_idx && summary.source_idx == source_idx)
     }
 
-    /// What EXPLAIN showed of one (query, source).
-    pub fn plan(&self, query_idx: i32, source_idx: i32) -> Option<&PlanRecord> {
-        self.plans
-            .iter()
-            .find(|plan| plan.query_idx == query_idx && plan.source_idx == source_idx)
-    }
-
     /// The label of a source.
     pub fn source_label(&self, source_idx: i32) -> &str {
         let idx = usize::try_from(source_idx).unwrap_or(usize::MAX);

@@ -39,7 +39,6 @@ pub struct Row {
 pub struct QueryRows {
     pub query_idx: i32,
     pub label: String,
-    pub class: &'static str,
     pub rows: Vec<Row>,
     /// Whether its plan differs between the sources.
     pub plans_differ: bool,
@@ -60,7 +59,6 @@ pub fn table(data: &ReportData) -> Vec<QueryRows> {
         QueryRows {
             query_idx: query.query_idx,
             label: query.label.clone(),
-            class: query.class.word(),
             rows,
             plans_differ,
         }

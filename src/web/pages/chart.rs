@@ -40,7 +40,9 @@ use crate::web::state::AppState;
 use crate::web::urls;
 
 pub fn router() -> Router<AppState> {
-    Router::new().route("/results/{id}/chart", get(block)).route("/results/{id}/chart.png", get(picture))
+    Router::new()
+        .route("/results/{id}/chart", get(block))
+        .route("/results/{id}/chart.png", get(picture))
 }
 
 /// What kind of chart.
@@ -74,8 +76,14 @@ impl ChartParams {
     pub fn read(params: &HashMap<String, String>) -> Self {
         let get = |name: &str| params.get(name).map(String::as_str);
         Self {
-            chart_type: if get("type") == Some("line") { ChartType::Line } else { ChartType::Bar },
-            metric: Metric::ALL.into_iter().find(|metric| get("metric") == Some(metric.word())),
+            chart_type: if get("type") == Some("line") {
+                ChartType::Line
+            } else {
+                ChartType::Bar
+            },
+            metric: Metric::ALL
+                .into_iter()
+                .find(|metric| get("metric") == Some(metric.word())),
             is_log: match get("scale") {
                 Some("log") => Some(true),
                 Some("linear") => Some(false),
@@ -147,7 +155,12 @@ impl ChartView {
     ) -> store::Result<Self> {
         let id = data.experiment.id;
         let wants_log = charts::wants_log(data, params.metric());
-        let params = ChartParams { is_log: params.is_log.or((params.chart_type == ChartType::Bar && wants_log).then_some(true)), ..*params };
+        let params = ChartParams {
+            is_log: params
+                .is_log
+                .or((params.chart_type == ChartType::Bar && wants_log).then_some(true)),
+            ..*params
+        };
         let switch = |key: &str, label: &str, to: ChartParams, is_current: bool| Switch {
             id: format!("chart-{key}"),
             label: label.to_owned(),
@@ -157,7 +170,10 @@ impl ChartView {
         };
         let is_bar = params.chart_type == ChartType::Bar;
         let (trials, size) = match params.chart_type {
-            ChartType::Bar => (Vec::new(), charts::bars(data, params.metric(), Scale::Linear).default_size()),
+            ChartType::Bar => (
+                Vec::new(),
+                charts::bars(data, params.metric(), Scale::Linear).default_size(),
+            ),
             ChartType::Line => {
                 let trials = store::trials::list(conn, viewer, id, Some(params.query_idx)).await?;
                 let size = charts::lines(data, params.query_idx, &trials, Scale::Linear).default_size();
@@ -168,27 +184,73 @@ impl ChartView {
         let (width, height) = size.unwrap_or((880, 420));
         let revision = revision(data);
         let png = |theme: &str, dpr: u32| {
-            format!("{}?{}&theme={theme}&dpr={dpr}&v={revision}", urls::result_part(id, "chart.png"), params.to_query())
+            format!(
+                "{}?{}&theme={theme}&dpr={dpr}&v={revision}",
+                urls::result_part(id, "chart.png"),
+                params.to_query()
+            )
         };
         let is_log = params.is_log == Some(true);
-        let (heads, rows) = if is_bar { bar_table(data, params.metric()) } else { line_table(data, &trials) };
+        let (heads, rows) = if is_bar {
+            bar_table(data, params.metric())
+        } else {
+            line_table(data, &trials)
+        };
         Ok(Self {
             types: vec![
-                switch("bar", "Bars", ChartParams { chart_type: ChartType::Bar, is_log: None, ..params }, is_bar),
-                switch("line", "Lines", ChartParams { chart_type: ChartType::Line, is_log: None, ..params }, !is_bar),
+                switch(
+                    "bar",
+                    "Bars",
+                    ChartParams {
+                        chart_type: ChartType::Bar,
+                        is_log: None,
+                        ..params
+                    },
+                    is_bar,
+                ),
+                switch(
+                    "line",
+                    "Lines",
+                    ChartParams {
+                        chart_type: ChartType::Line,
+                        is_log: None,
+                        ..params
+                    },
+                    !is_bar,
+                ),
             ],
             metrics: Metric::ALL
                 .into_iter()
                 .filter(|_| is_bar)
                 .map(|metric| {
-                    let to = ChartParams { metric: Some(metric), is_log: None, ..params };
+                    let to = ChartParams {
+                        metric: Some(metric),
+                        is_log: None,
+                        ..params
+                    };
                     switch(metric.word(), metric.title(), to, metric == params.metric())
                 })
                 .collect(),
             scales: if wants_log || !is_bar {
                 vec![
-                    switch("linear", "Linear", ChartParams { is_log: Some(false), ..params }, !is_log),
-                    switch("log", "Logarithmic", ChartParams { is_log: Some(true), ..params }, is_log),
+                    switch(
+                        "linear",
+                        "Linear",
+                        ChartParams {
+                            is_log: Some(false),
+                            ..params
+                        },
+                        !is_log,
+                    ),
+                    switch(
+                        "log",
+                        "Logarithmic",
+                        ChartParams {
+                            is_log: Some(true),
+                            ..params
+                        },
+                        is_log,
+                    ),
                 ]
             } else {
                 Vec::new()
@@ -198,7 +260,10 @@ impl ChartView {
                 .iter()
                 .filter(|_| !is_bar)
                 .map(|query| {
-                    let to = ChartParams { query_idx: query.query_idx, ..params };
+                    let to = ChartParams {
+                        query_idx: query.query_idx,
+                        ..params
+                    };
                     let is_current = query.query_idx == params.query_idx;
                     switch(&format!("query-{}", query.query_idx), &query.label, to, is_current)
                 })
@@ -239,7 +304,11 @@ fn caption(data: &ReportData, params: &ChartParams) -> String {
 fn alt(data: &ReportData, params: &ChartParams) -> String {
     match params.chart_type {
         ChartType::Bar => {
-            let finding = data.experiment.headline.as_deref().unwrap_or("There are no finished trials yet.");
+            let finding = data
+                .experiment
+                .headline
+                .as_deref()
+                .unwrap_or("There are no finished trials yet.");
             match params.metric() {
                 Metric::Cost => format!("{}.", caption(data, params)),
                 Metric::Median | Metric::Mean => format!("{}. {finding}", caption(data, params)),
@@ -262,10 +331,18 @@ fn alt(data: &ReportData, params: &ChartParams) -> String {
 fn bar_table(data: &ReportData, metric: Metric) -> (Vec<String>, Vec<Vec<String>>) {
     let heads = std::iter::once("Query".to_owned()).chain(data.sources().map(|(_, source)| source.label.clone()));
     let cell = |query_idx: i32, source_idx: i32| {
-        let Some(summary) = data.summary(query_idx, source_idx) else { return "–".to_owned() };
-        let deviation = summary.stddev_ms.map(|ms| format!(" ± {}", ms_in_words(ms))).unwrap_or_default();
+        let Some(summary) = data.summary(query_idx, source_idx) else {
+            return "–".to_owned();
+        };
+        let deviation = summary
+            .stddev_ms
+            .map(|ms| format!(" ± {}", ms_in_words(ms)))
+            .unwrap_or_default();
         match metric {
-            Metric::Median => format!("{}{deviation}", table::time(summary.median_ms, summary.median_is_above).shown),
+            Metric::Median => format!(
+                "{}{deviation}",
+                table::time(summary.median_ms, summary.median_is_above).shown
+            ),
             Metric::Mean => format!("{}{deviation}", table::time(summary.mean_ms, false).shown),
             Metric::Cost => table::cost(summary.cost).shown,
         }
@@ -330,19 +407,38 @@ async fn picture(
 ) -> PageResult<Response> {
     let params = ChartParams::read(&given);
     let number = |name: &str| given.get(name).and_then(|text| text.parse::<u32>().ok());
-    let theme = if given.get("theme").is_some_and(|theme| theme == "dark") { Theme::Dark } else { Theme::Light };
+    let theme = if given.get("theme").is_some_and(|theme| theme == "dark") {
+        Theme::Dark
+    } else {
+        Theme::Light
+    };
     let mut conn = state.pool.acquire().await?;
-    let data = ReportData::load(&mut conn, viewer, id).await?.ok_or(Error::NotFound("experiment"))?;
+    let data = ReportData::load(&mut conn, viewer, id)
+        .await?
+        .ok_or(Error::NotFound("experiment"))?;
     let is_settled = data.experiment.job.status.is_settled();
     let dpr = number("dpr").unwrap_or(1);
-    let key = format!("{id} {} {theme:?} {dpr} {:?} {:?} {}", params.to_query(), number("w"), number("h"), revision(&data));
+    let key = format!(
+        "{id} {} {theme:?} {dpr} {:?} {:?} {}",
+        params.to_query(),
+        number("w"),
+        number("h"),
+        revision(&data)
+    );
     let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&key)[..12]));
-    let caching = if is_settled { "private, max-age=31536000, immutable" } else { "private, no-cache" };
+    let caching = if is_settled {
+        "private, max-age=31536000, immutable"
+    } else {
+        "private, no-cache"
+    };
     let cached = [
         (header::ETAG, HeaderValue::from_str(&etag).map_err(anyhow::Error::new)?),
         (header::CACHE_CONTROL, HeaderValue::from_static(caching)),
     ];
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known == etag.as_str()) {
+    if headers
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|known| known == etag.as_str())
+    {
         return Ok((StatusCode::NOT_MODIFIED, cached).into_response());
     }
     let png = match state.charts.get(&key) {
@@ -354,7 +450,14 @@ async fn picture(
             };
             drop(conn);
             let drawing = tokio::task::spawn_blocking(move || {
-                draw(&data, &params, &trials, theme, dpr, (number_of(&given, "w"), number_of(&given, "h")))
+                draw(
+                    &data,
+                    &params,
+                    &trials,
+                    theme,
+                    dpr,
+                    (number_of(&given, "w"), number_of(&given, "h")),
+                )
             });
             let png = match drawing.await.map_err(anyhow::Error::new)? {
                 Ok(png) => Bytes::from(png),
@@ -380,7 +483,11 @@ fn draw(
     scale: u32,
     (width, height): (Option<u32>, Option<u32>),
 ) -> Result<Vec<u8>, ChartError> {
-    let axis = if params.is_log == Some(true) { Scale::Log } else { Scale::Linear };
+    let axis = if params.is_log == Some(true) {
+        Scale::Log
+    } else {
+        Scale::Linear
+    };
     let canvas = |size: (u32, u32)| Canvas {
         width: width.unwrap_or(size.0),
         height: height.unwrap_or(size.1),
@@ -409,9 +516,16 @@ mod tests {
             let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
             ChartParams::read(&pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
         };
-        for address in ["type=bar&metric=cost&scale=log", "type=line&query=3&scale=linear", "type=bar&metric=median"] {
+        for address in [
+            "type=bar&metric=cost&scale=log",
+            "type=line&query=3&scale=linear",
+            "type=bar&metric=median",
+        ] {
             assert_eq!(read(address).to_query(), address);
         }
-        assert_eq!(read("type=pie&metric=beauty&query=x&scale=golden"), ChartParams::default());
+        assert_eq!(
+            read("type=pie&metric=beauty&query=x&scale=golden"),
+            ChartParams::default()
+        );
     }
 }

@@ -34,7 +34,6 @@ use crate::model::ids::ExperimentId;
 use crate::model::ids::WorkloadId;
 use crate::model::job::JobStatus;
 use crate::model::units::counted;
-use crate::model::units::seconds_in_words;
 use crate::model::user::Viewer;
 use crate::model::workload::QueryClass;
 use crate::source;
@@ -63,7 +62,6 @@ pub fn router() -> Router<AppState> {
 #[derive(Template)]
 #[template(path = "experiment/new.html", blocks = ["estimate", "queries"])]
 struct NewPage {
-    nav: &'static str,
     form: ExperimentForm,
     datasets: Vec<Choice>,
     workloads: Vec<Choice>,
@@ -109,9 +107,9 @@ impl NewPage {
     async fn load(pool: &PgPool, viewer: Viewer, form: ExperimentForm, errors: Vec<FieldError>) -> Result<Self, Error> {
         let mut conn = pool.acquire().await?;
         let datasets = store::datasets::list(&mut conn, viewer).await?;
-        let usable = datasets.into_iter().filter(|dataset| {
-            !matches!(dataset.job.status, JobStatus::Failed | JobStatus::Cancelled)
-        });
+        let usable = datasets
+            .into_iter()
+            .filter(|dataset| !matches!(dataset.job.status, JobStatus::Failed | JobStatus::Cancelled));
         let datasets = usable.map(|dataset| Choice {
             is_chosen: form.dataset == dataset.id.to_string(),
             text: match dataset.job.status {
@@ -122,25 +120,43 @@ impl NewPage {
             },
             id: dataset.id.to_string(),
         });
-        let workloads = store::workloads::list(&mut conn, viewer).await?.into_iter().map(|workload| Choice {
-            is_chosen: form.workload == workload.id.to_string(),
-            text: format!("{} ({})", workload.name, counted(workload.n_queries, "query", "queries")),
-            id: workload.id.to_string(),
-        });
+        let workloads = store::workloads::list(&mut conn, viewer)
+            .await?
+            .into_iter()
+            .map(|workload| Choice {
+                is_chosen: form.workload == workload.id.to_string(),
+                text: format!(
+                    "{} ({})",
+                    workload.name,
+                    counted(workload.n_queries, "query", "queries")
+                ),
+                id: workload.id.to_string(),
+            });
         let (mut datasets, mut workloads): (Vec<_>, Vec<_>) = (datasets.collect(), workloads.collect());
         choose_only(&mut datasets);
         choose_only(&mut workloads);
-        let chosen_workload = workloads.iter().find(|choice| choice.is_chosen).and_then(|choice| choice.id.parse().ok());
+        let chosen_workload = chosen(&workloads).and_then(|id| id.parse().ok());
         let queries = match chosen_workload {
             Some(id) => query_choices(&mut conn, viewer, id, &form.queries).await?,
             None => Vec::new(),
         };
-        Ok(Self { nav: "experiment", sources: source_choices(&form), datasets, workloads, queries, form, errors, estimate: None })
+        Ok(Self {
+            sources: source_choices(&form),
+            datasets,
+            workloads,
+            queries,
+            form,
+            errors,
+            estimate: None,
+        })
     }
 
     /// The message at a field.
     fn error(&self, field: &str) -> Option<&str> {
-        self.errors.iter().find(|error| error.field == field).map(|error| error.message.as_str())
+        self.errors
+            .iter()
+            .find(|error| error.field == field)
+            .map(|error| error.message.as_str())
     }
 
     fn n_chosen(&self) -> usize {
@@ -187,7 +203,11 @@ fn source_choices(form: &ExperimentForm) -> Vec<SourceChoice> {
             .map(|parameter| {
                 let name = format!("{}.{}", source.name(), parameter.name);
                 ParameterField {
-                    value: form.params.get(&name).cloned().unwrap_or_else(|| parameter.default.to_owned()),
+                    value: form
+                        .params
+                        .get(&name)
+                        .cloned()
+                        .unwrap_or_else(|| parameter.default.to_owned()),
                     name,
                     label: parameter.label,
                     about: parameter.about,
@@ -205,6 +225,7 @@ fn source_choices(form: &ExperimentForm) -> Vec<SourceChoice> {
 /// GET /experiment
 async fn new(
     State(pool): State<PgPool>,
+    State(experiments): State<Experiments>,
     CurrentUser(viewer): CurrentUser,
     UrlQuery(given): UrlQuery<HashMap<String, String>>,
 ) -> PageResult<Response> {
@@ -216,7 +237,23 @@ async fn new(
         stats_source: vec!["built_in".to_owned(), "none".to_owned()],
         ..ExperimentForm::default()
     };
-    fragment::page(&NewPage::load(&pool, viewer, form, Vec::new()).await?)
+    let mut page = NewPage::load(&pool, viewer, form, Vec::new()).await?;
+    if let (Some(dataset), Some(workload)) = (chosen(&page.datasets), chosen(&page.workloads)) {
+        let form = ExperimentForm {
+            dataset,
+            workload,
+            ..page.form.clone()
+        };
+        page.estimate = experiments.check(viewer, &form).await.ok();
+    }
+    fragment::page(&page)
+}
+
+fn chosen(choices: &[Choice]) -> Option<String> {
+    choices
+        .iter()
+        .find(|choice| choice.is_chosen)
+        .map(|choice| choice.id.clone())
 }
 
 /// GET /experiment/queries: the tick boxes of the chosen workload.
@@ -231,7 +268,10 @@ async fn queries(
         let id = workload.parse().ok();
         return Ok(hx.redirect(&urls::experiment_on(None, id)));
     }
-    let form = ExperimentForm { workload, ..ExperimentForm::default() };
+    let form = ExperimentForm {
+        workload,
+        ..ExperimentForm::default()
+    };
     let page = NewPage::load(&pool, viewer, form, Vec::new()).await?;
     fragment::with_status(StatusCode::OK, &page.as_queries())
 }
@@ -250,8 +290,15 @@ async fn check(
         Err(LaunchError::Refused(errors)) => (None, errors),
         Err(LaunchError::Fault(error)) => return Err(error.into()),
     };
-    let page = NewPage { estimate, ..NewPage::load(&pool, viewer, form, errors).await? };
-    if hx.is_fragment { fragment::with_status(StatusCode::OK, &page.as_estimate()) } else { fragment::page(&page) }
+    let page = NewPage {
+        estimate,
+        ..NewPage::load(&pool, viewer, form, errors).await?
+    };
+    if hx.is_fragment {
+        fragment::with_status(StatusCode::OK, &page.as_estimate())
+    } else {
+        fragment::page(&page)
+    }
 }
 
 /// POST /experiment
@@ -265,7 +312,9 @@ async fn create(
     let form = ExperimentForm::from_pairs(pairs);
     match state.experiments.launch(viewer, &form).await {
         Ok(id) => {
-            let wants_stream = headers.get(header::ACCEPT).is_some_and(|accept| accept == "text/event-stream");
+            let wants_stream = headers
+                .get(header::ACCEPT)
+                .is_some_and(|accept| accept == "text/event-stream");
             if wants_stream {
                 return Ok(events(state.experiments, viewer, id, state.shutdown).into_response());
             }
@@ -293,15 +342,24 @@ async fn status(
     if !hx.is_fragment {
         return Ok(hx.redirect(&urls::result(id)));
     }
-    let look = experiments.progress(viewer, id).await?.ok_or(Error::NotFound("experiment"))?;
+    let look = experiments
+        .progress(viewer, id)
+        .await?
+        .ok_or(Error::NotFound("experiment"))?;
     let view = ProgressView::new(&look);
     let is_settled = view.is_settled;
     // 286 tells htmx to stop polling, should the markup without hx-get get lost.
-    let status = if is_settled { StatusCode::from_u16(286).unwrap_or(StatusCode::OK) } else { StatusCode::OK };
+    let status = if is_settled {
+        StatusCode::from_u16(286).unwrap_or(StatusCode::OK)
+    } else {
+        StatusCode::OK
+    };
     let mut response = fragment::with_status(status, &view)?;
     if is_settled {
         // The page has more to show now.
-        response.headers_mut().insert("hx-refresh", HeaderValue::from_static("true"));
+        response
+            .headers_mut()
+            .insert("hx-refresh", HeaderValue::from_static("true"));
     }
     Ok(response)
 }
@@ -312,7 +370,11 @@ async fn stream(
     CurrentUser(viewer): CurrentUser,
     Path(id): Path<ExperimentId>,
 ) -> PageResult<Response> {
-    state.experiments.progress(viewer, id).await?.ok_or(Error::NotFound("experiment"))?;
+    state
+        .experiments
+        .progress(viewer, id)
+        .await?
+        .ok_or(Error::NotFound("experiment"))?;
     Ok(events(state.experiments, viewer, id, state.shutdown).into_response())
 }
 
@@ -339,7 +401,11 @@ fn events(
         last: String,
         is_over: bool,
     }
-    let start = Follow { n_sent: 0, last: String::new(), is_over: false };
+    let start = Follow {
+        n_sent: 0,
+        last: String::new(),
+        is_over: false,
+    };
     let stream = futures_util::stream::unfold(start, move |mut follow| {
         let (experiments, shutdown) = (experiments.clone(), shutdown.clone());
         async move {
@@ -357,7 +423,10 @@ fn events(
                     }
                     if html != follow.last {
                         follow.n_sent += 1;
-                        let event = Event::default().event("progress").id(follow.n_sent.to_string()).data(&html);
+                        let event = Event::default()
+                            .event("progress")
+                            .id(follow.n_sent.to_string())
+                            .data(&html);
                         follow.last = html;
                         return Some((Ok(event), follow));
                     }
@@ -370,9 +439,4 @@ fn events(
         }
     });
     Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
-}
-
-/// How long an experiment has been going, or took.
-pub fn elapsed(seconds: Option<f64>) -> String {
-    seconds.map(seconds_in_words).unwrap_or_default()
 }

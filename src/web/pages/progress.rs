@@ -6,7 +6,6 @@ use crate::experiment::progress::ExperimentProgress;
 use crate::model::ids::ExperimentId;
 use crate::model::job::JobStatus;
 use crate::model::units::seconds_in_words;
-use crate::web::urls;
 use crate::web::view;
 
 /// Where an experiment stands, ready to be shown.
@@ -68,5 +67,8 @@ impl ProgressView {
 
 fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    chars
+        .next()
+        .map(|first| first.to_uppercase().chain(chars).collect())
+        .unwrap_or_default()
 }

@@ -22,6 +22,7 @@ use crate::experiment::service::Experiments;
 use crate::model::dataset::Setting;
 use crate::model::experiment::Experiment;
 use crate::model::ids::ExperimentId;
+use crate::model::units::counted;
 use crate::model::units::ms_in_words;
 use crate::model::units::seconds_in_words;
 use crate::report::data::ReportData;
@@ -58,7 +59,6 @@ const PER_PAGE: u32 = 25;
 #[derive(Template)]
 #[template(path = "results/index.html")]
 struct IndexPage {
-    nav: &'static str,
     rows: Vec<IndexRow>,
     heads: Vec<SortHead>,
     previous: Option<String>,
@@ -81,7 +81,12 @@ pub struct IndexRow {
 
 impl IndexRow {
     pub fn new(experiment: &Experiment) -> Self {
-        let labels: Vec<&str> = experiment.spec.sources.iter().map(|source| source.name.as_str()).collect();
+        let labels: Vec<&str> = experiment
+            .spec
+            .sources
+            .iter()
+            .map(|source| source.name.as_str())
+            .collect();
         let headline = match (&experiment.headline, &experiment.job.message) {
             (Some(headline), _) => headline.clone(),
             (None, Some(message)) => message.clone(),
@@ -136,7 +141,6 @@ async fn index(
     let total = store::experiments::count(&mut conn, viewer).await?;
     let page_at = |page: u32| format!("{}?sort={}&page={page}", urls::RESULTS, sort_word(order));
     fragment::page(&IndexPage {
-        nav: "results",
         heads: heads(order),
         previous: params.page.checked_sub(1).map(page_at),
         next: (total > u64::from(offset) + u64::from(PER_PAGE)).then(|| page_at(params.page + 1)),
@@ -160,7 +164,11 @@ fn heads(order: ListOrder) -> Vec<SortHead> {
         address: format!("{}?sort={}", urls::RESULTS, sort_word(target)),
         aria_sort: if order == target { "ascending" } else { "none" },
     };
-    let plain = |label| SortHead { label, address: String::new(), aria_sort: "none" };
+    let plain = |label| SortHead {
+        label,
+        address: String::new(),
+        aria_sort: "none",
+    };
     let (flip, aria_sort) = match order {
         ListOrder::Newest => (ListOrder::Oldest, "descending"),
         ListOrder::Oldest => (ListOrder::Newest, "ascending"),
@@ -173,14 +181,16 @@ fn heads(order: ListOrder) -> Vec<SortHead> {
         by("Workload", ListOrder::Workload),
         plain("Sources"),
         plain("Largest difference"),
-        SortHead { aria_sort, ..by("Launched (UTC)", flip) },
+        SortHead {
+            aria_sort,
+            ..by("Launched (UTC)", flip)
+        },
     ]
 }
 
 #[derive(Template)]
 #[template(path = "results/show.html", blocks = ["table", "chart"])]
 pub struct ShowPage {
-    nav: &'static str,
     id: ExperimentId,
     title: String,
     subtitle: String,
@@ -195,7 +205,9 @@ pub struct ShowPage {
     message: String,
     queries: Vec<QueryView>,
     table: Vec<QueryRows>,
-    n_sources: usize,
+    sources_counted: String,
+    /// Whether any trial timed out or failed.
+    has_trouble: bool,
     chart: ChartView,
     sources: Vec<SourceView>,
     facts: Vec<Setting>,
@@ -226,16 +238,24 @@ struct SourceView {
 }
 
 impl ShowPage {
-    async fn load(state: &AppState, viewer: crate::model::user::Viewer, id: ExperimentId, params: &ChartParams) -> Result<Self, Error> {
+    async fn load(
+        state: &AppState,
+        viewer: crate::model::user::Viewer,
+        id: ExperimentId,
+        params: &ChartParams,
+    ) -> Result<Self, Error> {
         let mut conn = state.pool.acquire().await?;
-        let data = ReportData::load(&mut conn, viewer, id).await?.ok_or(Error::NotFound("experiment"))?;
-        let look = crate::experiment::progress::look(&mut conn, viewer, id).await?.ok_or(Error::NotFound("experiment"))?;
+        let data = ReportData::load(&mut conn, viewer, id)
+            .await?
+            .ok_or(Error::NotFound("experiment"))?;
+        let look = crate::experiment::progress::look(&mut conn, viewer, id)
+            .await?
+            .ok_or(Error::NotFound("experiment"))?;
         let chart = ChartView::load(&mut conn, viewer, &data, params).await?;
         drop(conn);
         let experiment = &data.experiment;
         let table = table::table(&data);
         Ok(Self {
-            nav: "results",
             id,
             title: format!("Experiment {id}"),
             subtitle: format!("{} on {}", experiment.workload_name, experiment.dataset_name),
@@ -249,7 +269,15 @@ impl ShowPage {
             headline: experiment.headline.clone().unwrap_or_default(),
             message: experiment.job.message.clone().unwrap_or_default(),
             queries: query_views(&data, &table),
-            n_sources: experiment.spec.sources.len(),
+            sources_counted: counted(
+                experiment.spec.sources.len() as u64,
+                "source of statistics",
+                "sources of statistics",
+            ),
+            has_trouble: table
+                .iter()
+                .flat_map(|query| &query.rows)
+                .any(|row| !row.trouble.is_empty()),
             table,
             chart,
             sources: source_views(&data),
@@ -259,9 +287,19 @@ impl ShowPage {
             segments: data
                 .segments
                 .iter()
-                .map(|segment| format!("{}: {} (trial {})", view::date(segment.started_at), segment.reason, segment.first_trial + 1))
+                .map(|segment| {
+                    format!(
+                        "{}: {} (trial {})",
+                        view::date(segment.started_at),
+                        segment.reason,
+                        segment.first_trial + 1
+                    )
+                })
                 .collect(),
-            exports: export::ALL.iter().map(|exporter| (urls::result_part(id, exporter.name()), exporter.about())).collect(),
+            exports: export::ALL
+                .iter()
+                .map(|exporter| (urls::result_part(id, exporter.name()), exporter.about()))
+                .collect(),
             rerun_request_id: view::request_id()?,
         })
     }
@@ -280,7 +318,9 @@ fn query_views(data: &ReportData, table: &[QueryRows]) -> Vec<QueryView> {
                 Some((source.label.clone(), letter))
             })
             .collect(),
-        plans_differ: table.iter().any(|rows| rows.query_idx == query.query_idx && rows.plans_differ),
+        plans_differ: table
+            .iter()
+            .any(|rows| rows.query_idx == query.query_idx && rows.plans_differ),
     };
     data.queries.iter().map(of_query).collect()
 }
@@ -293,9 +333,15 @@ fn source_views(data: &ReportData) -> Vec<SourceView> {
             SourceView {
                 label: source.label.clone(),
                 colour,
-                n_statistics: prepared.map(|prepared| prepared.n_statistics.to_string()).unwrap_or_default(),
-                apply: prepared.map(|prepared| ms_in_words(prepared.apply_ms)).unwrap_or_default(),
-                checksum: prepared.map(|prepared| prepared.snapshot_sha256.clone()).unwrap_or_default(),
+                n_statistics: prepared
+                    .map(|prepared| prepared.n_statistics.to_string())
+                    .unwrap_or_default(),
+                apply: prepared
+                    .map(|prepared| ms_in_words(prepared.apply_ms))
+                    .unwrap_or_default(),
+                checksum: prepared
+                    .map(|prepared| prepared.snapshot_sha256.clone())
+                    .unwrap_or_default(),
                 targets: prepared
                     .map(|prepared| {
                         let shown = |target: &crate::model::snapshot::ColumnTarget| {
@@ -311,11 +357,17 @@ fn source_views(data: &ReportData) -> Vec<SourceView> {
 
 fn facts(experiment: &Experiment) -> Vec<Setting> {
     let spec = &experiment.spec;
-    let pair = |name: &str, value: String| Setting { name: name.to_owned(), value };
+    let pair = |name: &str, value: String| Setting {
+        name: name.to_owned(),
+        value,
+    };
     let mut facts = vec![
         pair("Rounds", spec.iterations.to_string()),
         pair("Warm-up rounds", spec.warm_up.to_string()),
-        pair("Trials stored", format!("{} of {}", experiment.n_recorded, experiment.n_trials)),
+        pair(
+            "Trials stored",
+            format!("{} of {}", experiment.n_recorded, experiment.n_trials),
+        ),
         pair("Order", spec.order.word().to_owned()),
         pair("Seed", spec.seed.to_string()),
         pair("Clock", spec.clock.word().to_owned()),
@@ -372,7 +424,10 @@ async fn stop(
     hx: Hx,
     Path(id): Path<ExperimentId>,
 ) -> PageResult<Response> {
-    experiments.progress(viewer, id).await?.ok_or(Error::NotFound("experiment"))?;
+    experiments
+        .progress(viewer, id)
+        .await?
+        .ok_or(Error::NotFound("experiment"))?;
     experiments.stop(viewer, id).await?;
     Ok(hx.redirect(&urls::result(id)))
 }
@@ -402,14 +457,17 @@ async fn download(
 ) -> PageResult<Response> {
     let exporter = export::find(&name).ok_or(Error::NotFound("file"))?;
     let mut conn = pool.acquire().await?;
-    let data = ReportData::load(&mut conn, viewer, id).await?.ok_or(Error::NotFound("experiment"))?;
+    let data = ReportData::load(&mut conn, viewer, id)
+        .await?
+        .ok_or(Error::NotFound("experiment"))?;
     let trials = store::trials::list(&mut conn, viewer, id, None).await?;
     drop(conn);
     let file_name = export::file_name(exporter, &data);
     let bytes = tokio::task::spawn_blocking(move || exporter.write(&data, &trials))
         .await
         .map_err(anyhow::Error::new)??;
-    let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{file_name}\"")).map_err(anyhow::Error::new)?;
+    let disposition =
+        HeaderValue::from_str(&format!("attachment; filename=\"{file_name}\"")).map_err(anyhow::Error::new)?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(exporter.media_type())),
         (header::CONTENT_DISPOSITION, disposition),
