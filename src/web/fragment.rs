@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
+use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header;
@@ -47,6 +48,29 @@ impl<S: Send + Sync> FromRequestParts<S> for Hx {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         Ok(Self::of(&parts.headers))
     }
+}
+
+/// What htmx takes for the end of polling.
+const STOP_POLLING: u16 = 286;
+
+#[derive(Template)]
+#[template(path = "shared/last_poll.html")]
+struct LastPoll<'a> {
+    block: &'a str,
+    said: &'a str,
+}
+
+/// The answer that ends the polling of `block`, which comes without its `hx-get`. `said` is spoken aloud and stands in
+/// the title of a tab in the background; `event` tells the rest of the page that it may fetch itself again.
+pub fn last_poll(block: &impl Template, said: &str, event: &'static str) -> Result<Response, Error> {
+    let block = block.render()?;
+    let html = LastPoll { block: &block, said }.render()?;
+    let status = StatusCode::from_u16(STOP_POLLING).map_err(anyhow::Error::from)?;
+    let headers = [
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (HeaderName::from_static("hx-trigger"), HeaderValue::from_static(event)),
+    ];
+    Ok((status, headers, Html(html)).into_response())
 }
 
 /// A whole page. Pages are about the moment, so they are never stored.

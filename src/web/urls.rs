@@ -37,8 +37,18 @@ pub fn workload(id: WorkloadId) -> String {
     format!("/workloads/{id}")
 }
 
+/// The page of a workload with its check against one dataset.
+pub fn workload_on(id: WorkloadId, dataset: DatasetId) -> String {
+    format!("/workloads/{id}?dataset={dataset}")
+}
+
 pub fn workload_check(id: WorkloadId) -> String {
     format!("/workloads/{id}/check")
+}
+
+/// The fragment that says how the check against one dataset stands.
+pub fn workload_check_on(id: WorkloadId, dataset: DatasetId) -> String {
+    format!("/workloads/{id}/check?dataset={dataset}")
 }
 
 pub fn workload_delete(id: WorkloadId) -> String {

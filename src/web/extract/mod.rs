@@ -1,3 +1,5 @@
 //! What handlers get out of a request.
 
+pub mod id;
+pub mod parts;
 pub mod user;

@@ -2,11 +2,16 @@
 
 mod chart;
 pub mod chart_cache;
+mod dashboard;
+mod datasets;
 mod experiment;
 mod health;
 mod progress;
 mod query;
+mod queue;
 mod results;
+mod upload;
+mod workloads;
 
 use axum::Router;
 
@@ -15,6 +20,11 @@ use crate::web::state::AppState;
 pub fn router() -> Router<AppState> {
     Router::new()
         .merge(health::router())
+        .merge(dashboard::router())
+        .merge(queue::router())
+        .merge(upload::router())
+        .merge(datasets::router())
+        .merge(workloads::router())
         .merge(experiment::router())
         .merge(results::router())
         .merge(query::router())

@@ -1,0 +1,546 @@
+//! Datasets: the list, one with its restore, its tables and its log, and the way out.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
+use axum::response::Redirect;
+use axum::response::Response;
+use axum::routing::get;
+use axum::routing::post;
+use sqlx::PgPool;
+
+use crate::dataset::service::Datasets;
+use crate::dataset::service::Deleted;
+use crate::model::dataset::Dataset;
+use crate::model::dataset::RestoreNote;
+use crate::model::dataset::Setting;
+use crate::model::dataset::Table;
+use crate::model::ids::DatasetId;
+use crate::model::job::Job;
+use crate::model::job::JobStatus;
+use crate::model::units::bytes_in_words;
+use crate::model::units::counted;
+use crate::model::units::grouped;
+use crate::model::units::ms_in_words;
+use crate::model::units::seconds_in_words;
+use crate::model::user::Viewer;
+use crate::store;
+use crate::web::error::Error;
+use crate::web::extract::id::Id;
+use crate::web::extract::user::CurrentUser;
+use crate::web::fragment;
+use crate::web::fragment::Hx;
+use crate::web::pages::queue;
+use crate::web::state::AppState;
+use crate::web::urls;
+use crate::web::view;
+
+/// Lines of one group of the restore log that are shown.
+const MOST_LINES: usize = 100;
+
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .route(urls::DATASETS, get(index))
+        .route("/datasets/{id}", get(show))
+        .route("/datasets/{id}/status", get(status))
+        .route("/datasets/{id}/stop", post(stop))
+        .route("/datasets/{id}/delete", get(delete).post(destroy))
+}
+
+#[derive(Template)]
+#[template(path = "datasets/index.html")]
+struct IndexPage {
+    lines: Vec<Line>,
+}
+
+struct Line {
+    href: String,
+    name: String,
+    word: &'static str,
+    class: &'static str,
+    format: String,
+    size: String,
+    n_tables: String,
+    n_rows: String,
+    date: String,
+    at: String,
+}
+
+#[derive(Template)]
+#[template(path = "datasets/show.html", blocks = ["status"])]
+struct ShowPage {
+    name: String,
+    status: StatusView,
+    facts: Vec<Setting>,
+    same_content: Option<(String, String)>,
+    settings: Vec<Setting>,
+    tables: Vec<TableLine>,
+    total: TableLine,
+    log: Vec<NoteGroup>,
+    n_notes: String,
+    experiment_href: String,
+    delete_href: String,
+}
+
+/// How the restore stands. `poll_href` is there as long as that can change.
+struct StatusView {
+    word: &'static str,
+    class: &'static str,
+    poll_href: Option<String>,
+    stop_href: String,
+    is_stopping: bool,
+    is_ready: bool,
+    label: String,
+    percent: Option<u64>,
+    text: String,
+    failure: Option<String>,
+}
+
+struct TableLine {
+    name: String,
+    n_rows: String,
+    size: String,
+    n_columns: String,
+}
+
+/// Lines of the log that say the same of different statements.
+struct NoteGroup {
+    kind: &'static str,
+    class: &'static str,
+    reason: String,
+    count: String,
+    lines: Vec<NoteLine>,
+    more: String,
+}
+
+struct NoteLine {
+    line: String,
+    statement: String,
+}
+
+#[derive(Template)]
+#[template(path = "datasets/delete.html")]
+struct DeletePage {
+    name: String,
+    size: String,
+    href: String,
+    delete_href: String,
+    refusal: Option<&'static str>,
+}
+
+/// GET /datasets
+async fn index(State(pool): State<PgPool>, CurrentUser(viewer): CurrentUser) -> Result<Response, Error> {
+    let datasets = store::datasets::list(&mut *pool.acquire().await?, viewer).await?;
+    fragment::page(&IndexPage {
+        lines: datasets.iter().map(Line::new).collect(),
+    })
+}
+
+/// GET /datasets/{id}
+async fn show(
+    State(datasets): State<Datasets>,
+    CurrentUser(viewer): CurrentUser,
+    Id(id): Id<DatasetId>,
+) -> Result<Response, Error> {
+    fragment::page(&ShowPage::load(&datasets, viewer, id).await?)
+}
+
+/// GET /datasets/{id}/status
+async fn status(
+    State(datasets): State<Datasets>,
+    CurrentUser(viewer): CurrentUser,
+    hx: Hx,
+    Id(id): Id<DatasetId>,
+) -> Result<Response, Error> {
+    if !hx.is_fragment {
+        return Ok(Redirect::to(&urls::dataset(id)).into_response());
+    }
+    let page = ShowPage::load(&datasets, viewer, id).await?;
+    if page.status.poll_href.is_some() {
+        return fragment::page(&page.as_status());
+    }
+    let said = format!("{} is {}", page.name, page.status.word);
+    fragment::last_poll(&page.as_status(), &said, "restore-settled")
+}
+
+/// POST /datasets/{id}/stop
+async fn stop(
+    State(datasets): State<Datasets>,
+    CurrentUser(viewer): CurrentUser,
+    hx: Hx,
+    Id(id): Id<DatasetId>,
+) -> Result<Response, Error> {
+    datasets.stop(viewer, id).await?;
+    Ok(hx.redirect(&urls::dataset(id)))
+}
+
+/// GET /datasets/{id}/delete
+async fn delete(
+    State(pool): State<PgPool>,
+    CurrentUser(viewer): CurrentUser,
+    Id(id): Id<DatasetId>,
+) -> Result<Response, Error> {
+    fragment::page(&DeletePage::load(&pool, viewer, id).await?)
+}
+
+/// POST /datasets/{id}/delete
+async fn destroy(
+    State(datasets): State<Datasets>,
+    CurrentUser(viewer): CurrentUser,
+    hx: Hx,
+    Id(id): Id<DatasetId>,
+) -> Result<Response, Error> {
+    match datasets.delete(viewer, id).await? {
+        Deleted::Done => Ok(hx.redirect(urls::DATASETS)),
+        Deleted::NotThere => Err(Error::NotFound("dataset")),
+        Deleted::InUse => {
+            let mut page = DeletePage::load(&datasets.pool, viewer, id).await?;
+            page.refusal = Some("Something that waits or runs needs this dataset. Wait for it, or stop it first.");
+            fragment::with_status(StatusCode::CONFLICT, &page)
+        }
+    }
+}
+
+/// What a restore has made of a dump, in one word and the class of its mark.
+pub fn state(status: JobStatus) -> (&'static str, &'static str) {
+    let word = match status {
+        JobStatus::Running => "being restored",
+        JobStatus::Completed => "ready",
+        JobStatus::Queued | JobStatus::Failed | JobStatus::Cancelled => status.word(),
+    };
+    (word, view::status_class(status))
+}
+
+impl Line {
+    fn new(dataset: &Dataset) -> Self {
+        let (word, class) = state(dataset.job.status);
+        let when_ready = |n: u64| match dataset.job.status {
+            JobStatus::Completed => grouped(n),
+            _ => "–".to_owned(),
+        };
+        Self {
+            href: urls::dataset(dataset.id),
+            name: dataset.name.clone(),
+            word,
+            class,
+            format: format(dataset),
+            size: bytes_in_words(dataset.size_bytes),
+            n_tables: when_ready(dataset.n_tables),
+            n_rows: when_ready(dataset.n_rows),
+            date: view::date(dataset.created_at),
+            at: view::rfc3339(dataset.created_at),
+        }
+    }
+}
+
+impl ShowPage {
+    async fn load(datasets: &Datasets, viewer: Viewer, id: DatasetId) -> Result<Self, Error> {
+        let mut conn = datasets.pool.acquire().await?;
+        let dataset = store::datasets::get(&mut conn, viewer, id).await?;
+        let dataset = dataset.ok_or(Error::NotFound("dataset"))?;
+        let tables = store::datasets::list_tables(&mut conn, viewer, id).await?;
+        let notes = store::datasets::list_notes(&mut conn, viewer, id).await?;
+        let waits_for = match dataset.job.status {
+            JobStatus::Queued => {
+                let jobs = store::jobs::list_unsettled(&mut conn, viewer).await?;
+                queue::waits_for(&jobs, dataset.job.id)
+            }
+            _ => String::new(),
+        };
+        drop(conn);
+        let same = datasets.same_content(viewer, &dataset).await?;
+        Ok(Self {
+            name: dataset.name.clone(),
+            status: StatusView::new(id, &dataset.job, waits_for),
+            facts: facts(&dataset),
+            same_content: same.map(|other| (urls::dataset(other.id), other.name)),
+            settings: dataset.settings.clone(),
+            total: TableLine::total(&tables),
+            tables: tables.iter().map(TableLine::new).collect(),
+            n_notes: grouped(notes.len() as u64),
+            log: group(notes),
+            experiment_href: urls::experiment_on(Some(id), None),
+            delete_href: urls::dataset_delete(id),
+        })
+    }
+}
+
+impl StatusView {
+    fn new(id: DatasetId, job: &Job, waits_for: String) -> Self {
+        let (word, class) = state(job.status);
+        let (label, text) = match job.status {
+            JobStatus::Queued => ("The restore waits".to_owned(), waits_for),
+            JobStatus::Running => (stage(job), how_far(job)),
+            JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => Default::default(),
+        };
+        let failure = matches!(job.status, JobStatus::Failed | JobStatus::Cancelled);
+        Self {
+            word,
+            class,
+            poll_href: (!job.status.is_settled()).then(|| urls::dataset_status(id)),
+            stop_href: urls::dataset_stop(id),
+            is_stopping: job.cancel_requested,
+            is_ready: job.status == JobStatus::Completed,
+            label,
+            percent: view::percent(job.progress.done, job.progress.total),
+            text,
+            failure: failure.then(|| job.message.clone().unwrap_or_default()),
+        }
+    }
+}
+
+fn stage(job: &Job) -> String {
+    let mut letters = job.stage.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).collect()
+}
+
+/// `1.2 MiB of 3.7 MiB read, 12 000 rows, table orders. Under way for 4 s, about 8 s left.`
+fn how_far(job: &Job) -> String {
+    let progress = &job.progress;
+    let mut parts = Vec::new();
+    if progress.total > 0 {
+        let (done, total) = (bytes_in_words(progress.done), bytes_in_words(progress.total));
+        parts.push(format!("{done} of {total} read"));
+    }
+    if progress.n_rows > 0 {
+        parts.push(counted(progress.n_rows, "row", "rows"));
+    }
+    if !progress.detail.is_empty() {
+        parts.push(progress.detail.clone());
+    }
+    let mut words = parts.join(", ");
+    if let Some(elapsed_s) = job.elapsed_s() {
+        if !words.is_empty() {
+            words.push_str(". ");
+        }
+        words.push_str("Under way for ");
+        words.push_str(&seconds_in_words(elapsed_s));
+        if let Some(left_s) = left_s(elapsed_s, progress.done, progress.total) {
+            words.push_str(", about ");
+            words.push_str(&seconds_in_words(left_s));
+            words.push_str(" left");
+        }
+        words.push('.');
+    }
+    words
+}
+
+/// As if the rest of the file went as fast as what was read; none before a second is over.
+#[expect(clippy::cast_precision_loss, reason = "a guess, shown in two digits")]
+fn left_s(elapsed_s: f64, done: u64, total: u64) -> Option<f64> {
+    (elapsed_s >= 1.0 && done > 0 && done <= total).then(|| elapsed_s * (total - done) as f64 / done as f64)
+}
+
+fn format(dataset: &Dataset) -> String {
+    match dataset.compression.as_str() {
+        "none" => dataset.format.clone(),
+        compression => format!("{}, {compression}", dataset.format),
+    }
+}
+
+fn facts(dataset: &Dataset) -> Vec<Setting> {
+    let pairs = [
+        ("File", Some(dataset.file_name.clone())),
+        ("Format", Some(format(dataset))),
+        ("Size of the file", Some(bytes_in_words(dataset.size_bytes))),
+        ("Uploaded, UTC", Some(view::date(dataset.created_at))),
+        ("Restored in", dataset.restore_ms.map(|ms| restore_time(ms))),
+        ("Size of the database", dataset.database_bytes.map(bytes_in_words)),
+        (
+            "Server",
+            dataset
+                .server_version
+                .as_ref()
+                .map(|version| format!("PostgreSQL {version}")),
+        ),
+        ("Encoding", dataset.encoding.clone()),
+        ("Locale", dataset.locale.clone()),
+        (
+            "Extensions",
+            (!dataset.extensions.is_empty()).then(|| dataset.extensions.join(", ")),
+        ),
+        (
+            "Statistics in the dump",
+            dataset
+                .has_imported_statistics
+                .then(|| "yes, kept apart and not applied".to_owned()),
+        ),
+        ("SHA-256", Some(dataset.sha256.clone())),
+    ];
+    let known = pairs.into_iter().filter_map(|(name, value)| {
+        Some(Setting {
+            name: name.to_owned(),
+            value: value?,
+        })
+    });
+    known.collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+fn restore_time(ms: u64) -> String {
+    ms_in_words(ms as f64)
+}
+
+impl TableLine {
+    fn new(table: &Table) -> Self {
+        let name = match table.schema_name.as_str() {
+            "public" => table.table_name.clone(),
+            schema => format!("{schema}.{}", table.table_name),
+        };
+        Self {
+            name,
+            n_rows: grouped(table.n_rows),
+            size: bytes_in_words(table.size_bytes),
+            n_columns: grouped(table.n_columns.into()),
+        }
+    }
+
+    fn total(tables: &[Table]) -> Self {
+        Self {
+            name: counted(tables.len() as u64, "table", "tables"),
+            n_rows: grouped(tables.iter().map(|table| table.n_rows).sum()),
+            size: bytes_in_words(tables.iter().map(|table| table.size_bytes).sum()),
+            n_columns: grouped(tables.iter().map(|table| u64::from(table.n_columns)).sum()),
+        }
+    }
+}
+
+/// One group for each kind and reason, in the order in which they first came up.
+fn group(notes: Vec<RestoreNote>) -> Vec<NoteGroup> {
+    let mut groups: Vec<Vec<RestoreNote>> = Vec::new();
+    for note in notes {
+        let same = |group: &&mut Vec<RestoreNote>| group[0].kind == note.kind && group[0].reason == note.reason;
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(note),
+            None => groups.push(vec![note]),
+        }
+    }
+    groups.into_iter().map(NoteGroup::new).collect()
+}
+
+impl NoteGroup {
+    /// `notes` is not empty.
+    fn new(notes: Vec<RestoreNote>) -> Self {
+        use crate::model::dataset::RestoreNoteKind as Kind;
+        let n = notes.len();
+        let first = &notes[0];
+        let class = match first.kind {
+            Kind::Skipped => "stopped",
+            Kind::Failed => "warn",
+            Kind::Note => "waiting",
+        };
+        Self {
+            kind: first.kind.word(),
+            class,
+            reason: first.reason.clone(),
+            count: counted(n as u64, "statement", "statements"),
+            more: match n.saturating_sub(MOST_LINES) {
+                0 => String::new(),
+                more => format!("and {} more", grouped(more as u64)),
+            },
+            lines: notes
+                .into_iter()
+                .take(MOST_LINES)
+                .filter(|note| note.line > 0)
+                .map(|note| NoteLine {
+                    line: grouped(note.line),
+                    statement: note.statement,
+                })
+                .collect(),
+        }
+    }
+}
+
+impl DeletePage {
+    async fn load(pool: &PgPool, viewer: Viewer, id: DatasetId) -> Result<Self, Error> {
+        let dataset = store::datasets::get(&mut *pool.acquire().await?, viewer, id).await?;
+        let dataset = dataset.ok_or(Error::NotFound("dataset"))?;
+        Ok(Self {
+            name: dataset.name,
+            size: bytes_in_words(dataset.size_bytes + dataset.database_bytes.unwrap_or(0)),
+            href: urls::dataset(id),
+            delete_href: urls::dataset_delete(id),
+            refusal: None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::model::dataset::RestoreNoteKind;
+    use crate::model::ids::JobId;
+    use crate::model::job::JobKind;
+    use crate::model::job::Progress;
+
+    fn note(kind: RestoreNoteKind, line: u64, reason: &str) -> RestoreNote {
+        RestoreNote {
+            kind,
+            line,
+            statement: format!("statement {line}"),
+            reason: reason.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_log_is_grouped_by_what_it_says() {
+        let mut notes = vec![
+            note(RestoreNoteKind::Skipped, 3, "owners"),
+            note(RestoreNoteKind::Failed, 9, "owners"),
+            note(RestoreNoteKind::Note, 0, "the dump holds no tables"),
+        ];
+        notes.extend((10..150).map(|line| note(RestoreNoteKind::Skipped, line, "owners")));
+        let groups = group(notes);
+        let counts: Vec<&str> = groups.iter().map(|group| group.count.as_str()).collect();
+        assert_eq!(counts, ["141 statements", "1 statement", "1 statement"]);
+        assert_eq!(groups[0].lines.len(), MOST_LINES);
+        assert_eq!(groups[0].more, "and 41 more");
+        assert!(groups[2].lines.is_empty());
+    }
+
+    #[test]
+    fn a_restore_says_how_far_it_is_and_guesses_the_rest() {
+        let job = Job {
+            id: JobId(1),
+            kind: JobKind::Restore,
+            status: JobStatus::Running,
+            stage: "restoring".into(),
+            progress: Progress {
+                done: 1 << 20,
+                total: 4 << 20,
+                unit: "bytes".into(),
+                detail: "table orders".into(),
+                n_rows: 12_000,
+            },
+            message: None,
+            cancel_requested: false,
+            created_at: DateTime::UNIX_EPOCH,
+            started_at: Some(DateTime::UNIX_EPOCH),
+            finished_at: None,
+            read_at: DateTime::UNIX_EPOCH + TimeDelta::seconds(4),
+        };
+        let status = StatusView::new(DatasetId(7), &job, String::new());
+        assert_eq!(status.label, "Restoring");
+        assert_eq!(
+            status.text,
+            "1.0 MiB of 4.0 MiB read, 12\u{2009}000 rows, table orders. Under way for 4 s, about 12 s left."
+        );
+        assert_eq!(status.percent, Some(25));
+        assert_eq!(status.poll_href.as_deref(), Some("/datasets/7/status"));
+        let settled = Job {
+            status: JobStatus::Completed,
+            ..job
+        };
+        assert!(
+            StatusView::new(DatasetId(7), &settled, String::new())
+                .poll_href
+                .is_none()
+        );
+    }
+}

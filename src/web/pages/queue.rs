@@ -1,0 +1,214 @@
+//! What runs and what waits: a strip on the dashboard, and the words for one's place in it.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::response::IntoResponse as _;
+use axum::response::Redirect;
+use axum::response::Response;
+use axum::routing::get;
+use sqlx::PgPool;
+
+use crate::model::ids::JobId;
+use crate::model::job::JobKind;
+use crate::model::job::JobStatus;
+use crate::model::units::counted;
+use crate::model::units::seconds_in_words;
+use crate::store;
+use crate::store::jobs::QueuedJob;
+use crate::web::error::Error;
+use crate::web::extract::user::CurrentUser;
+use crate::web::fragment;
+use crate::web::fragment::Hx;
+use crate::web::state::AppState;
+use crate::web::urls;
+use crate::web::view;
+
+pub fn router() -> Router<AppState> {
+    Router::new().route(urls::QUEUE, get(show))
+}
+
+/// The strip as it is shown; it asks for itself again as long as it has lines.
+pub struct QueueView {
+    pub lines: Vec<QueueLine>,
+}
+
+pub struct QueueLine {
+    /// `1`, `2` for what waits; empty for what runs.
+    pub place: String,
+    pub word: &'static str,
+    pub class: &'static str,
+    pub what: String,
+    pub href: String,
+    pub stage: String,
+    pub percent: Option<u64>,
+}
+
+#[derive(Template)]
+#[template(path = "shared/queue.html")]
+struct QueueStrip {
+    queue: QueueView,
+}
+
+/// GET /queue: the strip alone.
+async fn show(State(pool): State<PgPool>, CurrentUser(viewer): CurrentUser, hx: Hx) -> Result<Response, Error> {
+    if !hx.is_fragment {
+        return Ok(Redirect::to(urls::DASHBOARD).into_response());
+    }
+    let jobs = store::jobs::list_unsettled(&mut *pool.acquire().await?, viewer).await?;
+    let strip = QueueStrip {
+        queue: QueueView::new(&jobs),
+    };
+    if jobs.is_empty() {
+        return fragment::last_poll(&strip, "Everything in the queue is done", "queue-empty");
+    }
+    fragment::page(&strip)
+}
+
+impl QueueView {
+    pub fn new(jobs: &[QueuedJob]) -> Self {
+        let mut n_waiting = 0;
+        let lines = jobs.iter().map(|queued| {
+            let place = match queued.job.status {
+                JobStatus::Queued => {
+                    n_waiting += 1;
+                    n_waiting.to_string()
+                }
+                _ => String::new(),
+            };
+            line(queued, place)
+        });
+        Self { lines: lines.collect() }
+    }
+}
+
+fn line(queued: &QueuedJob, place: String) -> QueueLine {
+    let job = &queued.job;
+    let (done, total) = match queued.n_trials {
+        Some(n_trials) => (queued.n_recorded.unsigned_abs(), n_trials.unsigned_abs().into()),
+        None => (job.progress.done, job.progress.total),
+    };
+    let mut stage = job.stage.clone();
+    if job.cancel_requested {
+        "asked to stop".clone_into(&mut stage);
+    } else if let Some(elapsed_s) = job.elapsed_s() {
+        stage = format!("{stage}, for {}", seconds_in_words(elapsed_s));
+    }
+    QueueLine {
+        place,
+        word: job.status.word(),
+        class: view::status_class(job.status),
+        what: what(queued),
+        href: href(queued),
+        stage,
+        percent: view::percent(done, total).filter(|_| job.status == JobStatus::Running || done > 0),
+    }
+}
+
+fn what(queued: &QueuedJob) -> String {
+    let words = match (queued.job.kind, &queued.dataset, &queued.workload) {
+        (JobKind::Experiment, Some((_, dataset)), Some((_, workload))) => {
+            format!("{}: {dataset} × {workload}", queued.in_words())
+        }
+        _ => queued.in_words(),
+    };
+    let mut letters = words.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn href(queued: &QueuedJob) -> String {
+    let dataset = queued.dataset.as_ref().map(|(id, _)| *id);
+    let workload = queued.workload.as_ref().map(|(id, _)| *id);
+    match (queued.experiment_id, workload, dataset) {
+        (Some(experiment), _, _) => urls::result(experiment),
+        (None, Some(workload), Some(dataset)) => urls::workload_on(workload, dataset),
+        (None, Some(workload), None) => urls::workload(workload),
+        (None, None, Some(dataset)) => urls::dataset(dataset),
+        (None, None, None) => urls::DASHBOARD.to_owned(),
+    }
+}
+
+/// What a waiting job waits for: `Waits for restoring Shop, and 1 job before it.`
+pub fn waits_for(jobs: &[QueuedJob], id: JobId) -> String {
+    let running = jobs.iter().find(|queued| queued.job.status == JobStatus::Running);
+    let before = jobs
+        .iter()
+        .filter(|queued| queued.job.status == JobStatus::Queued)
+        .take_while(|queued| queued.job.id != id)
+        .count() as u64;
+    let jobs_before = counted(before, "job", "jobs");
+    match (running.map(QueuedJob::in_words), before) {
+        (None, 0) => "It begins in a moment.".to_owned(),
+        (None, _) => format!("It waits for {jobs_before} before it."),
+        (Some(running), 0) => format!("It is next, and waits for {running}: one job runs at a time."),
+        (Some(running), _) => format!("It waits for {running} and {jobs_before} before it: one job runs at a time."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::model::ids::DatasetId;
+    use crate::model::job::Job;
+    use crate::model::job::Progress;
+
+    fn restore(id: i64, status: JobStatus) -> QueuedJob {
+        QueuedJob {
+            job: Job {
+                id: JobId(id),
+                kind: JobKind::Restore,
+                status,
+                stage: "restoring".into(),
+                progress: Progress {
+                    done: 1,
+                    total: 4,
+                    ..Progress::default()
+                },
+                message: None,
+                cancel_requested: false,
+                created_at: DateTime::UNIX_EPOCH,
+                started_at: None,
+                finished_at: None,
+                read_at: DateTime::UNIX_EPOCH,
+            },
+            dataset: Some((DatasetId(id), format!("shop {id}"))),
+            workload: None,
+            experiment_id: None,
+            n_trials: None,
+            n_recorded: 0,
+        }
+    }
+
+    #[test]
+    fn what_waits_is_numbered_and_what_runs_shows_how_far_it_is() {
+        let jobs = [
+            restore(5, JobStatus::Running),
+            restore(7, JobStatus::Queued),
+            restore(8, JobStatus::Queued),
+        ];
+        let view = QueueView::new(&jobs);
+        let places: Vec<&str> = view.lines.iter().map(|line| line.place.as_str()).collect();
+        assert_eq!(places, ["", "1", "2"]);
+        assert_eq!(view.lines[0].percent, Some(25));
+        assert_eq!(view.lines[0].what, "Restoring shop 5");
+        assert_eq!(view.lines[1].href, "/datasets/7");
+    }
+
+    #[test]
+    fn what_waits_says_for_what() {
+        let (running, next, last) = (
+            restore(5, JobStatus::Running),
+            restore(7, JobStatus::Queued),
+            restore(8, JobStatus::Queued),
+        );
+        let alone = std::slice::from_ref(&next);
+        assert_eq!(waits_for(alone, JobId(7)), "It begins in a moment.");
+        let jobs = [running, next, last];
+        assert!(waits_for(&jobs, JobId(7)).starts_with("It is next, and waits for restoring shop 5"));
+        assert!(waits_for(&jobs, JobId(8)).starts_with("It waits for restoring shop 5 and 1 job before it"));
+    }
+}
