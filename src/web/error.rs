@@ -34,18 +34,7 @@ pub type PageResult<T> = Result<T, Error>;
 impl Error {
     /// A refusal of what a form asked for.
     pub fn refused(message: impl Into<String>) -> Self {
-        Self::Refused {
-            status: StatusCode::UNPROCESSABLE_ENTITY,
-            message: message.into(),
-        }
-    }
-
-    /// A refusal because of the state that something is in.
-    pub fn conflict(message: impl Into<String>) -> Self {
-        Self::Refused {
-            status: StatusCode::CONFLICT,
-            message: message.into(),
-        }
+        Self::Refused { status: StatusCode::UNPROCESSABLE_ENTITY, message: message.into() }
     }
 }
 

@@ -69,10 +69,6 @@ pub fn experiment_status(id: ExperimentId) -> String {
     format!("/experiment/status/{id}")
 }
 
-pub fn experiment_stream(id: ExperimentId) -> String {
-    format!("/experiment/stream/{id}")
-}
-
 pub fn result(id: ExperimentId) -> String {
     format!("/results/{id}")
 }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use axum::Router;
-use axum::extract::Path;
 use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -33,6 +32,7 @@ use crate::report::table;
 use crate::store;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment::Hx;
 use crate::web::pages::results;
@@ -387,7 +387,7 @@ async fn block(
     State(state): State<AppState>,
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
-    Path(id): Path<ExperimentId>,
+    Id(id): Id<ExperimentId>,
     UrlQuery(params): UrlQuery<HashMap<String, String>>,
 ) -> PageResult<Response> {
     let params = ChartParams::read(&params);
@@ -401,7 +401,7 @@ async fn block(
 async fn picture(
     State(state): State<AppState>,
     CurrentUser(viewer): CurrentUser,
-    Path(id): Path<ExperimentId>,
+    Id(id): Id<ExperimentId>,
     headers: HeaderMap,
     UrlQuery(given): UrlQuery<HashMap<String, String>>,
 ) -> PageResult<Response> {

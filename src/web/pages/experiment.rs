@@ -7,7 +7,6 @@ use std::time::Duration;
 use askama::Template;
 use axum::Form;
 use axum::Router;
-use axum::extract::Path;
 use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -41,6 +40,7 @@ use crate::source::parameter::ParameterKind;
 use crate::store;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
@@ -337,7 +337,7 @@ async fn status(
     State(experiments): State<Experiments>,
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
-    Path(id): Path<ExperimentId>,
+    Id(id): Id<ExperimentId>,
 ) -> PageResult<Response> {
     if !hx.is_fragment {
         return Ok(hx.redirect(&urls::result(id)));
@@ -368,7 +368,7 @@ async fn status(
 async fn stream(
     State(state): State<AppState>,
     CurrentUser(viewer): CurrentUser,
-    Path(id): Path<ExperimentId>,
+    Id(id): Id<ExperimentId>,
 ) -> PageResult<Response> {
     state
         .experiments

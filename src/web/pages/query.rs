@@ -267,8 +267,9 @@ fn factor(estimate: &EstimateFactor) -> String {
 async fn show(
     State(pool): State<PgPool>,
     CurrentUser(viewer): CurrentUser,
-    Path((id, query_idx)): Path<(ExperimentId, i32)>,
+    Path(address): Path<(String, String)>,
 ) -> PageResult<Response> {
+    let (id, query_idx) = read(&address)?;
     fragment::page(&QueryPage::load(&pool, viewer, id, query_idx).await?)
 }
 
@@ -277,11 +278,19 @@ async fn plans(
     State(pool): State<PgPool>,
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
-    Path((id, query_idx)): Path<(ExperimentId, i32)>,
+    Path(address): Path<(String, String)>,
 ) -> PageResult<Response> {
+    let (id, query_idx) = read(&address)?;
     if !hx.is_fragment {
         return Ok(hx.redirect(&format!("{}#plans", urls::result_query(id, query_idx))));
     }
     let page = QueryPage::load(&pool, viewer, id, query_idx).await?;
     fragment::with_status(StatusCode::OK, &page.as_plans())
+}
+
+/// Whatever is not a number names no page.
+fn read((id, query_idx): &(String, String)) -> Result<(ExperimentId, i32), Error> {
+    let id = id.parse().map_err(|_| Error::NotFound("experiment"))?;
+    let query_idx = query_idx.parse().map_err(|_| Error::NotFound("query"))?;
+    Ok((id, query_idx))
 }

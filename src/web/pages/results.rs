@@ -33,6 +33,7 @@ use crate::store;
 use crate::store::experiments::ListOrder;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
@@ -386,7 +387,7 @@ fn facts(experiment: &Experiment) -> Vec<Setting> {
 async fn show(
     State(state): State<AppState>,
     CurrentUser(viewer): CurrentUser,
-    Path(id): Path<ExperimentId>,
+    Id(id): Id<ExperimentId>,
     UrlQuery(params): UrlQuery<HashMap<String, String>>,
 ) -> PageResult<Response> {
     fragment::page(&ShowPage::load(&state, viewer, id, &ChartParams::read(&params)).await?)
@@ -397,7 +398,7 @@ async fn show_table(
     State(state): State<AppState>,
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
-    Path(id): Path<ExperimentId>,
+    Id(id): Id<ExperimentId>,
 ) -> PageResult<Response> {
     if !hx.is_fragment {
         return Ok(hx.redirect(&urls::result(id)));
@@ -422,7 +423,7 @@ async fn stop(
     State(experiments): State<Experiments>,
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
-    Path(id): Path<ExperimentId>,
+    Id(id): Id<ExperimentId>,
 ) -> PageResult<Response> {
     experiments
         .progress(viewer, id)
@@ -442,7 +443,7 @@ async fn rerun(
     State(experiments): State<Experiments>,
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
-    Path(id): Path<ExperimentId>,
+    Id(id): Id<ExperimentId>,
     Form(form): Form<RerunForm>,
 ) -> PageResult<Response> {
     let id = experiments.rerun(viewer, id, &form.request_id).await?;
@@ -453,9 +454,10 @@ async fn rerun(
 async fn download(
     State(pool): State<PgPool>,
     CurrentUser(viewer): CurrentUser,
-    Path((id, name)): Path<(ExperimentId, String)>,
+    Path((id, name)): Path<(String, String)>,
 ) -> PageResult<Response> {
     let exporter = export::find(&name).ok_or(Error::NotFound("file"))?;
+    let id: ExperimentId = id.parse().map_err(|_| Error::NotFound("experiment"))?;
     let mut conn = pool.acquire().await?;
     let data = ReportData::load(&mut conn, viewer, id)
         .await?

@@ -1,0 +1,158 @@
+//! The walk in a real browser: headless Chromium, driven through `ChromeDriver`.
+
+use std::io::BufRead as _;
+use std::io::BufReader;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+
+use fantoccini::Client;
+use fantoccini::ClientBuilder;
+use fantoccini::Locator;
+
+use crate::server::Server;
+use crate::server::data_dir;
+use crate::server::repository;
+use crate::server::wait_for;
+
+/// `ChromeDriver` on a free port. Dropping it ends it.
+struct Driver {
+    child: Child,
+    port: u16,
+}
+
+impl Driver {
+    fn start() -> Self {
+        let mut child = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is installed (Debian: chromium-driver)");
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let port = said
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok())
+            .expect("chromedriver says its port");
+        std::thread::spawn(move || said.for_each(drop));
+        Self { child, port }
+    }
+
+    async fn browser(&self, profile: &std::path::Path) -> Client {
+        let profile = format!("--user-data-dir={}", profile.display());
+        let options = serde_json::json!({
+            "goog:chromeOptions": { "args": [
+                "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                "--no-first-run", "--window-size=1280,1000", profile,
+            ] },
+            "goog:loggingPrefs": { "browser": "ALL" },
+        });
+        let capabilities = options.as_object().unwrap().clone();
+        let url = format!("http://127.0.0.1:{}", self.port);
+        ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&url)
+            .await
+            .unwrap()
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// What the page says in this place now; none while there is no such place.
+async fn text(browser: &Client, css: &str) -> Option<String> {
+    browser.find(Locator::Css(css)).await.ok()?.text().await.ok()
+}
+
+async fn click(browser: &Client, css: &str) {
+    let element = wait_for(css, async || browser.find(Locator::Css(css)).await.ok()).await;
+    element.click().await.unwrap();
+}
+
+async fn path(browser: &Client) -> String {
+    let url = browser.current_url().await.unwrap();
+    url.query().map_or(url.path().to_owned(), |query| format!("{}?{query}", url.path()))
+}
+
+async fn upload(browser: &Client, url: &str, form: &str, file: &str, leads_to: &str) {
+    browser.goto(&format!("{url}/upload")).await.unwrap();
+    let input = browser.find(Locator::Css(&format!("form[action='{form}'] input[type=file]"))).await.unwrap();
+    input.send_keys(repository(file).to_str().unwrap()).await.unwrap();
+    click(browser, &format!("form[action='{form}'] button")).await;
+    wait_for(leads_to, async || (path(browser).await == leads_to).then_some(())).await;
+}
+
+/// Whether the shown picture of the chart arrived.
+async fn picture_is_drawn(browser: &Client) -> Option<()> {
+    let script = "const i = document.querySelector('#chart img'); return !!i && i.complete && i.naturalWidth > 0";
+    browser.execute(script, Vec::new()).await.ok()?.as_bool()?.then_some(())
+}
+
+#[tokio::test]
+async fn a_person_gets_from_two_files_to_a_chart() {
+    let (dir, profile) = (data_dir(), data_dir());
+    let server = Server::start(dir.path());
+    let driver = Driver::start();
+    let browser = driver.browser(profile.path()).await;
+
+    upload(&browser, &server.url, "/upload/dump", "samples/dump.sql", "/datasets/1").await;
+    wait_for("the restored tables", async || text(&browser, "main").await?.contains("order_line").then_some(())).await;
+    upload(&browser, &server.url, "/upload/queries", "samples/queries.sql", "/workloads/1").await;
+
+    browser.goto(&format!("{}/experiment", server.url)).await.unwrap();
+    click(&browser, "input[name=stats_source][value=random_targets]").await;
+    click(&browser, "input[name=stats_source][value=none]").await;
+    let iterations = browser.find(Locator::Id("iterations")).await.unwrap();
+    iterations.clear().await.unwrap();
+    iterations.send_keys("5\t").await.unwrap();
+    wait_for("the estimate", async || {
+        text(&browser, "#estimate").await?.contains("2 sources × 12 queries × (5 rounds + 1 warm-up)").then_some(())
+    })
+    .await;
+    click(&browser, "form#experiment button.primary").await;
+
+    let mut seen: Vec<String> = Vec::new();
+    wait_for("the table", async || {
+        if let Some(said) = text(&browser, "#progress .percent").await
+            && seen.last() != Some(&said)
+        {
+            seen.push(said);
+        }
+        text(&browser, "#table").await
+    })
+    .await;
+    let percents: Vec<u32> = seen.iter().filter_map(|said| said.trim_end_matches(" %").parse().ok()).collect();
+    assert!(percents.is_sorted() && percents.len() >= 2, "the bar moved: {percents:?}");
+    assert_eq!(path(&browser).await, "/results/1");
+    assert_eq!(browser.find_all(Locator::Css("#table tbody tr")).await.unwrap().len(), 24);
+
+    let current = "#chart nav[aria-label='Chart type'] a[aria-current]";
+    wait_for("the bars", async || picture_is_drawn(&browser).await).await;
+    assert_eq!(text(&browser, current).await.as_deref(), Some("Bars"));
+    click(&browser, "#chart-line").await;
+    let shows = async |word: &str| (text(&browser, current).await.as_deref() == Some(word)).then_some(());
+    wait_for("the lines", async || shows("Lines").await).await;
+    wait_for("their picture", async || picture_is_drawn(&browser).await).await;
+    assert!(path(&browser).await.contains("type=line"), "the address says what is shown");
+    browser.back().await.unwrap();
+    wait_for("the bars again", async || shows("Bars").await).await;
+    browser.forward().await.unwrap();
+    wait_for("the lines again", async || shows("Lines").await).await;
+    browser.refresh().await.unwrap();
+    wait_for("the lines after a reload", async || shows("Lines").await).await;
+    assert_eq!(browser.find_all(Locator::Css("h1")).await.unwrap().len(), 1);
+
+    click(&browser, "#table a.more").await;
+    wait_for("the plans of a query", async || text(&browser, "#plans .plan").await).await;
+
+    browser.close().await.unwrap();
+    drop(driver);
+    assert_eq!(server.stop(), Some(0));
+}
