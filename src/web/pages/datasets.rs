@@ -347,7 +347,7 @@ fn facts(dataset: &Dataset) -> Vec<Setting> {
         ("Format", Some(format(dataset))),
         ("Size of the file", Some(bytes_in_words(dataset.size_bytes))),
         ("Uploaded, UTC", Some(view::date(dataset.created_at))),
-        ("Restored in", dataset.restore_ms.map(|ms| restore_time(ms))),
+        ("Restored in", dataset.restore_ms.map(restore_time)),
         ("Size of the database", dataset.database_bytes.map(bytes_in_words)),
         (
             "Server",
