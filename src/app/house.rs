@@ -13,13 +13,12 @@ use sqlx::postgres::PgConnectOptions;
 use tracing::info;
 use tracing::warn;
 
+use crate::app::store_keeper::StoreKeeper;
 use crate::cluster;
 use crate::cluster::Kind;
 use crate::cluster::ServerSpec;
-use crate::cluster::Stop;
 use crate::cluster::binaries::Binaries;
 use crate::cluster::privileges::Account;
-use crate::cluster::server::Server;
 use crate::cluster::site::Site;
 use crate::config::HouseConfig;
 use crate::dataset::service::Datasets;
@@ -41,14 +40,13 @@ pub struct House {
     pub viewer: Viewer,
     pub layout: Layout,
     pub home: String,
-    pub binaries: Binaries,
     pub datasets: Datasets,
     pub workloads: Workloads,
     pub experiments: Experiments,
     pub restorer: Restorer,
     pub sandboxes: Sandboxes,
     /// The embedded store, when this process started it.
-    store_server: Option<Server>,
+    store: Option<StoreKeeper>,
     /// Held as long as this process is the master of the data directory.
     master: Option<File>,
 }
@@ -64,7 +62,7 @@ impl House {
             warn!("{holes}");
         }
         let site = Arc::new(Site::open(binaries.clone(), layout.root())?);
-        let (options, store_server) = match config.database_url.as_deref().filter(|url| !url.is_empty()) {
+        let (options, store) = match config.database_url.as_deref().filter(|url| !url.is_empty()) {
             Some(url) => (url.parse::<PgConnectOptions>().context("reading DATABASE_URL")?, None),
             None => embedded_store(&site, &layout, master.is_some()).await?,
         };
@@ -100,9 +98,8 @@ impl House {
             viewer,
             layout,
             home,
-            binaries,
             sandboxes,
-            store_server,
+            store,
             master,
         };
         if house.master.is_some() {
@@ -120,11 +117,6 @@ impl House {
             workloads: self.workloads.clone(),
             experiments: self.experiments.clone(),
         }
-    }
-
-    /// Whether this process started the embedded store.
-    pub fn has_embedded_store(&self) -> bool {
-        self.store_server.is_some()
     }
 
     /// What a process that died left behind: running jobs, running sandboxes, files that belong to nothing.
@@ -150,8 +142,8 @@ impl House {
     /// Closes the store and stops what this process started.
     pub async fn close(self) -> anyhow::Result<()> {
         self.pool.close().await;
-        if let Some(server) = self.store_server {
-            server.stop(Stop::Fast).await.context("stopping the store")?;
+        if let Some(store) = self.store {
+            store.stop().await.context("stopping the store")?;
         }
         if let Some(lock) = self.master {
             // A child between fork and exec may hold it for a moment longer.
@@ -203,19 +195,18 @@ fn take_lock(layout: &Layout) -> anyhow::Result<Option<File>> {
 const GUEST_PATIENCE: Duration = Duration::from_secs(30);
 
 async fn embedded_store(
-    site: &Site,
+    site: &Arc<Site>,
     layout: &Layout,
     is_master: bool,
-) -> anyhow::Result<(PgConnectOptions, Option<Server>)> {
+) -> anyhow::Result<(PgConnectOptions, Option<StoreKeeper>)> {
     let spec = ServerSpec {
         data_dir: layout.store(),
         socket_name: "store".to_owned(),
         kind: Kind::Store,
     };
     if is_master {
-        cluster::initdb::prepare(site, &spec).await?;
-        let server = Server::start(site, &spec).await?;
-        return Ok((store_options(server.socket_dir()), Some(server)));
+        let store = StoreKeeper::start(Arc::clone(site), spec).await?;
+        return Ok((store_options(&store.socket_dir), Some(store)));
     }
     let waiting = async {
         loop {

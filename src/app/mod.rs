@@ -3,5 +3,6 @@
 pub mod house;
 pub mod sample;
 pub mod serve;
+pub mod store_keeper;
 pub mod telemetry;
 pub mod worker;

@@ -1,5 +1,9 @@
 //! The command line: serve, run, doctor, sample.
 
+mod doctor;
+mod run;
+mod sample;
+
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -27,6 +31,15 @@ enum Command {
         #[command(flatten)]
         web: WebConfig,
     },
+    /// Run one experiment from files to numbers, without a browser.
+    Run(Box<run::RunArgs>),
+    /// Say what this machine has, and what to do about what it has not.
+    Doctor {
+        #[command(flatten)]
+        house: HouseConfig,
+    },
+    /// Write the sample dump, at any size.
+    Sample(sample::SampleArgs),
 }
 
 /// Runs the command of this process. Exit codes: 0 done, 1 failed, 2 bad arguments.
@@ -37,6 +50,25 @@ pub async fn main() -> ExitCode {
             telemetry::start(None);
             serve::serve(&house, &web).await
         }
+        Command::Run(args) => {
+            telemetry::start(Some("warn,sqlx::postgres::notice=off"));
+            match run::run(*args).await {
+                Ok(()) => Ok(()),
+                Err(run::RunError::Arguments(message)) => {
+                    eprintln!("pgassay: {message}");
+                    return ExitCode::from(2);
+                }
+                Err(run::RunError::Failed(error)) => Err(error),
+            }
+        }
+        Command::Doctor { house } => {
+            return if doctor::doctor(&house).await {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            };
+        }
+        Command::Sample(args) => sample::sample(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

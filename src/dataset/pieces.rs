@@ -86,11 +86,6 @@ impl Pieces {
         &self.transcoder
     }
 
-    /// The line that has been reached.
-    pub fn line(&self) -> u64 {
-        self.splitter.as_ref().map_or(0, Splitter::line)
-    }
-
     /// What the file as a whole was like; none before its end.
     pub fn ending(&self) -> Option<Ending> {
         self.ending

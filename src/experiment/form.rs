@@ -417,7 +417,7 @@ mod tests {
             .map(|source| source.label)
             .collect();
         assert_eq!(labels.len(), 5);
-        assert_eq!(labels[0], "random_targets (high 10, low 1, scale log, seed 1)");
+        assert_eq!(labels[0], "random_targets (high 10)");
         assert_eq!(labels[4], "none");
     }
 

@@ -11,14 +11,10 @@ mod rows;
 mod samples;
 
 pub use self::fingerprint::fingerprint;
-pub use self::node::Node;
 pub use self::node::Plan;
-pub use self::parse::PlanError;
 pub use self::parse::parse;
 pub use self::q_error::Direction;
 pub use self::q_error::EstimateFactor;
-pub use self::q_error::NodeQError;
-pub use self::q_error::QErrors;
 pub use self::q_error::q_error;
 pub use self::rows::Row;
 pub use self::rows::rows;

@@ -1,3 +1,7 @@
 //! From stored numbers to what people take away: tables, charts, exports.
 
 pub mod chart;
+pub mod charts;
+pub mod data;
+pub mod export;
+pub mod table;

@@ -4,7 +4,6 @@
 //! crashes the server. A domain's input would run the dump's CHECK as superuser, so a domain is read as its base type,
 //! and a column whose type holds a domain further down is left out and listed.
 
-use anyhow::Context as _;
 use sqlx::AssertSqlSafe;
 use sqlx::Connection as _;
 use sqlx::PgConnection;

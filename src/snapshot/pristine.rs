@@ -33,11 +33,6 @@ impl Pristine {
         })
     }
 
-    /// The statistics targets that the dump itself set.
-    pub fn targets(&self) -> &[ColumnTarget] {
-        &self.targets
-    }
-
     /// Takes the clone back to the pristine state.
     pub async fn reset(&self, admin: &mut Admin, lot: &Lot) -> anyhow::Result<()> {
         lot.clear(admin, &self.snapshot).await?;

@@ -82,13 +82,16 @@ pub fn parse(name: &str, given: &Params) -> Result<SourceSpec, ParamError> {
     })
 }
 
-/// The parameters that a person would want to see, behind the name.
+/// The name with the parameters that are not as usual, in the order of the form.
 fn label(source: &dyn StatsSource, params: &Params) -> String {
-    if params.is_empty() {
-        return source.name().to_owned();
+    let unusual = source.parameters().iter().filter_map(|parameter| {
+        let value = params.get(parameter.name).filter(|value| *value != parameter.default)?;
+        Some(format!("{} {value}", parameter.name))
+    });
+    match unusual.collect::<Vec<_>>().join(", ") {
+        shown if shown.is_empty() => source.name().to_owned(),
+        shown => format!("{} ({shown})", source.name()),
     }
-    let shown: Vec<String> = params.iter().map(|(name, value)| format!("{name} {value}")).collect();
-    format!("{} ({})", source.name(), shown.join(", "))
 }
 
 #[cfg(test)]
@@ -122,7 +125,7 @@ mod tests {
             spec.params,
             params(&[("seed", "7"), ("low", "1"), ("high", "50"), ("scale", "log")])
         );
-        assert_eq!(spec.label, "random_targets (high 50, low 1, scale log, seed 7)");
+        assert_eq!(spec.label, "random_targets (seed 7, high 50)");
         assert_eq!(parse("built_in", &Params::new()).unwrap().label, "built_in");
     }
 

@@ -345,14 +345,3 @@ pub async fn list_segments(conn: &mut PgConnection, viewer: Viewer, id: Experime
     .fetch_all(conn)
     .await
 }
-
-/// Every experiment of this data directory whose job still waits or runs: their clones must be kept.
-pub async fn list_unsettled_of_dataset(conn: &mut PgConnection, dataset_id: DatasetId) -> Result<Vec<ExperimentId>> {
-    sqlx::query_scalar!(
-        r#"select e.id as "id: ExperimentId" from experiments e join jobs j on j.id = e.job_id
-           where e.dataset_id = $1 and j.status in ('queued', 'running')"#,
-        dataset_id.0,
-    )
-    .fetch_all(conn)
-    .await
-}

@@ -14,6 +14,7 @@ pub const DATASETS: &str = "/datasets";
 pub const WORKLOADS: &str = "/workloads";
 pub const EXPERIMENT: &str = "/experiment";
 pub const EXPERIMENT_CHECK: &str = "/experiment/check";
+pub const EXPERIMENT_QUERIES: &str = "/experiment/queries";
 pub const RESULTS: &str = "/results";
 
 pub fn dataset(id: DatasetId) -> String {

@@ -131,11 +131,6 @@ impl Splitter {
         self.into_ending()
     }
 
-    /// The line that is being read.
-    pub fn line(&self) -> u64 {
-        self.scanner.line
-    }
-
     /// The next piece, or nothing until there is more input.
     fn step(&mut self, more: More) -> Result<Option<Piece>, SplitError> {
         loop {

@@ -1,10 +1,15 @@
 //! One file for each page with its fragments.
 
+mod chart;
 pub mod chart_cache;
 mod dashboard;
 mod datasets;
+mod experiment;
 mod health;
+mod progress;
+mod query;
 mod queue;
+mod results;
 mod upload;
 mod workloads;
 
@@ -20,4 +25,8 @@ pub fn router() -> Router<AppState> {
         .merge(upload::router())
         .merge(datasets::router())
         .merge(workloads::router())
+        .merge(experiment::router())
+        .merge(results::router())
+        .merge(query::router())
+        .merge(chart::router())
 }

@@ -1,0 +1,194 @@
+//! `pgassay doctor`: what this machine has, and what to do about what it has not.
+
+use std::path::Path;
+
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::PgConnectOptions;
+
+use crate::cluster;
+use crate::cluster::binaries::Binaries;
+use crate::cluster::leftover;
+use crate::cluster::privileges::Account;
+use crate::config::HouseConfig;
+use crate::files::layout::Layout;
+use crate::model::units::bytes_in_words;
+use crate::model::units::counted;
+use crate::store;
+
+/// Below so many free bytes a restore may not fit.
+const LOW_DISK_BYTES: u64 = 5 << 30;
+
+/// What was found about one thing.
+enum Finding {
+    Good(String),
+    /// It works, and somebody should know.
+    Note(String),
+    /// It does not work; says what to do.
+    Problem(String),
+}
+
+/// Prints what was found. Returns false when something does not work.
+pub async fn doctor(config: &HouseConfig) -> bool {
+    let mut findings = Vec::new();
+    if let Err(error) = config.check() {
+        findings.push(("settings", Finding::Problem(error.to_string())));
+    }
+    let layout = data_directory(&config.data_dir, &mut findings);
+    programs(config.pg_bindir.as_deref(), &mut findings).await;
+    findings.push(("memory limits", memory_limits()));
+    store(config, layout.as_ref(), &mut findings).await;
+    if let Some(layout) = &layout {
+        findings.push(("sandboxes", sandboxes(layout)));
+    }
+    let mut is_well = true;
+    for (about, finding) in findings {
+        let (mark, text) = match finding {
+            Finding::Good(text) => ("ok  ", text),
+            Finding::Note(text) => ("note", text),
+            Finding::Problem(text) => {
+                is_well = false;
+                ("BAD ", text)
+            }
+        };
+        println!("{mark}  {about:<15} {text}");
+    }
+    is_well
+}
+
+fn data_directory(path: &Path, findings: &mut Vec<(&'static str, Finding)>) -> Option<Layout> {
+    match Account::for_servers() {
+        Ok(None) => findings.push((
+            "servers run as",
+            Finding::Good("the user who starts pgassay".to_owned()),
+        )),
+        Ok(Some(account)) => {
+            findings.push((
+                "servers run as",
+                Finding::Good(format!("{}, because pgassay was started as root", account.name)),
+            ));
+            let _ = std::fs::create_dir_all(path);
+            if let Ok(Some(closed)) = account.closed_parent(&path.join("store")) {
+                findings.push((
+                    "data directory",
+                    Finding::Note(format!(
+                        "{} is closed to {}; serve will use /var/lib/pgassay instead. Choose another --data-dir, or chmod o+x.",
+                        closed.display(),
+                        account.name
+                    )),
+                ));
+            }
+        }
+        Err(error) => findings.push(("servers run as", Finding::Problem(error.to_string()))),
+    }
+    match Layout::open(path) {
+        Ok(layout) => {
+            let text = layout.root().display().to_string();
+            findings.push(("data directory", Finding::Good(text)));
+            findings.push(match layout.free_bytes() {
+                Ok(free) if free < LOW_DISK_BYTES => (
+                    "free disk",
+                    Finding::Note(format!(
+                        "{}; a dump takes two to three times its size. Make room.",
+                        bytes_in_words(free)
+                    )),
+                ),
+                Ok(free) => ("free disk", Finding::Good(bytes_in_words(free))),
+                Err(error) => ("free disk", Finding::Problem(format!("{error:#}"))),
+            });
+            Some(layout)
+        }
+        Err(error) => {
+            findings.push((
+                "data directory",
+                Finding::Problem(format!("{error:#}. Choose another with --data-dir.")),
+            ));
+            None
+        }
+    }
+}
+
+async fn programs(bindir: Option<&Path>, findings: &mut Vec<(&'static str, Finding)>) {
+    match Binaries::find(bindir).await {
+        Ok(binaries) => {
+            let text = format!("{} in {}", binaries.version(), binaries.bindir.display());
+            findings.push(("PostgreSQL", Finding::Good(text)));
+            if let Some(holes) = binaries.known_holes() {
+                findings.push(("PostgreSQL", Finding::Note(holes)));
+            }
+            let pg_restore = binaries.tool("pg_restore");
+            findings.push(if pg_restore.exists() {
+                ("archives", Finding::Good(format!("custom and tar archives are read by {}", pg_restore.display())))
+            } else {
+                ("archives", Finding::Note("there is no pg_restore beside the server, so only plain dumps are taken. Install the PostgreSQL client.".to_owned()))
+            });
+        }
+        Err(error) => findings.push(("PostgreSQL", Finding::Problem(error.to_string()))),
+    }
+}
+
+fn memory_limits() -> Finding {
+    match cluster::limits::prlimit() {
+        Some(path) => Finding::Good(format!("each process of a sandbox is kept to its limit by {}", path.display())),
+        None => Finding::Note(
+            "there is no prlimit here, so a query of a dump can use up this machine's memory. On Linux, install util-linux."
+                .to_owned(),
+        ),
+    }
+}
+
+async fn store(config: &HouseConfig, layout: Option<&Layout>, findings: &mut Vec<(&'static str, Finding)>) {
+    if let Some(url) = config.database_url.as_deref().filter(|url| !url.is_empty()) {
+        findings.push(("store", external_store(url).await));
+        return;
+    }
+    let Some(layout) = layout else { return };
+    let dir = layout.store();
+    findings.push((
+        "store",
+        match leftover::running(&dir) {
+            Ok(Some(running)) => Finding::Good(format!(
+                "embedded, running as process {} for another pgassay",
+                running.pid
+            )),
+            Ok(None) if dir.exists() => Finding::Good(format!("embedded in {}, not running now", dir.display())),
+            Ok(None) => Finding::Good(format!("embedded; it will be made in {}", dir.display())),
+            Err(error) => Finding::Problem(error.to_string()),
+        },
+    ));
+}
+
+async fn external_store(url: &str) -> Finding {
+    let advice = "Check DATABASE_URL, and that its server runs.";
+    let options = match url.parse::<PgConnectOptions>() {
+        Ok(options) => options,
+        Err(error) => return Finding::Problem(format!("DATABASE_URL cannot be read: {error}.")),
+    };
+    let asked = async {
+        let mut conn = options.connect().await?;
+        store::server_version(&mut conn).await
+    };
+    match asked.await {
+        Ok(version) => Finding::Good(format!("PostgreSQL {version} at DATABASE_URL")),
+        Err(error) => Finding::Problem(format!("the server of DATABASE_URL does not answer: {error}. {advice}")),
+    }
+}
+
+fn sandboxes(layout: &Layout) -> Finding {
+    let entries = match std::fs::read_dir(layout.sandboxes()) {
+        Ok(entries) => entries,
+        Err(error) => return Finding::Problem(format!("they cannot be listed: {error}")),
+    };
+    let dirs: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect();
+    let n_running = dirs
+        .iter()
+        .filter(|dir| matches!(leftover::running(dir), Ok(Some(_))))
+        .count();
+    Finding::Good(format!(
+        "{}, {n_running} running; pgassay is superuser in them because it starts them itself",
+        counted(dirs.len() as u64, "sandbox", "sandboxes")
+    ))
+}

@@ -1,0 +1,346 @@
+//! `pgassay run`: a whole experiment without the browser, by the same services.
+
+use std::io::IsTerminal as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio_util::io::ReaderStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::house::House;
+use crate::app::worker;
+use crate::config::HouseConfig;
+use crate::experiment::form::ExperimentForm;
+use crate::experiment::service::LaunchError;
+use crate::model::ids::DatasetId;
+use crate::model::ids::ExperimentId;
+use crate::model::job::JobStatus;
+use crate::model::units::bytes_in_words;
+use crate::model::units::counted;
+use crate::report::data::ReportData;
+use crate::report::export;
+use crate::report::table;
+use crate::store;
+use crate::workload::service::NewScript;
+
+/// One experiment from files to numbers.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// The dump: plain SQL, custom or tar archive, also compressed by gzip or zstd.
+    #[arg(long)]
+    dump: PathBuf,
+    /// The queries, each ended by a semicolon; `-- name: label` in front of one names it.
+    #[arg(long)]
+    queries: PathBuf,
+    /// A source of statistics, `name` or `name:parameter=value,...`; may be given several times.
+    #[arg(long = "source", required = true)]
+    sources: Vec<String>,
+    /// Measured rounds.
+    #[arg(long, default_value_t = 10)]
+    iterations: u32,
+    /// Rounds in front that are not summarised.
+    #[arg(long, default_value_t = 1)]
+    warmup: u32,
+    /// Decides the order of trials; drawn when not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Which clock times are read from.
+    #[arg(long, default_value = "server")]
+    clock: String,
+    /// The limit of one trial: 500ms, 30s, 2m.
+    #[arg(long, default_value = "60s")]
+    timeout: String,
+    /// randomized, or sequential to see the bias that it causes.
+    #[arg(long, default_value = "randomized")]
+    order: String,
+    /// Where to write everything as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Where to write the summaries as CSV.
+    #[arg(long)]
+    csv: Option<PathBuf>,
+    #[command(flatten)]
+    house: HouseConfig,
+}
+
+/// How a run ends, other than well.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The arguments cannot be.
+    #[error("{0}")]
+    Arguments(String),
+    #[error(transparent)]
+    Failed(#[from] anyhow::Error),
+}
+
+/// How often progress is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Runs an experiment and prints its table.
+pub async fn run(args: RunArgs) -> Result<(), RunError> {
+    for file in [&args.dump, &args.queries] {
+        if !file.is_file() {
+            return Err(RunError::Arguments(format!("There is no file {}.", file.display())));
+        }
+    }
+    // Before anything is started: what is wrong with the arguments has nothing to do with the files.
+    form(&args, "1", "1").parse(0).map_err(|errors| {
+        let messages: Vec<String> = errors
+            .into_iter()
+            .map(|error| format!("{}: {}", error.field, error.message))
+            .collect();
+        RunError::Arguments(messages.join("\n"))
+    })?;
+    let house = Arc::new(House::open(&args.house).await?);
+    let shutdown = CancellationToken::new();
+    let working = tokio::spawn({
+        let (house, shutdown) = (Arc::clone(&house), shutdown.clone());
+        async move { worker::work(&house, &shutdown).await }
+    });
+    let result = tokio::select! {
+        result = experiment(&house, &args) => result,
+        _ = tokio::signal::ctrl_c() => Err(RunError::Failed(anyhow::anyhow!("stopped; serve or run goes on with it"))),
+    };
+    shutdown.cancel();
+    working.await.context("the worker")?;
+    if let Ok(house) = Arc::try_unwrap(house) {
+        house.close().await?;
+    }
+    result
+}
+
+fn form(args: &RunArgs, dataset: &str, workload: &str) -> ExperimentForm {
+    ExperimentForm {
+        request_id: "command line".to_owned(),
+        dataset: dataset.to_owned(),
+        workload: workload.to_owned(),
+        stats_source: args.sources.clone(),
+        iterations: args.iterations.to_string(),
+        warm_up: args.warmup.to_string(),
+        seed: args.seed.map(|seed| seed.to_string()).unwrap_or_default(),
+        clock: args.clock.clone(),
+        timeout: args.timeout.clone(),
+        order: args.order.clone(),
+        ..ExperimentForm::default()
+    }
+}
+
+async fn experiment(house: &House, args: &RunArgs) -> Result<(), RunError> {
+    let dataset_id = add_dump(house, &args.dump).await?;
+    let workload_id = add_queries(house, &args.queries).await?;
+    let mut progress = ProgressLine::new();
+    wait_for_dataset(house, dataset_id, &mut progress).await?;
+    let mut form = form(args, &dataset_id.to_string(), &workload_id.to_string());
+    form.request_id = request_id()?;
+    let id = house
+        .experiments
+        .launch(house.viewer, &form)
+        .await
+        .map_err(|error| match error {
+            LaunchError::Refused(fields) => {
+                let messages: Vec<String> = fields.into_iter().map(|field| field.message).collect();
+                RunError::Arguments(messages.join("\n"))
+            }
+            LaunchError::Fault(error) => RunError::Failed(error),
+        })?;
+    let ended = wait_for_experiment(house, id, &mut progress).await?;
+    let (data, trials) = {
+        let mut conn = house.pool.acquire().await.context("reaching the store")?;
+        let data = ReportData::load(&mut conn, house.viewer, id)
+            .await
+            .context("reading the results")?;
+        let trials = store::trials::list(&mut conn, house.viewer, id, None)
+            .await
+            .context("reading the trials")?;
+        (data.context("the experiment is there")?, trials)
+    };
+    for (path, name) in [(&args.json, "export.json"), (&args.csv, "export.csv")] {
+        if let (Some(path), Some(exporter)) = (path, export::find(name)) {
+            let bytes = exporter.write(&data, &trials)?;
+            std::fs::write(path, bytes).with_context(|| format!("writing {}", path.display()))?;
+        }
+    }
+    print_table(&data)?;
+    match ended {
+        JobStatus::Completed => Ok(()),
+        _ => Err(anyhow::anyhow!(data.experiment.job.message.clone().unwrap_or_default()).into()),
+    }
+}
+
+fn request_id() -> anyhow::Result<String> {
+    use rand::TryRng as _;
+    let mut bytes = [0_u8; 16];
+    rand::rngs::SysRng.try_fill_bytes(&mut bytes)?;
+    Ok(hex::encode(bytes))
+}
+
+async fn add_dump(house: &House, path: &Path) -> anyhow::Result<DatasetId> {
+    let file = tokio::fs::File::open(path)
+        .await
+        .with_context(|| format!("opening {}", path.display()))?;
+    let arrived = house
+        .datasets
+        .receive(ReaderStream::with_capacity(file, 256 * 1024))
+        .await?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok(house
+        .datasets
+        .add(house.viewer, arrived, "", &name, &request_id()?)
+        .await?)
+}
+
+async fn add_queries(house: &House, path: &Path) -> anyhow::Result<crate::model::ids::WorkloadId> {
+    let script = NewScript {
+        request_id: request_id()?,
+        name: String::new(),
+        file_name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        bytes: std::fs::read(path).with_context(|| format!("reading {}", path.display()))?,
+    };
+    Ok(house.workloads.add(house.viewer, script).await?)
+}
+
+async fn wait_for_dataset(house: &House, id: DatasetId, progress: &mut ProgressLine) -> anyhow::Result<()> {
+    loop {
+        let dataset = {
+            let mut conn = house.pool.acquire().await?;
+            store::datasets::get(&mut conn, house.viewer, id)
+                .await?
+                .context("the dataset is gone")?
+        };
+        let job = &dataset.job;
+        match job.status {
+            JobStatus::Queued | JobStatus::Running => {
+                let detail = format!("{} {}", job.stage, job.progress.detail);
+                progress.show(&detail, job.progress.done, job.progress.total);
+            }
+            JobStatus::Completed => {
+                progress.clear();
+                let skipped = {
+                    let mut conn = house.pool.acquire().await?;
+                    store::datasets::list_notes(&mut conn, house.viewer, id).await?.len()
+                };
+                eprintln!(
+                    "Restored {} with {} ({}); {} in its restore log.",
+                    counted(dataset.n_tables, "table", "tables"),
+                    counted(dataset.n_rows, "row", "rows"),
+                    bytes_in_words(dataset.database_bytes.unwrap_or(0)),
+                    counted(skipped as u64, "line", "lines"),
+                );
+                return Ok(());
+            }
+            JobStatus::Failed | JobStatus::Cancelled => {
+                progress.clear();
+                anyhow::bail!("{}", job.message.clone().unwrap_or_default());
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn wait_for_experiment(
+    house: &House,
+    id: ExperimentId,
+    progress: &mut ProgressLine,
+) -> anyhow::Result<JobStatus> {
+    loop {
+        let look = house
+            .experiments
+            .progress(house.viewer, id)
+            .await?
+            .context("the experiment is gone")?;
+        let status = look.experiment.job.status;
+        if status.is_settled() {
+            progress.clear();
+            return Ok(status);
+        }
+        progress.show(&format!("{} {}", look.stage, look.detail), look.done, look.total);
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// A line that is written over and over on a terminal, and not at all elsewhere.
+struct ProgressLine {
+    is_terminal: bool,
+}
+
+impl ProgressLine {
+    const WIDTH: usize = 24;
+
+    fn new() -> Self {
+        Self {
+            is_terminal: std::io::stderr().is_terminal(),
+        }
+    }
+
+    fn show(&mut self, text: &str, done: u64, total: u64) {
+        if !self.is_terminal {
+            return;
+        }
+        let filled = usize::try_from(u128::from(done.min(total)) * Self::WIDTH as u128 / u128::from(total.max(1)));
+        let filled = filled.unwrap_or(0);
+        let bar = format!("{}{}", "█".repeat(filled), "░".repeat(Self::WIDTH - filled));
+        eprint!("\r\x1b[2K{bar} {}", crate::model::text::shorten(text, 90));
+    }
+
+    fn clear(&mut self) {
+        if self.is_terminal {
+            eprint!("\r\x1b[2K");
+        }
+    }
+}
+
+fn print_table(data: &ReportData) -> anyhow::Result<()> {
+    let mut lines = vec![
+        [
+            "query", "source", "n", "median", "mean", "std dev", "p95", "planning", "cost", "plan", "",
+        ]
+        .map(str::to_owned),
+    ];
+    for query in table::table(data) {
+        for row in query.rows {
+            lines.push([
+                query.label.clone(),
+                row.source,
+                row.n,
+                row.median.shown,
+                row.mean.shown,
+                row.stddev.shown,
+                row.p95.shown,
+                row.planning.shown,
+                row.cost.shown,
+                row.letter,
+                row.trouble,
+            ]);
+        }
+    }
+    let widths: Vec<usize> = (0..11)
+        .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
+        .collect();
+    let mut out = std::io::stdout().lock();
+    for line in &lines {
+        let cells: Vec<String> = line
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(column, (cell, width))| match column {
+                0 | 1 | 9 | 10 => format!("{cell:<width$}"),
+                _ => format!("{cell:>width$}"),
+            })
+            .collect();
+        writeln!(out, "{}", cells.join("  ").trim_end())?;
+    }
+    if let Some(headline) = &data.experiment.headline {
+        writeln!(out, "\n{headline}")?;
+    }
+    writeln!(
+        out,
+        "Seed {}. Times are of the {} clock.",
+        data.experiment.spec.seed,
+        data.experiment.spec.clock.word()
+    )?;
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! The charts of an experiment, built from the same stored numbers as its table.
+
+use crate::model::trial::OutcomeWord;
+use crate::model::trial::RecordedTrial;
+use crate::model::trial::TrialKind;
+use crate::report::chart::Bar;
+use crate::report::chart::BarChart;
+use crate::report::chart::BarGroup;
+use crate::report::chart::LineChart;
+use crate::report::chart::Scale;
+use crate::report::chart::Series;
+use crate::report::chart::SourceKey;
+use crate::report::chart::Unit;
+use crate::report::data::ReportData;
+
+/// What the bars are as high as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    Median,
+    Mean,
+    Cost,
+}
+
+impl Metric {
+    pub const ALL: [Self; 3] = [Self::Median, Self::Mean, Self::Cost];
+
+    /// The word in addresses.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Median => "median",
+            Self::Mean => "mean",
+            Self::Cost => "cost",
+        }
+    }
+
+    /// What the axis says.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Median => "Median execution time",
+            Self::Mean => "Mean execution time",
+            Self::Cost => "The planner's estimated cost",
+        }
+    }
+}
+
+/// Beyond this range of heights a logarithmic scale is offered.
+const LOG_BEYOND: f64 = 50.0;
+
+/// A bar for each source under each query. Sources keep their colours whatever is shown.
+pub fn bars(data: &ReportData, metric: Metric, scale: Scale) -> BarChart {
+    let groups = data.queries.iter().map(|query| BarGroup {
+        label: query.label.clone(),
+        bars: data
+            .sources()
+            .map(|(source_idx, _)| bar(data, metric, query.query_idx, source_idx))
+            .collect(),
+    });
+    BarChart {
+        y_title: metric.title().to_owned(),
+        unit: if metric == Metric::Cost {
+            Unit::Cost
+        } else {
+            Unit::Milliseconds
+        },
+        scale,
+        sources: keys(data),
+        groups: groups.collect(),
+    }
+}
+
+fn bar(data: &ReportData, metric: Metric, query_idx: i32, source_idx: i32) -> Option<Bar> {
+    let summary = data.summary(query_idx, source_idx)?;
+    let (height, whisker, censored) = match metric {
+        Metric::Median => (summary.median_ms?, summary.stddev_ms, summary.median_is_above),
+        Metric::Mean => (summary.mean_ms?, summary.stddev_ms, false),
+        Metric::Cost => (summary.cost?, None, false),
+    };
+    // The deviation is of the finished trials; around a limit it would say nothing.
+    Some(Bar {
+        height,
+        whisker: whisker.filter(|_| !censored),
+        censored,
+    })
+}
+
+/// The measured times of one query over the rounds, a line for each source.
+pub fn lines(data: &ReportData, query_idx: i32, trials: &[RecordedTrial], scale: Scale) -> LineChart {
+    let measured = |source_idx: i32| {
+        trials.iter().filter(move |trial| {
+            trial.kind == TrialKind::Measured && trial.query_idx == query_idx && trial.source_idx == source_idx
+        })
+    };
+    let series = keys(data).into_iter().zip(0_i32..).map(|(source, source_idx)| Series {
+        source,
+        points: measured(source_idx)
+            .filter(|trial| trial.outcome == OutcomeWord::Finished)
+            .filter_map(|trial| Some((u32::try_from(trial.round).ok()?, trial.execution_ms?)))
+            .collect(),
+        timeouts: measured(source_idx)
+            .filter(|trial| trial.outcome == OutcomeWord::TimedOut)
+            .filter_map(|trial| u32::try_from(trial.round).ok())
+            .collect(),
+    });
+    #[expect(clippy::cast_precision_loss, reason = "a timeout is at most an hour")]
+    let limit_ms = data.experiment.spec.timeout_ms as f64;
+    LineChart {
+        y_title: "Execution time of each trial".to_owned(),
+        unit: Unit::Milliseconds,
+        scale,
+        x_title: "Round".to_owned(),
+        series: series.collect(),
+        limit_ms: Some(limit_ms),
+    }
+}
+
+/// Whether heights differ so much that small ones vanish on a linear scale.
+pub fn wants_log(data: &ReportData, metric: Metric) -> bool {
+    let heights: Vec<f64> = data
+        .queries
+        .iter()
+        .flat_map(|query| {
+            data.sources()
+                .filter_map(|(source_idx, _)| bar(data, metric, query.query_idx, source_idx))
+        })
+        .map(|bar| bar.height)
+        .filter(|height| *height > 0.0)
+        .collect();
+    let largest = heights.iter().copied().fold(0.0, f64::max);
+    heights.iter().any(|height| largest / height > LOG_BEYOND)
+}
+
+fn keys(data: &ReportData) -> Vec<SourceKey> {
+    data.experiment
+        .spec
+        .sources
+        .iter()
+        .enumerate()
+        .map(|(colour, source)| SourceKey {
+            label: source.label.clone(),
+            colour,
+        })
+        .collect()
+}

@@ -1,0 +1,189 @@
+//! Everything in one JSON document, its shape named and numbered.
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::model::trial::RecordedTrial;
+use crate::model::trial::TrialKind;
+use crate::report::data::ReportData;
+use crate::report::export::Exporter;
+
+/// Changes when a reader of the old shape would stumble.
+const SCHEMA: &str = "pgassay.experiment/1";
+
+/// The experiment, its sources and queries, summaries, trials and plans.
+pub struct Everything;
+
+#[derive(Serialize)]
+struct SummaryBody<'a> {
+    source: &'a str,
+    query: &'a str,
+    n: i32,
+    n_finished: i32,
+    n_timed_out: i32,
+    n_failed: i32,
+    mean_ms: Option<f64>,
+    stddev_ms: Option<f64>,
+    median_ms: Option<f64>,
+    median_is_above: bool,
+    min_ms: Option<f64>,
+    min_is_above: bool,
+    p95_ms: Option<f64>,
+    p95_is_above: bool,
+    planning_ms: Option<f64>,
+    cost: Option<f64>,
+    plan: Option<&'a str>,
+    message: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct TrialBody<'a> {
+    source: &'a str,
+    query: &'a str,
+    round: i32,
+    trial: i32,
+    segment: i32,
+    outcome: crate::model::trial::OutcomeWord,
+    execution_ms: Option<f64>,
+    planning_ms: Option<f64>,
+    cost_estimate: Option<f64>,
+    plan: Option<&'a str>,
+    message: Option<&'a str>,
+}
+
+impl Exporter for Everything {
+    fn name(&self) -> &'static str {
+        "export.json"
+    }
+
+    fn about(&self) -> &'static str {
+        "Everything: settings, summaries, trials and plans (JSON)"
+    }
+
+    fn media_type(&self) -> &'static str {
+        "application/json"
+    }
+
+    fn file_suffix(&self) -> &'static str {
+        "experiment.json"
+    }
+
+    fn write(&self, data: &ReportData, trials: &[RecordedTrial]) -> anyhow::Result<Vec<u8>> {
+        let of_kind = |kind: TrialKind| -> Vec<TrialBody<'_>> {
+            trials
+                .iter()
+                .filter(|trial| trial.kind == kind)
+                .map(|trial| trial_body(data, trial))
+                .collect()
+        };
+        let document = json!({
+            "schema": SCHEMA,
+            "experiment": experiment(data),
+            "sources": sources(data),
+            "queries": data.queries.iter().map(|query| json!({
+                "label": query.label, "line": query.line, "sql": query.sql, "class": query.class.word(),
+            })).collect::<Vec<_>>(),
+            "summaries": data.summaries.iter().map(|summary| SummaryBody {
+                source: data.source_label(summary.source_idx),
+                query: data.query_label(summary.query_idx),
+                n: summary.n,
+                n_finished: summary.n_finished,
+                n_timed_out: summary.n_timed_out,
+                n_failed: summary.n_failed,
+                mean_ms: summary.mean_ms,
+                stddev_ms: summary.stddev_ms,
+                median_ms: summary.median_ms,
+                median_is_above: summary.median_is_above,
+                min_ms: summary.min_ms,
+                min_is_above: summary.min_is_above,
+                p95_ms: summary.p95_ms,
+                p95_is_above: summary.p95_is_above,
+                planning_ms: summary.planning_ms,
+                cost: summary.cost,
+                plan: summary.plan_letter.as_deref(),
+                message: summary.message.as_deref(),
+            }).collect::<Vec<_>>(),
+            "trials": of_kind(TrialKind::Measured),
+            "warm_up_trials": of_kind(TrialKind::WarmUp),
+            "plans": data.plans.iter().map(|plan| json!({
+                "source": data.source_label(plan.source_idx),
+                "query": data.query_label(plan.query_idx),
+                "plan": letter(data, plan.query_idx, plan.source_idx),
+                "fingerprint": plan.fingerprint,
+                "cost": plan.cost,
+                "buffers": plan.buffers,
+                "worst_q_error": plan.worst_q_error,
+                "mean_q_error": plan.mean_q_error,
+                "explain": plan.explain,
+                "explain_analyzed": plan.analyzed,
+                "message": plan.message,
+            })).collect::<Vec<_>>(),
+        });
+        let mut bytes = serde_json::to_vec_pretty(&document)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
+fn trial_body<'a>(data: &'a ReportData, trial: &'a RecordedTrial) -> TrialBody<'a> {
+    TrialBody {
+        source: data.source_label(trial.source_idx),
+        query: data.query_label(trial.query_idx),
+        round: trial.round,
+        trial: trial.trial_idx,
+        segment: trial.segment_no,
+        outcome: trial.outcome,
+        execution_ms: trial.execution_ms,
+        planning_ms: trial.planning_ms,
+        cost_estimate: trial.cost,
+        plan: letter(data, trial.query_idx, trial.source_idx),
+        message: trial.message.as_deref(),
+    }
+}
+
+fn letter(data: &ReportData, query_idx: i32, source_idx: i32) -> Option<&str> {
+    data.summary(query_idx, source_idx)?.plan_letter.as_deref()
+}
+
+fn experiment(data: &ReportData) -> Value {
+    let experiment = &data.experiment;
+    json!({
+        "id": experiment.id,
+        "status": experiment.job.status,
+        "message": experiment.job.message,
+        "headline": experiment.headline,
+        "dataset": { "name": experiment.dataset_name, "sha256": experiment.dataset_sha256 },
+        "workload": { "name": experiment.workload_name, "sha256": experiment.workload_sha256 },
+        "spec": experiment.spec,
+        "n_trials": experiment.n_trials,
+        "n_recorded": experiment.n_recorded,
+        "created_at": experiment.created_at,
+        "started_at": experiment.job.started_at,
+        "finished_at": experiment.job.finished_at,
+        "environment": experiment.environment,
+        "segments": data.segments.iter().map(|segment| json!({
+            "segment": segment.segment_no,
+            "first_trial": segment.first_trial,
+            "reason": segment.reason,
+            "started_at": segment.started_at,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn sources(data: &ReportData) -> Vec<Value> {
+    data.sources()
+        .map(|(source_idx, source)| {
+            let prepared = data.prepared.iter().find(|prepared| prepared.source_idx == source_idx);
+            json!({
+                "label": source.label,
+                "name": source.name,
+                "params": source.params,
+                "snapshot_sha256": prepared.map(|prepared| &prepared.snapshot_sha256),
+                "n_statistics": prepared.map(|prepared| prepared.n_statistics),
+                "apply_ms": prepared.map(|prepared| prepared.apply_ms),
+                "targets": prepared.map(|prepared| &prepared.targets),
+            })
+        })
+        .collect()
+}

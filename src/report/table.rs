@@ -1,0 +1,215 @@
+//! The table of an experiment: a row for each (query, source), ready to be shown.
+
+use crate::model::experiment::SummaryRecord;
+use crate::model::units::ms_in_words;
+use crate::model::units::three_digits;
+use crate::report::data::ReportData;
+
+/// A number as it is shown, with the stored value behind it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figure {
+    pub shown: String,
+    /// Every digit that is stored; empty where there is no number.
+    pub exact: String,
+}
+
+/// The numbers of one source for one query.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub source_idx: i32,
+    pub source: String,
+    /// `10`, or `4 of 10` when some trials did not finish.
+    pub n: String,
+    pub mean: Figure,
+    pub stddev: Figure,
+    pub median: Figure,
+    pub min: Figure,
+    pub p95: Figure,
+    pub planning: Figure,
+    pub cost: Figure,
+    pub letter: String,
+    /// Timeouts and errors in words; empty when there were none.
+    pub trouble: String,
+    /// The median against the first source's: `1.8×`; empty for the first source itself.
+    pub ratio: String,
+}
+
+/// The rows of one query.
+#[derive(Clone, Debug)]
+pub struct QueryRows {
+    pub query_idx: i32,
+    pub label: String,
+    pub rows: Vec<Row>,
+    /// Whether its plan differs between the sources.
+    pub plans_differ: bool,
+}
+
+/// The whole table, in the order of the workload and of the sources.
+pub fn table(data: &ReportData) -> Vec<QueryRows> {
+    let of_query = |query: &crate::model::experiment::ExperimentQuery| {
+        let base = data.summary(query.query_idx, 0);
+        let rows: Vec<Row> = data
+            .sources()
+            .filter_map(|(source_idx, source)| {
+                let summary = data.summary(query.query_idx, source_idx)?;
+                Some(row(summary, &source.label, base.filter(|_| source_idx > 0)))
+            })
+            .collect();
+        let plans_differ = rows.iter().any(|row| !row.letter.is_empty() && row.letter != "A");
+        QueryRows {
+            query_idx: query.query_idx,
+            label: query.label.clone(),
+            rows,
+            plans_differ,
+        }
+    };
+    data.queries.iter().map(of_query).collect()
+}
+
+fn row(summary: &SummaryRecord, source: &str, base: Option<&SummaryRecord>) -> Row {
+    Row {
+        source_idx: summary.source_idx,
+        source: source.to_owned(),
+        n: if summary.n_finished == summary.n {
+            summary.n.to_string()
+        } else {
+            format!("{} of {}", summary.n_finished, summary.n)
+        },
+        mean: time(summary.mean_ms, false),
+        stddev: time(summary.stddev_ms, false),
+        median: time(summary.median_ms, summary.median_is_above),
+        min: time(summary.min_ms, summary.min_is_above),
+        p95: time(summary.p95_ms, summary.p95_is_above),
+        planning: time(summary.planning_ms, false),
+        cost: cost(summary.cost),
+        letter: summary.plan_letter.clone().unwrap_or_default(),
+        trouble: trouble(summary),
+        ratio: base.and_then(|base| ratio(base, summary)).unwrap_or_default(),
+    }
+}
+
+/// A time; `is_above` when it is the limit that the true value lies beyond.
+pub fn time(ms: Option<f64>, is_above: bool) -> Figure {
+    match ms {
+        None => Figure {
+            shown: "–".to_owned(),
+            exact: String::new(),
+        },
+        Some(ms) => {
+            let sign = if is_above { "> " } else { "" };
+            Figure {
+                shown: format!("{sign}{}", ms_in_words(ms)),
+                exact: format!("{sign}{ms}"),
+            }
+        }
+    }
+}
+
+/// A planner's cost, which has no unit.
+pub fn cost(cost: Option<f64>) -> Figure {
+    match cost {
+        None => Figure {
+            shown: "–".to_owned(),
+            exact: String::new(),
+        },
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "costs are never negative"
+        )]
+        Some(cost) if cost.abs() < 1e15 => Figure {
+            shown: crate::model::units::grouped(cost.round() as u64),
+            exact: cost.to_string(),
+        },
+        Some(cost) => Figure {
+            shown: format!("{cost:.2e}"),
+            exact: cost.to_string(),
+        },
+    }
+}
+
+fn trouble(summary: &SummaryRecord) -> String {
+    let mut words = Vec::new();
+    match summary.n_timed_out {
+        0 => {}
+        1 => words.push("1 timeout".to_owned()),
+        n => words.push(format!("{n} timeouts")),
+    }
+    match (summary.n_failed, &summary.message) {
+        (0, _) => {}
+        (n, Some(message)) => words.push(format!("{n} failed: {message}")),
+        (n, None) => words.push(format!("{n} failed")),
+    }
+    words.join("; ")
+}
+
+/// How the median compares with the first source's, where both are known.
+fn ratio(base: &SummaryRecord, other: &SummaryRecord) -> Option<String> {
+    let ratio = other.median_ms? / base.median_ms?;
+    if !ratio.is_finite() || ratio <= 0.0 {
+        return None;
+    }
+    match (base.median_is_above, other.median_is_above) {
+        (false, false) => Some(format!("{}×", three_digits(ratio))),
+        (false, true) if ratio >= 1.0 => Some(format!("> {}×", three_digits(ratio))),
+        (true, false) if ratio <= 1.0 => Some(format!("< {}×", three_digits(ratio))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(median_ms: f64, median_is_above: bool) -> SummaryRecord {
+        SummaryRecord {
+            source_idx: 1,
+            query_idx: 0,
+            n: 10,
+            n_finished: 4,
+            n_timed_out: 6,
+            n_failed: 0,
+            mean_ms: Some(1.0),
+            stddev_ms: None,
+            median_ms: Some(median_ms),
+            median_is_above,
+            min_ms: Some(0.5),
+            min_is_above: false,
+            p95_ms: Some(30_000.0),
+            p95_is_above: true,
+            planning_ms: Some(0.1),
+            cost: Some(1234.56),
+            plan_letter: Some("B".into()),
+            message: None,
+        }
+    }
+
+    #[test]
+    fn timeouts_are_shown_as_more_than_the_limit_and_counted() {
+        let row = row(&summary(30_000.0, true), "none", Some(&summary(10.0, false)));
+        assert_eq!(row.n, "4 of 10");
+        assert_eq!(row.median.shown, "> 30.0 s");
+        assert_eq!(row.median.exact, "> 30000");
+        assert_eq!(row.stddev.shown, "–");
+        assert_eq!(row.trouble, "6 timeouts");
+        assert_eq!(row.ratio, "> 3000×");
+        assert_eq!(
+            (row.cost.shown.as_str(), row.cost.exact.as_str()),
+            ("1\u{2009}235", "1234.56")
+        );
+    }
+
+    #[test]
+    fn a_ratio_is_said_only_where_both_medians_allow_it() {
+        assert_eq!(
+            ratio(&summary(10.0, false), &summary(18.0, false)).as_deref(),
+            Some("1.80×")
+        );
+        assert_eq!(
+            ratio(&summary(100.0, true), &summary(10.0, false)).as_deref(),
+            Some("< 0.10×")
+        );
+        assert_eq!(ratio(&summary(100.0, true), &summary(100.0, true)), None);
+        assert_eq!(ratio(&summary(0.0, false), &summary(1.0, false)), None);
+    }
+}

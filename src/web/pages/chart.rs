@@ -1,0 +1,531 @@
+//! Charts: the section with its switches, and the pictures, drawn when they are asked for.
+
+use std::collections::HashMap;
+
+use axum::Router;
+use axum::extract::Path;
+use axum::extract::Query as UrlQuery;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::IntoResponse as _;
+use axum::response::Response;
+use axum::routing::get;
+use bytes::Bytes;
+use sha2::Digest as _;
+use sha2::Sha256;
+use sqlx::PgConnection;
+
+use crate::model::ids::ExperimentId;
+use crate::model::trial::RecordedTrial;
+use crate::model::units::ms_in_words;
+use crate::model::user::Viewer;
+use crate::report::chart::Canvas;
+use crate::report::chart::ChartError;
+use crate::report::chart::Scale;
+use crate::report::chart::Theme;
+use crate::report::charts;
+use crate::report::charts::Metric;
+use crate::report::data::ReportData;
+use crate::report::table;
+use crate::store;
+use crate::web::error::Error;
+use crate::web::error::PageResult;
+use crate::web::extract::user::CurrentUser;
+use crate::web::fragment::Hx;
+use crate::web::pages::results;
+use crate::web::state::AppState;
+use crate::web::urls;
+
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .route("/results/{id}/chart", get(block))
+        .route("/results/{id}/chart.png", get(picture))
+}
+
+/// What kind of chart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChartType {
+    #[default]
+    Bar,
+    Line,
+}
+
+impl ChartType {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Bar => "bar",
+            Self::Line => "line",
+        }
+    }
+}
+
+/// What the address asks for; whatever it does not say, or says wrongly, is as usual.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChartParams {
+    pub chart_type: ChartType,
+    pub metric: Option<Metric>,
+    pub is_log: Option<bool>,
+    pub query_idx: i32,
+}
+
+impl ChartParams {
+    /// Out of an address.
+    pub fn read(params: &HashMap<String, String>) -> Self {
+        let get = |name: &str| params.get(name).map(String::as_str);
+        Self {
+            chart_type: if get("type") == Some("line") {
+                ChartType::Line
+            } else {
+                ChartType::Bar
+            },
+            metric: Metric::ALL
+                .into_iter()
+                .find(|metric| get("metric") == Some(metric.word())),
+            is_log: match get("scale") {
+                Some("log") => Some(true),
+                Some("linear") => Some(false),
+                _ => None,
+            },
+            query_idx: get("query").and_then(|text| text.parse().ok()).unwrap_or(0),
+        }
+    }
+
+    fn metric(&self) -> Metric {
+        self.metric.unwrap_or(Metric::Median)
+    }
+
+    /// As the end of an address.
+    fn to_query(self) -> String {
+        let mut query = format!("type={}", self.chart_type.word());
+        match self.chart_type {
+            ChartType::Bar => query.push_str(&format!("&metric={}", self.metric().word())),
+            ChartType::Line => query.push_str(&format!("&query={}", self.query_idx)),
+        }
+        match self.is_log {
+            Some(true) => query.push_str("&scale=log"),
+            Some(false) => query.push_str("&scale=linear"),
+            None => {}
+        }
+        query
+    }
+}
+
+/// One position of a switch.
+pub struct Switch {
+    pub id: String,
+    pub label: String,
+    /// The page with this chart.
+    pub address: String,
+    /// The block alone.
+    pub fragment: String,
+    pub is_current: bool,
+}
+
+/// The chart section, ready to be shown.
+pub struct ChartView {
+    pub types: Vec<Switch>,
+    pub metrics: Vec<Switch>,
+    pub scales: Vec<Switch>,
+    /// For a line chart: which query.
+    pub queries: Vec<Switch>,
+    pub caption: String,
+    pub alt: String,
+    pub width: u32,
+    pub height: u32,
+    pub light: String,
+    pub light_2x: String,
+    pub dark: String,
+    pub dark_2x: String,
+    /// The same numbers as a table.
+    pub heads: Vec<String>,
+    pub rows: Vec<Vec<String>>,
+    pub note: &'static str,
+}
+
+impl ChartView {
+    /// For the page of an experiment.
+    pub async fn load(
+        conn: &mut PgConnection,
+        viewer: Viewer,
+        data: &ReportData,
+        params: &ChartParams,
+    ) -> store::Result<Self> {
+        let id = data.experiment.id;
+        let wants_log = charts::wants_log(data, params.metric());
+        let params = ChartParams {
+            is_log: params
+                .is_log
+                .or((params.chart_type == ChartType::Bar && wants_log).then_some(true)),
+            ..*params
+        };
+        let switch = |key: &str, label: &str, to: ChartParams, is_current: bool| Switch {
+            id: format!("chart-{key}"),
+            label: label.to_owned(),
+            address: format!("{}?{}", urls::result(id), to.to_query()),
+            fragment: format!("{}?{}", urls::result_part(id, "chart"), to.to_query()),
+            is_current,
+        };
+        let is_bar = params.chart_type == ChartType::Bar;
+        let (trials, size) = match params.chart_type {
+            ChartType::Bar => (
+                Vec::new(),
+                charts::bars(data, params.metric(), Scale::Linear).default_size(),
+            ),
+            ChartType::Line => {
+                let trials = store::trials::list(conn, viewer, id, Some(params.query_idx)).await?;
+                let size = charts::lines(data, params.query_idx, &trials, Scale::Linear).default_size();
+                (trials, size)
+            }
+        };
+        // The page stands without its picture; the picture's own address then says what is wrong.
+        let (width, height) = size.unwrap_or((880, 420));
+        let revision = revision(data);
+        let png = |theme: &str, dpr: u32| {
+            format!(
+                "{}?{}&theme={theme}&dpr={dpr}&v={revision}",
+                urls::result_part(id, "chart.png"),
+                params.to_query()
+            )
+        };
+        let is_log = params.is_log == Some(true);
+        let (heads, rows) = if is_bar {
+            bar_table(data, params.metric())
+        } else {
+            line_table(data, &trials)
+        };
+        Ok(Self {
+            types: vec![
+                switch(
+                    "bar",
+                    "Bars",
+                    ChartParams {
+                        chart_type: ChartType::Bar,
+                        is_log: None,
+                        ..params
+                    },
+                    is_bar,
+                ),
+                switch(
+                    "line",
+                    "Lines",
+                    ChartParams {
+                        chart_type: ChartType::Line,
+                        is_log: None,
+                        ..params
+                    },
+                    !is_bar,
+                ),
+            ],
+            metrics: Metric::ALL
+                .into_iter()
+                .filter(|_| is_bar)
+                .map(|metric| {
+                    let to = ChartParams {
+                        metric: Some(metric),
+                        is_log: None,
+                        ..params
+                    };
+                    switch(metric.word(), metric.title(), to, metric == params.metric())
+                })
+                .collect(),
+            scales: if wants_log || !is_bar {
+                vec![
+                    switch(
+                        "linear",
+                        "Linear",
+                        ChartParams {
+                            is_log: Some(false),
+                            ..params
+                        },
+                        !is_log,
+                    ),
+                    switch(
+                        "log",
+                        "Logarithmic",
+                        ChartParams {
+                            is_log: Some(true),
+                            ..params
+                        },
+                        is_log,
+                    ),
+                ]
+            } else {
+                Vec::new()
+            },
+            queries: data
+                .queries
+                .iter()
+                .filter(|_| !is_bar)
+                .map(|query| {
+                    let to = ChartParams {
+                        query_idx: query.query_idx,
+                        ..params
+                    };
+                    let is_current = query.query_idx == params.query_idx;
+                    switch(&format!("query-{}", query.query_idx), &query.label, to, is_current)
+                })
+                .collect(),
+            caption: caption(data, &params),
+            alt: alt(data, &params),
+            width,
+            height,
+            light: png("light", 1),
+            light_2x: png("light", 2),
+            dark: png("dark", 1),
+            dark_2x: png("dark", 2),
+            heads,
+            rows,
+            note: match (params.chart_type, params.metric()) {
+                (ChartType::Bar, Metric::Cost) => {
+                    "Costs are the planner's guesses in units of its own. A lower cost under other statistics does not mean a faster query."
+                }
+                (ChartType::Bar, _) => {
+                    "A bar for each source; whiskers reach one standard deviation of the finished trials up and down. A hatched bar ends at the timeout: the true value lies above."
+                }
+                (ChartType::Line, _) => {
+                    "Each point is one trial; points of one round were measured close together. Crosses are trials that ran into the timeout."
+                }
+            },
+        })
+    }
+}
+
+fn caption(data: &ReportData, params: &ChartParams) -> String {
+    match params.chart_type {
+        ChartType::Bar => format!("{} by query and source", params.metric().title()),
+        ChartType::Line => format!("Execution time of {} in each round", data.query_label(params.query_idx)),
+    }
+}
+
+/// What a person sees in the picture, said in a sentence.
+fn alt(data: &ReportData, params: &ChartParams) -> String {
+    match params.chart_type {
+        ChartType::Bar => {
+            let finding = data
+                .experiment
+                .headline
+                .as_deref()
+                .unwrap_or("There are no finished trials yet.");
+            match params.metric() {
+                Metric::Cost => format!("{}.", caption(data, params)),
+                Metric::Median | Metric::Mean => format!("{}. {finding}", caption(data, params)),
+            }
+        }
+        ChartType::Line => {
+            let medians: Vec<String> = data
+                .sources()
+                .filter_map(|(source_idx, source)| {
+                    let summary = data.summary(params.query_idx, source_idx)?;
+                    let median = table::time(summary.median_ms, summary.median_is_above).shown;
+                    Some(format!("{median} under {}", source.label))
+                })
+                .collect();
+            format!("{}. The medians are {}.", caption(data, params), medians.join(", "))
+        }
+    }
+}
+
+fn bar_table(data: &ReportData, metric: Metric) -> (Vec<String>, Vec<Vec<String>>) {
+    let heads = std::iter::once("Query".to_owned()).chain(data.sources().map(|(_, source)| source.label.clone()));
+    let cell = |query_idx: i32, source_idx: i32| {
+        let Some(summary) = data.summary(query_idx, source_idx) else {
+            return "–".to_owned();
+        };
+        let deviation = summary
+            .stddev_ms
+            .map(|ms| format!(" ± {}", ms_in_words(ms)))
+            .unwrap_or_default();
+        match metric {
+            Metric::Median => format!(
+                "{}{deviation}",
+                table::time(summary.median_ms, summary.median_is_above).shown
+            ),
+            Metric::Mean => format!("{}{deviation}", table::time(summary.mean_ms, false).shown),
+            Metric::Cost => table::cost(summary.cost).shown,
+        }
+    };
+    let rows = data.queries.iter().map(|query| {
+        let cells = data.sources().map(|(source_idx, _)| cell(query.query_idx, source_idx));
+        std::iter::once(query.label.clone()).chain(cells).collect()
+    });
+    (heads.collect(), rows.collect())
+}
+
+fn line_table(data: &ReportData, trials: &[RecordedTrial]) -> (Vec<String>, Vec<Vec<String>>) {
+    let heads = std::iter::once("Round".to_owned()).chain(data.sources().map(|(_, source)| source.label.clone()));
+    let measured: HashMap<(i32, i32), &RecordedTrial> = trials
+        .iter()
+        .filter(|trial| trial.kind == crate::model::trial::TrialKind::Measured)
+        .map(|trial| ((trial.round, trial.source_idx), trial))
+        .collect();
+    let cell = |round: i32, source_idx: i32| match measured.get(&(round, source_idx)) {
+        None => "–".to_owned(),
+        Some(trial) => match (trial.outcome, trial.execution_ms) {
+            (crate::model::trial::OutcomeWord::Finished, Some(ms)) => ms_in_words(ms),
+            (outcome, _) => outcome.word().to_owned(),
+        },
+    };
+    let n_rounds = i32::try_from(data.experiment.spec.iterations).unwrap_or(0);
+    let rows = (1..=n_rounds).map(|round| {
+        let cells = data.sources().map(|(source_idx, _)| cell(round, source_idx));
+        std::iter::once(round.to_string()).chain(cells).collect()
+    });
+    (heads.collect(), rows.collect())
+}
+
+/// Changes whenever the picture might.
+fn revision(data: &ReportData) -> String {
+    let experiment = &data.experiment;
+    format!("{}-{}", experiment.job.status.word(), experiment.n_recorded)
+}
+
+/// GET /results/{id}/chart: the section alone, for the switches.
+async fn block(
+    State(state): State<AppState>,
+    CurrentUser(viewer): CurrentUser,
+    hx: Hx,
+    Path(id): Path<ExperimentId>,
+    UrlQuery(params): UrlQuery<HashMap<String, String>>,
+) -> PageResult<Response> {
+    let params = ChartParams::read(&params);
+    if !hx.is_fragment {
+        return Ok(hx.redirect(&format!("{}?{}", urls::result(id), params.to_query())));
+    }
+    results::chart_block(&state, viewer, id, &params).await
+}
+
+/// GET /results/{id}/chart.png
+async fn picture(
+    State(state): State<AppState>,
+    CurrentUser(viewer): CurrentUser,
+    Path(id): Path<ExperimentId>,
+    headers: HeaderMap,
+    UrlQuery(given): UrlQuery<HashMap<String, String>>,
+) -> PageResult<Response> {
+    let params = ChartParams::read(&given);
+    let number = |name: &str| given.get(name).and_then(|text| text.parse::<u32>().ok());
+    let theme = if given.get("theme").is_some_and(|theme| theme == "dark") {
+        Theme::Dark
+    } else {
+        Theme::Light
+    };
+    let mut conn = state.pool.acquire().await?;
+    let data = ReportData::load(&mut conn, viewer, id)
+        .await?
+        .ok_or(Error::NotFound("experiment"))?;
+    let is_settled = data.experiment.job.status.is_settled();
+    let dpr = number("dpr").unwrap_or(1);
+    let key = format!(
+        "{id} {} {theme:?} {dpr} {:?} {:?} {}",
+        params.to_query(),
+        number("w"),
+        number("h"),
+        revision(&data)
+    );
+    let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&key)[..12]));
+    let caching = if is_settled {
+        "private, max-age=31536000, immutable"
+    } else {
+        "private, no-cache"
+    };
+    let cached = [
+        (header::ETAG, HeaderValue::from_str(&etag).map_err(anyhow::Error::new)?),
+        (header::CACHE_CONTROL, HeaderValue::from_static(caching)),
+    ];
+    if headers
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|known| known == etag.as_str())
+    {
+        return Ok((StatusCode::NOT_MODIFIED, cached).into_response());
+    }
+    let png = match state.charts.get(&key) {
+        Some(png) => png,
+        None => {
+            let trials = match params.chart_type {
+                ChartType::Bar => Vec::new(),
+                ChartType::Line => store::trials::list(&mut conn, viewer, id, Some(params.query_idx)).await?,
+            };
+            drop(conn);
+            let drawing = tokio::task::spawn_blocking(move || {
+                draw(
+                    &data,
+                    &params,
+                    &trials,
+                    theme,
+                    dpr,
+                    (number_of(&given, "w"), number_of(&given, "h")),
+                )
+            });
+            let png = match drawing.await.map_err(anyhow::Error::new)? {
+                Ok(png) => Bytes::from(png),
+                Err(error @ ChartError::Size { .. }) => return Err(Error::refused(error.to_string())),
+                Err(error) => return Err(Error::Fault(error.into())),
+            };
+            state.charts.put(key, png.clone());
+            png
+        }
+    };
+    Ok((cached, [(header::CONTENT_TYPE, "image/png")], png).into_response())
+}
+
+fn number_of(given: &HashMap<String, String>, name: &str) -> Option<u32> {
+    given.get(name)?.parse().ok()
+}
+
+fn draw(
+    data: &ReportData,
+    params: &ChartParams,
+    trials: &[RecordedTrial],
+    theme: Theme,
+    scale: u32,
+    (width, height): (Option<u32>, Option<u32>),
+) -> Result<Vec<u8>, ChartError> {
+    let axis = if params.is_log == Some(true) {
+        Scale::Log
+    } else {
+        Scale::Linear
+    };
+    let canvas = |size: (u32, u32)| Canvas {
+        width: width.unwrap_or(size.0),
+        height: height.unwrap_or(size.1),
+        scale,
+        theme,
+    };
+    match params.chart_type {
+        ChartType::Bar => {
+            let chart = charts::bars(data, params.metric(), axis);
+            chart.draw(&canvas(chart.default_size()?))
+        }
+        ChartType::Line => {
+            let chart = charts::lines(data, params.query_idx, trials, axis);
+            chart.draw(&canvas(chart.default_size()?))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_says_what_chart_is_meant_and_nonsense_means_the_usual_one() {
+        let read = |text: &str| {
+            let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
+            ChartParams::read(&pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        };
+        for address in [
+            "type=bar&metric=cost&scale=log",
+            "type=line&query=3&scale=linear",
+            "type=bar&metric=median",
+        ] {
+            assert_eq!(read(address).to_query(), address);
+        }
+        assert_eq!(
+            read("type=pie&metric=beauty&query=x&scale=golden"),
+            ChartParams::default()
+        );
+    }
+}

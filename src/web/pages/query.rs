@@ -1,0 +1,287 @@
+//! One query of an experiment: its times, its plans as trees, its trials.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::Path;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use sqlx::PgPool;
+
+use crate::model::experiment::PlanRecord;
+use crate::model::ids::ExperimentId;
+use crate::model::trial::OutcomeWord;
+use crate::model::trial::RecordedTrial;
+use crate::model::trial::TrialKind;
+use crate::model::units::grouped;
+use crate::model::units::three_digits;
+use crate::model::user::Viewer;
+use crate::plan;
+use crate::plan::Direction;
+use crate::plan::EstimateFactor;
+use crate::report::data::ReportData;
+use crate::report::table;
+use crate::report::table::Figure;
+use crate::report::table::Row;
+use crate::store;
+use crate::web::error::Error;
+use crate::web::error::PageResult;
+use crate::web::extract::user::CurrentUser;
+use crate::web::fragment;
+use crate::web::fragment::Hx;
+use crate::web::pages::chart::ChartParams;
+use crate::web::pages::chart::ChartType;
+use crate::web::pages::chart::ChartView;
+use crate::web::state::AppState;
+use crate::web::urls;
+
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .route("/results/{id}/queries/{n}", get(show))
+        .route("/results/{id}/queries/{n}/plans", get(plans))
+}
+
+/// Trials shown on the page; all of them are in the export.
+const MAX_TRIALS: usize = 200;
+/// From this factor on an estimate is marked as off.
+const OFF_FACTOR: f64 = 10.0;
+
+#[derive(Template)]
+#[template(path = "results/query.html", blocks = ["plans"])]
+struct QueryPage {
+    id: ExperimentId,
+    label: String,
+    sql: String,
+    previous: Option<String>,
+    next: Option<String>,
+    rows: Vec<Row>,
+    chart: ChartView,
+    plans: Vec<PlanView>,
+    trials: Vec<TrialView>,
+    n_trials: usize,
+}
+
+/// One plan with the sources that chose it.
+struct PlanView {
+    letter: String,
+    sources: String,
+    message: String,
+    facts: String,
+    rows: Vec<PlanRow>,
+    raw: String,
+}
+
+/// One node, and how the list around it opens and closes.
+struct PlanRow {
+    title: String,
+    rows: String,
+    factor: String,
+    is_off: bool,
+    cost: String,
+    details: Vec<String>,
+    opens: bool,
+    closes: usize,
+}
+
+struct TrialView {
+    number: i32,
+    kind: &'static str,
+    round: i32,
+    source: String,
+    outcome: &'static str,
+    execution: Figure,
+    planning: Figure,
+    message: String,
+}
+
+impl QueryPage {
+    async fn load(pool: &PgPool, viewer: Viewer, id: ExperimentId, query_idx: i32) -> Result<Self, Error> {
+        let mut conn = pool.acquire().await?;
+        let data = ReportData::load(&mut conn, viewer, id)
+            .await?
+            .ok_or(Error::NotFound("experiment"))?;
+        let query = data
+            .queries
+            .iter()
+            .find(|query| query.query_idx == query_idx)
+            .ok_or(Error::NotFound("query"))?
+            .clone();
+        let trials = store::trials::list(&mut conn, viewer, id, Some(query_idx)).await?;
+        let params = ChartParams {
+            chart_type: ChartType::Line,
+            query_idx,
+            ..ChartParams::default()
+        };
+        let chart = ChartView::load(&mut conn, viewer, &data, &params).await?;
+        drop(conn);
+        let rows = table::table(&data).into_iter().find(|rows| rows.query_idx == query_idx);
+        let (previous, next) = (query_idx - 1, query_idx + 1);
+        let views = trials
+            .iter()
+            .take(MAX_TRIALS)
+            .map(|trial| trial_view(&data, trial))
+            .collect();
+        // A large plan takes milliseconds to read.
+        let plans = tokio::task::spawn_blocking(move || plan_views(&data, query_idx).map(|plans| (plans, data)));
+        let (plans, data) = plans.await.map_err(anyhow::Error::new)??;
+        let address = |query_idx: i32| urls::result_query(data.experiment.id, query_idx);
+        let exists = |query_idx: i32| data.queries.iter().any(|query| query.query_idx == query_idx);
+        Ok(Self {
+            id,
+            label: query.label,
+            sql: query.sql,
+            previous: Some(previous).filter(|n| exists(*n)).map(address),
+            next: Some(next).filter(|n| exists(*n)).map(address),
+            rows: rows.map(|rows| rows.rows).unwrap_or_default(),
+            chart,
+            plans,
+            trials: views,
+            n_trials: trials.len(),
+        })
+    }
+}
+
+fn trial_view(data: &ReportData, trial: &RecordedTrial) -> TrialView {
+    TrialView {
+        number: trial.trial_idx + 1,
+        kind: match trial.kind {
+            TrialKind::WarmUp => "warm-up",
+            TrialKind::Measured => "measured",
+        },
+        round: trial.round,
+        source: data.source_label(trial.source_idx).to_owned(),
+        outcome: trial.outcome.word(),
+        execution: table::time(trial.execution_ms, trial.outcome == OutcomeWord::TimedOut),
+        planning: table::time(trial.planning_ms, false),
+        message: trial.message.clone().unwrap_or_default(),
+    }
+}
+
+/// A view for each different plan, in the order of the letters.
+fn plan_views(data: &ReportData, query_idx: i32) -> anyhow::Result<Vec<PlanView>> {
+    let records: Vec<&PlanRecord> = data.plans.iter().filter(|plan| plan.query_idx == query_idx).collect();
+    let fingerprints: Vec<Option<&str>> = records.iter().map(|record| record.fingerprint.as_deref()).collect();
+    let letters = crate::analysis::letters(&fingerprints);
+    let mut views: Vec<PlanView> = Vec::new();
+    for (record, letter) in records.iter().zip(letters) {
+        let letter = letter.unwrap_or_default();
+        let label = data.source_label(record.source_idx);
+        if let Some(known) = views
+            .iter_mut()
+            .find(|view| !letter.is_empty() && view.letter == letter)
+        {
+            known.sources = format!("{}, {label}", known.sources);
+            continue;
+        }
+        views.push(plan_view(record, letter, label)?);
+    }
+    Ok(views)
+}
+
+fn plan_view(record: &PlanRecord, letter: String, label: &str) -> anyhow::Result<PlanView> {
+    let raw = record
+        .analyzed
+        .as_ref()
+        .or(record.explain.as_ref())
+        .cloned()
+        .unwrap_or_default();
+    let (mut rows, mut facts) = (Vec::new(), Vec::new());
+    if !raw.is_empty() {
+        let plan = plan::parse(&raw)?;
+        rows = plan_rows(&plan::rows(&plan));
+        facts.push(format!("cost {}", table::cost(Some(plan.cost())).shown));
+        if let Some(buffers) = plan.buffers() {
+            facts.push(format!("{} buffers", grouped(buffers)));
+        }
+        if let Some(worst) = record.worst_q_error {
+            facts.push(format!("worst estimate {}× off", three_digits(worst)));
+        }
+    }
+    Ok(PlanView {
+        letter,
+        sources: format!("under {label}"),
+        message: record.message.clone().unwrap_or_default(),
+        facts: facts.join(", "),
+        rows,
+        raw,
+    })
+}
+
+fn plan_rows(rows: &[plan::Row]) -> Vec<PlanRow> {
+    let depth_after = |idx: usize| rows.get(idx + 1).map_or(0, |next| next.depth);
+    rows.iter()
+        .enumerate()
+        .map(|(idx, row)| {
+            let after = depth_after(idx);
+            PlanRow {
+                title: match &row.subplan {
+                    Some(name) => format!("{name}: {}", row.title),
+                    None => row.title.clone(),
+                },
+                rows: match (row.actual_rows, row.actual_loops) {
+                    (_, Some(loops)) if loops == 0.0 => "never executed".to_owned(),
+                    (Some(actual), loops) => {
+                        let loops = loops.filter(|loops| *loops > 1.0);
+                        let each = loops
+                            .map(|loops| format!(" in each of {loops} loops"))
+                            .unwrap_or_default();
+                        format!("{} rows expected, {} found{each}", count(row.plan_rows), count(actual))
+                    }
+                    (None, _) => format!("{} rows expected", count(row.plan_rows)),
+                },
+                factor: row.estimate.map(|estimate| factor(&estimate)).unwrap_or_default(),
+                is_off: row.estimate.is_some_and(|estimate| estimate.factor >= OFF_FACTOR),
+                cost: format!("cost {}", table::cost(Some(row.total_cost)).shown),
+                details: row.details.clone(),
+                opens: after > row.depth,
+                closes: row.depth.saturating_sub(after),
+            }
+        })
+        .collect()
+}
+
+fn count(rows: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "row counts are not negative"
+    )]
+    if rows.is_finite() && rows.fract() == 0.0 && rows < 1e15 {
+        grouped(rows as u64)
+    } else {
+        three_digits(rows)
+    }
+}
+
+fn factor(estimate: &EstimateFactor) -> String {
+    let times = three_digits(estimate.factor);
+    match estimate.direction {
+        Direction::Over => format!("{times}× too many expected"),
+        Direction::Under => format!("{times}× too few expected"),
+        Direction::Exact => String::new(),
+    }
+}
+
+/// GET /results/{id}/queries/{n}
+async fn show(
+    State(pool): State<PgPool>,
+    CurrentUser(viewer): CurrentUser,
+    Path((id, query_idx)): Path<(ExperimentId, i32)>,
+) -> PageResult<Response> {
+    fragment::page(&QueryPage::load(&pool, viewer, id, query_idx).await?)
+}
+
+/// GET /results/{id}/queries/{n}/plans: the plans alone.
+async fn plans(
+    State(pool): State<PgPool>,
+    CurrentUser(viewer): CurrentUser,
+    hx: Hx,
+    Path((id, query_idx)): Path<(ExperimentId, i32)>,
+) -> PageResult<Response> {
+    if !hx.is_fragment {
+        return Ok(hx.redirect(&format!("{}#plans", urls::result_query(id, query_idx))));
+    }
+    let page = QueryPage::load(&pool, viewer, id, query_idx).await?;
+    fragment::with_status(StatusCode::OK, &page.as_plans())
+}
