@@ -95,7 +95,14 @@ struct StatusView {
     label: String,
     percent: Option<u64>,
     text: String,
-    failure: Option<String>,
+    end: Option<BadEnd>,
+}
+
+/// Why there is no database, and what to do about it.
+struct BadEnd {
+    class: &'static str,
+    message: String,
+    advice: &'static str,
 }
 
 struct TableLine {
@@ -275,7 +282,6 @@ impl StatusView {
             JobStatus::Running => (stage(job), how_far(job)),
             JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => Default::default(),
         };
-        let failure = matches!(job.status, JobStatus::Failed | JobStatus::Cancelled);
         Self {
             word,
             class,
@@ -286,8 +292,27 @@ impl StatusView {
             label,
             percent: view::percent(job.progress.done, job.progress.total),
             text,
-            failure: failure.then(|| job.message.clone().unwrap_or_default()),
+            end: BadEnd::of(job),
         }
+    }
+}
+
+impl BadEnd {
+    /// None for a restore that is under way or went well.
+    fn of(job: &Job) -> Option<Self> {
+        let (class, advice) = match job.status {
+            JobStatus::Queued | JobStatus::Running | JobStatus::Completed => return None,
+            JobStatus::Failed => (
+                "error",
+                "Put the dump right and upload it again; this one can be deleted.",
+            ),
+            JobStatus::Cancelled => ("warn", "To start over, upload the dump again; this one can be deleted."),
+        };
+        Some(Self {
+            class,
+            message: job.message.clone().unwrap_or_default(),
+            advice,
+        })
     }
 }
 
@@ -347,7 +372,7 @@ fn facts(dataset: &Dataset) -> Vec<Setting> {
         ("Format", Some(format(dataset))),
         ("Size of the file", Some(bytes_in_words(dataset.size_bytes))),
         ("Uploaded, UTC", Some(view::date(dataset.created_at))),
-        ("Restored in", dataset.restore_ms.map(|ms| restore_time(ms))),
+        ("Restored in", dataset.restore_ms.map(restore_time)),
         ("Size of the database", dataset.database_bytes.map(bytes_in_words)),
         (
             "Server",

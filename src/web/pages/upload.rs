@@ -12,7 +12,9 @@ use axum::extract::Multipart;
 use axum::extract::State;
 use axum::extract::multipart::MultipartRejection;
 use axum::http::HeaderMap;
+use axum::http::HeaderValue;
 use axum::http::StatusCode;
+use axum::http::header;
 use axum::response::Response;
 use axum::routing::get;
 use axum::routing::post;
@@ -323,14 +325,15 @@ impl ShowPage {
         panel.error = Some(message.clone());
         self.refusal = Some(Refusal { what, message });
         self.is_out_of_band = hx.is_fragment;
-        if hx.is_fragment {
-            return fragment::with_status(status, &self.as_status());
-        }
+        let mut response = if hx.is_fragment {
+            fragment::with_status(status, &self.as_status())?
+        } else {
+            fragment::with_status(status, &self)?
+        };
         // A body that was not read to its end cannot be followed by another request.
-        let mut response = fragment::with_status(status, &self)?;
         if status == StatusCode::PAYLOAD_TOO_LARGE {
-            let close = axum::http::HeaderValue::from_static("close");
-            response.headers_mut().insert(axum::http::header::CONNECTION, close);
+            let headers = response.headers_mut();
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response)
     }
