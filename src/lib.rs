@@ -15,6 +15,8 @@ mod source;
 mod sql;
 mod store;
 mod target;
+#[cfg(test)]
+mod testing;
 mod web;
 mod workload;
 

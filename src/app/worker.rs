@@ -20,11 +20,7 @@ const RESCUE_EVERY: u32 = 12;
 
 /// Works until `shutdown`; the job in hand then goes back into the queue.
 pub async fn work(house: &House, shutdown: &CancellationToken) {
-    let worker = Worker {
-        house,
-        host: host(),
-        owner: format!("{}:{}", host(), std::process::id()),
-    };
+    let worker = Worker::new(house);
     let mut n_looks = 0_u32;
     while !shutdown.is_cancelled() {
         if n_looks.is_multiple_of(RESCUE_EVERY)
@@ -44,6 +40,15 @@ pub async fn work(house: &House, shutdown: &CancellationToken) {
     }
 }
 
+/// Does what waits, and returns when nothing does.
+#[cfg(test)]
+pub async fn work_off(house: &House) {
+    let worker = Worker::new(house);
+    while let Some(claimed) = worker.claim().await.unwrap() {
+        worker.run(&claimed, &CancellationToken::new()).await;
+    }
+}
+
 async fn wait(shutdown: &CancellationToken) {
     tokio::select! {
         () = shutdown.cancelled() => {}
@@ -57,7 +62,15 @@ struct Worker<'a> {
     owner: String,
 }
 
-impl Worker<'_> {
+impl<'a> Worker<'a> {
+    fn new(house: &'a House) -> Self {
+        Self {
+            house,
+            host: host(),
+            owner: format!("{}:{}", host(), std::process::id()),
+        }
+    }
+
     async fn rescue(&self) -> crate::store::Result<()> {
         let mut conn = self.house.pool.acquire().await?;
         queue::rescue(&mut conn).await?;

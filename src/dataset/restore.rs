@@ -521,9 +521,9 @@ fn connect_name(args: &str) -> Option<String> {
         let inner = text.strip_prefix(quote)?.strip_suffix(quote)?;
         Some(inner.replace(&format!("{quote}{quote}"), &quote.to_string()))
     };
-    let text = unquoted(args, '"')
-        .or_else(|| unquoted(args, '\''))
-        .unwrap_or_else(|| args.to_owned());
+    let quoted = unquoted(args, '"').or_else(|| unquoted(args, '\''));
+    let is_quoted = quoted.is_some();
+    let text = quoted.unwrap_or_else(|| args.to_owned());
     if let Some(value) = text.strip_prefix("dbname=") {
         let value = value
             .strip_prefix('\'')
@@ -531,7 +531,9 @@ fn connect_name(args: &str) -> Option<String> {
             .unwrap_or(value);
         return Some(value.replace("\\'", "'").replace("\\\\", "\\")).filter(|name| !name.is_empty());
     }
-    (!text.is_empty() && !text.contains([' ', '=', '/'])).then_some(text)
+    // Without quotes a space is followed by a user's name; with an equals sign it is a connection string all the same.
+    let is_name = !text.is_empty() && !text.contains(['=', '/']) && (is_quoted || !text.contains(' '));
+    is_name.then_some(text)
 }
 
 /// `\encoding` names what the following `SET client_encoding` says again.

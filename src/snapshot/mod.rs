@@ -7,6 +7,8 @@ pub mod apply;
 pub mod capture;
 pub mod park;
 pub mod pristine;
+#[cfg(test)]
+mod tests;
 
 use sha2::Digest as _;
 use sha2::Sha256;

@@ -296,3 +296,119 @@ pub async fn list_notes(conn: &mut PgConnection, viewer: Viewer, id: DatasetId) 
     });
     Ok(notes.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::jobs;
+    use crate::store::queue;
+    use crate::testing::world::World;
+    use crate::testing::world::new_dataset;
+
+    fn restored() -> Restored {
+        let table = |name: &str, n_rows, size_bytes| Table {
+            schema_name: "public".to_owned(),
+            table_name: name.to_owned(),
+            n_rows,
+            size_bytes,
+            n_columns: 3,
+        };
+        Restored {
+            server_version: "15.18".to_owned(),
+            encoding: "UTF8".to_owned(),
+            locale: "C".to_owned(),
+            database_bytes: 8 << 20,
+            restore_ms: 120,
+            extensions: vec!["hstore 1.8".to_owned()],
+            settings: vec![Setting {
+                name: "work_mem".to_owned(),
+                value: "64MB".to_owned(),
+            }],
+            has_imported_statistics: true,
+            tables: vec![table("small", 3, 8192), table("large", 10, 65536)],
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dataset_comes_back_with_what_its_restore_found() {
+        let world = World::new().await;
+        let (id, _) = world.dataset("shop").await;
+        let lease = world.claim("a").await.unwrap().lease;
+        let mut conn = world.conn().await;
+        assert_eq!(get_by_job(&mut conn, &lease).await.unwrap().unwrap().id, id);
+        set_restored(&mut conn, &lease, id, &restored()).await.unwrap();
+        // A second attempt replaces what the first found.
+        set_restored(&mut conn, &lease, id, &restored()).await.unwrap();
+        let note = RestoreNote {
+            kind: RestoreNoteKind::Skipped,
+            line: 7,
+            statement: "GRANT ALL ON t TO x".to_owned(),
+            reason: "privileges are not restored".to_owned(),
+        };
+        set_notes(&mut conn, id, std::slice::from_ref(&note)).await.unwrap();
+        assert!(
+            queue::settle(&mut conn, &lease, JobStatus::Completed, None)
+                .await
+                .unwrap()
+        );
+
+        let dataset = get(&mut conn, world.viewer, id).await.unwrap().unwrap();
+        assert_eq!((dataset.n_tables, dataset.n_rows), (2, 13));
+        assert_eq!(
+            (dataset.format.as_str(), dataset.compression.as_str()),
+            ("custom archive", "zstd")
+        );
+        assert_eq!(dataset.settings, restored().settings);
+        assert_eq!(dataset.job.status, JobStatus::Completed);
+        assert_eq!(list_notes(&mut conn, world.viewer, id).await.unwrap(), [note]);
+        let tables = list_tables(&mut conn, world.viewer, id).await.unwrap();
+        assert_eq!(
+            tables.iter().map(|table| table.table_name.as_str()).collect::<Vec<_>>(),
+            ["large", "small"]
+        );
+    }
+
+    #[tokio::test]
+    async fn the_newest_dataset_comes_first_and_another_person_sees_none() {
+        let world = World::new().await;
+        let (first, _) = world.dataset("first").await;
+        let (second, _) = world.dataset("second").await;
+        let stranger = world.stranger().await;
+        let mut conn = world.conn().await;
+        let ids = |datasets: Vec<Dataset>| datasets.iter().map(|dataset| dataset.id).collect::<Vec<_>>();
+        assert_eq!(ids(list(&mut conn, world.viewer).await.unwrap()), [second, first]);
+        assert!(list(&mut conn, stranger).await.unwrap().is_empty());
+        assert!(get(&mut conn, stranger, first).await.unwrap().is_none());
+        assert!(list_tables(&mut conn, stranger, first).await.unwrap().is_empty());
+        assert!(list_notes(&mut conn, stranger, first).await.unwrap().is_empty());
+        assert!(!delete_unused(&mut conn, stranger, first).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn the_same_form_sent_again_finds_the_dataset_that_it_made() {
+        let world = World::new().await;
+        let (id, job_id) = world.dataset("shop").await;
+        let stranger = world.stranger().await;
+        let mut conn = world.conn().await;
+        assert_eq!(
+            find_by_request(&mut conn, world.viewer, "shop").await.unwrap(),
+            Some(id)
+        );
+        assert_eq!(find_by_request(&mut conn, stranger, "shop").await.unwrap(), None);
+        let again = insert(&mut conn, world.viewer, &new_dataset("shop"), job_id).await;
+        assert!(matches!(again, Err(sqlx::Error::Database(error)) if error.is_unique_violation()));
+        // Another person may happen to send the same words.
+        insert(&mut conn, stranger, &new_dataset("shop"), job_id).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_dataset_in_use_is_not_deleted() {
+        let world = World::new().await;
+        let (id, job_id) = world.dataset("shop").await;
+        let mut conn = world.conn().await;
+        assert!(!delete_unused(&mut conn, world.viewer, id).await.unwrap());
+        jobs::request_cancel(&mut conn, world.viewer, job_id).await.unwrap();
+        assert!(delete_unused(&mut conn, world.viewer, id).await.unwrap());
+        assert!(get(&mut conn, world.viewer, id).await.unwrap().is_none());
+    }
+}

@@ -345,3 +345,111 @@ pub async fn list_segments(conn: &mut PgConnection, viewer: Viewer, id: Experime
     .fetch_all(conn)
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sources;
+    use crate::testing::world::World;
+    use crate::testing::world::new_experiment;
+
+    #[tokio::test]
+    async fn an_experiment_comes_back_with_its_spec_and_queries() {
+        let world = World::new().await;
+        let (id, job_id) = world.experiment("e", &["built_in", "random_targets:seed=7"]).await;
+        let mut conn = world.conn().await;
+        let experiment = get(&mut conn, world.viewer, id).await.unwrap().unwrap();
+        assert_eq!((experiment.n_trials, experiment.n_recorded), (4, 0));
+        assert_eq!(experiment.job.id, job_id);
+        assert_eq!(experiment.spec.sources[1].params["seed"], "7");
+        assert_eq!(experiment.spec.seed, 7);
+        let queries = list_queries(&mut conn, world.viewer, id).await.unwrap();
+        assert_eq!(queries[0].class, QueryClass::Reads);
+        set_writes(&mut conn, id, 0).await.unwrap();
+        set_headline(&mut conn, id, "q1 is slower.").await.unwrap();
+        let queries = list_queries(&mut conn, world.viewer, id).await.unwrap();
+        assert_eq!(queries[0].class, QueryClass::Writes);
+        let snapshots = sources::list_snapshots(&mut conn, id).await.unwrap();
+        assert_eq!(snapshots, [None, None], "nothing is prepared yet");
+    }
+
+    #[tokio::test]
+    async fn lists_are_ordered_and_cut_into_pages_and_another_person_sees_none() {
+        let world = World::new().await;
+        let mut ids = Vec::new();
+        for name in ["a", "b", "c"] {
+            ids.push(world.experiment(name, &["none"]).await.0);
+        }
+        let stranger = world.stranger().await;
+        let mut conn = world.conn().await;
+        for (order, limit, offset, expected) in [
+            (ListOrder::Newest, 2, 0, vec![ids[2], ids[1]]),
+            (ListOrder::Newest, 2, 2, vec![ids[0]]),
+            (ListOrder::Oldest, 9, 0, ids.clone()),
+        ] {
+            let page = list(&mut conn, world.viewer, order, limit, offset).await.unwrap();
+            let found: Vec<ExperimentId> = page.iter().map(|experiment| experiment.id).collect();
+            assert_eq!(found, expected, "{order:?} {limit} {offset}");
+        }
+        assert_eq!(count(&mut conn, world.viewer).await.unwrap(), 3);
+        assert_eq!(count(&mut conn, stranger).await.unwrap(), 0);
+        assert!(
+            list(&mut conn, stranger, ListOrder::Newest, 9, 0)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        assert!(get(&mut conn, stranger, ids[0]).await.unwrap().is_none());
+        assert!(list_queries(&mut conn, stranger, ids[0]).await.unwrap().is_empty());
+        assert!(list_segments(&mut conn, stranger, ids[0]).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_same_form_sent_again_finds_the_experiment_that_it_launched() {
+        let world = World::new().await;
+        let (id, job_id) = world.experiment("e", &["none"]).await;
+        let stranger = world.stranger().await;
+        let mut conn = world.conn().await;
+        assert_eq!(find_by_request(&mut conn, world.viewer, "e").await.unwrap(), Some(id));
+        assert_eq!(find_by_request(&mut conn, stranger, "e").await.unwrap(), None);
+        let experiment = get(&mut conn, world.viewer, id).await.unwrap().unwrap();
+        let (dataset_id, workload_id) = (experiment.dataset_id.unwrap(), experiment.workload_id.unwrap());
+        let again = new_experiment("e", dataset_id, workload_id, &["none"]);
+        assert!(insert(&mut conn, world.viewer, &again, job_id).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn results_outlive_the_dataset_and_the_workload_that_they_came_from() {
+        let world = World::new().await;
+        let (id, job_id) = world.experiment("e", &["none"]).await;
+        let mut conn = world.conn().await;
+        crate::store::jobs::request_cancel(&mut conn, world.viewer, job_id)
+            .await
+            .unwrap();
+        let experiment = get(&mut conn, world.viewer, id).await.unwrap().unwrap();
+        let dataset_id = experiment.dataset_id.unwrap();
+        assert!(
+            crate::store::datasets::delete_unused(&mut conn, world.viewer, dataset_id)
+                .await
+                .unwrap()
+        );
+        let experiment = get(&mut conn, world.viewer, id).await.unwrap().unwrap();
+        assert_eq!(
+            (experiment.dataset_id, experiment.dataset_name.as_str()),
+            (None, "its dataset")
+        );
+    }
+
+    #[tokio::test]
+    async fn segments_are_numbered_from_one() {
+        let world = World::new().await;
+        let (id, _) = world.experiment("e", &["none"]).await;
+        let lease = world.claim("a").await.unwrap().lease;
+        let mut conn = world.conn().await;
+        for (n, reason) in [(1, "start"), (2, "resumed after 1 of 2 trials")] {
+            assert_eq!(insert_segment(&mut conn, &lease, id, 0, reason).await.unwrap(), n);
+        }
+        let segments = list_segments(&mut conn, world.viewer, id).await.unwrap();
+        assert_eq!(segments[1].reason, "resumed after 1 of 2 trials");
+    }
+}

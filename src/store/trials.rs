@@ -178,3 +178,131 @@ pub async fn mean_ms(
     .fetch_one(conn)
     .await
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::model::ids::JobId;
+    use crate::model::trial::Timing;
+    use crate::store::queue;
+    use crate::testing::world::World;
+
+    /// A measured trial that took a millisecond more than its position.
+    pub fn trial(trial_idx: u32) -> (Trial, Outcome) {
+        let trial = Trial {
+            trial_idx: trial_idx as usize,
+            kind: TrialKind::Measured,
+            round: trial_idx + 1,
+            source_idx: 0,
+            query_idx: 0,
+        };
+        let timing = Timing {
+            execution_ms: f64::from(trial_idx) + 1.0,
+            planning_ms: Some(0.25),
+            cost: Some(8.5),
+        };
+        (trial, Outcome::Finished(timing))
+    }
+
+    async fn running(world: &World) -> (ExperimentId, JobId, Lease) {
+        let (experiment_id, job_id) = world.experiment("e", &["built_in"]).await;
+        (experiment_id, job_id, world.claim("a").await.unwrap().lease)
+    }
+
+    #[tokio::test]
+    async fn outcomes_come_back_as_they_were_stored() {
+        let world = World::new().await;
+        let (id, _, lease) = running(&world).await;
+        let (second, third) = (trial(1).0, trial(2).0);
+        let failed = Outcome::Failed {
+            sqlstate: Some("22012".to_owned()),
+            message: "division by zero".to_owned(),
+        };
+        let outcomes = [
+            trial(0),
+            (second, Outcome::TimedOut { limit_ms: 500.0 }),
+            (third, failed),
+        ];
+        let mut conn = world.conn().await;
+        assert!(record(&mut conn, &lease, id, 1, &outcomes).await.unwrap());
+
+        let stored = list(&mut conn, world.viewer, id, None).await.unwrap();
+        let shown: Vec<_> = stored
+            .iter()
+            .map(|trial| {
+                (
+                    trial.trial_idx,
+                    trial.outcome,
+                    trial.execution_ms,
+                    trial.message.as_deref(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (0, OutcomeWord::Finished, Some(1.0), None),
+                (1, OutcomeWord::TimedOut, Some(500.0), None),
+                (2, OutcomeWord::Failed, None, Some("division by zero")),
+            ]
+        );
+        assert_eq!((stored[0].planning_ms, stored[0].cost), (Some(0.25), Some(8.5)));
+        assert_eq!(list_recorded(&mut conn, id).await.unwrap().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn outcomes_that_are_written_together_are_stored_all_or_not_at_all() {
+        let world = World::new().await;
+        let (id, _, lease) = running(&world).await;
+        let mut conn = world.conn().await;
+        let twice = [trial(0), trial(1), trial(1)];
+        assert!(record(&mut conn, &lease, id, 1, &twice).await.is_err());
+        assert!(list_recorded(&mut conn, id).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn no_trial_is_stored_twice() {
+        let world = World::new().await;
+        let (id, _, lease) = running(&world).await;
+        let mut conn = world.conn().await;
+        assert!(record(&mut conn, &lease, id, 1, &[trial(0)]).await.unwrap());
+        assert!(record(&mut conn, &lease, id, 1, &[trial(0)]).await.is_err());
+        // Nor under another position: the same query under the same source in the same round is the same trial.
+        let (again, outcome) = trial(0);
+        let renamed = Trial { trial_idx: 9, ..again };
+        assert!(record(&mut conn, &lease, id, 1, &[(renamed, outcome)]).await.is_err());
+        assert_eq!(list_recorded(&mut conn, id).await.unwrap(), [0]);
+    }
+
+    #[tokio::test]
+    async fn storing_an_outcome_renews_the_lease() {
+        let world = World::new().await;
+        let (id, job_id, lease) = running(&world).await;
+        sqlx::query("update jobs set lease_until = clock_timestamp() + interval '5 s'")
+            .execute(&world.pool)
+            .await
+            .unwrap();
+        let mut conn = world.conn().await;
+        record(&mut conn, &lease, id, 1, &[trial(0)]).await.unwrap();
+        let left_s: f64 = sqlx::query_scalar(
+            "select extract(epoch from lease_until - clock_timestamp())::float8 from jobs where id = $1",
+        )
+        .bind(job_id.0)
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+        assert!((10.0..=queue::LEASE_S).contains(&left_s), "{left_s}");
+    }
+
+    #[tokio::test]
+    async fn another_persons_trials_are_not_there() {
+        let world = World::new().await;
+        let (id, _, lease) = running(&world).await;
+        let mut conn = world.conn().await;
+        record(&mut conn, &lease, id, 1, &[trial(0)]).await.unwrap();
+        let stranger = world.stranger().await;
+        assert!(list(&mut conn, stranger, id, None).await.unwrap().is_empty());
+        assert!(list(&mut conn, world.viewer, id, Some(1)).await.unwrap().is_empty());
+        assert_eq!(list(&mut conn, world.viewer, id, Some(0)).await.unwrap().len(), 1);
+    }
+}

@@ -124,3 +124,73 @@ pub async fn delete_unused(conn: &mut PgConnection, viewer: Viewer, id: Workload
     .await?;
     Ok(done.rows_affected() == 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::world::World;
+    use crate::testing::world::new_workload;
+
+    const SCRIPT: &str = "-- name: one\nselect 1;\nvacuum;\nupdate t set a = 1;";
+
+    #[tokio::test]
+    async fn a_workload_comes_back_with_its_queries_in_order() {
+        let world = World::new().await;
+        let id = world.workload("shop", SCRIPT).await;
+        let mut conn = world.conn().await;
+        let workload = get(&mut conn, world.viewer, id).await.unwrap().unwrap();
+        assert_eq!(
+            (workload.name.as_str(), workload.n_queries, workload.n_refused),
+            ("shop", 3, 1)
+        );
+        let queries = list_queries(&mut conn, world.viewer, id).await.unwrap();
+        assert_eq!(queries, new_workload("shop", SCRIPT).queries);
+    }
+
+    #[tokio::test]
+    async fn the_newest_workload_comes_first_and_another_person_sees_none() {
+        let world = World::new().await;
+        let first = world.workload("first", SCRIPT).await;
+        let second = world.workload("second", SCRIPT).await;
+        let stranger = world.stranger().await;
+        let mut conn = world.conn().await;
+        let ids = |workloads: Vec<Workload>| workloads.iter().map(|workload| workload.id).collect::<Vec<_>>();
+        assert_eq!(ids(list(&mut conn, world.viewer).await.unwrap()), [second, first]);
+        assert!(list(&mut conn, stranger).await.unwrap().is_empty());
+        assert!(get(&mut conn, stranger, first).await.unwrap().is_none());
+        assert!(list_queries(&mut conn, stranger, first).await.unwrap().is_empty());
+        assert!(!delete_unused(&mut conn, stranger, first).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn the_same_form_sent_again_finds_the_workload_that_it_made() {
+        let world = World::new().await;
+        let id = world.workload("shop", SCRIPT).await;
+        let stranger = world.stranger().await;
+        let mut conn = world.conn().await;
+        assert_eq!(
+            find_by_request(&mut conn, world.viewer, "shop").await.unwrap(),
+            Some(id)
+        );
+        assert_eq!(find_by_request(&mut conn, stranger, "shop").await.unwrap(), None);
+        assert!(
+            insert(&mut conn, world.viewer, &new_workload("shop", SCRIPT))
+                .await
+                .is_err()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_workload_that_an_experiment_waits_for_is_not_deleted() {
+        let world = World::new().await;
+        let (experiment_id, job_id) = world.experiment("e", &["none"]).await;
+        let mut conn = world.conn().await;
+        let experiment = crate::store::experiments::get(&mut conn, world.viewer, experiment_id).await;
+        let id = experiment.unwrap().unwrap().workload_id.unwrap();
+        assert!(!delete_unused(&mut conn, world.viewer, id).await.unwrap());
+        crate::store::jobs::request_cancel(&mut conn, world.viewer, job_id)
+            .await
+            .unwrap();
+        assert!(delete_unused(&mut conn, world.viewer, id).await.unwrap());
+    }
+}

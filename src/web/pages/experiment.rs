@@ -72,6 +72,14 @@ struct NewPage {
     estimate: Option<Estimate>,
 }
 
+/// What is shown in place of the form while there is nothing to choose from.
+#[derive(Template)]
+#[template(path = "experiment/missing.html")]
+struct MissingPage {
+    no_dataset: bool,
+    no_workload: bool,
+}
+
 struct Choice {
     id: String,
     text: String,
@@ -238,6 +246,10 @@ async fn new(
         ..ExperimentForm::default()
     };
     let mut page = NewPage::load(&pool, viewer, form, Vec::new()).await?;
+    let missing = MissingPage { no_dataset: page.datasets.is_empty(), no_workload: page.workloads.is_empty() };
+    if missing.no_dataset || missing.no_workload {
+        return fragment::page(&missing);
+    }
     if let (Some(dataset), Some(workload)) = (chosen(&page.datasets), chosen(&page.workloads)) {
         let form = ExperimentForm {
             dataset,

@@ -1,0 +1,342 @@
+//! Snapshots on a real sandbox: what goes in comes out, to the byte, and no code of a dump runs on the way.
+
+use crate::model::experiment::Params;
+use crate::model::experiment::SourceSpec;
+use crate::model::ids::DatasetId;
+use crate::model::snapshot::ColumnTarget;
+use crate::model::snapshot::Snapshot;
+use crate::snapshot::apply;
+use crate::snapshot::apply::LeftOut;
+use crate::snapshot::capture::capture;
+use crate::snapshot::checksum;
+use crate::snapshot::park::Lot;
+use crate::snapshot::pristine;
+use crate::snapshot::pristine::Pristine;
+use crate::source;
+use crate::target::lease::Sandbox;
+use crate::target::session::Admin;
+use crate::target::session::Session;
+use crate::testing::bench::Bench;
+use crate::testing::bench::open_clone;
+
+/// A column of every sort of type, with enough rows and repetition for every kind of statistic.
+const MANY_TYPES: &str = "
+create type mood as enum ('sad', 'ok', 'happy');
+create type pair as (a integer, b text);
+create domain positive as integer check (value > 0);
+create table many (
+  id integer primary key, name text, code varchar(10), letter char(3), born date, seen timestamptz, price numeric(10,2),
+  size float8, tags text[], nums integer[], span int4range, spans int4multirange, mood mood, doc jsonb, words tsvector,
+  uid uuid, flag boolean, raw bytea, twin pair, small positive, net inet, wait interval, often text collate \"C\",
+  empty text);
+insert into many
+select g, 'na''me \"' || g % 50 || E'\\\\, {', 'c' || g % 7, 'x', date '2020-01-01' + g % 400,
+       timestamptz '2020-01-01 00:00:00.123456+02' + make_interval(mins => g), g * 1.37, sqrt(g),
+       array['t' || g % 5, 'all', null], array[g % 10, g % 3], int4range(g, g + g % 20),
+       int4multirange(int4range(g, g + 5), int4range(g + 10, g + 12)), (array['sad', 'ok', 'happy'])[1 + g % 3]::mood,
+       jsonb_build_object('k', g % 11), to_tsvector('simple', 'word' || g % 30 || ' common'),
+       md5(g::text)::uuid, g % 3 = 0, decode(md5(g::text), 'hex'), row(g % 40, 'b,\"' || g % 40)::pair, 1 + g % 100,
+       ('10.0.0.' || g % 250)::inet, make_interval(hours => g % 90), 'o' || g % 13, nullif(g % 10, 0)::text
+from generate_series(1, 3000) g;
+create index many_lower on many (lower(name), (price * 2));
+create schema \"Other Schema\";
+create table \"Other Schema\".\"Quoted Table\" (\"Quoted Column\" text);
+insert into \"Other Schema\".\"Quoted Table\" select 'v' || g % 9 from generate_series(1, 500) g;
+create table nothing (a integer);
+create table measured (at date, value integer) partition by range (at);
+create table measured_2020 partition of measured for values from ('2020-01-01') to ('2021-01-01');
+insert into measured select date '2020-01-01' + g % 300, g % 17 from generate_series(1, 900) g;
+";
+
+/// One clone of a dataset with everything that sources and snapshots need of it.
+struct Clone {
+    sandbox: Sandbox,
+    admin: Admin,
+    session: Session,
+    lot: Lot,
+    pristine: Pristine,
+}
+
+impl Clone {
+    async fn open(bench: &Bench, dataset_id: DatasetId) -> Self {
+        let sandbox = bench.sandbox(dataset_id).await;
+        let mut admin = open_clone(&sandbox, "one").await;
+        let session = Session::connect(&sandbox.address, "one", "test", &[]).await.unwrap();
+        let lot = Lot::open(&mut admin).await.unwrap();
+        let pristine = Pristine::remember(&mut admin).await.unwrap();
+        Self {
+            sandbox,
+            admin,
+            session,
+            lot,
+            pristine,
+        }
+    }
+
+    /// Gives the clone the statistics of a source, from the pristine state.
+    async fn prepare(&mut self, source: &SourceSpec) -> Snapshot {
+        self.pristine.reset(&mut self.admin, &self.lot).await.unwrap();
+        let found = source::find(&source.name).unwrap();
+        found.apply(&mut self.session, &source.params).await.unwrap();
+        capture(&mut self.admin).await.unwrap()
+    }
+
+    async fn targets(&mut self) -> Vec<ColumnTarget> {
+        pristine::targets(&mut self.admin).await.unwrap()
+    }
+
+    /// Writes a snapshot into a second clone, and says what it then holds and what was left out.
+    async fn apply_elsewhere(&self, snapshot: &Snapshot) -> (Snapshot, Vec<LeftOut>) {
+        let mut admin = open_clone(&self.sandbox, "two").await;
+        let lot = Lot::open(&mut admin).await.unwrap();
+        let left_out = apply::apply(&mut admin, &lot, snapshot).await.unwrap();
+        let found = capture(&mut admin).await.unwrap();
+        admin.close().await;
+        (found, left_out)
+    }
+
+    async fn close(self) {
+        self.session.close().await;
+        self.admin.close().await;
+        self.sandbox.stop().await.unwrap();
+    }
+}
+
+/// As on the command line, without what stands behind the colon.
+fn source(name: &str, params: &[(&str, &str)]) -> SourceSpec {
+    let params: Params = params
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    source::parse(name, &params).unwrap()
+}
+
+#[tokio::test]
+async fn parked_statistics_come_back_to_the_byte_in_any_order() {
+    let bench = Bench::open().await;
+    let dataset_id = bench.restored(MANY_TYPES).await;
+    let mut clone = Clone::open(&bench, dataset_id).await;
+    let sources = [
+        source("built_in", &[]),
+        source("none", &[]),
+        source("random_targets", &[("seed", "7")]),
+        source("uniform_target", &[("target", "3")]),
+    ];
+    let mut snapshots = Vec::new();
+    for (source_idx, source) in sources.iter().enumerate() {
+        let snapshot = clone.prepare(source).await;
+        clone.lot.park(&mut clone.admin, source_idx).await.unwrap();
+        snapshots.push(snapshot);
+    }
+    assert!(snapshots[1].columns.is_empty(), "`none` has no statistics");
+    for source_idx in [2, 0, 3, 1, 0, 0, 1, 2, 3] {
+        let snapshot = &snapshots[source_idx];
+        clone.lot.swap_in(&mut clone.admin, source_idx, snapshot).await.unwrap();
+        let found = capture(&mut clone.admin).await.unwrap();
+        assert_eq!(checksum(&found), checksum(snapshot), "{}", sources[source_idx].label);
+    }
+    let different: std::collections::HashSet<String> = snapshots.iter().map(checksum).collect();
+    assert_eq!(different.len(), sources.len());
+    clone.lot.vacuum(&mut clone.admin).await.unwrap();
+    clone.close().await;
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn a_snapshot_is_written_from_its_text_to_the_byte_whatever_the_types() {
+    let bench = Bench::open().await;
+    let dataset_id = bench.restored(MANY_TYPES).await;
+    let mut clone = Clone::open(&bench, dataset_id).await;
+    for source in [
+        source("built_in", &[]),
+        source("uniform_target", &[("target", "2")]),
+        source("none", &[]),
+    ] {
+        let snapshot = clone.prepare(&source).await;
+        // As it comes back out of the store.
+        let text = serde_json::to_string(&snapshot).unwrap();
+        let (found, left_out) = clone.apply_elsewhere(&serde_json::from_str(&text).unwrap()).await;
+        assert_eq!(left_out, []);
+        for (found, column) in found.columns.iter().zip(&snapshot.columns) {
+            assert_eq!(found, column);
+        }
+        assert_eq!(checksum(&found), checksum(&snapshot), "{}", source.label);
+    }
+    let snapshot = clone.prepare(&source("built_in", &[])).await;
+    let kinds: std::collections::BTreeSet<i16> = snapshot
+        .columns
+        .iter()
+        .flat_map(|column| column.slots.iter().map(|slot| slot.kind))
+        .collect();
+    assert_eq!(
+        kinds.into_iter().collect::<Vec<_>>(),
+        [1, 2, 3, 4, 5, 6, 7],
+        "every kind took part"
+    );
+    assert!(snapshot.columns.iter().any(|column| column.relation == "many_lower"));
+    assert!(
+        snapshot
+            .columns
+            .iter()
+            .any(|column| column.inherited && column.relation == "measured")
+    );
+    clone.close().await;
+    bench.close().await;
+}
+
+/// Every value of `spied` goes through code of the dump, which tells on a superuser.
+const PLANTED: &str = "
+create function spy(v integer) returns boolean language plpgsql as $$
+begin
+  if (select rolsuper from pg_catalog.pg_roles where rolname = current_user) then
+    raise exception 'the code of the dump runs as superuser';
+  end if;
+  return true;
+end $$;
+create domain spied as integer check (spy(value));
+create type innocent as (a spied, b text);
+create type nested as (c innocent);
+create table planted (plain integer, direct spied, composite innocent, deep nested, list spied[], lists innocent[]);
+insert into planted
+select g % 5, g % 7, row(g % 9, 'b')::innocent, row(row(g % 9, 'b')::innocent)::nested, array[g % 3]::spied[],
+       array[row(g % 4, 'c')::innocent]
+from generate_series(1, 1000) g;
+";
+
+#[tokio::test]
+async fn no_code_of_a_dump_runs_as_superuser_when_a_snapshot_is_written() {
+    let bench = Bench::open().await;
+    let dataset_id = bench.restored(PLANTED).await;
+    let mut clone = Clone::open(&bench, dataset_id).await;
+    let spy = sqlx::query("select 1::public.spied")
+        .execute(&mut clone.admin.conn)
+        .await;
+    assert!(
+        spy.unwrap_err().to_string().contains("runs as superuser"),
+        "the spy is awake"
+    );
+
+    let snapshot = clone.prepare(&source("built_in", &[])).await;
+    assert_eq!(snapshot.columns.len(), 6);
+    let (found, left_out) = clone.apply_elsewhere(&snapshot).await;
+    let names: Vec<&str> = left_out.iter().map(|left_out| left_out.column.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "public.planted.composite",
+            "public.planted.deep",
+            "public.planted.list",
+            "public.planted.lists"
+        ]
+    );
+    for left_out in &left_out {
+        assert_eq!(
+            left_out.reason,
+            "its type contains a domain, whose checks must not run as superuser"
+        );
+    }
+    // A domain itself is read as what it is made of.
+    assert_eq!(found.columns, snapshot.columns[..2]);
+    clone.close().await;
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn the_type_of_values_comes_from_the_clone_and_wrong_text_is_left_out() {
+    let bench = Bench::open().await;
+    let dataset_id = bench.restored(MANY_TYPES).await;
+    let mut clone = Clone::open(&bench, dataset_id).await;
+    let good = clone.prepare(&source("built_in", &[])).await;
+    let idx_of = |column: &str| good.columns.iter().position(|other| other.column == column).unwrap();
+    let (text_idx, number_idx, share_idx, gone_idx) = (idx_of("name"), idx_of("nums"), idx_of("price"), idx_of("size"));
+    let mut bad = good.clone();
+    // Text where the clone has numbers: a type taken from the snapshot would crash the server here.
+    bad.columns[number_idx].slots = good.columns[text_idx].slots.clone();
+    bad.columns[share_idx].null_fraction = "NaN".to_owned();
+    bad.columns[gone_idx].column = "no_such".to_owned();
+    let (found, left_out) = clone.apply_elsewhere(&bad).await;
+    let mut left_out: Vec<(&str, &str)> = left_out
+        .iter()
+        .map(|left_out| (left_out.column.as_str(), left_out.reason.as_str()))
+        .collect();
+    left_out.sort_unstable();
+    assert_eq!(left_out.len(), 3, "{left_out:?}");
+    assert_eq!(left_out[0], ("public.many.no_such", "the dataset has no such column"));
+    assert!(left_out[1].1.starts_with("the server refused it"), "{left_out:?}");
+    assert_eq!(left_out[2], ("public.many.price", "NaN is not a finite number"));
+    assert_eq!(found.columns.len(), good.columns.len() - 3);
+    clone.close().await;
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn targets_depend_on_the_seed_and_not_on_what_was_prepared_before() {
+    let bench = Bench::open().await;
+    let dump = format!("{MANY_TYPES}; alter table many alter column name set statistics 42;");
+    let dataset_id = bench.restored(&dump).await;
+    let mut clone = Clone::open(&bench, dataset_id).await;
+    let seven = source("random_targets", &[("seed", "7")]);
+    let eight = source("random_targets", &[("seed", "8")]);
+    let own = clone.targets().await;
+    assert_eq!((own.len(), own[0].target), (1, 42), "the dump's own target is kept");
+
+    let first = (clone.prepare(&seven).await, clone.targets().await);
+    clone.prepare(&eight).await;
+    let other = clone.targets().await;
+    clone.prepare(&source("built_in", &[])).await;
+    assert_eq!(
+        clone.targets().await,
+        own,
+        "preparing starts from the dump's own targets"
+    );
+    clone.prepare(&source("uniform_target", &[("target", "5")])).await;
+    assert!(clone.targets().await.iter().all(|target| target.target == 5));
+    let again = (clone.prepare(&seven).await, clone.targets().await);
+
+    assert_eq!(first.1, again.1);
+    assert_eq!(checksum(&first.0), checksum(&again.0));
+    assert_ne!(first.1, other);
+    clone.close().await;
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn the_sizes_of_relations_come_back_with_their_snapshot() {
+    let bench = Bench::open().await;
+    let dataset_id = bench.restored(MANY_TYPES).await;
+    let mut clone = Clone::open(&bench, dataset_id).await;
+    let real = clone.prepare(&source("built_in", &[])).await;
+    clone.lot.park(&mut clone.admin, 0).await.unwrap();
+    let mut imagined = real.clone();
+    for relation in &mut imagined.relations {
+        (relation.pages, relation.tuples, relation.all_visible_pages) = (777, "1.5e+06".to_owned(), 7);
+    }
+    for snapshot in [&imagined, &real] {
+        clone.lot.swap_in(&mut clone.admin, 0, snapshot).await.unwrap();
+        let found = capture(&mut clone.admin).await.unwrap();
+        assert_eq!(found.relations, snapshot.relations);
+    }
+    clone.close().await;
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn extended_statistics_are_parked_and_listed_where_they_cannot_be_written() {
+    let bench = Bench::open().await;
+    let dump = format!("{MANY_TYPES}; create statistics both_names (mcv, dependencies) on code, flag from many;");
+    let dataset_id = bench.restored(&dump).await;
+    let mut clone = Clone::open(&bench, dataset_id).await;
+    let snapshot = clone.prepare(&source("built_in", &[])).await;
+    assert_eq!(snapshot.extended.len(), 1);
+    clone.lot.park(&mut clone.admin, 0).await.unwrap();
+    let none = clone.prepare(&source("none", &[])).await;
+    assert!(none.extended.is_empty());
+    clone.lot.swap_in(&mut clone.admin, 0, &snapshot).await.unwrap();
+    assert_eq!(checksum(&capture(&mut clone.admin).await.unwrap()), checksum(&snapshot));
+
+    let (_, left_out) = clone.apply_elsewhere(&snapshot).await;
+    let names: Vec<&str> = left_out.iter().map(|left_out| left_out.column.as_str()).collect();
+    assert_eq!(names, ["public.both_names"]);
+    clone.close().await;
+    bench.close().await;
+}

@@ -1,0 +1,213 @@
+//! A whole house in a directory of its own, with a real store and real sandboxes, that works when it is told to.
+
+use bytes::Bytes;
+
+use crate::app::house::House;
+use crate::app::worker;
+use crate::config::HouseConfig;
+use crate::config::LimitsConfig;
+use crate::experiment::form::ExperimentForm;
+use crate::model::dataset::Dataset;
+use crate::model::dataset::RestoreNote;
+use crate::model::experiment::Experiment;
+use crate::model::experiment::PlanRecord;
+use crate::model::experiment::SummaryRecord;
+use crate::model::ids::DatasetId;
+use crate::model::ids::ExperimentId;
+use crate::model::ids::WorkloadId;
+use crate::model::job::JobStatus;
+use crate::model::trial::RecordedTrial;
+use crate::store;
+use crate::target::clone;
+use crate::target::lease::Sandbox;
+use crate::target::session::Admin;
+use crate::testing;
+use crate::testing::scratch;
+use crate::workload::service::NewScript;
+
+/// A house with nothing in it.
+pub struct Bench {
+    pub house: House,
+    n_requests: std::cell::Cell<u32>,
+}
+
+impl Bench {
+    pub async fn open() -> Self {
+        let config = HouseConfig {
+            data_dir: scratch::dir(),
+            database_url: Some(testing::database_url().await),
+            sandbox_url: None,
+            pg_bindir: None,
+            limits: LimitsConfig {
+                max_upload_bytes: 1 << 30,
+                max_expanded_bytes: 1 << 30,
+                max_restore_minutes: 5,
+            },
+        };
+        Self {
+            house: House::open(&config).await.unwrap(),
+            n_requests: std::cell::Cell::new(0),
+        }
+    }
+
+    fn request_id(&self) -> String {
+        self.n_requests.set(self.n_requests.get() + 1);
+        format!("request {}", self.n_requests.get())
+    }
+
+    /// Does everything that waits in the queue.
+    pub async fn work(&self) {
+        worker::work_off(&self.house).await;
+    }
+
+    /// Uploads a dump, and restores it, well or not.
+    pub async fn restore(&self, dump: &[u8]) -> Dataset {
+        let id = self.upload(dump).await;
+        self.work().await;
+        self.dataset(id).await
+    }
+
+    /// Uploads a dump.
+    pub async fn upload(&self, dump: &[u8]) -> DatasetId {
+        let bytes = Bytes::copy_from_slice(dump);
+        let stream = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes)]);
+        let arrived = self.house.datasets.receive(stream).await.unwrap();
+        let request_id = self.request_id();
+        self.house
+            .datasets
+            .add(self.house.viewer, arrived, "", "dump.sql", &request_id)
+            .await
+            .unwrap()
+    }
+
+    /// A dataset of a dump that must be all right.
+    pub async fn restored(&self, dump: &str) -> DatasetId {
+        let dataset = self.restore(dump.as_bytes()).await;
+        assert_eq!(dataset.job.status, JobStatus::Completed, "{:?}", dataset.job.message);
+        dataset.id
+    }
+
+    pub async fn dataset(&self, id: DatasetId) -> Dataset {
+        let mut conn = self.house.pool.acquire().await.unwrap();
+        store::datasets::get(&mut conn, self.house.viewer, id)
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    /// The restore log.
+    pub async fn notes(&self, id: DatasetId) -> Vec<RestoreNote> {
+        let mut conn = self.house.pool.acquire().await.unwrap();
+        store::datasets::list_notes(&mut conn, self.house.viewer, id)
+            .await
+            .unwrap()
+    }
+
+    pub async fn workload(&self, script: &str) -> WorkloadId {
+        let script = NewScript {
+            request_id: self.request_id(),
+            name: String::new(),
+            file_name: "queries.sql".to_owned(),
+            bytes: script.as_bytes().to_vec(),
+        };
+        self.house.workloads.add(self.house.viewer, script).await.unwrap()
+    }
+
+    /// Queues an experiment of two rounds without warm-up, as `change` would have it.
+    pub async fn launch(
+        &self,
+        dataset_id: DatasetId,
+        queries: &str,
+        sources: &[&str],
+        change: impl FnOnce(&mut ExperimentForm),
+    ) -> ExperimentId {
+        let mut form = ExperimentForm {
+            request_id: self.request_id(),
+            dataset: dataset_id.to_string(),
+            workload: self.workload(queries).await.to_string(),
+            stats_source: sources.iter().map(|source| (*source).to_owned()).collect(),
+            iterations: "2".to_owned(),
+            warm_up: "0".to_owned(),
+            ..ExperimentForm::default()
+        };
+        change(&mut form);
+        self.house.experiments.launch(self.house.viewer, &form).await.unwrap()
+    }
+
+    pub async fn experiment(&self, id: ExperimentId) -> Experiment {
+        let mut conn = self.house.pool.acquire().await.unwrap();
+        store::experiments::get(&mut conn, self.house.viewer, id)
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    /// An experiment that has run to its end.
+    pub async fn finished(&self, id: ExperimentId) -> Experiment {
+        self.work().await;
+        let experiment = self.experiment(id).await;
+        assert_eq!(
+            experiment.job.status,
+            JobStatus::Completed,
+            "{:?}",
+            experiment.job.message
+        );
+        experiment
+    }
+
+    pub async fn trials(&self, id: ExperimentId) -> Vec<RecordedTrial> {
+        let mut conn = self.house.pool.acquire().await.unwrap();
+        store::trials::list(&mut conn, self.house.viewer, id, None)
+            .await
+            .unwrap()
+    }
+
+    pub async fn summaries(&self, id: ExperimentId) -> Vec<SummaryRecord> {
+        let mut conn = self.house.pool.acquire().await.unwrap();
+        store::summaries::list(&mut conn, self.house.viewer, id).await.unwrap()
+    }
+
+    pub async fn plans(&self, id: ExperimentId) -> Vec<PlanRecord> {
+        let mut conn = self.house.pool.acquire().await.unwrap();
+        store::plans::list(&mut conn, self.house.viewer, id).await.unwrap()
+    }
+
+    pub async fn sandbox(&self, id: DatasetId) -> Sandbox {
+        self.house.sandboxes.start(id).await.unwrap()
+    }
+
+    /// Asks a copy of the dataset, as superuser, for one value as text.
+    pub async fn ask(&self, id: DatasetId, sql: &'static str) -> Option<String> {
+        let sandbox = self.sandbox(id).await;
+        let mut admin = open_clone(&sandbox, "asked").await;
+        let answer = sqlx::query_scalar(sql).fetch_one(&mut admin.conn).await.unwrap();
+        admin.close().await;
+        sandbox.stop().await.unwrap();
+        answer
+    }
+
+    /// The databases of a sandbox that are ours.
+    pub async fn databases(&self, id: DatasetId) -> Vec<String> {
+        let sandbox = self.sandbox(id).await;
+        let mut admin = Admin::connect(&sandbox.address, "postgres").await.unwrap();
+        let names = clone::list(&mut admin).await.unwrap();
+        admin.close().await;
+        sandbox.stop().await.unwrap();
+        names
+    }
+
+    pub async fn close(self) {
+        self.house.close().await.unwrap();
+    }
+}
+
+/// A superuser session in a new clone of the sandbox's dataset.
+pub async fn open_clone(sandbox: &Sandbox, name: &str) -> Admin {
+    let mut server = Admin::connect(&sandbox.address, "postgres").await.unwrap();
+    let template = clone::template_name(sandbox.dataset_id);
+    clone::create(&mut server, sandbox.dataset_id, &template, name)
+        .await
+        .unwrap();
+    server.close().await;
+    Admin::connect(&sandbox.address, name).await.unwrap()
+}

@@ -1,0 +1,101 @@
+//! What tests stand on: a real store with a database for every test, stories about rows, and a whole house to work in.
+//!
+//! Nothing needs to be set up: the first test that asks starts the server, and [`scratch`] takes it away.
+
+pub mod bench;
+pub mod scratch;
+pub mod world;
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+
+use sqlx::AssertSqlSafe;
+use sqlx::ConnectOptions as _;
+use sqlx::Connection as _;
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::PgSslMode;
+
+use crate::cluster;
+use crate::cluster::Kind;
+use crate::cluster::ServerSpec;
+use crate::cluster::binaries::Binaries;
+use crate::cluster::server::Server;
+use crate::cluster::site::Site;
+use crate::store;
+
+/// The migrated database that every test's own is copied from.
+const TEMPLATE: &str = "migrated";
+
+/// The socket directory of this process's store.
+static STORE: LazyLock<PathBuf> = LazyLock::new(start_store);
+
+/// An empty, migrated store of its own for one test.
+pub async fn database() -> PgPool {
+    store::open(store_options(&new_database().await)).await.unwrap()
+}
+
+/// The address of such a store, as `DATABASE_URL` takes it.
+pub async fn database_url() -> String {
+    let host = STORE.display();
+    format!(
+        "postgres://{}@localhost/{}?host={host}",
+        cluster::SUPERUSER,
+        new_database().await
+    )
+}
+
+async fn new_database() -> String {
+    static N_DATABASES: AtomicU32 = AtomicU32::new(0);
+    let name = format!("test_{}", N_DATABASES.fetch_add(1, Ordering::Relaxed));
+    let mut conn = store_options("postgres").connect().await.unwrap();
+    // Safe: a constant and a number.
+    let sql = AssertSqlSafe(format!("create database {name} template {TEMPLATE}"));
+    sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+    name
+}
+
+fn store_options(database: &str) -> PgConnectOptions {
+    options(&STORE, database)
+}
+
+fn options(socket_dir: &std::path::Path, database: &str) -> PgConnectOptions {
+    PgConnectOptions::new_without_pgpass()
+        .socket(socket_dir)
+        .port(cluster::PORT)
+        .username(cluster::SUPERUSER)
+        .database(database)
+        .ssl_mode(PgSslMode::Disable)
+}
+
+/// The server lives in a thread and a runtime of its own: those of a test end with the test.
+fn start_store() -> PathBuf {
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(async move {
+            let root = scratch::dir();
+            let site = Site::open(Binaries::find(None).await.unwrap(), &root).unwrap();
+            let spec = ServerSpec {
+                data_dir: root.join("store"),
+                socket_name: "store".to_owned(),
+                kind: Kind::Store,
+            };
+            cluster::initdb::prepare(&site, &spec).await.unwrap();
+            let server = Server::start(&site, &spec).await.unwrap();
+            let mut conn = options(server.socket_dir(), "postgres").connect().await.unwrap();
+            let sql = AssertSqlSafe(format!("create database {TEMPLATE}"));
+            sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
+            conn.close().await.unwrap();
+            let pool = store::open(options(server.socket_dir(), TEMPLATE)).await.unwrap();
+            pool.close().await;
+            send.send(server.socket_dir().to_owned()).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    receive.recv().unwrap()
+}
