@@ -34,7 +34,7 @@ pub struct QueueView {
 }
 
 pub struct QueueLine {
-    /// `1`, `2` for what waits; empty for what runs.
+    /// `1`, `2` for what waits; `now` for what runs.
     pub place: String,
     pub word: &'static str,
     pub class: &'static str,
@@ -74,7 +74,7 @@ impl QueueView {
                     n_waiting += 1;
                     n_waiting.to_string()
                 }
-                _ => String::new(),
+                _ => "now".to_owned(),
             };
             line(queued, place)
         });
@@ -192,7 +192,7 @@ mod tests {
         ];
         let view = QueueView::new(&jobs);
         let places: Vec<&str> = view.lines.iter().map(|line| line.place.as_str()).collect();
-        assert_eq!(places, ["", "1", "2"]);
+        assert_eq!(places, ["now", "1", "2"]);
         assert_eq!(view.lines[0].percent, Some(25));
         assert_eq!(view.lines[0].what, "Restoring shop 5");
         assert_eq!(view.lines[1].href, "/datasets/7");
