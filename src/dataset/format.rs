@@ -65,7 +65,7 @@ pub async fn detect(path: &Path, tools_major: u32) -> anyhow::Result<Result<(Dum
         Compression::Zstd => inflated_head(&mut file, |file| ZstdDecoder::new(BufReader::new(file))).await?,
     };
     let format = inner.and_then(|inner| {
-        if compression != Compression::None && !matches!(compression_of(&inner), Ok(Compression::None)) {
+        if compression != Compression::None && compression_of(&inner)? != Compression::None {
             return Err(FormatError::NestedCompression);
         }
         format_of(&inner, tools_major)

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgDatabaseError;
 use tokio::sync::watch;
 
 use crate::dataset::encoding::EncodingError;
@@ -418,24 +419,21 @@ impl<'a> Restore<'a> {
         self.done.detail.clone_from(&table);
         self.session().await?;
         let session = self.session.as_mut().context("a session that was just opened")?;
-        let failed = |error: sqlx::Error, line| match ServerError::of(&error) {
-            Some(error) => RestoreError::Statement {
+        let data_line = statement.line + lines_in(&statement.text);
+        let failed = |error: sqlx::Error| match ServerError::of(&error) {
+            Some(server) => RestoreError::Statement {
                 what: format!("COPY into {table}"),
-                line,
-                error,
+                line: copy_row(&error).map_or(statement.line, |row| data_line + row),
+                error: server,
             },
             None => RestoreError::Lost(anyhow::Error::new(error).context("copying data")),
         };
-        let mut copy = session
-            .conn
-            .copy_in_raw(&statement.text)
-            .await
-            .map_err(|error| failed(error, statement.line))?;
+        let mut copy = session.conn.copy_in_raw(&statement.text).await.map_err(failed)?;
         loop {
             match pieces.next().await? {
                 Some(Piece::CopyData(data)) => {
                     self.done.n_rows += data.iter().filter(|byte| **byte == b'\n').count() as u64;
-                    copy.send(data).await.map_err(|error| failed(error, statement.line))?;
+                    copy.send(data).await.map_err(failed)?;
                 }
                 Some(Piece::CopyEnd { n_rows, .. }) => {
                     self.done.n_rows = n_rows_before + n_rows;
@@ -445,7 +443,7 @@ impl<'a> Restore<'a> {
             }
             self.tell.send_replace(self.done.clone());
         }
-        copy.finish().await.map_err(|error| failed(error, statement.line))?;
+        copy.finish().await.map_err(failed)?;
         Ok(())
     }
 
@@ -541,6 +539,18 @@ fn is_encoding(args: &str) -> bool {
     args.trim_matches('\'')
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+/// The row, from 1, of a COPY's data at which the server stumbled, as the context of its error tells.
+fn copy_row(error: &sqlx::Error) -> Option<u64> {
+    let error = error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?;
+    let (_, rest) = error.r#where()?.split_once(", line ")?;
+    let n_digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..n_digits].parse().ok()
+}
+
+fn lines_in(text: &str) -> u64 {
+    text.bytes().filter(|byte| *byte == b'\n').count() as u64
 }
 
 /// The beginning of a statement, for people.

@@ -225,7 +225,7 @@ impl Restorer {
         let mut outcome = std::mem::take(&mut restore.outcome);
         job.set_progress("vacuuming and counting", &Progress::default()).await?;
         let restore_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let restored = finish::finish(address, dataset.id, &outcome, restore_ms).await?;
+        let restored = finish::finish(address, dataset.id, &mut outcome, restore_ms).await?;
         if restored.tables.is_empty() {
             let note = "the dump holds no tables".to_owned();
             outcome.notes.push(RestoreNote {
@@ -252,3 +252,6 @@ fn compression_of(dataset: &Dataset) -> anyhow::Result<Compression> {
         .find(|compression| compression.word() == dataset.compression)
         .with_context(|| format!("the compression {}", dataset.compression))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,486 @@
+//! Restores on a real sandbox: how each sort of dump ends, in the words that its person reads.
+
+use std::collections::BTreeMap;
+
+use crate::model::dataset::RestoreNoteKind;
+use crate::model::dataset::Setting;
+use crate::model::job::JobStatus;
+use crate::store;
+use crate::testing::bench::Bench;
+
+const SAMPLE: &str = include_str!("../../../samples/dump.sql");
+
+/// Rows of each table, counted in the text of a dump: lines between COPY and its end mark.
+fn rows_in_text(dump: &str) -> BTreeMap<String, u64> {
+    let mut rows = BTreeMap::new();
+    let mut table: Option<&str> = None;
+    for line in dump.lines() {
+        match table {
+            Some(_) if line == "\\." => table = None,
+            Some(name) => *rows.get_mut(name).unwrap() += 1,
+            None => {
+                table = line
+                    .strip_prefix("COPY ")
+                    .filter(|_| line.ends_with("FROM stdin;"))
+                    .and_then(|rest| rest.split(' ').next());
+                if let Some(name) = table {
+                    rows.insert(name.to_owned(), 0);
+                }
+            }
+        }
+    }
+    rows
+}
+
+#[tokio::test]
+async fn the_sample_is_restored_to_the_row() {
+    let bench = Bench::open().await;
+    let id = bench.restored(SAMPLE).await;
+    let dataset = bench.dataset(id).await;
+    let tables = {
+        let mut conn = bench.house.pool.acquire().await.unwrap();
+        store::datasets::list_tables(&mut conn, bench.house.viewer, id)
+            .await
+            .unwrap()
+    };
+    let found: BTreeMap<String, u64> = tables
+        .iter()
+        .map(|table| (format!("{}.{}", table.schema_name, table.table_name), table.n_rows))
+        .collect();
+    assert!((8..=10).contains(&found.len()), "{found:?}");
+    assert_eq!(found, rows_in_text(SAMPLE));
+    assert_eq!(dataset.n_rows, found.values().sum::<u64>());
+    assert_eq!(dataset.encoding.as_deref(), Some("UTF8"));
+    assert!(dataset.database_bytes.unwrap() > 0);
+    // Everything in it belongs to the dataset's role, the database itself does not.
+    let role = format!("w_{id}");
+    assert_eq!(
+        bench
+            .ask(
+                id,
+                "select string_agg(distinct pg_get_userbyid(c.relowner)::text, ',') from pg_class c
+                      join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'public'"
+            )
+            .await,
+        Some(role)
+    );
+    assert_eq!(
+        bench
+            .ask(
+                id,
+                "select string_agg(distinct datdba::regrole::text, ',') from pg_database"
+            )
+            .await
+            .as_deref(),
+        Some("postgres")
+    );
+    assert_eq!(
+        bench
+            .ask(
+                id,
+                "select count(*)::text from pg_database where datallowconn and datname ~ '^t_'"
+            )
+            .await
+            .as_deref(),
+        Some("0"),
+        "the template takes no connections"
+    );
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn a_dump_that_cannot_be_restored_says_why_by_line() {
+    let inserts = |n: usize, bad: usize| -> String {
+        (1..=n)
+            .map(|id| format!("insert into t values ({});\n", if id == bad { 1 } else { id }))
+            .collect()
+    };
+    let many = format!("create table t (a integer primary key);\n{}", inserts(300, 150));
+    let many_in_a_transaction = format!(
+        "begin;\ncreate table t (a integer primary key);\n{}commit;\n",
+        inserts(300, 150)
+    );
+    let cases: &[(&str, &str)] = &[
+        (
+            "create table t (a integer);\n\\! touch /tmp/owned\n",
+            "\\! in line 2 is a command of psql that is not allowed in a dump. pgassay never runs psql.",
+        ),
+        (
+            "\\unrestrict `touch /tmp/owned`\ncreate table t (a integer);",
+            "\\unrestrict in line 1 is a command of psql that is not allowed in a dump. pgassay never runs psql.",
+        ),
+        (
+            "create table t (a integer);\n\n\\copy t from program 'id'\n",
+            "\\copy in line 3 is a command of psql that is not allowed in a dump. pgassay never runs psql.",
+        ),
+        (
+            "create database one;\n\\connect one\ncreate table t (a integer);\n\\connect two\n",
+            "The dump holds a second database, two (line 4). Make a dump of one database: pg_dump two.",
+        ),
+        (
+            "create database one;\ncreate database two;\n",
+            "The dump holds a second database, two (line 2). Make a dump of one database: pg_dump two.",
+        ),
+        (
+            "create table t (a integer);\ncopy t from stdin;\n1\n2\n",
+            "The file ends inside the data of t: the COPY at line 2 has 2 rows and no end mark (\\.).",
+        ),
+        (
+            "--\n-- PostgreSQL database dump\n--\n\n-- Dumped from database version 15.18\ncreate table t (a integer);\n",
+            "The dump is cut off: pg_dump's end mark (-- PostgreSQL database dump complete) is missing.",
+        ),
+        (
+            "create table t (a text);\ninsert into t values ('cut",
+            "The file ends inside a string that was opened at line 2.",
+        ),
+        (
+            "create table t (a integer, b text);\ncopy t (a, b) from stdin;\n1\tone\nx\ttwo\n\\.\n",
+            "COPY into t in line 4 failed. The server says: invalid input syntax for type integer: \"x\"",
+        ),
+        (
+            "create table t (a integer, b text);\ncopy t (a, b) from stdin;\n1\tone\textra\n\\.\n",
+            "COPY into t in line 3 failed. The server says: extra data after last expected column",
+        ),
+        (
+            "copy nowhere from stdin;\n1\n\\.\n",
+            "COPY into nowhere in line 1 failed. The server says: relation \"nowhere\" does not exist",
+        ),
+        (
+            &many,
+            "INSERT t in line 151 failed. The server says: duplicate key value violates unique constraint \"t_pkey\" \
+             (Key (a)=(1) already exists.)",
+        ),
+        (
+            &many_in_a_transaction,
+            "INSERT t in line 152 failed. The server says: duplicate key value violates unique constraint \"t_pkey\" \
+             (Key (a)=(1) already exists.)",
+        ),
+        (
+            "begin;\ncreate table t (a integer);\ninsert into t values (1);\n",
+            "The file leaves a transaction open: its COMMIT is missing.",
+        ),
+        (
+            "create table t (a integer);\ncopy t from program 'id';\n",
+            "COPY t in line 2 failed. The server says: must be superuser or have privileges of the \
+             pg_execute_server_program role to COPY to or from an external program",
+        ),
+        (
+            "create table t (a text);\ncopy t from '/etc/passwd';\n",
+            "COPY t in line 2 failed. The server says: must be superuser or have privileges of the \
+             pg_read_server_files role to COPY from a file",
+        ),
+        (
+            "create table t (a text);\ninsert into t select pg_read_file('/etc/passwd');\n",
+            "INSERT t in line 2 failed. The server says: permission denied for function pg_read_file",
+        ),
+        (
+            "create table t (a integer);\nset client_encoding = 'LATIN1';\nset client_encoding = 'UTF8';\n",
+            "client_encoding changes to UTF8 in line 3; a dump in one encoding is needed.",
+        ),
+        (
+            "grant all on t to somebody;\n",
+            "Nothing in the file can be restored into a dataset.",
+        ),
+    ];
+    let bench = Bench::open().await;
+    for (dump, sentence) in cases {
+        let dataset = bench.restore(dump.as_bytes()).await;
+        assert_eq!(dataset.job.message.as_deref(), Some(*sentence), "{dump}");
+        assert_eq!(dataset.job.status, JobStatus::Failed, "{dump}");
+        assert!(
+            !bench.house.sandboxes.is_there(dataset.id),
+            "nothing of it is left: {dump}"
+        );
+    }
+    assert!(!std::path::Path::new("/tmp/owned").exists());
+    bench.close().await;
+}
+
+/// A dump that works all the same, its rows, and the lines of its log: kind, line, and how the reason begins.
+type Tolerated<'a> = (&'a str, u64, &'a [(RestoreNoteKind, u64, &'a str)]);
+
+#[tokio::test]
+async fn a_dump_works_without_what_it_does_not_need_and_the_log_says_what_that_was() {
+    use RestoreNoteKind::Failed;
+    use RestoreNoteKind::Note;
+    use RestoreNoteKind::Skipped;
+    let cases: &[Tolerated<'_>] = &[
+        (
+            "\\restrict Ab12\ncreate table t (a integer);\ninsert into t values (1);\n\\unrestrict Ab12\n",
+            1,
+            &[],
+        ),
+        (
+            "create database shop with template = template0 encoding = 'UTF8' locale = 'C';\n\\connect shop\n\
+             create table t (a integer);\ninsert into t values (1), (2);\n",
+            2,
+            &[(Skipped, 1, "the dataset has a database of its own")],
+        ),
+        (
+            "drop database if exists \"My Shop\";\ncreate database \"My Shop\";\n\
+             \\connect -reuse-previous=on \"dbname='My Shop'\"\ncreate table t (a integer);\n",
+            0,
+            &[
+                (Skipped, 1, "the dataset has a database of its own"),
+                (Skipped, 2, "the dataset has a database of its own"),
+            ],
+        ),
+        (
+            "create table t (a integer);\ncreate index on nowhere (a);\ninsert into t values (1);\n",
+            1,
+            &[(Failed, 2, "relation \"nowhere\" does not exist")],
+        ),
+        (
+            "begin;\ncreate table t (a integer);\ninsert into t values (1);\ncreate index on nowhere (a);\n\
+             insert into t values (2);\ncommit;\n",
+            2,
+            &[(Failed, 4, "relation \"nowhere\" does not exist")],
+        ),
+        (
+            "begin;\ncreate table t (a integer);\ninsert into t values (1) -- one\n;\ncreate view v as select a from t -- two\n\
+             ;\ncommit;\n",
+            1,
+            &[],
+        ),
+        (
+            "create table t (a integer);\nbegin;\ninsert into t values (1);\nrollback;\ninsert into t values (2);\n",
+            1,
+            &[],
+        ),
+        (
+            "create table t (a integer);\nbegin;\nsavepoint s;\ninsert into t values (1);\nrollback to s;\n\
+             insert into t values (2);\nrelease s;\ncommit;\n",
+            1,
+            &[],
+        ),
+        (
+            "create table t (a integer);\nalter table t owner to boss;\ngrant select on t to boss;\n\
+             create role boss;\ncomment on extension plpgsql is 'x';\n",
+            0,
+            &[
+                (Skipped, 2, "owners are not restored"),
+                (Skipped, 3, "privileges are not restored"),
+                (Skipped, 4, "roles are not restored"),
+                (Skipped, 5, "comments on what is not restored are left out"),
+            ],
+        ),
+        (
+            "create extension dblink;\ncreate extension if not exists pg_trgm with schema public;\n\
+             create table t (a text);\ncreate index on t using gin (a gin_trgm_ops);\n",
+            0,
+            &[(Skipped, 1, "the extension dblink is not available in a sandbox")],
+        ),
+        (
+            "drop table if exists t;\ndrop table gone;\ncreate schema public;\ncreate table t (a integer);\n",
+            0,
+            &[
+                (Note, 2, "nothing to do: table \"gone\" does not exist"),
+                (Note, 3, "nothing to do: schema \"public\" already exists"),
+            ],
+        ),
+        (
+            "set transaction_timeout = 0;\nset session_replication_role = 'replica';\ncreate table t (a integer);\n",
+            0,
+            &[
+                (
+                    Skipped,
+                    1,
+                    "this server refuses the setting: unrecognized configuration parameter",
+                ),
+                (Skipped, 2, "this server refuses the setting: permission denied"),
+            ],
+        ),
+    ];
+    let bench = Bench::open().await;
+    for (dump, n_rows, expected) in cases {
+        let dataset = bench.restore(dump.as_bytes()).await;
+        assert_eq!(
+            dataset.job.status,
+            JobStatus::Completed,
+            "{:?}: {dump}",
+            dataset.job.message
+        );
+        assert_eq!(dataset.n_rows, *n_rows, "{dump}");
+        let notes = bench.notes(dataset.id).await;
+        assert_eq!(notes.len(), expected.len(), "{notes:?}: {dump}");
+        for (note, (kind, line, reason)) in notes.iter().zip(*expected) {
+            assert_eq!((note.kind, note.line), (*kind, *line), "{note:?}: {dump}");
+            assert!(note.reason.starts_with(reason), "{note:?}: {dump}");
+        }
+    }
+    bench.close().await;
+}
+
+/// A few of the attacks of `reliability.md` 3.1, each of which the server refuses to the dataset's role.
+#[tokio::test]
+async fn what_reaches_out_of_a_dataset_is_refused_by_the_server_in_its_words() {
+    let attacks = [
+        ("F5", "select pg_read_file('/etc/passwd')"),
+        ("F6", "select pg_ls_dir('.')"),
+        ("F7", "select pg_stat_file('/etc/passwd')"),
+        ("F8", "select lo_import('/etc/passwd')"),
+        ("F14", "show data_directory"),
+        ("C1", "create function f() returns int language c as 'x', 'y'"),
+        ("C2", "create function g() returns int language internal as 'x'"),
+        ("C5", "do $$ begin execute 'create extension dblink'; end $$"),
+        (
+            "P2",
+            "do $$ begin execute 'alter role ' || current_user || ' superuser'; end $$",
+        ),
+        ("P3", "do $$ begin execute 'create role r'; end $$"),
+        (
+            "P5",
+            "do $$ begin execute 'grant pg_execute_server_program to ' || current_user; end $$",
+        ),
+        ("P6", "do $$ begin execute 'set role postgres'; end $$"),
+        (
+            "P17",
+            "do $$ begin execute 'alter database ' || current_database() || ' connection limit 1'; end $$",
+        ),
+        (
+            "P28",
+            "select set_config('session_replication_role', 'replica', false) as escaped",
+        ),
+        ("P31", "select rolpassword from pg_authid"),
+        (
+            "P33",
+            "do $$ begin perform set_config('allow_system_table_mods', 'on', false); end $$",
+        ),
+        ("X12", "select pg_create_physical_replication_slot('s')"),
+        ("X15", "do $$ begin execute 'checkpoint'; end $$"),
+        ("X19", "select pg_notify('a', 'b')"),
+        ("X22", "lock table pg_catalog.pg_authid in access exclusive mode"),
+    ];
+    let bench = Bench::open().await;
+    let statements: String = attacks.iter().map(|(_, sql)| format!("{sql};\n")).collect();
+    let dataset_id = bench
+        .restored(&format!("create table t (a integer);\n{statements}"))
+        .await;
+    let refused: BTreeMap<u64, String> = bench
+        .notes(dataset_id)
+        .await
+        .into_iter()
+        .map(|note| (note.line, note.reason))
+        .collect();
+    for (line, (id, attack)) in (2..).zip(attacks) {
+        let reason = refused
+            .get(&line)
+            .unwrap_or_else(|| panic!("{id} got through: {attack}"));
+        assert!(
+            ["permission denied", "must be superuser", "must be owner"]
+                .iter()
+                .any(|words| reason.contains(words)),
+            "{id} {attack}: {reason}"
+        );
+    }
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn text_in_another_encoding_arrives_as_utf8() {
+    let bench = Bench::open().await;
+    let dump = b"SET client_encoding = 'LATIN1';\ncreate table t (a text);\nCOPY t FROM stdin;\ngr\xfcn\n\\.\n\
+                 insert into t values ('\xe9');\n";
+    let dataset = bench.restore(dump).await;
+    assert_eq!(dataset.job.status, JobStatus::Completed, "{:?}", dataset.job.message);
+    let bytes = bench
+        .ask(
+            dataset.id,
+            "select string_agg(encode(convert_to(a, 'UTF8'), 'hex'), ' ') from public.t",
+        )
+        .await;
+    assert_eq!(bytes.as_deref(), Some("6772c3bc6e c3a9"));
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn a_dump_that_analyzes_leaves_no_statistics() {
+    let bench = Bench::open().await;
+    let id = bench
+        .restored(
+            "create table t (a integer, b integer);\ninsert into t select g, g from generate_series(1, 1000) g;\n\
+             create statistics s on a, b from t;\nanalyze t;\nvacuum analyze;\n\
+             do $$ begin execute 'analyze t'; end $$;\n",
+        )
+        .await;
+    let n_statistics = "select (select count(*) from pg_statistic join pg_class c on c.oid = starelid
+                                where c.relname = 't')
+                             + (select count(*) from pg_statistic_ext_data) || ' rows'";
+    assert_eq!(bench.ask(id, n_statistics).await.as_deref(), Some("0 rows"));
+    let notes = bench.notes(id).await;
+    let reasons: Vec<(u64, &str)> = notes.iter().map(|note| (note.line, note.reason.as_str())).collect();
+    assert_eq!(
+        reasons,
+        [
+            (
+                4,
+                "ANALYZE and VACUUM are not run: statistics are what an experiment varies"
+            ),
+            (
+                5,
+                "ANALYZE and VACUUM are not run: statistics are what an experiment varies"
+            ),
+            (
+                0,
+                "statistics that code of the dump gathered were removed: they are what an experiment varies"
+            ),
+        ]
+    );
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn settings_of_the_database_hold_for_every_session_of_the_dataset() {
+    let bench = Bench::open().await;
+    let id = bench
+        .restored(
+            "create database shop;\nalter database shop set search_path to 'app', 'public';\n\
+             alter database shop set log_statement to 'all';\n\\connect shop\n\
+             create schema app;\ncreate table app.things (a integer);\ninsert into app.things values (1), (2);\n",
+        )
+        .await;
+    let dataset = bench.dataset(id).await;
+    assert_eq!(
+        dataset.settings,
+        [Setting {
+            name: "search_path".to_owned(),
+            value: "\"app\", \"public\"".to_owned()
+        }]
+    );
+    let notes = bench.notes(id).await;
+    assert_eq!(notes[1].reason, "taken over for every session of this dataset");
+    assert_eq!(notes[2].reason, "settings that do not concern plans are not restored");
+    let experiment_id = bench.launch(id, "select count(*) from things", &["none"], |_| {}).await;
+    bench.finished(experiment_id).await;
+    assert!(
+        bench
+            .trials(experiment_id)
+            .await
+            .iter()
+            .all(|trial| trial.message.is_none())
+    );
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn a_restore_that_is_asked_to_stop_ends_and_leaves_nothing() {
+    let bench = Bench::open().await;
+    let id = bench
+        .upload(b"create table t (a integer);\nselect pg_sleep(600);\n")
+        .await;
+    tokio::join!(bench.work(), async {
+        // As a person would: once it is seen to run.
+        while bench.dataset(id).await.job.stage != "restoring" {
+            tokio::task::yield_now().await;
+        }
+        assert!(bench.house.datasets.stop(bench.house.viewer, id).await.unwrap());
+    });
+    let dataset = bench.dataset(id).await;
+    assert_eq!(dataset.job.status, JobStatus::Cancelled);
+    assert_eq!(
+        dataset.job.message.as_deref(),
+        Some("The restore was stopped on request.")
+    );
+    assert!(!bench.house.sandboxes.is_there(id));
+    bench.close().await;
+}
