@@ -20,7 +20,7 @@ pub enum ScriptError {
     Empty,
     #[error("These are {0} statements; at most {MAX_QUERIES} fit into one workload. Split the file.")]
     TooMany(usize),
-    #[error("None of the {n_queries} statements can be measured. The first, in line {line}: {reason}")]
+    #[error("There is nothing to measure here. The first of its statements ({n_queries}), in line {line}: {reason}")]
     NothingToMeasure {
         n_queries: usize,
         line: u64,
