@@ -296,7 +296,17 @@ impl ProgressLine {
 fn print_table(data: &ReportData) -> anyhow::Result<()> {
     let mut lines = vec![
         [
-            "query", "source", "n", "median", "mean", "std dev", "p95", "planning", "cost", "plan", "",
+            "query",
+            "source",
+            "n",
+            "median ms",
+            "mean ms",
+            "std dev ms",
+            "p95 ms",
+            "planning ms",
+            "cost",
+            "plan",
+            "",
         ]
         .map(str::to_owned),
     ];

@@ -88,20 +88,47 @@ fn row(summary: &SummaryRecord, source: &str, base: Option<&SummaryRecord>) -> R
     }
 }
 
-/// A time; `is_above` when it is the limit that the true value lies beyond.
+/// A time in milliseconds, for a column whose head names the unit; with its own unit when it is only the limit that the
+/// true value lies beyond.
 pub fn time(ms: Option<f64>, is_above: bool) -> Figure {
     match ms {
         None => Figure {
             shown: "–".to_owned(),
             exact: String::new(),
         },
-        Some(ms) => {
-            let sign = if is_above { "> " } else { "" };
-            Figure {
-                shown: format!("{sign}{}", ms_in_words(ms)),
-                exact: format!("{sign}{ms}"),
-            }
-        }
+        Some(_) if is_above => Figure {
+            shown: time_in_words(ms, true),
+            exact: format!("> {}", ms.unwrap_or_default()),
+        },
+        Some(ms) => Figure {
+            shown: milliseconds(ms),
+            exact: ms.to_string(),
+        },
+    }
+}
+
+/// A time with its unit, for a sentence or a mixed table.
+pub fn time_in_words(ms: Option<f64>, is_above: bool) -> String {
+    let Some(ms) = ms else { return "–".to_owned() };
+    let is_whole_seconds = ms >= 1000.0 && (ms / 1000.0).fract() == 0.0;
+    match (is_above, is_whole_seconds) {
+        (false, _) => ms_in_words(ms),
+        (true, true) => format!("> {} s", ms / 1000.0),
+        (true, false) => format!("> {}", ms_in_words(ms)),
+    }
+}
+
+/// Three digits, and all of them before the point.
+fn milliseconds(ms: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "times are not negative"
+    )]
+    match ms {
+        ms if ms >= 99.95 && ms < 1e15 => crate::model::units::grouped(ms.round() as u64),
+        ms if ms >= 0.9995 => three_digits(ms),
+        ms => format!("{ms:.3}"),
     }
 }
 
@@ -188,7 +215,7 @@ mod tests {
     fn timeouts_are_shown_as_more_than_the_limit_and_counted() {
         let row = row(&summary(30_000.0, true), "none", Some(&summary(10.0, false)));
         assert_eq!(row.n, "4 of 10");
-        assert_eq!(row.median.shown, "> 30.0 s");
+        assert_eq!(row.median.shown, "> 30 s");
         assert_eq!(row.median.exact, "> 30000");
         assert_eq!(row.stddev.shown, "–");
         assert_eq!(row.trouble, "6 timeouts");

@@ -34,7 +34,10 @@ pub type PageResult<T> = Result<T, Error>;
 impl Error {
     /// A refusal of what a form asked for.
     pub fn refused(message: impl Into<String>) -> Self {
-        Self::Refused { status: StatusCode::UNPROCESSABLE_ENTITY, message: message.into() }
+        Self::Refused {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            message: message.into(),
+        }
     }
 }
 

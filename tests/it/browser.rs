@@ -33,7 +33,13 @@ impl Driver {
         let port = said
             .by_ref()
             .map_while(Result::ok)
-            .find_map(|line| line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok())
+            .find_map(|line| {
+                line.split_once("started successfully on port ")?
+                    .1
+                    .trim_end_matches('.')
+                    .parse()
+                    .ok()
+            })
             .expect("chromedriver says its port");
         std::thread::spawn(move || said.for_each(drop));
         Self { child, port }
@@ -78,12 +84,16 @@ async fn click(browser: &Client, css: &str) {
 
 async fn path(browser: &Client) -> String {
     let url = browser.current_url().await.unwrap();
-    url.query().map_or(url.path().to_owned(), |query| format!("{}?{query}", url.path()))
+    url.query()
+        .map_or(url.path().to_owned(), |query| format!("{}?{query}", url.path()))
 }
 
 async fn upload(browser: &Client, url: &str, form: &str, file: &str, leads_to: &str) {
     browser.goto(&format!("{url}/upload")).await.unwrap();
-    let input = browser.find(Locator::Css(&format!("form[action='{form}'] input[type=file]"))).await.unwrap();
+    let input = browser
+        .find(Locator::Css(&format!("form[action='{form}'] input[type=file]")))
+        .await
+        .unwrap();
     input.send_keys(repository(file).to_str().unwrap()).await.unwrap();
     click(browser, &format!("form[action='{form}'] button")).await;
     wait_for(leads_to, async || (path(browser).await == leads_to).then_some(())).await;
@@ -103,8 +113,18 @@ async fn a_person_gets_from_two_files_to_a_chart() {
     let browser = driver.browser(profile.path()).await;
 
     upload(&browser, &server.url, "/upload/dump", "samples/dump.sql", "/datasets/1").await;
-    wait_for("the restored tables", async || text(&browser, "main").await?.contains("order_line").then_some(())).await;
-    upload(&browser, &server.url, "/upload/queries", "samples/queries.sql", "/workloads/1").await;
+    wait_for("the restored tables", async || {
+        text(&browser, "main").await?.contains("order_line").then_some(())
+    })
+    .await;
+    upload(
+        &browser,
+        &server.url,
+        "/upload/queries",
+        "samples/queries.sql",
+        "/workloads/1",
+    )
+    .await;
 
     browser.goto(&format!("{}/experiment", server.url)).await.unwrap();
     click(&browser, "input[name=stats_source][value=random_targets]").await;
@@ -113,7 +133,10 @@ async fn a_person_gets_from_two_files_to_a_chart() {
     iterations.clear().await.unwrap();
     iterations.send_keys("5\t").await.unwrap();
     wait_for("the estimate", async || {
-        text(&browser, "#estimate").await?.contains("2 sources × 12 queries × (5 rounds + 1 warm-up)").then_some(())
+        text(&browser, "#estimate")
+            .await?
+            .contains("2 sources × 12 queries × (5 rounds + 1 warm-up)")
+            .then_some(())
     })
     .await;
     click(&browser, "form#experiment button.primary").await;
@@ -128,10 +151,19 @@ async fn a_person_gets_from_two_files_to_a_chart() {
         text(&browser, "#table").await
     })
     .await;
-    let percents: Vec<u32> = seen.iter().filter_map(|said| said.trim_end_matches(" %").parse().ok()).collect();
-    assert!(percents.is_sorted() && percents.len() >= 2, "the bar moved: {percents:?}");
+    let percents: Vec<u32> = seen
+        .iter()
+        .filter_map(|said| said.trim_end_matches(" %").parse().ok())
+        .collect();
+    assert!(
+        percents.is_sorted() && percents.len() >= 2,
+        "the bar moved: {percents:?}"
+    );
     assert_eq!(path(&browser).await, "/results/1");
-    assert_eq!(browser.find_all(Locator::Css("#table tbody tr")).await.unwrap().len(), 24);
+    assert_eq!(
+        browser.find_all(Locator::Css("#table tbody tr")).await.unwrap().len(),
+        24
+    );
 
     let current = "#chart nav[aria-label='Chart type'] a[aria-current]";
     wait_for("the bars", async || picture_is_drawn(&browser).await).await;
@@ -140,7 +172,10 @@ async fn a_person_gets_from_two_files_to_a_chart() {
     let shows = async |word: &str| (text(&browser, current).await.as_deref() == Some(word)).then_some(());
     wait_for("the lines", async || shows("Lines").await).await;
     wait_for("their picture", async || picture_is_drawn(&browser).await).await;
-    assert!(path(&browser).await.contains("type=line"), "the address says what is shown");
+    assert!(
+        path(&browser).await.contains("type=line"),
+        "the address says what is shown"
+    );
     browser.back().await.unwrap();
     wait_for("the bars again", async || shows("Bars").await).await;
     browser.forward().await.unwrap();

@@ -21,7 +21,10 @@ struct Plain {
 
 impl Plain {
     fn of(server: &Server) -> Self {
-        Self { client: Client::builder().redirect(Policy::none()).build().unwrap(), url: server.url.clone() }
+        Self {
+            client: Client::builder().redirect(Policy::none()).build().unwrap(),
+            url: server.url.clone(),
+        }
     }
 
     async fn get(&self, path: &str) -> (StatusCode, String) {
@@ -37,14 +40,29 @@ impl Plain {
 
     /// Posts a form and returns where it leads.
     async fn post(&self, path: &str, pairs: &[(&str, &str)]) -> (StatusCode, String) {
-        let answer = self.client.post(format!("{}{path}", self.url)).form(pairs).send().await.unwrap();
+        let answer = self
+            .client
+            .post(format!("{}{path}", self.url))
+            .form(pairs)
+            .send()
+            .await
+            .unwrap();
         read(answer).await
     }
 
     async fn upload(&self, path: &str, request_id: &str, name: &str, bytes: Vec<u8>) -> (StatusCode, String) {
         let part = Part::bytes(bytes).file_name(name.to_owned());
-        let form = Form::new().text("request_id", request_id.to_owned()).text("name", "").part("file", part);
-        let answer = self.client.post(format!("{}{path}", self.url)).multipart(form).send().await.unwrap();
+        let form = Form::new()
+            .text("request_id", request_id.to_owned())
+            .text("name", "")
+            .part("file", part);
+        let answer = self
+            .client
+            .post(format!("{}{path}", self.url))
+            .multipart(form)
+            .send()
+            .await
+            .unwrap();
         read(answer).await
     }
 }
@@ -52,7 +70,10 @@ impl Plain {
 /// The status with the place that an answer leads to, else its text.
 async fn read(answer: reqwest::Response) -> (StatusCode, String) {
     let status = answer.status();
-    let location = answer.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
+    let location = answer
+        .headers()
+        .get("location")
+        .map(|value| value.to_str().unwrap().to_owned());
     (status, location.unwrap_or(answer.text().await.unwrap()))
 }
 
@@ -64,7 +85,13 @@ fn sample(name: &str) -> Vec<u8> {
 fn csv(text: &str) -> Vec<HashMap<String, String>> {
     let mut lines = text.lines();
     let heads: Vec<&str> = lines.next().unwrap().split(',').collect();
-    let row = |line: &str| heads.iter().map(|head| (*head).to_owned()).zip(line.split(',').map(str::to_owned)).collect();
+    let row = |line: &str| {
+        heads
+            .iter()
+            .map(|head| (*head).to_owned())
+            .zip(line.split(',').map(str::to_owned))
+            .collect()
+    };
     lines.map(row).collect()
 }
 
@@ -79,9 +106,14 @@ async fn the_main_job_is_done_by_plain_links_and_forms() {
     assert_eq!((status, dataset.as_str()), (StatusCode::SEE_OTHER, "/datasets/1"));
     let again = plain.upload("/upload/dump", "r1", "dump.sql", sample("dump.sql")).await;
     assert_eq!(again.1, "/datasets/1", "the same form sent twice makes one dataset");
-    let (status, workload) = plain.upload("/upload/queries", "r2", "queries.sql", sample("queries.sql")).await;
+    let (status, workload) = plain
+        .upload("/upload/queries", "r2", "queries.sql", sample("queries.sql"))
+        .await;
     assert_eq!((status, workload.as_str()), (StatusCode::SEE_OTHER, "/workloads/1"));
-    wait_for("the restore", async || plain.page("/datasets/1").await.contains("order_line").then_some(())).await;
+    wait_for("the restore", async || {
+        plain.page("/datasets/1").await.contains("order_line").then_some(())
+    })
+    .await;
 
     let wish = [
         ("request_id", "r3"),
@@ -94,12 +126,21 @@ async fn the_main_job_is_done_by_plain_links_and_forms() {
     ];
     let (status, checked) = plain.post("/experiment/check", &wish).await;
     assert_eq!(status, StatusCode::OK);
-    assert!(checked.contains("With 5 rounds and 12 queries no difference can be shown"), "{checked}");
+    assert!(
+        checked.contains("With 5 rounds and 12 queries no difference can be shown"),
+        "{checked}"
+    );
     let (status, result) = plain.post("/experiment", &wish).await;
     assert_eq!((status, result.as_str()), (StatusCode::SEE_OTHER, "/results/1"));
-    assert_eq!(plain.post("/experiment", &wish).await.1, "/results/1", "a double click launches once");
+    assert_eq!(
+        plain.post("/experiment", &wish).await.1,
+        "/results/1",
+        "a double click launches once"
+    );
 
-    let (status, refused) = plain.post("/experiment", &[("request_id", "r4"), ("iterations", "0")]).await;
+    let (status, refused) = plain
+        .post("/experiment", &[("request_id", "r4"), ("iterations", "0")])
+        .await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(refused.contains("Choose a dataset.") && refused.contains("from 1 to 1000"));
 
@@ -109,11 +150,30 @@ async fn the_main_job_is_done_by_plain_links_and_forms() {
     })
     .await;
     numbers_are_the_same_everywhere(&plain, &settled).await;
-    for path in ["/results", "/results/1/queries/0", "/results/1?type=line&query=3", "/experiment", "/upload", "/datasets", "/workloads/1"] {
+    for path in [
+        "/results",
+        "/results/1/queries/0",
+        "/results/1?type=line&query=3",
+        "/experiment",
+        "/upload",
+        "/datasets",
+        "/workloads/1",
+    ] {
         plain.page(path).await;
     }
-    assert_eq!(plain.get("/experiment/status/1").await.0, StatusCode::SEE_OTHER, "a fragment leads to its page");
-    for nowhere in ["/results/99", "/results/x", "/results/1/queries/99", "/results/1/export.xls", "/nowhere", "/datasets/0"] {
+    assert_eq!(
+        plain.get("/experiment/status/1").await.0,
+        StatusCode::SEE_OTHER,
+        "a fragment leads to its page"
+    );
+    for nowhere in [
+        "/results/99",
+        "/results/x",
+        "/results/1/queries/99",
+        "/results/1/export.xls",
+        "/nowhere",
+        "/datasets/0",
+    ] {
         assert_eq!(plain.get(nowhere).await.0, StatusCode::NOT_FOUND, "{nowhere}");
     }
     assert_eq!(server.stop(), Some(0));
@@ -139,14 +199,30 @@ async fn numbers_are_the_same_everywhere(plain: &Plain, page: &str) {
         let variance = sample.iter().map(|ms| (ms - mean).powi(2)).sum::<f64>() / (n - 1.0);
         for (name, expected) in [("mean_ms", mean), ("stddev_ms", variance.sqrt())] {
             let stored = summary[name].as_f64().unwrap();
-            assert!((stored - expected).abs() <= 1e-9 * expected.abs().max(1.0), "{name}: {stored} {expected}");
+            assert!(
+                (stored - expected).abs() <= 1e-9 * expected.abs().max(1.0),
+                "{name}: {stored} {expected}"
+            );
             assert_eq!(row[name].parse::<f64>().unwrap().to_bits(), stored.to_bits());
-            assert!(page.contains(&format!("<data value=\"{stored}\"")), "{name} {stored} stands in the table");
+            assert!(
+                page.contains(&format!("<data value=\"{stored}\"")),
+                "{name} {stored} stands in the table"
+            );
         }
     }
-    let picture = plain.client.get(format!("{}/results/1/chart.png?theme=dark&dpr=2", plain.url)).send().await.unwrap();
+    let picture = plain
+        .client
+        .get(format!("{}/results/1/chart.png?theme=dark&dpr=2", plain.url))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(picture.headers()["content-type"], "image/png");
-    assert!(picture.headers()["cache-control"].to_str().unwrap().contains("immutable"));
+    assert!(
+        picture.headers()["cache-control"]
+            .to_str()
+            .unwrap()
+            .contains("immutable")
+    );
     let etag = picture.headers()["etag"].clone();
     let again = plain
         .client
@@ -167,7 +243,11 @@ async fn what_cannot_be_taken_is_refused_in_words_and_other_sites_get_nothing() 
         ("/upload/dump", b"".to_vec(), "empty"),
         ("/upload/dump", b"\x89PNG\r\n\x1a\n".to_vec(), "PNG picture"),
         ("/upload/dump", b"PGDMP".to_vec(), "header is incomplete"),
-        ("/upload/queries", b"-- nothing\n".to_vec(), "No SQL statement was found"),
+        (
+            "/upload/queries",
+            b"-- nothing\n".to_vec(),
+            "No SQL statement was found",
+        ),
         ("/upload/queries", b"begin; commit;".to_vec(), "transaction control"),
     ] {
         let (status, text) = plain.upload(path, "r", "file", bytes).await;
@@ -175,15 +255,36 @@ async fn what_cannot_be_taken_is_refused_in_words_and_other_sites_get_nothing() 
         assert!(text.contains(words), "{words} in {text}");
     }
     let upload = format!("{}/experiment", server.url);
-    let foreign = plain.client.post(&upload).header("origin", "http://evil.example").send().await.unwrap();
+    let foreign = plain
+        .client
+        .post(&upload)
+        .header("origin", "http://evil.example")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(foreign.status(), StatusCode::FORBIDDEN);
-    let cross_site = plain.client.post(&upload).header("sec-fetch-site", "cross-site").send().await.unwrap();
+    let cross_site = plain
+        .client
+        .post(&upload)
+        .header("sec-fetch-site", "cross-site")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(cross_site.status(), StatusCode::FORBIDDEN);
-    let rebound = plain.client.get(&server.url).header("host", "evil.example").send().await.unwrap();
+    let rebound = plain
+        .client
+        .get(&server.url)
+        .header("host", "evil.example")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(rebound.status(), StatusCode::MISDIRECTED_REQUEST);
     let answer = plain.client.get(&server.url).send().await.unwrap();
     let policy = answer.headers()["content-security-policy"].to_str().unwrap();
     assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
     let page = answer.text().await.unwrap();
-    assert!(!page.contains(" style=") && !page.contains("<style") && !page.contains("onclick"), "nothing inline");
+    assert!(
+        !page.contains(" style=") && !page.contains("<style") && !page.contains("onclick"),
+        "nothing inline"
+    );
 }

@@ -32,7 +32,14 @@ pub fn repository(path: &str) -> PathBuf {
 /// The binary, without what this machine's environment might tell it.
 pub fn pgassay() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pgassay"));
-    for name in ["DATABASE_URL", "SANDBOX_URL", "PGASSAY_SAMPLE", "PGASSAY_DATA_DIR", "PGASSAY_LISTEN", "PGASSAY_LOG"] {
+    for name in [
+        "DATABASE_URL",
+        "SANDBOX_URL",
+        "PGASSAY_SAMPLE",
+        "PGASSAY_DATA_DIR",
+        "PGASSAY_LISTEN",
+        "PGASSAY_LOG",
+    ] {
         command.env_remove(name);
     }
     command
@@ -66,7 +73,10 @@ impl Server {
             .expect("pgassay serves");
         // Its log goes on, and a full pipe would stop it.
         std::thread::spawn(move || log.map_while(Result::ok).for_each(|line| eprintln!("{line}")));
-        Self { child, url: url.trim().to_owned() }
+        Self {
+            child,
+            url: url.trim().to_owned(),
+        }
     }
 
     /// Asks it to stop and returns how it ended.
@@ -86,7 +96,11 @@ impl Drop for Server {
 }
 
 fn signal(child: &Child, name: &str) {
-    Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status().unwrap();
+    Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
 }
 
 /// Looks again and again until there is something to see.

@@ -319,7 +319,7 @@ fn alt(data: &ReportData, params: &ChartParams) -> String {
                 .sources()
                 .filter_map(|(source_idx, source)| {
                     let summary = data.summary(params.query_idx, source_idx)?;
-                    let median = table::time(summary.median_ms, summary.median_is_above).shown;
+                    let median = table::time_in_words(summary.median_ms, summary.median_is_above);
                     Some(format!("{median} under {}", source.label))
                 })
                 .collect();
@@ -341,9 +341,9 @@ fn bar_table(data: &ReportData, metric: Metric) -> (Vec<String>, Vec<Vec<String>
         match metric {
             Metric::Median => format!(
                 "{}{deviation}",
-                table::time(summary.median_ms, summary.median_is_above).shown
+                table::time_in_words(summary.median_ms, summary.median_is_above)
             ),
-            Metric::Mean => format!("{}{deviation}", table::time(summary.mean_ms, false).shown),
+            Metric::Mean => format!("{}{deviation}", table::time_in_words(summary.mean_ms, false)),
             Metric::Cost => table::cost(summary.cost).shown,
         }
     };

@@ -246,7 +246,10 @@ async fn new(
         ..ExperimentForm::default()
     };
     let mut page = NewPage::load(&pool, viewer, form, Vec::new()).await?;
-    let missing = MissingPage { no_dataset: page.datasets.is_empty(), no_workload: page.workloads.is_empty() };
+    let missing = MissingPage {
+        no_dataset: page.datasets.is_empty(),
+        no_workload: page.workloads.is_empty(),
+    };
     if missing.no_dataset || missing.no_workload {
         return fragment::page(&missing);
     }
