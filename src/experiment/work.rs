@@ -299,3 +299,6 @@ async fn warm_up_again(job: &HeldJob, lab: &mut Lab) -> Result<(), Trouble> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,7 +105,13 @@ impl Session {
         };
         let Some(cut_off) = cut_off else {
             drop(running);
-            return self.settle(ran.context("a statement that ended has a result")?);
+            let ran = self.settle(ran.context("a statement that ended has a result")?)?;
+            if self.health == Health::Gone {
+                // That a session was ended is an outcome. That its server was is not, and looks the same from here.
+                let server = Admin::connect(&self.address, "postgres").await;
+                server.context("the server is gone")?.close().await;
+            }
+            return Ok(ran);
         };
         let health = stop_backend(&address, backend_pid, &mut running).await?;
         drop(running);

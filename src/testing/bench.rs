@@ -1,5 +1,7 @@
 //! A whole house in a directory of its own, with a real store and real sandboxes, that works when it is told to.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::app::house::House;
@@ -24,6 +26,9 @@ use crate::target::session::Admin;
 use crate::testing;
 use crate::testing::scratch;
 use crate::workload::service::NewScript;
+
+/// Longer than anything takes that works.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A house with nothing in it.
 pub struct Bench {
@@ -140,6 +145,16 @@ impl Bench {
             .await
             .unwrap()
             .unwrap()
+    }
+
+    /// Returns when so many trials of a running experiment are stored.
+    pub async fn recorded(&self, id: ExperimentId, n_trials: u64) {
+        let look = async {
+            while self.experiment(id).await.n_recorded < n_trials {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.unwrap();
     }
 
     /// An experiment that has run to its end.
