@@ -60,10 +60,7 @@ async fn run(house: &HouseConfig, web: &WebConfig, shutdown: &CancellationToken)
     serve_pages(listener, state, shutdown).await;
     shutdown.cancel();
     working.await.context("the worker")?;
-    match Arc::try_unwrap(house) {
-        Ok(house) => house.close().await?,
-        Err(_) => error!("Something still uses the store; it is stopped without waiting"),
-    }
+    if let Ok(house) = Arc::try_unwrap(house) { house.close().await? } else { error!("Something still uses the store; it is stopped without waiting") }
     info!("pgassay has stopped");
     Ok(())
 }

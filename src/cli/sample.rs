@@ -31,18 +31,15 @@ pub fn sample(args: &SampleArgs) -> anyhow::Result<()> {
         scale: args.scale,
         seed: args.seed,
     };
-    match &args.output {
-        Some(path) => {
-            let file = std::fs::File::create(path).with_context(|| format!("writing {}", path.display()))?;
-            let mut out = BufWriter::new(file);
-            write_sample(spec, &mut out)?;
-            out.flush()?;
-        }
-        None => {
-            let mut out = BufWriter::new(std::io::stdout().lock());
-            write_sample(spec, &mut out)?;
-            out.flush()?;
-        }
+    if let Some(path) = &args.output {
+        let file = std::fs::File::create(path).with_context(|| format!("writing {}", path.display()))?;
+        let mut out = BufWriter::new(file);
+        write_sample(spec, &mut out)?;
+        out.flush()?;
+    } else {
+        let mut out = BufWriter::new(std::io::stdout().lock());
+        write_sample(spec, &mut out)?;
+        out.flush()?;
     }
     Ok(())
 }

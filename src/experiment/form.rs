@@ -374,7 +374,7 @@ mod tests {
             seed: "x".into(),
             clock: "sundial".into(),
             timeout: "soon".into(),
-            order: "".into(),
+            order: String::new(),
             settings: "work_mem".into(),
             queries: vec!["one".into()],
             ..ExperimentForm::default()

@@ -126,7 +126,7 @@ fn milliseconds(ms: f64) -> String {
         reason = "times are not negative"
     )]
     match ms {
-        ms if ms >= 99.95 && ms < 1e15 => crate::model::units::grouped(ms.round() as u64),
+        ms if (99.95..1e15).contains(&ms) => crate::model::units::grouped(ms.round() as u64),
         ms if ms >= 0.9995 => three_digits(ms),
         ms => format!("{ms:.3}"),
     }

@@ -28,7 +28,7 @@ use crate::testing::scratch;
 use crate::workload::service::NewScript;
 
 /// Longer than anything takes that works.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A house with nothing in it.
 pub struct Bench {

@@ -297,7 +297,7 @@ async fn a_run_whose_clone_is_lost_goes_on_in_a_new_one_with_the_same_statistics
     let sources = ["built_in", "none", "random_targets:seed=7,low=1,high=10"];
     let id = bench
         .launch(dataset_id, TWO_READS, &sources, |form| {
-            form.iterations = "20".to_owned()
+            form.iterations = "20".to_owned();
         })
         .await;
     interrupt_after(&bench, id, 4).await;

@@ -19,13 +19,7 @@ pub use self::canvas::Canvas;
 pub use self::line::LineChart;
 pub use self::line::Series;
 pub use self::numerals::Unit;
-#[cfg(test)]
-pub use self::palette::DARK_BACKGROUND;
-#[cfg(test)]
-pub use self::palette::LIGHT_BACKGROUND;
 pub use self::palette::Theme;
-#[cfg(test)]
-pub use self::palette::palette_hex;
 
 /// A source as the legend shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -441,32 +441,29 @@ async fn picture(
     {
         return Ok((StatusCode::NOT_MODIFIED, cached).into_response());
     }
-    let png = match state.charts.get(&key) {
-        Some(png) => png,
-        None => {
-            let trials = match params.chart_type {
-                ChartType::Bar => Vec::new(),
-                ChartType::Line => store::trials::list(&mut conn, viewer, id, Some(params.query_idx)).await?,
-            };
-            drop(conn);
-            let drawing = tokio::task::spawn_blocking(move || {
-                draw(
-                    &data,
-                    &params,
-                    &trials,
-                    theme,
-                    dpr,
-                    (number_of(&given, "w"), number_of(&given, "h")),
-                )
-            });
-            let png = match drawing.await.map_err(anyhow::Error::new)? {
-                Ok(png) => Bytes::from(png),
-                Err(error @ ChartError::Size { .. }) => return Err(Error::refused(error.to_string())),
-                Err(error) => return Err(Error::Fault(error.into())),
-            };
-            state.charts.put(key, png.clone());
-            png
-        }
+    let png = if let Some(png) = state.charts.get(&key) { png } else {
+        let trials = match params.chart_type {
+            ChartType::Bar => Vec::new(),
+            ChartType::Line => store::trials::list(&mut conn, viewer, id, Some(params.query_idx)).await?,
+        };
+        drop(conn);
+        let drawing = tokio::task::spawn_blocking(move || {
+            draw(
+                &data,
+                &params,
+                &trials,
+                theme,
+                dpr,
+                (number_of(&given, "w"), number_of(&given, "h")),
+            )
+        });
+        let png = match drawing.await.map_err(anyhow::Error::new)? {
+            Ok(png) => Bytes::from(png),
+            Err(error @ ChartError::Size { .. }) => return Err(Error::refused(error.to_string())),
+            Err(error) => return Err(Error::Fault(error.into())),
+        };
+        state.charts.put(key, png.clone());
+        png
     };
     Ok((cached, [(header::CONTENT_TYPE, "image/png")], png).into_response())
 }
