@@ -83,7 +83,8 @@ async fn serve_pages(listener: TcpListener, state: AppState, shutdown: &Cancella
     }
 }
 
-async fn stop_signal() -> anyhow::Result<&'static str> {
+/// Resolves with the name of the next signal that asks this process to end.
+pub async fn stop_signal() -> anyhow::Result<&'static str> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(tokio::select! {

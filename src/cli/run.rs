@@ -12,6 +12,7 @@ use tokio_util::io::ReaderStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::house::House;
+use crate::app::serve;
 use crate::app::worker;
 use crate::config::HouseConfig;
 use crate::experiment::form::ExperimentForm;
@@ -103,12 +104,24 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     });
     let result = tokio::select! {
         result = experiment(&house, &args) => result,
-        _ = tokio::signal::ctrl_c() => Err(RunError::Failed(anyhow::anyhow!("stopped; serve or run goes on with it"))),
+        signal = serve::stop_signal() => {
+            let name = signal?;
+            Err(RunError::Failed(anyhow::anyhow!("{name} received; the next serve or run on this data directory goes on with it")))
+        }
     };
     shutdown.cancel();
-    working.await.context("the worker")?;
-    if let Ok(house) = Arc::try_unwrap(house) {
-        house.close().await?;
+    let closing = async {
+        working.await.context("the worker")?;
+        match Arc::try_unwrap(house) {
+            Ok(house) => house.close().await,
+            // Dropping what is left tells the servers that we started to go, too.
+            Err(_) => Ok(()),
+        }
+    };
+    tokio::select! {
+        closed = closing => closed?,
+        // The same again: without waiting.
+        signal = serve::stop_signal() => { signal?; }
     }
     result
 }

@@ -5,10 +5,12 @@
 
 mod archive;
 mod encoding;
+mod error;
 mod finish;
 pub mod format;
 pub mod generators;
 mod pieces;
+mod psql;
 mod reader;
 mod restore;
 pub mod service;

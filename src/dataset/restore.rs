@@ -5,8 +5,9 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgDatabaseError;
 use tokio::sync::watch;
 
-use crate::dataset::encoding::EncodingError;
+use crate::dataset::error::RestoreError;
 use crate::dataset::pieces::Pieces;
+use crate::dataset::psql;
 use crate::dataset::settings;
 use crate::dataset::template;
 use crate::model::dataset::RestoreNote;
@@ -20,42 +21,11 @@ use crate::sql::dump::NewDatabase;
 use crate::sql::dump::Transaction;
 use crate::sql::split::Piece;
 use crate::sql::split::PsqlLine;
-use crate::sql::split::SplitError;
 use crate::sql::split::Statement;
 use crate::target::ServerError;
 use crate::target::clone;
 use crate::target::session::Address;
-use crate::target::session::OpenError;
 use crate::target::session::Session;
-
-/// Why a restore does not go on.
-#[derive(Debug, thiserror::Error)]
-pub enum RestoreError {
-    #[error("{0}")]
-    Sentence(String),
-    #[error(transparent)]
-    Split(#[from] SplitError),
-    #[error(transparent)]
-    Encoding(#[from] EncodingError),
-    #[error("{what} in line {line} failed. The server says: {error}")]
-    Statement {
-        what: String,
-        line: u64,
-        error: ServerError,
-    },
-    #[error("\\{command} in line {line} is a command of psql that is not allowed in a dump. pgassay never runs psql.")]
-    PsqlCommand { command: String, line: u64 },
-    #[error("The dump holds a second database, {name} (line {line}). Make a dump of one database: pg_dump {name}.")]
-    SecondDatabase { name: String, line: u64 },
-    #[error(transparent)]
-    Lost(#[from] anyhow::Error),
-}
-
-impl From<OpenError> for RestoreError {
-    fn from(error: OpenError) -> Self {
-        Self::Lost(error.into())
-    }
-}
 
 /// Statements that are sent in one message.
 const BATCH_STATEMENTS: usize = 100;
@@ -282,13 +252,13 @@ impl<'a> Restore<'a> {
         let is_key = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric());
         match command.as_str() {
             "restrict" | "unrestrict" if is_key(&args) => Ok(()),
-            "connect" | "c" => match connect_name(&args) {
+            "connect" | "c" => match psql::connect_name(&args) {
                 // pg_dumpall begins in template1 and has nothing there.
                 Some(name) if matches!(name.as_str(), "template1" | "postgres") && self.session.is_none() => Ok(()),
                 Some(name) => self.name_database(&name, line),
                 None => Err(RestoreError::PsqlCommand { command, line }),
             },
-            "encoding" if is_encoding(&args) => Ok(()),
+            "encoding" if psql::is_encoding(&args) => Ok(()),
             "echo" if !args.contains('`') => Ok(()),
             "set" if args.starts_with("ON_ERROR_STOP") && !args.contains('`') => Ok(()),
             _ => Err(RestoreError::PsqlCommand { command, line }),
@@ -508,39 +478,6 @@ impl<'a> Restore<'a> {
     }
 }
 
-/// The database that `\connect` goes to: a name, perhaps quoted, or a connection string with nothing else in it.
-fn connect_name(args: &str) -> Option<String> {
-    if args.contains('`') {
-        return None;
-    }
-    let args = args.trim().trim_end_matches(';').trim();
-    let args = args.strip_prefix("-reuse-previous=on").map_or(args, str::trim);
-    let unquoted = |text: &str, quote: char| {
-        let inner = text.strip_prefix(quote)?.strip_suffix(quote)?;
-        Some(inner.replace(&format!("{quote}{quote}"), &quote.to_string()))
-    };
-    let quoted = unquoted(args, '"').or_else(|| unquoted(args, '\''));
-    let is_quoted = quoted.is_some();
-    let text = quoted.unwrap_or_else(|| args.to_owned());
-    if let Some(value) = text.strip_prefix("dbname=") {
-        let value = value
-            .strip_prefix('\'')
-            .and_then(|value| value.strip_suffix('\''))
-            .unwrap_or(value);
-        return Some(value.replace("\\'", "'").replace("\\\\", "\\")).filter(|name| !name.is_empty());
-    }
-    // Without quotes a space is followed by a user's name; with an equals sign it is a connection string all the same.
-    let is_name = !text.is_empty() && !text.contains(['=', '/']) && (is_quoted || !text.contains(' '));
-    is_name.then_some(text)
-}
-
-/// `\encoding` names what the following `SET client_encoding` says again.
-fn is_encoding(args: &str) -> bool {
-    args.trim_matches('\'')
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-}
-
 /// The row, from 1, of a COPY's data at which the server stumbled, as the context of its error tells.
 fn copy_row(error: &sqlx::Error) -> Option<u64> {
     let error = error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?;
@@ -557,25 +494,4 @@ fn lines_in(text: &str) -> u64 {
 fn first_words(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().take(4).collect();
     shorten(&words.join(" "), 60)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn connect_names_a_database_in_any_of_its_forms() {
-        for (args, name) in [
-            ("shop", Some("shop")),
-            ("shop;", Some("shop")),
-            ("\"My Shop\"", Some("My Shop")),
-            ("-reuse-previous=on \"dbname='my db'\"", Some("my db")),
-            ("`id`", None),
-            ("shop other", None),
-            ("host=elsewhere dbname=x", None),
-            ("", None),
-        ] {
-            assert_eq!(connect_name(args).as_deref(), name, "{args}");
-        }
-    }
 }

@@ -9,13 +9,13 @@ use tokio::sync::watch;
 use tracing::error;
 use tracing::info;
 
+use crate::dataset::error::RestoreError;
 use crate::dataset::finish;
 use crate::dataset::pieces::DumpFile;
 use crate::dataset::pieces::Pieces;
 use crate::dataset::reader::Counter;
 use crate::dataset::restore::Done;
 use crate::dataset::restore::Restore;
-use crate::dataset::restore::RestoreError;
 use crate::files::layout::Layout;
 use crate::model::dataset::Compression;
 use crate::model::dataset::Dataset;

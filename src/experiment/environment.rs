@@ -25,12 +25,9 @@ const SERVER_SETTINGS: &[&str] = &[
 /// Pairs of name and value, in the order in which they are shown.
 pub async fn look(sandbox: &Sandbox, dataset: &Dataset, experiment: &Experiment) -> anyhow::Result<Vec<Setting>> {
     let mut admin = Admin::connect(&sandbox.address, &clone::experiment_name(experiment.id)).await?;
-    let version: String = sqlx::query_scalar("select version()")
-        .fetch_one(&mut admin.conn)
-        .await?;
     let mut environment = vec![
         pair("pgassay", env!("CARGO_PKG_VERSION")),
-        pair("server", &version),
+        pair("server", &admin.version().await?),
         pair("processor", &processor()),
         pair(
             "processors",
@@ -40,10 +37,7 @@ pub async fn look(sandbox: &Sandbox, dataset: &Dataset, experiment: &Experiment)
         pair("locale", dataset.locale.as_deref().unwrap_or("")),
     ];
     for name in SERVER_SETTINGS {
-        let value: Option<String> = sqlx::query_scalar("select current_setting($1, true)")
-            .bind(name)
-            .fetch_one(&mut admin.conn)
-            .await?;
+        let value = admin.setting(name).await?;
         environment.push(pair(name, value.as_deref().unwrap_or("")));
     }
     admin.close().await;

@@ -76,6 +76,21 @@ impl Admin {
         Ok(())
     }
 
+    /// The server's version, as it names itself at length.
+    pub async fn version(&mut self) -> anyhow::Result<String> {
+        let version = sqlx::query_scalar("select version()").fetch_one(&mut self.conn).await;
+        version.context("asking for the server's version")
+    }
+
+    /// The value of a setting; none when this server has no such setting.
+    pub async fn setting(&mut self, name: &str) -> anyhow::Result<Option<String>> {
+        sqlx::query_scalar("select current_setting($1, true)")
+            .bind(name)
+            .fetch_one(&mut self.conn)
+            .await
+            .with_context(|| format!("asking for {name}"))
+    }
+
     /// Ends the session in order.
     pub async fn close(self) {
         // A connection that cannot even be closed is gone, which is what was wanted.

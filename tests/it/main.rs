@@ -1,5 +1,11 @@
-//! The product from outside: its binary, its pages, a real browser, and the rules of the house.
+//! The product from outside: its binary, its pages, a real browser, and the rules of its house.
 
 mod browser;
+mod cli;
+mod kill;
 mod pages;
+#[path = "../../src/testing/scratch.rs"]
+mod scratch;
 mod server;
+mod support;
+mod tidy;

@@ -1,0 +1,35 @@
+//! Why a restore fails, in words for the person who has the file.
+
+use crate::dataset::encoding::EncodingError;
+use crate::sql::split::SplitError;
+use crate::target::ServerError;
+use crate::target::session::OpenError;
+
+/// Why a restore does not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error("{0}")]
+    Sentence(String),
+    #[error(transparent)]
+    Split(#[from] SplitError),
+    #[error(transparent)]
+    Encoding(#[from] EncodingError),
+    #[error("{what} in line {line} failed. The server says: {error}")]
+    Statement {
+        what: String,
+        line: u64,
+        error: ServerError,
+    },
+    #[error("\\{command} in line {line} is a command of psql that is not allowed in a dump. pgassay never runs psql.")]
+    PsqlCommand { command: String, line: u64 },
+    #[error("The dump holds a second database, {name} (line {line}). Make a dump of one database: pg_dump {name}.")]
+    SecondDatabase { name: String, line: u64 },
+    #[error(transparent)]
+    Lost(#[from] anyhow::Error),
+}
+
+impl From<OpenError> for RestoreError {
+    fn from(error: OpenError) -> Self {
+        Self::Lost(error.into())
+    }
+}
