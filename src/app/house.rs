@@ -139,8 +139,26 @@ impl House {
         Ok(())
     }
 
+    async fn wait_for_guests(&self) -> anyhow::Result<()> {
+        let mut is_told = false;
+        loop {
+            let n_sessions = store::count_sessions(&mut *self.pool.acquire().await?).await?;
+            if n_sessions <= i64::from(self.pool.size()) {
+                return Ok(());
+            }
+            if !is_told {
+                warn!("Another pgassay still uses the store of this one; waiting for it to end");
+                is_told = true;
+            }
+            tokio::time::sleep(GUEST_LOOK).await;
+        }
+    }
+
     /// Closes the store and stops what this process started.
-    pub async fn close(self) -> anyhow::Result<()> {
+    pub async fn close(self, guests: Guests) -> anyhow::Result<()> {
+        if self.store.is_some() && guests == Guests::WaitFor {
+            self.wait_for_guests().await?;
+        }
         self.pool.close().await;
         if let Some(store) = self.store {
             store.stop().await.context("stopping the store")?;
@@ -151,6 +169,15 @@ impl House {
         }
         Ok(())
     }
+}
+
+/// What becomes of other processes that use the embedded store of this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guests {
+    /// Stop when they are gone.
+    WaitFor,
+    /// Stop now; they say that the store is away.
+    Leave,
 }
 
 /// The data directory, or the fallback when we are root and the user of the servers cannot get there.
@@ -190,6 +217,9 @@ fn take_lock(layout: &Layout) -> anyhow::Result<Option<File>> {
         Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("locking {}", path.display())),
     }
 }
+
+/// How often a master looks whether its guests are gone.
+const GUEST_LOOK: Duration = Duration::from_millis(500);
 
 /// How long a guest waits for the master to start the store.
 const GUEST_PATIENCE: Duration = Duration::from_secs(30);

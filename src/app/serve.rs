@@ -11,6 +11,7 @@ use tracing::error;
 use tracing::info;
 use tracing::warn;
 
+use crate::app::house::Guests;
 use crate::app::house::House;
 use crate::app::sample;
 use crate::app::worker;
@@ -60,7 +61,11 @@ async fn run(house: &HouseConfig, web: &WebConfig, shutdown: &CancellationToken)
     serve_pages(listener, state, shutdown).await;
     shutdown.cancel();
     working.await.context("the worker")?;
-    if let Ok(house) = Arc::try_unwrap(house) { house.close().await? } else { error!("Something still uses the store; it is stopped without waiting") }
+    if let Ok(house) = Arc::try_unwrap(house) {
+        house.close(Guests::Leave).await?
+    } else {
+        error!("Something still uses the store; it is stopped without waiting")
+    }
     info!("pgassay has stopped");
     Ok(())
 }

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use tokio_util::io::ReaderStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::house::Guests;
 use crate::app::house::House;
 use crate::app::serve;
 use crate::app::worker;
@@ -88,6 +89,10 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
             return Err(RunError::Arguments(format!("There is no file {}.", file.display())));
         }
     }
+    for path in [&args.json, &args.csv].into_iter().flatten() {
+        let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        opened.map_err(|error| RunError::Arguments(format!("{} cannot be written: {error}.", path.display())))?;
+    }
     // Before anything is started: what is wrong with the arguments has nothing to do with the files.
     form(&args, "1", "1").parse(0).map_err(|errors| {
         let messages: Vec<String> = errors
@@ -113,7 +118,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
     let closing = async {
         working.await.context("the worker")?;
         match Arc::try_unwrap(house) {
-            Ok(house) => house.close().await,
+            Ok(house) => house.close(Guests::WaitFor).await,
             // Dropping what is left tells the servers that we started to go, too.
             Err(_) => Ok(()),
         }
@@ -146,7 +151,8 @@ async fn experiment(house: &House, args: &RunArgs) -> Result<(), RunError> {
     let dataset_id = add_dump(house, &args.dump).await?;
     let workload_id = add_queries(house, &args.queries).await?;
     let mut progress = ProgressLine::new();
-    wait_for_dataset(house, dataset_id, &mut progress).await?;
+    tell_refused(house, workload_id).await?;
+    // Before the restore is done: an experiment that is launched outlives this process.
     let mut form = form(args, &dataset_id.to_string(), &workload_id.to_string());
     form.request_id = request_id()?;
     let id = house
@@ -160,6 +166,7 @@ async fn experiment(house: &House, args: &RunArgs) -> Result<(), RunError> {
             }
             LaunchError::Fault(error) => RunError::Failed(error),
         })?;
+    wait_for_dataset(house, dataset_id, &mut progress).await?;
     let ended = wait_for_experiment(house, id, &mut progress).await?;
     let (data, trials) = {
         let mut conn = house.pool.acquire().await.context("reaching the store")?;
@@ -171,14 +178,17 @@ async fn experiment(house: &House, args: &RunArgs) -> Result<(), RunError> {
             .context("reading the trials")?;
         (data.context("the experiment is there")?, trials)
     };
+    print_table(&data)?;
     for (path, name) in [(&args.json, "export.json"), (&args.csv, "export.csv")] {
         if let (Some(path), Some(exporter)) = (path, export::find(name)) {
             let bytes = exporter.write(&data, &trials)?;
             std::fs::write(path, bytes).with_context(|| format!("writing {}", path.display()))?;
         }
     }
-    print_table(&data)?;
     match ended {
+        JobStatus::Completed if data.summaries.iter().all(|summary| summary.n_finished == 0) => {
+            Err(anyhow::anyhow!("not one trial finished; the table says why").into())
+        }
         JobStatus::Completed => Ok(()),
         _ => Err(anyhow::anyhow!(data.experiment.job.message.clone().unwrap_or_default()).into()),
     }
@@ -204,6 +214,17 @@ async fn add_dump(house: &House, path: &Path) -> anyhow::Result<DatasetId> {
         .datasets
         .add(house.viewer, arrived, "", &name, &request_id()?)
         .await?)
+}
+
+/// Says which statements of the file will not be measured.
+async fn tell_refused(house: &House, id: crate::model::ids::WorkloadId) -> anyhow::Result<()> {
+    let mut conn = house.pool.acquire().await?;
+    for query in store::workloads::list_queries(&mut conn, house.viewer, id).await? {
+        if let Some(refusal) = query.refusal {
+            eprintln!("Left out: {} in line {}. {refusal}", query.label, query.line);
+        }
+    }
+    Ok(())
 }
 
 async fn add_queries(house: &House, path: &Path) -> anyhow::Result<crate::model::ids::WorkloadId> {

@@ -87,9 +87,14 @@ impl SocketRoot {
 /// Removes the directory of one server.
 pub fn remove(dir: &Path) -> io::Result<()> {
     match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
     }
+    if let Some(root) = dir.parent() {
+        // Only the last server's directory leaves it empty; it is made again when it is needed.
+        let _ = fs::remove_dir(root);
+    }
+    Ok(())
 }
 
 fn make_private(dir: &Path, account: Option<&Account>) -> io::Result<()> {

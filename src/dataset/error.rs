@@ -22,8 +22,11 @@ pub enum RestoreError {
     },
     #[error("\\{command} in line {line} is a command of psql that is not allowed in a dump. pgassay never runs psql.")]
     PsqlCommand { command: String, line: u64 },
-    #[error("The dump holds a second database, {name} (line {line}). Make a dump of one database: pg_dump {name}.")]
-    SecondDatabase { name: String, line: u64 },
+    #[error(
+        "The dump holds a second database, {name} (line {line}), beside {first}. Make a dump of one database: \
+         pg_dump {first}."
+    )]
+    SecondDatabase { first: String, name: String, line: u64 },
     #[error(transparent)]
     Lost(#[from] anyhow::Error),
 }

@@ -38,6 +38,16 @@ pub async fn finish(
                 .to_owned(),
         });
     }
+    for table in forced_policies(&mut admin).await? {
+        outcome.notes.push(RestoreNote {
+            kind: RestoreNoteKind::Note,
+            line: 0,
+            statement: String::new(),
+            reason: format!(
+                "row level security is forced on {table}: counts and queries see only the rows that its policies show"
+            ),
+        });
+    }
     let (server_version, encoding, locale, database_bytes): (String, String, String, i64) = sqlx::query_as(
         "select current_setting('server_version'), pg_encoding_to_char(encoding),
                 datcollate::text || case when datctype <> datcollate then ' (types: ' || datctype || ')' else '' end,
@@ -84,13 +94,24 @@ async fn remove_statistics(admin: &mut Admin) -> anyhow::Result<u64> {
     Ok(n_rows)
 }
 
+/// Tables whose own owner is held to their policies.
+async fn forced_policies(admin: &mut Admin) -> anyhow::Result<Vec<String>> {
+    let tables = sqlx::query_scalar(
+        "select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where c.relrowsecurity and c.relforcerowsecurity order by 1",
+    )
+    .fetch_all(&mut admin.conn)
+    .await?;
+    Ok(tables)
+}
+
 /// Counted as the dataset's own role: a superuser never names a table of the user's in a query.
 async fn count_tables(address: &Address, name: &str) -> anyhow::Result<Vec<Table>> {
     let mut session = Session::connect(address, name, "pgassay count", &[]).await?;
-    let found: Vec<(String, String, i64, i64)> = sqlx::query_as(
+    let found: Vec<(String, String, i64, i64, bool)> = sqlx::query_as(
         "select n.nspname::text, c.relname::text, pg_catalog.pg_total_relation_size(c.oid),
                 (select count(*) from pg_catalog.pg_attribute a
-                 where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)
+                 where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), c.relispopulated
          from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
          where c.relkind in ('r', 'm') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
            and pg_catalog.pg_has_role(c.relowner, 'usage')
@@ -101,16 +122,21 @@ async fn count_tables(address: &Address, name: &str) -> anyhow::Result<Vec<Table
     .await
     .context("listing tables")?;
     let mut tables = Vec::new();
-    for (schema_name, table_name, size_bytes, n_columns) in found {
+    for (schema_name, table_name, size_bytes, n_columns, is_populated) in found {
         // Safe: names quoted by `sql::ident`.
         let sql = AssertSqlSafe(format!(
             "select count(*) from only {}",
             ident::quote_qualified(&schema_name, &table_name)
         ));
-        let counted: sqlx::Result<i64> = sqlx::query_scalar(sql)
-            .persistent(false)
-            .fetch_one(&mut session.conn)
-            .await;
+        // A materialised view without data refuses to be read.
+        let counted: sqlx::Result<i64> = if is_populated {
+            sqlx::query_scalar(sql)
+                .persistent(false)
+                .fetch_one(&mut session.conn)
+                .await
+        } else {
+            Ok(0)
+        };
         let n_rows = counted.with_context(|| format!("counting the rows of {schema_name}.{table_name}"))?;
         tables.push(Table {
             schema_name,

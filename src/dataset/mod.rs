@@ -4,6 +4,7 @@
 //! SQL runs as a restricted role in a server that holds nothing else.
 
 mod archive;
+mod batch;
 mod encoding;
 mod error;
 mod finish;

@@ -110,10 +110,14 @@ impl Pieces {
         let mut chunk = Vec::with_capacity(most);
         let mut limited = (&mut self.bytes).take(most as u64);
         if let Err(error) = limited.read_to_end(&mut chunk).await {
-            return Err(if self.is_compressed { RestoreError::Sentence(format!(
-                "The compressed file is cut off or damaged after {} of text: {error}.",
-                bytes_in_words(self.n_expanded_bytes)
-            )) } else { RestoreError::Lost(anyhow::Error::new(error).context("reading a dump")) });
+            return Err(if self.is_compressed {
+                RestoreError::Sentence(format!(
+                    "The compressed file is cut off or damaged after {} of text: {error}.",
+                    bytes_in_words(self.n_expanded_bytes)
+                ))
+            } else {
+                RestoreError::Lost(anyhow::Error::new(error).context("reading a dump"))
+            });
         }
         self.n_expanded_bytes += chunk.len() as u64;
         if self.n_expanded_bytes > self.max_expanded_bytes {

@@ -5,6 +5,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgDatabaseError;
 use tokio::sync::watch;
 
+use crate::dataset::batch::Batch;
 use crate::dataset::error::RestoreError;
 use crate::dataset::pieces::Pieces;
 use crate::dataset::psql;
@@ -18,6 +19,7 @@ use crate::model::text::shorten;
 use crate::sql::dump;
 use crate::sql::dump::DumpStatement;
 use crate::sql::dump::NewDatabase;
+use crate::sql::dump::SkipReason;
 use crate::sql::dump::Transaction;
 use crate::sql::split::Piece;
 use crate::sql::split::PsqlLine;
@@ -27,9 +29,6 @@ use crate::target::clone;
 use crate::target::session::Address;
 use crate::target::session::Session;
 
-/// Statements that are sent in one message.
-const BATCH_STATEMENTS: usize = 100;
-const BATCH_BYTES: usize = 256 * 1024;
 /// The restore log keeps so many lines; what comes after is counted.
 const MAX_NOTES: usize = 2000;
 /// How much of a statement stands in the restore log.
@@ -83,8 +82,12 @@ pub struct Restore<'a> {
     wanted: Option<NewDatabase>,
     /// The one database that the dump names.
     database: Option<String>,
-    batch: Vec<(Statement, DumpStatement)>,
-    batch_bytes: usize,
+    batch: Batch,
+    /// Whether anything of the dump is to run in its database.
+    has_statements: bool,
+    n_succeeded: usize,
+    /// The line of the first statement that would have switched off foreign keys.
+    keeps_triggers: Option<u64>,
     in_transaction: bool,
     done: Done,
     n_notes_cut: usize,
@@ -101,8 +104,10 @@ impl<'a> Restore<'a> {
             session: None,
             wanted: None,
             database: None,
-            batch: Vec::new(),
-            batch_bytes: 0,
+            batch: Batch::default(),
+            has_statements: false,
+            n_succeeded: 0,
+            keeps_triggers: None,
             in_transaction: false,
             done: Done::default(),
             n_notes_cut: 0,
@@ -141,10 +146,8 @@ impl<'a> Restore<'a> {
                 "The file leaves a transaction open: its COMMIT is missing.".to_owned(),
             ));
         }
-        if self.session.is_none() {
-            return Err(RestoreError::Sentence(
-                "Nothing in the file can be restored into a dataset.".to_owned(),
-            ));
+        if self.n_succeeded == 0 {
+            return Err(self.nothing_worked());
         }
         if self.n_notes_cut > 0 {
             let reason = format!("{} more lines of this log are not kept", self.n_notes_cut);
@@ -201,6 +204,8 @@ impl<'a> Restore<'a> {
                 }
                 self.outcome.has_imported_statistics = true;
             }
+            // Every pg_dump says this, and it asks for what is done anyway.
+            DumpStatement::Skip(SkipReason::Tablespaces) if statement.text.trim_end().ends_with("= ''") => {}
             DumpStatement::Skip(reason) => self.skip(&statement, reason.to_string()),
             DumpStatement::CreateExtension { name } if !ALLOWED_EXTENSIONS.contains(&name.as_str()) => {
                 self.skip(
@@ -222,11 +227,11 @@ impl<'a> Restore<'a> {
             | DumpStatement::Essential { .. }
             | DumpStatement::CopyFromStdin { .. }
             | DumpStatement::Ordinary => {
-                self.batch_bytes += statement.text.len();
-                self.batch.push((statement, meaning));
-                if self.batch.len() >= BATCH_STATEMENTS || self.batch_bytes >= BATCH_BYTES {
+                if self.batch.must_go_before(&statement) {
                     self.flush().await?;
                 }
+                self.has_statements = true;
+                self.batch.push(statement, meaning);
             }
         }
         Ok(())
@@ -236,6 +241,7 @@ impl<'a> Restore<'a> {
     fn name_database(&mut self, name: &str, line: u64) -> Result<(), RestoreError> {
         match &self.database {
             Some(known) if known != name => Err(RestoreError::SecondDatabase {
+                first: known.clone(),
                 name: name.to_owned(),
                 line,
             }),
@@ -254,7 +260,7 @@ impl<'a> Restore<'a> {
             "restrict" | "unrestrict" if is_key(&args) => Ok(()),
             "connect" | "c" => match psql::connect_name(&args) {
                 // pg_dumpall begins in template1 and has nothing there.
-                Some(name) if matches!(name.as_str(), "template1" | "postgres") && self.session.is_none() => Ok(()),
+                Some(name) if matches!(name.as_str(), "template1" | "postgres") && !self.has_statements => Ok(()),
                 Some(name) => self.name_database(&name, line),
                 None => Err(RestoreError::PsqlCommand { command, line }),
             },
@@ -307,28 +313,52 @@ impl<'a> Restore<'a> {
     /// Sends what has gathered. When the message fails, its statements are sent again one by one to find the culprit:
     /// outside a transaction the server has undone the whole message, inside one our savepoint does.
     async fn flush(&mut self) -> Result<(), RestoreError> {
-        let batch = std::mem::take(&mut self.batch);
-        self.batch_bytes = 0;
+        let batch = self.batch.take();
         let Some((first, _)) = batch.first() else { return Ok(()) };
         self.done.detail = first_words(&first.text);
         let texts: Vec<&str> = batch.iter().map(|(statement, _)| statement.text.as_str()).collect();
         let message = self.guarded(&texts.join(";\n"));
-        if self.send(message).await?.is_ok() {
+        let Err(error) = self.send(message).await? else {
             let n_inserts = texts
                 .iter()
                 .filter(|text| text.get(..6).is_some_and(|verb| verb.eq_ignore_ascii_case("insert")));
             self.done.n_rows += n_inserts.count() as u64;
+            self.n_succeeded += texts.len();
             return Ok(());
-        }
+        };
         self.undo().await?;
+        if batch.len() == 1 {
+            return batch
+                .into_iter()
+                .try_for_each(|(statement, meaning)| self.judge(&statement, meaning, error.clone()));
+        }
         for (statement, meaning) in batch {
             let message = self.guarded(&statement.text);
-            if let Err(error) = self.send(message).await? {
-                self.undo().await?;
-                self.judge(&statement, meaning, error)?;
+            match self.send(message).await? {
+                Ok(()) => self.n_succeeded += 1,
+                Err(error) => {
+                    self.undo().await?;
+                    self.judge(&statement, meaning, error)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Why a file whose every statement failed is no dump.
+    fn nothing_worked(&self) -> RestoreError {
+        let failed = self
+            .outcome
+            .notes
+            .iter()
+            .find(|note| note.kind == RestoreNoteKind::Failed);
+        RestoreError::Sentence(match failed {
+            Some(note) => format!(
+                "Nothing in the file could be restored. The first statement, in line {}: {}.",
+                note.line, note.reason
+            ),
+            None => "Nothing in the file can be restored into a dataset.".to_owned(),
+        })
     }
 
     /// Inside the dump's own transaction a failure must not undo what came before.
@@ -355,7 +385,7 @@ impl<'a> Restore<'a> {
             DumpStatement::Essential { what } => Err(RestoreError::Statement {
                 what,
                 line: statement.line,
-                error,
+                error: with_trigger_hint(error, self.keeps_triggers),
             }),
             DumpStatement::Setting { .. } | DumpStatement::StandardConformingStrings(_) => {
                 self.skip(statement, format!("this server refuses the setting: {error}"));
@@ -366,6 +396,9 @@ impl<'a> Restore<'a> {
                 Ok(())
             }
             _ => {
+                if statement.text.to_ascii_lowercase().contains("disable trigger") {
+                    self.keeps_triggers.get_or_insert(statement.line);
+                }
                 self.note(RestoreNoteKind::Failed, statement, error.to_string());
                 Ok(())
             }
@@ -385,7 +418,7 @@ impl<'a> Restore<'a> {
                 statement.line
             )));
         }
-        let n_rows_before = self.done.n_rows;
+        let (n_rows_before, keeps_triggers) = (self.done.n_rows, self.keeps_triggers);
         self.done.detail.clone_from(&table);
         self.session().await?;
         let session = self.session.as_mut().context("a session that was just opened")?;
@@ -394,7 +427,7 @@ impl<'a> Restore<'a> {
             Some(server) => RestoreError::Statement {
                 what: format!("COPY into {table}"),
                 line: copy_row(&error).map_or(statement.line, |row| data_line + row),
-                error: server,
+                error: with_trigger_hint(server, keeps_triggers),
             },
             None => RestoreError::Lost(anyhow::Error::new(error).context("copying data")),
         };
@@ -402,7 +435,7 @@ impl<'a> Restore<'a> {
         loop {
             match pieces.next().await? {
                 Some(Piece::CopyData(data)) => {
-                    self.done.n_rows += data.iter().filter(|byte| **byte == b'\n').count() as u64;
+                    self.done.n_rows += count_lines(&data);
                     copy.send(data).await.map_err(failed)?;
                 }
                 Some(Piece::CopyEnd { n_rows, .. }) => {
@@ -414,6 +447,7 @@ impl<'a> Restore<'a> {
             self.tell.send_replace(self.done.clone());
         }
         copy.finish().await.map_err(failed)?;
+        self.n_succeeded += 1;
         Ok(())
     }
 
@@ -488,6 +522,26 @@ fn copy_row(error: &sqlx::Error) -> Option<u64> {
 
 fn lines_in(text: &str) -> u64 {
     text.bytes().filter(|byte| *byte == b'\n').count() as u64
+}
+
+#[expect(clippy::naive_bytecount, reason = "the compiler makes it fast enough for a wire")]
+fn count_lines(data: &[u8]) -> u64 {
+    data.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
+/// `foreign_key_violation`.
+const FOREIGN_KEY: &str = "23503";
+
+/// Says what a broken foreign key has to do with triggers that could not be switched off.
+fn with_trigger_hint(mut error: ServerError, keeps_triggers: Option<u64>) -> ServerError {
+    if let (FOREIGN_KEY, Some(line)) = (error.sqlstate.as_str(), keeps_triggers) {
+        error.message = format!(
+            "{}. The dump wanted to switch foreign keys off (DISABLE TRIGGER in line {line}), which only a superuser may; \
+             make it without --disable-triggers, with schema and data in one file",
+            error.message
+        );
+    }
+    error
 }
 
 /// The beginning of a statement, for people.

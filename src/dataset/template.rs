@@ -48,7 +48,7 @@ fn options(wanted: &NewDatabase) -> String {
     let mut options = String::new();
     let mut add = |name: &str, value: Option<&String>| {
         if let Some(value) = value {
-            options.push_str(&format!(" {name} {}", ident::literal(value)));
+            options.extend([" ", name, " ", &ident::literal(value)]);
         }
     };
     add(

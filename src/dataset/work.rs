@@ -31,6 +31,7 @@ use crate::store::held::HeldJob;
 use crate::store::held::StopReason;
 use crate::store::queue;
 use crate::store::queue::Interruption;
+use crate::target::ServerError;
 use crate::target::lease::Sandboxes;
 
 /// How often progress is told.
@@ -58,6 +59,25 @@ enum Trouble {
 impl From<anyhow::Error> for Trouble {
     fn from(error: anyhow::Error) -> Self {
         Self::Lost(error)
+    }
+}
+
+impl Trouble {
+    /// What the server refuses while a restored database is finished is about the dump; anything else is a loss.
+    fn of_finish(error: anyhow::Error, notes: Vec<RestoreNote>) -> Self {
+        let said = error
+            .chain()
+            .find_map(|cause| ServerError::of(cause.downcast_ref::<sqlx::Error>()?));
+        match said {
+            Some(server) if !server.is_fatal => {
+                let doing = error.to_string();
+                Self::Failed(
+                    format!("The restored database could not be finished ({doing}). The server says: {server}"),
+                    notes,
+                )
+            }
+            _ => Self::Lost(error),
+        }
     }
 }
 
@@ -225,7 +245,10 @@ impl Restorer {
         let mut outcome = std::mem::take(&mut restore.outcome);
         job.set_progress("vacuuming and counting", &Progress::default()).await?;
         let restore_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let restored = finish::finish(address, dataset.id, &mut outcome, restore_ms).await?;
+        let restored = match finish::finish(address, dataset.id, &mut outcome, restore_ms).await {
+            Ok(restored) => restored,
+            Err(error) => return Err(Trouble::of_finish(error, outcome.notes)),
+        };
         if restored.tables.is_empty() {
             let note = "the dump holds no tables".to_owned();
             outcome.notes.push(RestoreNote {

@@ -136,7 +136,7 @@ mod tests {
     ) -> ExperimentSpec {
         let source = |idx| SourceSpec {
             name: "none".into(),
-            params: Default::default(),
+            params: crate::model::experiment::Params::new(),
             label: format!("s{idx}"),
         };
         ExperimentSpec {
@@ -163,12 +163,12 @@ mod tests {
             let order = if sequential { Order::Sequential } else { Order::Randomized };
             let spec = spec(n_sources, n_queries, iterations, warm_up, seed, order);
             let trials = schedule(&spec);
-            prop_assert_eq!(trials.len() as u64, n_trials(n_sources, n_queries as usize, iterations, warm_up));
+            prop_assert_eq!(trials.len() as u64, n_trials(n_sources, usize::try_from(n_queries).unwrap(), iterations, warm_up));
             let cells: HashSet<_> = trials.iter().map(|t| (t.kind, t.round, t.source_idx, t.query_idx)).collect();
             prop_assert_eq!(cells.len(), trials.len());
             prop_assert!(trials.iter().enumerate().all(|(idx, trial)| trial.trial_idx == idx));
             let per_visit = visits(&trials).map(<[Trial]>::len).collect::<HashSet<_>>();
-            prop_assert_eq!(per_visit, HashSet::from([n_queries as usize]));
+            prop_assert_eq!(per_visit, HashSet::from([usize::try_from(n_queries).unwrap()]));
             prop_assert_eq!(schedule(&spec), trials);
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::analysis;
+use crate::analysis::feasibility;
 use crate::analysis::ratio;
 use crate::analysis::summary::Observed;
 use crate::analysis::summary::Quantile;
@@ -138,6 +139,9 @@ fn count(n: usize) -> i32 {
     i32::try_from(n).unwrap_or(i32::MAX)
 }
 
+/// Below it a difference is not worth a sentence.
+const NEGLIGIBLE_FACTOR: f64 = 1.1;
+
 /// The largest difference of medians from the first source, in words. It claims nothing about chance.
 fn headline(experiment: &Experiment, queries: &[ExperimentQuery], summaries: &[SummaryRecord]) -> Option<String> {
     let sources = &experiment.spec.sources;
@@ -169,20 +173,38 @@ fn headline(experiment: &Experiment, queries: &[ExperimentQuery], summaries: &[S
         }
     });
     let (source, difference) = largest?;
-    let label = &queries.get(difference.query_idx)?.label;
+    let query = queries.get(difference.query_idx)?;
     let (factor, word) = if difference.ratio >= 1.0 {
         (difference.ratio, "slower")
     } else {
         (1.0 / difference.ratio, "faster")
     };
-    if factor < 1.1 {
+    if factor < NEGLIGIBLE_FACTOR {
         return Some("All medians lie within 10 % of each other.".to_owned());
     }
+    let letter_of = |label: &str| {
+        let source_idx = (0_i32..).zip(sources).find(|(_, source)| source.label == label)?.0;
+        let summary = summaries
+            .iter()
+            .find(|s| s.query_idx == query.query_idx && s.source_idx == source_idx)?;
+        summary.plan_letter.as_deref()
+    };
+    let base = sources.first()?;
+    let plans = match (letter_of(&base.label), letter_of(&source.label)) {
+        (Some(a), Some(b)) if a == b => "by the same plan",
+        (Some(_), Some(_)) => "by another plan",
+        _ => "by an unknown plan",
+    };
+    let n_comparisons = u32::try_from(queries.len() * (sources.len() - 1)).unwrap_or(u32::MAX);
+    let doubt = if feasibility::can_show(experiment.spec.iterations, n_comparisons) {
+        String::new()
+    } else {
+        format!(" Chance is not ruled out by {} rounds.", experiment.spec.iterations)
+    };
     let at_least = if difference.at_least { "at least " } else { "" };
     let factor = crate::model::units::three_digits(factor);
     Some(format!(
-        "{label} is {at_least}{factor}× {word} under {} than under {}.",
-        source.label,
-        sources.first()?.label
+        "Largest difference of medians: {} is {at_least}{factor}× {word} under {} than under {}, {plans}.{doubt}",
+        query.label, source.label, base.label,
     ))
 }

@@ -40,7 +40,7 @@ pub fn ms_in_words(ms: f64) -> String {
 /// A number with three digits, and never an exponent.
 pub fn three_digits(value: f64) -> String {
     match value.abs() {
-        size if size == 0.0 => "0".to_owned(),
+        0.0 => "0".to_owned(),
         size if size >= 99.95 => format!("{value:.0}"),
         size if size >= 9.995 => format!("{value:.1}"),
         _ => format!("{value:.2}"),

@@ -131,9 +131,12 @@ struct ColumnType {
     holds_domain: bool,
 }
 
+/// The relation, base type, type modifier, element type, range type, and whether a domain is in it.
+type ColumnTypeRow = (Oid, Oid, i32, Option<Oid>, Option<Oid>, bool);
+
 impl ColumnType {
     async fn find(conn: &mut PgConnection, column: &ColumnStatistics) -> sqlx::Result<Option<Self>> {
-        let row: Option<(Oid, Oid, i32, Option<Oid>, Option<Oid>, bool)> = sqlx::query_as(
+        let row: Option<ColumnTypeRow> = sqlx::query_as(
             "with recursive col as (
                  select a.attrelid, a.atttypid, a.atttypmod
                  from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace

@@ -58,6 +58,13 @@ pub async fn server_version(conn: &mut PgConnection) -> Result<String> {
         .await
 }
 
+/// The sessions of every pgassay that uses this store.
+pub async fn count_sessions(conn: &mut PgConnection) -> Result<i64> {
+    sqlx::query_scalar!(r#"select count(*) as "n!" from pg_stat_activity where application_name = 'pgassay'"#)
+        .fetch_one(conn)
+        .await
+}
+
 /// Sizes are stored as `bigint`; nothing we count comes near its end.
 pub(crate) fn to_i64(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)

@@ -212,7 +212,7 @@ impl Bench {
     }
 
     pub async fn close(self) {
-        self.house.close().await.unwrap();
+        self.house.close(crate::app::house::Guests::Leave).await.unwrap();
     }
 }
 

@@ -25,7 +25,8 @@ pub fn request_id() -> anyhow::Result<String> {
 
 /// A share of a whole in percent, for a progress bar: none while the whole is not known.
 pub fn percent(done: u64, total: u64) -> Option<u64> {
-    (total > 0).then(|| (u128::from(done.min(total)) * 100 / u128::from(total)) as u64)
+    let share = (u128::from(done.min(total)) * 100).checked_div(u128::from(total))?;
+    u64::try_from(share).ok()
 }
 
 /// The class of a state's mark; the word beside it says the same.

@@ -123,10 +123,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_measured_is_refused_by_line_and_the_rest_still_works() {
+        use QueryClass::*;
+
         let queries =
             read("\\timing on\nset work_mem = '1GB';\nselect 1;\nupdate t set a = 1;\nvacuum;\nselect $1").unwrap();
         let classes: Vec<QueryClass> = queries.iter().map(|query| query.class).collect();
-        use QueryClass::*;
         assert_eq!(classes, [Refused, Refused, Reads, Writes, Refused, Refused]);
         assert_eq!(
             queries[0].refusal.as_deref(),

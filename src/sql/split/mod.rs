@@ -319,7 +319,12 @@ impl Splitter {
             }
         }
         match comment {
-            "PostgreSQL database dump" | "PostgreSQL database cluster dump" if is_line => self.ending.n_headers += 1,
+            // One that stands in the middle of other SQL was pasted there, and nobody pastes the end mark.
+            "PostgreSQL database dump" | "PostgreSQL database cluster dump"
+                if is_line && (self.ending.n_headers > 0 || !self.ending.any_statement) =>
+            {
+                self.ending.n_headers += 1;
+            }
             "PostgreSQL database dump complete" | "PostgreSQL database cluster dump complete" if is_line => {
                 self.ending.n_trailers += 1;
             }

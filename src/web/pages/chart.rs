@@ -93,7 +93,7 @@ impl ChartParams {
         }
     }
 
-    fn metric(&self) -> Metric {
+    fn metric(self) -> Metric {
         self.metric.unwrap_or(Metric::Median)
     }
 
@@ -101,8 +101,8 @@ impl ChartParams {
     fn to_query(self) -> String {
         let mut query = format!("type={}", self.chart_type.word());
         match self.chart_type {
-            ChartType::Bar => query.push_str(&format!("&metric={}", self.metric().word())),
-            ChartType::Line => query.push_str(&format!("&query={}", self.query_idx)),
+            ChartType::Bar => query.extend(["&metric=", self.metric().word()]),
+            ChartType::Line => query.extend(["&query=", &self.query_idx.to_string()]),
         }
         match self.is_log {
             Some(true) => query.push_str("&scale=log"),
@@ -155,20 +155,11 @@ impl ChartView {
     ) -> store::Result<Self> {
         let id = data.experiment.id;
         let wants_log = charts::wants_log(data, params.metric());
+        let usual_scale = (params.chart_type == ChartType::Bar && wants_log).then_some(true);
         let params = ChartParams {
-            is_log: params
-                .is_log
-                .or((params.chart_type == ChartType::Bar && wants_log).then_some(true)),
+            is_log: params.is_log.or(usual_scale),
             ..*params
         };
-        let switch = |key: &str, label: &str, to: ChartParams, is_current: bool| Switch {
-            id: format!("chart-{key}"),
-            label: label.to_owned(),
-            address: format!("{}?{}", urls::result(id), to.to_query()),
-            fragment: format!("{}?{}", urls::result_part(id, "chart"), to.to_query()),
-            is_current,
-        };
-        let is_bar = params.chart_type == ChartType::Bar;
         let (trials, size) = match params.chart_type {
             ChartType::Bar => (
                 Vec::new(),
@@ -184,92 +175,23 @@ impl ChartView {
         let (width, height) = size.unwrap_or((880, 420));
         let revision = revision(data);
         let png = |theme: &str, dpr: u32| {
+            let wish = params.to_query();
             format!(
-                "{}?{}&theme={theme}&dpr={dpr}&v={revision}",
-                urls::result_part(id, "chart.png"),
-                params.to_query()
+                "{}?{wish}&theme={theme}&dpr={dpr}&v={revision}",
+                urls::result_part(id, "chart.png")
             )
         };
-        let is_log = params.is_log == Some(true);
-        let (heads, rows) = if is_bar {
-            bar_table(data, params.metric())
-        } else {
-            line_table(data, &trials)
+        let (heads, rows) = match params.chart_type {
+            ChartType::Bar => bar_table(data, params.metric()),
+            ChartType::Line => line_table(data, &trials),
         };
         Ok(Self {
-            types: vec![
-                switch(
-                    "bar",
-                    "Bars",
-                    ChartParams {
-                        chart_type: ChartType::Bar,
-                        is_log: None,
-                        ..params
-                    },
-                    is_bar,
-                ),
-                switch(
-                    "line",
-                    "Lines",
-                    ChartParams {
-                        chart_type: ChartType::Line,
-                        is_log: None,
-                        ..params
-                    },
-                    !is_bar,
-                ),
-            ],
-            metrics: Metric::ALL
-                .into_iter()
-                .filter(|_| is_bar)
-                .map(|metric| {
-                    let to = ChartParams {
-                        metric: Some(metric),
-                        is_log: None,
-                        ..params
-                    };
-                    switch(metric.word(), metric.title(), to, metric == params.metric())
-                })
-                .collect(),
-            scales: if wants_log || !is_bar {
-                vec![
-                    switch(
-                        "linear",
-                        "Linear",
-                        ChartParams {
-                            is_log: Some(false),
-                            ..params
-                        },
-                        !is_log,
-                    ),
-                    switch(
-                        "log",
-                        "Logarithmic",
-                        ChartParams {
-                            is_log: Some(true),
-                            ..params
-                        },
-                        is_log,
-                    ),
-                ]
-            } else {
-                Vec::new()
-            },
-            queries: data
-                .queries
-                .iter()
-                .filter(|_| !is_bar)
-                .map(|query| {
-                    let to = ChartParams {
-                        query_idx: query.query_idx,
-                        ..params
-                    };
-                    let is_current = query.query_idx == params.query_idx;
-                    switch(&format!("query-{}", query.query_idx), &query.label, to, is_current)
-                })
-                .collect(),
-            caption: caption(data, &params),
-            alt: alt(data, &params),
+            types: type_switches(data, params),
+            metrics: metric_switches(data, params),
+            scales: scale_switches(data, params, wants_log),
+            queries: query_switches(data, params),
+            caption: caption(data, params),
+            alt: alt(data, params),
             width,
             height,
             light: png("light", 1),
@@ -278,22 +200,101 @@ impl ChartView {
             dark_2x: png("dark", 2),
             heads,
             rows,
-            note: match (params.chart_type, params.metric()) {
-                (ChartType::Bar, Metric::Cost) => {
-                    "Costs are the planner's guesses in units of its own. A lower cost under other statistics does not mean a faster query."
-                }
-                (ChartType::Bar, _) => {
-                    "A bar for each source; whiskers reach one standard deviation of the finished trials up and down. A hatched bar ends at the timeout: the true value lies above."
-                }
-                (ChartType::Line, _) => {
-                    "Each point is one trial; points of one round were measured close together. Crosses are trials that ran into the timeout."
-                }
-            },
+            note: note(params),
         })
     }
 }
 
-fn caption(data: &ReportData, params: &ChartParams) -> String {
+fn switch(data: &ReportData, key: &str, label: &str, to: ChartParams, is_current: bool) -> Switch {
+    let id = data.experiment.id;
+    Switch {
+        id: format!("chart-{key}"),
+        label: label.to_owned(),
+        address: format!("{}?{}", urls::result(id), to.to_query()),
+        fragment: format!("{}?{}", urls::result_part(id, "chart"), to.to_query()),
+        is_current,
+    }
+}
+
+fn type_switches(data: &ReportData, params: ChartParams) -> Vec<Switch> {
+    [("bar", "Bars", ChartType::Bar), ("line", "Lines", ChartType::Line)]
+        .map(|(key, label, chart_type)| {
+            let to = ChartParams {
+                chart_type,
+                is_log: None,
+                ..params
+            };
+            switch(data, key, label, to, chart_type == params.chart_type)
+        })
+        .into()
+}
+
+/// What the bars show; lines always show trials.
+fn metric_switches(data: &ReportData, params: ChartParams) -> Vec<Switch> {
+    let of_metric = |metric: Metric| {
+        let to = ChartParams {
+            metric: Some(metric),
+            is_log: None,
+            ..params
+        };
+        switch(data, metric.word(), metric.title(), to, metric == params.metric())
+    };
+    match params.chart_type {
+        ChartType::Bar => Metric::ALL.into_iter().map(of_metric).collect(),
+        ChartType::Line => Vec::new(),
+    }
+}
+
+fn scale_switches(data: &ReportData, params: ChartParams, wants_log: bool) -> Vec<Switch> {
+    if params.chart_type == ChartType::Bar && !wants_log {
+        return Vec::new();
+    }
+    [("linear", "Linear", false), ("log", "Logarithmic", true)]
+        .map(|(key, label, is_log)| {
+            let to = ChartParams {
+                is_log: Some(is_log),
+                ..params
+            };
+            switch(data, key, label, to, is_log == (params.is_log == Some(true)))
+        })
+        .into()
+}
+
+/// Which query the lines are of.
+fn query_switches(data: &ReportData, params: ChartParams) -> Vec<Switch> {
+    let of_query = |query: &crate::model::experiment::ExperimentQuery| {
+        let to = ChartParams {
+            query_idx: query.query_idx,
+            ..params
+        };
+        let key = format!("query-{}", query.query_idx);
+        switch(data, &key, &query.label, to, query.query_idx == params.query_idx)
+    };
+    match params.chart_type {
+        ChartType::Bar => Vec::new(),
+        ChartType::Line => data.queries.iter().map(of_query).collect(),
+    }
+}
+
+/// How the picture is to be read.
+fn note(params: ChartParams) -> &'static str {
+    match (params.chart_type, params.metric()) {
+        (ChartType::Bar, Metric::Cost) => {
+            "Costs are the planner's guesses in units of its own. A lower cost under other statistics does not mean a \
+             faster query."
+        }
+        (ChartType::Bar, Metric::Median | Metric::Mean) => {
+            "A bar for each source; whiskers reach one standard deviation of the finished trials up and down. A \
+             hatched bar ends at the timeout: the true value lies above."
+        }
+        (ChartType::Line, _) => {
+            "Each point is one trial; points of one round were measured close together. Crosses are trials that ran \
+             into the timeout."
+        }
+    }
+}
+
+fn caption(data: &ReportData, params: ChartParams) -> String {
     match params.chart_type {
         ChartType::Bar => format!("{} by query and source", params.metric().title()),
         ChartType::Line => format!("Execution time of {} in each round", data.query_label(params.query_idx)),
@@ -301,7 +302,7 @@ fn caption(data: &ReportData, params: &ChartParams) -> String {
 }
 
 /// What a person sees in the picture, said in a sentence.
-fn alt(data: &ReportData, params: &ChartParams) -> String {
+fn alt(data: &ReportData, params: ChartParams) -> String {
     match params.chart_type {
         ChartType::Bar => {
             let finding = data
@@ -441,7 +442,9 @@ async fn picture(
     {
         return Ok((StatusCode::NOT_MODIFIED, cached).into_response());
     }
-    let png = if let Some(png) = state.charts.get(&key) { png } else {
+    let png = if let Some(png) = state.charts.get(&key) {
+        png
+    } else {
         let trials = match params.chart_type {
             ChartType::Bar => Vec::new(),
             ChartType::Line => store::trials::list(&mut conn, viewer, id, Some(params.query_idx)).await?,
@@ -450,7 +453,7 @@ async fn picture(
         let drawing = tokio::task::spawn_blocking(move || {
             draw(
                 &data,
-                &params,
+                params,
                 &trials,
                 theme,
                 dpr,
@@ -474,7 +477,7 @@ fn number_of(given: &HashMap<String, String>, name: &str) -> Option<u32> {
 
 fn draw(
     data: &ReportData,
-    params: &ChartParams,
+    params: ChartParams,
     trials: &[RecordedTrial],
     theme: Theme,
     scale: u32,

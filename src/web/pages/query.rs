@@ -220,7 +220,7 @@ fn plan_rows(rows: &[plan::Row]) -> Vec<PlanRow> {
                     None => row.title.clone(),
                 },
                 rows: match (row.actual_rows, row.actual_loops) {
-                    (_, Some(loops)) if loops == 0.0 => "never executed".to_owned(),
+                    (_, Some(0.0)) => "never executed".to_owned(),
                     (Some(actual), loops) => {
                         let loops = loops.filter(|loops| *loops > 1.0);
                         let each = loops
