@@ -487,7 +487,7 @@ fn copy_row(error: &sqlx::Error) -> Option<u64> {
 }
 
 fn lines_in(text: &str) -> u64 {
-    text.bytes().filter(|byte| *byte == b'\n').count() as u64
+    text.matches('\n').count() as u64
 }
 
 /// The beginning of a statement, for people.

@@ -28,7 +28,7 @@ use crate::testing::scratch;
 use crate::workload::service::NewScript;
 
 /// Longer than anything takes that works.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A house with nothing in it.
 pub struct Bench {
@@ -106,6 +106,16 @@ impl Bench {
         store::datasets::list_notes(&mut conn, self.house.viewer, id)
             .await
             .unwrap()
+    }
+
+    /// Returns when the restore of a dataset is running.
+    pub async fn restoring(&self, id: DatasetId) {
+        let look = async {
+            while self.dataset(id).await.job.stage != "restoring" {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.unwrap();
     }
 
     pub async fn workload(&self, script: &str) -> WorkloadId {
