@@ -108,6 +108,16 @@ impl Bench {
             .unwrap()
     }
 
+    /// Returns when the restore of a dataset is running.
+    pub async fn restoring(&self, id: DatasetId) {
+        let look = async {
+            while self.dataset(id).await.job.stage != "restoring" {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.unwrap();
+    }
+
     pub async fn workload(&self, script: &str) -> WorkloadId {
         let script = NewScript {
             request_id: self.request_id(),

@@ -67,11 +67,10 @@ fn a_plain_a_gzipped_a_custom_and_a_tar_dump_of_a_database_give_the_same_tables_
     assert!(gzip.unwrap().success());
 
     let expected = sample_rows();
-    let queries: String = expected
+    let queries = expected
         .keys()
-        .map(|table| format!("-- name: {table}\nselect * from public.{table};\n"))
-        .collect();
-    fs::write(dir.join("queries.sql"), queries).unwrap();
+        .map(|table| format!("-- name: {table}\nselect * from public.{table};\n"));
+    fs::write(dir.join("queries.sql"), queries.collect::<Vec<_>>().concat()).unwrap();
     let n_rows: u64 = expected.values().sum();
     for name in ["dump.sql", "dump.sql.gz", "dump.custom", "dump.tar"] {
         let export = dir.join(format!("{name}.json"));

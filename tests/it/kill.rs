@@ -26,8 +26,8 @@ const SOURCES: [&str; 6] = [
     "--source",
     "random_targets:seed=7,low=1,high=10",
 ];
-/// Three queries under three sources, twenty rounds and one to warm up.
-const N_TRIALS: &str = "189";
+/// Three queries under three sources, ten rounds and one to warm up.
+const N_TRIALS: &str = "99";
 
 struct Ground {
     data_dir: PathBuf,
@@ -42,7 +42,7 @@ impl Ground {
         fs::write(&queries, QUERIES).unwrap();
         let data_dir = dir.join("data");
         let mut run = support::run(&data_dir, &support::sample("dump.sql"), &queries, &SOURCES);
-        run.args(["--iterations", "20", "--seed", "3"]);
+        run.args(["--iterations", "10", "--seed", "3"]);
         let run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let ground = Self { data_dir, run };
         wait_for("some trials", || {
@@ -85,10 +85,10 @@ impl Ground {
         );
         assert_eq!(answers("select count(*) from segments"), n_segments);
         assert_eq!(
-            answers("select bool_and(reason like 'resumed after % of 189 trials%') from segments where segment_no > 1"),
+            answers("select bool_and(reason like 'resumed after % of 99 trials%') from segments where segment_no > 1"),
             "t"
         );
-        assert_eq!(answers("select count(*) from summaries where n = 20"), "9");
+        assert_eq!(answers("select count(*) from summaries where n = 10"), "9");
     }
 }
 

@@ -21,7 +21,7 @@ use nix::unistd::User;
 use crate::scratch;
 
 /// Longer than anything takes that works, also beside other work on two processors.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Looks at something outside until it is there.
@@ -108,7 +108,7 @@ pub fn processes_of(data_dir: &Path) -> Vec<String> {
     found
 }
 
-/// A program of the PostgreSQL that pgassay would find.
+/// A program of the `PostgreSQL` that pgassay would find.
 pub fn tool(name: &str) -> Command {
     let found = Command::new("pg_config").arg("--bindir").output();
     let mut dirs: Vec<PathBuf> = found

@@ -60,9 +60,10 @@ impl SourceFile {
     /// The modules below this file that are compiled for tests only, as paths without an ending.
     fn modules_for_tests(&self) -> Vec<PathBuf> {
         let is_root = self.path.ends_with("mod.rs") || self.path.ends_with("lib.rs");
-        let dir = match is_root {
-            true => self.path.parent().unwrap().to_owned(),
-            false => self.path.with_extension(""),
+        let dir = if is_root {
+            self.path.parent().unwrap().to_owned()
+        } else {
+            self.path.with_extension("")
         };
         let lines: Vec<&str> = self.text.lines().collect();
         let declared = lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]");

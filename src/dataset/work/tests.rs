@@ -89,11 +89,11 @@ async fn the_sample_is_restored_to_the_row() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 async fn a_dump_that_cannot_be_restored_says_why_by_line() {
     let inserts = |n: usize, bad: usize| -> String {
-        (1..=n)
-            .map(|id| format!("insert into t values ({});\n", if id == bad { 1 } else { id }))
-            .collect()
+        let statements = (1..=n).map(|id| format!("insert into t values ({});\n", if id == bad { 1 } else { id }));
+        statements.collect::<Vec<_>>().concat()
     };
     let many = format!("create table t (a integer primary key);\n{}", inserts(300, 150));
     let many_in_a_transaction = format!(
@@ -200,6 +200,7 @@ async fn a_dump_that_cannot_be_restored_says_why_by_line() {
 type Tolerated<'a> = (&'a str, u64, &'a [(RestoreNoteKind, u64, &'a str)]);
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 async fn a_dump_works_without_what_it_does_not_need_and_the_log_says_what_that_was() {
     use RestoreNoteKind::Failed;
     use RestoreNoteKind::Note;
@@ -355,7 +356,7 @@ async fn what_reaches_out_of_a_dataset_is_refused_by_the_server_in_its_words() {
         ),
     ];
     let bench = Bench::open().await;
-    let statements: String = attacks.iter().map(|(_, sql)| format!("{sql};\n")).collect();
+    let statements = attacks.map(|(_, sql)| format!("{sql};\n")).concat();
     let dataset_id = bench
         .restored(&format!("create table t (a integer);\n{statements}"))
         .await;
@@ -478,9 +479,7 @@ async fn a_restore_that_is_asked_to_stop_ends_and_leaves_nothing() {
         .await;
     tokio::join!(bench.work(), async {
         // As a person would: once it is seen to run.
-        while bench.dataset(id).await.job.stage != "restoring" {
-            tokio::task::yield_now().await;
-        }
+        bench.restoring(id).await;
         assert!(bench.house.datasets.stop(bench.house.viewer, id).await.unwrap());
     });
     let dataset = bench.dataset(id).await;

@@ -221,7 +221,7 @@ async fn an_experiment_that_is_asked_to_stop_keeps_its_trials_and_leaves_no_clon
             form.iterations = "1000".to_owned();
         })
         .await;
-    tokio::join!(bench.work(), async {
+    tokio::join!(Box::pin(bench.work()), async {
         bench.recorded(id, 5).await;
         assert!(bench.house.experiments.stop(bench.house.viewer, id).await.unwrap());
     });
@@ -241,7 +241,7 @@ async fn an_experiment_that_is_asked_to_stop_keeps_its_trials_and_leaves_no_clon
 /// Runs until so many trials are stored, then ends as a process does that is told to.
 async fn interrupt_after(bench: &Bench, id: ExperimentId, n_trials: u64) {
     let shutdown = CancellationToken::new();
-    tokio::join!(worker::work(&bench.house, &shutdown), async {
+    tokio::join!(Box::pin(worker::work(&bench.house, &shutdown)), async {
         bench.recorded(id, n_trials).await;
         shutdown.cancel();
     });
