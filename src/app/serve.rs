@@ -62,9 +62,9 @@ async fn run(house: &HouseConfig, web: &WebConfig, shutdown: &CancellationToken)
     shutdown.cancel();
     working.await.context("the worker")?;
     if let Ok(house) = Arc::try_unwrap(house) {
-        house.close(Guests::Leave).await?
+        house.close(Guests::Leave).await?;
     } else {
-        error!("Something still uses the store; it is stopped without waiting")
+        error!("Something still uses the store; it is stopped without waiting");
     }
     info!("pgassay has stopped");
     Ok(())

@@ -150,6 +150,7 @@ impl Server {
         }
         leftover::kill_strays(&self.data_dir).await?;
         sockets::remove(&self.socket_dir).with_context(|| format!("removing {}", self.socket_dir.display()))?;
+        sockets::remove_root(&self.socket_dir);
         Ok(())
     }
 }

@@ -87,14 +87,17 @@ impl SocketRoot {
 /// Removes the directory of one server.
 pub fn remove(dir: &Path) -> io::Result<()> {
     match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
+}
+
+/// Removes the directory above, if that of the last server has left it empty; the next server makes it again.
+pub fn remove_root(dir: &Path) {
     if let Some(root) = dir.parent() {
-        // Only the last server's directory leaves it empty; it is made again when it is needed.
+        // Where another server's directory is still in it, this fails, as it should.
         let _ = fs::remove_dir(root);
     }
-    Ok(())
 }
 
 fn make_private(dir: &Path, account: Option<&Account>) -> io::Result<()> {

@@ -261,7 +261,7 @@ async fn an_interrupted_run_resumes_where_it_stopped() {
             form.warm_up = "1".to_owned();
         })
         .await;
-    interrupt_after(&bench, id, 8).await;
+    Box::pin(interrupt_after(&bench, id, 8)).await;
     let before = bench.trials(id).await;
     let sources_before: Vec<String> = prepared(&bench, id)
         .await
@@ -300,7 +300,7 @@ async fn a_run_whose_clone_is_lost_goes_on_in_a_new_one_with_the_same_statistics
             form.iterations = "20".to_owned();
         })
         .await;
-    interrupt_after(&bench, id, 4).await;
+    Box::pin(interrupt_after(&bench, id, 4)).await;
     let sandbox = bench.sandbox(dataset_id).await;
     let mut server = Admin::connect(&sandbox.address, "postgres").await.unwrap();
     clone::drop(&mut server, &clone::experiment_name(id)).await.unwrap();
