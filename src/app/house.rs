@@ -13,10 +13,10 @@ use sqlx::postgres::PgConnectOptions;
 use tracing::info;
 use tracing::warn;
 
+use crate::app::keeper::StoreKeeper;
 use crate::cluster;
 use crate::cluster::Kind;
 use crate::cluster::ServerSpec;
-use crate::cluster::Stop;
 use crate::cluster::binaries::Binaries;
 use crate::cluster::privileges::Account;
 use crate::cluster::server::Server;
@@ -48,7 +48,7 @@ pub struct House {
     pub restorer: Restorer,
     pub sandboxes: Sandboxes,
     /// The embedded store, when this process started it.
-    store_server: Option<Server>,
+    store_server: Option<StoreKeeper>,
     /// Held as long as this process is the master of the data directory.
     master: Option<File>,
 }
@@ -151,7 +151,7 @@ impl House {
     pub async fn close(self) -> anyhow::Result<()> {
         self.pool.close().await;
         if let Some(server) = self.store_server {
-            server.stop(Stop::Fast).await.context("stopping the store")?;
+            server.stop().await.context("stopping the store")?;
         }
         if let Some(lock) = self.master {
             // A child between fork and exec may hold it for a moment longer.
@@ -203,10 +203,10 @@ fn take_lock(layout: &Layout) -> anyhow::Result<Option<File>> {
 const GUEST_PATIENCE: Duration = Duration::from_secs(30);
 
 async fn embedded_store(
-    site: &Site,
+    site: &Arc<Site>,
     layout: &Layout,
     is_master: bool,
-) -> anyhow::Result<(PgConnectOptions, Option<Server>)> {
+) -> anyhow::Result<(PgConnectOptions, Option<StoreKeeper>)> {
     let spec = ServerSpec {
         data_dir: layout.store(),
         socket_name: "store".to_owned(),
@@ -215,7 +215,8 @@ async fn embedded_store(
     if is_master {
         cluster::initdb::prepare(site, &spec).await?;
         let server = Server::start(site, &spec).await?;
-        return Ok((store_options(server.socket_dir()), Some(server)));
+        let options = store_options(server.socket_dir());
+        return Ok((options, Some(StoreKeeper::new(Arc::clone(site), spec, server))));
     }
     let waiting = async {
         loop {
