@@ -71,9 +71,11 @@ impl<'a> Worker<'a> {
         }
     }
 
-    async fn rescue(&self) -> crate::store::Result<()> {
+    async fn rescue(&self) -> anyhow::Result<()> {
         let mut conn = self.house.pool.acquire().await?;
         queue::rescue(&mut conn).await?;
+        drop(conn);
+        experiment::summaries::catch_up(&self.house.pool).await?;
         Ok(())
     }
 

@@ -81,6 +81,8 @@ pub enum RunError {
 
 /// How often progress is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// So many looks in a row may fail before the store is taken for lost; each waits for a connection, too.
+const MAX_FAILED_LOOKS: u32 = 8;
 
 /// Runs an experiment and prints its table.
 pub async fn run(args: RunArgs) -> Result<(), RunError> {
@@ -280,12 +282,19 @@ async fn wait_for_experiment(
     id: ExperimentId,
     progress: &mut ProgressLine,
 ) -> anyhow::Result<JobStatus> {
+    let mut n_failed_looks = 0;
     loop {
-        let look = house
-            .experiments
-            .progress(house.viewer, id)
-            .await?
-            .context("the experiment is gone")?;
+        let look = match house.experiments.progress(house.viewer, id).await {
+            Ok(look) => look.context("the experiment is gone")?,
+            // A store that has died is started again.
+            Err(_) if n_failed_looks < MAX_FAILED_LOOKS => {
+                n_failed_looks += 1;
+                tokio::time::sleep(LOOK_EVERY).await;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        n_failed_looks = 0;
         let status = look.experiment.job.status;
         if status.is_settled() {
             progress.clear();

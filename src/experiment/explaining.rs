@@ -50,6 +50,7 @@ pub async fn explain_all(job: &HeldJob, lab: &mut Lab) -> Result<(), Trouble> {
             let mut conn = job.pool.acquire().await?;
             plans::upsert(
                 &mut conn,
+                &job.lease,
                 lab.experiment_id,
                 &PlanRecord {
                     source_idx: pair.0,

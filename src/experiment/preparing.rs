@@ -143,7 +143,7 @@ async fn make(
             n_statistics: snapshot.columns.len() as u64,
         };
         let mut conn = job.pool.acquire().await?;
-        sources::set_prepared(&mut conn, experiment_id, &prepared, &snapshot).await?;
+        sources::set_prepared(&mut conn, &job.lease, experiment_id, &prepared, &snapshot).await?;
         snapshots.push(snapshot);
     }
     lot.vacuum(&mut admin).await?;

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use sqlx::PgConnection;
+use sqlx::PgPool;
+
 use crate::analysis;
 use crate::analysis::feasibility;
 use crate::analysis::ratio;
@@ -16,6 +19,7 @@ use crate::model::job::JobStatus;
 use crate::model::trial::OutcomeWord;
 use crate::model::trial::RecordedTrial;
 use crate::model::trial::TrialKind;
+use crate::model::user::Viewer;
 use crate::store;
 use crate::store::held::HeldJob;
 use crate::store::queue;
@@ -28,17 +32,35 @@ pub async fn settle(
     message: Option<&str>,
 ) -> anyhow::Result<()> {
     let mut transaction = job.pool.begin().await?;
-    let id = experiment.id;
-    let trials = store::trials::list(&mut transaction, job.viewer, id, None).await?;
-    let plans = store::plans::list(&mut transaction, job.viewer, id).await?;
-    let queries = store::experiments::list_queries(&mut transaction, job.viewer, id).await?;
-    let summaries = summarize(experiment.spec.sources.len(), queries.len(), &trials, &plans);
-    store::summaries::replace(&mut transaction, id, &summaries).await?;
-    if let Some(headline) = headline(experiment, &queries, &summaries) {
-        store::experiments::set_headline(&mut transaction, id, &headline).await?;
-    }
+    store_summaries(&mut transaction, job.viewer, experiment).await?;
     if queue::settle(&mut transaction, &job.lease, status, message).await? {
         transaction.commit().await?;
+    }
+    Ok(())
+}
+
+/// Summarises experiments that were ended while their runner was dead. Returns how many there were.
+pub async fn catch_up(pool: &PgPool) -> anyhow::Result<usize> {
+    let mut transaction = pool.begin().await?;
+    let left = store::experiments::list_unsummarised(&mut transaction).await?;
+    for (id, viewer) in &left {
+        if let Some(experiment) = store::experiments::get(&mut transaction, *viewer, *id).await? {
+            store_summaries(&mut transaction, *viewer, &experiment).await?;
+        }
+    }
+    transaction.commit().await?;
+    Ok(left.len())
+}
+
+async fn store_summaries(conn: &mut PgConnection, viewer: Viewer, experiment: &Experiment) -> anyhow::Result<()> {
+    let id = experiment.id;
+    let trials = store::trials::list(&mut *conn, viewer, id, None).await?;
+    let plans = store::plans::list(&mut *conn, viewer, id).await?;
+    let queries = store::experiments::list_queries(&mut *conn, viewer, id).await?;
+    let summaries = summarize(experiment.spec.sources.len(), queries.len(), &trials, &plans);
+    store::summaries::replace(&mut *conn, id, &summaries).await?;
+    if let Some(headline) = headline(experiment, &queries, &summaries) {
+        store::experiments::set_headline(&mut *conn, id, &headline).await?;
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use crate::experiment::runner;
 use crate::experiment::runner::Ended;
 use crate::experiment::schedule;
 use crate::experiment::summaries;
+use crate::experiment::writers;
 use crate::model::dataset::Dataset;
 use crate::model::experiment::Experiment;
 use crate::model::job::JobStatus;
@@ -25,6 +26,7 @@ use crate::store::held::StopReason;
 use crate::store::queue;
 use crate::store::queue::Interruption;
 use crate::target::ServerError;
+use crate::target::lease::Sandbox;
 use crate::target::lease::Sandboxes;
 use crate::target::session::OpenError;
 
@@ -146,6 +148,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<(), Trouble> {
 
     job.set_progress("starting its server", &Progress::default()).await?;
     let sandbox = sandboxes.start(dataset.id).await?;
+    sweep_clones(job, &sandbox).await?;
     let mut settings = dataset.settings.clone();
     settings.extend(experiment.spec.settings.iter().cloned());
     let ready = match preparing::prepare(job, &experiment, dataset.id, &settings, &sandbox).await {
@@ -159,7 +162,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<(), Trouble> {
     if experiment.environment.is_empty() {
         let environment = environment::look(&sandbox, &dataset, &experiment).await?;
         let mut conn = job.pool.acquire().await?;
-        store::experiments::set_environment(&mut conn, experiment.id, &environment).await?;
+        store::experiments::set_environment(&mut conn, &job.lease, experiment.id, &environment).await?;
     }
     let is_rebuilt = ready.is_rebuilt;
     let mut lab = Lab::new(LabParts {
@@ -197,6 +200,15 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<(), Trouble> {
     Ok(())
 }
 
+/// Drops clones that an experiment left because its runner died before its end.
+async fn sweep_clones(job: &HeldJob, sandbox: &Sandbox) -> Result<(), Trouble> {
+    let mut conn = job.pool.acquire().await?;
+    let keep = store::experiments::list_unsettled_of_dataset(&mut conn, sandbox.dataset_id).await?;
+    drop(conn);
+    writers::drop_orphans(sandbox, &keep).await?;
+    Ok(())
+}
+
 async fn dataset_of(job: &HeldJob, experiment: &Experiment, sandboxes: &Sandboxes) -> Result<Dataset, Trouble> {
     let gone = || Trouble::Sentence("The dataset of this experiment is gone.".to_owned());
     let id = experiment.dataset_id.ok_or_else(gone)?;
@@ -228,7 +240,7 @@ async fn note_writers(job: &HeldJob, experiment: &Experiment, lab: &mut Lab) -> 
     let mut conn = job.pool.acquire().await?;
     for query_idx in newly_writing {
         let query_idx = i32::try_from(query_idx).context("few queries")?;
-        store::experiments::set_writes(&mut conn, experiment.id, query_idx).await?;
+        store::experiments::set_writes(&mut conn, &job.lease, experiment.id, query_idx).await?;
     }
     Ok(())
 }

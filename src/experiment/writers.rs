@@ -80,3 +80,18 @@ pub async fn drop_clones(sandbox: &Sandbox, experiment_id: ExperimentId) -> anyh
     server.close().await;
     Ok(())
 }
+
+/// Drops the clones of experiments that `keep` does not name.
+pub async fn drop_orphans(sandbox: &Sandbox, keep: &[ExperimentId]) -> anyhow::Result<()> {
+    let mut server = Admin::connect(&sandbox.address, "postgres").await?;
+    for name in clone::list(&mut server).await? {
+        let id = name
+            .strip_prefix("e_")
+            .and_then(|rest| rest.split('_').next()?.parse().ok());
+        if id.is_some_and(|id| !keep.contains(&id)) {
+            clone::drop(&mut server, &name).await?;
+        }
+    }
+    server.close().await;
+    Ok(())
+}

@@ -280,11 +280,14 @@ pub async fn list_queries(conn: &mut PgConnection, viewer: Viewer, id: Experimen
 }
 
 /// Notes that a query turned out to write.
-pub async fn set_writes(conn: &mut PgConnection, id: ExperimentId, query_idx: i32) -> Result<()> {
+pub async fn set_writes(conn: &mut PgConnection, lease: &Lease, id: ExperimentId, query_idx: i32) -> Result<()> {
     sqlx::query!(
-        "update experiment_queries set class = 'writes' where experiment_id = $1 and query_idx = $2",
+        "update experiment_queries set class = 'writes' where experiment_id = $1 and query_idx = $2
+           and exists (select from jobs where id = $3 and epoch = $4 and status = 'running')",
         id.0,
         query_idx,
+        lease.job_id.0,
+        lease.epoch,
     )
     .execute(conn)
     .await?;
@@ -292,15 +295,51 @@ pub async fn set_writes(conn: &mut PgConnection, id: ExperimentId, query_idx: i3
 }
 
 /// Records what an experiment runs on.
-pub async fn set_environment(conn: &mut PgConnection, id: ExperimentId, environment: &[Setting]) -> Result<()> {
+pub async fn set_environment(
+    conn: &mut PgConnection,
+    lease: &Lease,
+    id: ExperimentId,
+    environment: &[Setting],
+) -> Result<()> {
     sqlx::query!(
-        "update experiments set environment = $2 where id = $1",
+        "update experiments set environment = $2 where id = $1
+           and exists (select from jobs where id = $3 and epoch = $4 and status = 'running')",
         id.0,
-        Json(environment) as _
+        Json(environment) as _,
+        lease.job_id.0,
+        lease.epoch,
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// The experiments of a dataset whose job still waits or runs: their clones are kept.
+pub async fn list_unsettled_of_dataset(conn: &mut PgConnection, dataset_id: DatasetId) -> Result<Vec<ExperimentId>> {
+    sqlx::query_scalar!(
+        r#"select e.id as "id: ExperimentId" from experiments e join jobs j on j.id = e.job_id
+           where e.dataset_id = $1 and j.status in ('queued', 'running')"#,
+        dataset_id.0,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Experiments that ended without their runner, which was dead by then: their trials are not summarised yet.
+pub async fn list_unsummarised(conn: &mut PgConnection) -> Result<Vec<(ExperimentId, Viewer)>> {
+    let rows = sqlx::query!(
+        r#"select e.id as "id: ExperimentId", e.owner_id as "owner_id: crate::model::ids::UserId"
+           from experiments e join jobs j on j.id = e.job_id
+           where j.status in ('completed', 'failed', 'cancelled')
+             and exists (select from trials t where t.experiment_id = e.id and t.kind = 'measured')
+             and not exists (select from summaries s where s.experiment_id = e.id)"#
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.id, Viewer { user_id: row.owner_id }))
+        .collect())
 }
 
 /// Records the sentence that lists show for a settled experiment.
@@ -322,11 +361,13 @@ pub async fn insert_segment(
     sqlx::query_scalar!(
         r#"insert into segments (experiment_id, segment_no, epoch, first_trial, reason)
            select $1, (select count(*) + 1 from segments where experiment_id = $1), $2, $3, $4
+           where exists (select from jobs where id = $5 and epoch = $2 and status = 'running')
            returning segment_no"#,
         id.0,
         lease.epoch,
         i32::try_from(first_trial).unwrap_or(i32::MAX),
         reason,
+        lease.job_id.0,
     )
     .fetch_one(conn)
     .await
@@ -365,7 +406,19 @@ mod tests {
         assert_eq!(experiment.spec.seed, 7);
         let queries = list_queries(&mut conn, world.viewer, id).await.unwrap();
         assert_eq!(queries[0].class, QueryClass::Reads);
-        set_writes(&mut conn, id, 0).await.unwrap();
+        let lease = world.claim("host").await.unwrap().lease;
+        let stale = Lease {
+            epoch: lease.epoch - 1,
+            ..lease.clone()
+        };
+        set_writes(&mut conn, &stale, id, 0).await.unwrap();
+        let untouched = list_queries(&mut conn, world.viewer, id).await.unwrap();
+        assert_eq!(
+            untouched[0].class,
+            QueryClass::Reads,
+            "a replaced runner changes nothing"
+        );
+        set_writes(&mut conn, &lease, id, 0).await.unwrap();
         set_headline(&mut conn, id, "q1 is slower.").await.unwrap();
         let queries = list_queries(&mut conn, world.viewer, id).await.unwrap();
         assert_eq!(queries[0].class, QueryClass::Writes);

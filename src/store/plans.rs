@@ -4,15 +4,17 @@ use sqlx::PgConnection;
 
 use crate::model::experiment::PlanRecord;
 use crate::model::ids::ExperimentId;
+use crate::model::job::Lease;
 use crate::model::user::Viewer;
 use crate::store::Result;
 
 /// Keeps what EXPLAIN showed; a second look at the same pair replaces the first.
-pub async fn upsert(conn: &mut PgConnection, id: ExperimentId, plan: &PlanRecord) -> Result<()> {
+pub async fn upsert(conn: &mut PgConnection, lease: &Lease, id: ExperimentId, plan: &PlanRecord) -> Result<()> {
     sqlx::query!(
         "insert into plans (experiment_id, source_idx, query_idx, explain, analyzed, fingerprint, cost, buffers,
                             worst_q_error, mean_q_error, message)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
+         where exists (select from jobs where id = $12 and epoch = $13 and status = 'running')
          on conflict (experiment_id, source_idx, query_idx) do update
          set explain = excluded.explain, analyzed = excluded.analyzed, fingerprint = excluded.fingerprint,
              cost = excluded.cost, buffers = excluded.buffers, worst_q_error = excluded.worst_q_error,
@@ -28,6 +30,8 @@ pub async fn upsert(conn: &mut PgConnection, id: ExperimentId, plan: &PlanRecord
         plan.worst_q_error,
         plan.mean_q_error,
         plan.message,
+        lease.job_id.0,
+        lease.epoch,
     )
     .execute(conn)
     .await?;

@@ -7,6 +7,7 @@ use crate::model::experiment::Params;
 use crate::model::experiment::PreparedSource;
 use crate::model::experiment::SourceSpec;
 use crate::model::ids::ExperimentId;
+use crate::model::job::Lease;
 use crate::model::snapshot::ColumnTarget;
 use crate::model::snapshot::Snapshot;
 use crate::model::user::Viewer;
@@ -32,19 +33,23 @@ pub(crate) async fn insert_specs(conn: &mut PgConnection, id: ExperimentId, sour
 /// Keeps what preparing a source produced.
 pub async fn set_prepared(
     conn: &mut PgConnection,
+    lease: &Lease,
     id: ExperimentId,
     prepared: &PreparedSource,
     snapshot: &Snapshot,
 ) -> Result<()> {
     sqlx::query!(
         "update experiment_sources set snapshot = $3, snapshot_sha256 = $4, targets = $5, apply_ms = $6
-         where experiment_id = $1 and source_idx = $2",
+         where experiment_id = $1 and source_idx = $2
+           and exists (select from jobs where id = $7 and epoch = $8 and status = 'running')",
         id.0,
         prepared.source_idx,
         Json(snapshot) as Json<&Snapshot>,
         prepared.snapshot_sha256,
         Json(&prepared.targets) as Json<&Vec<ColumnTarget>>,
         prepared.apply_ms,
+        lease.job_id.0,
+        lease.epoch,
     )
     .execute(conn)
     .await?;

@@ -159,6 +159,20 @@ fn a_killed_sandbox_is_started_again_and_the_run_goes_on_to_its_end() {
 }
 
 #[test]
+fn a_killed_store_is_started_again_and_the_run_goes_on_to_its_end() {
+    let mut ground = Ground::in_the_middle();
+    let (pid, _) = support::postmaster(&ground.data_dir.join("store")).unwrap();
+    support::send(pid, Signal::SIGKILL);
+    let status = wait_for("the run to end", || ground.run.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+    assert_nothing_runs(&ground.data_dir);
+    let served = Served::start(&ground.data_dir);
+    wait_for("the store", || ground.status());
+    ground.assert_complete("2");
+    served.stop();
+}
+
+#[test]
 fn a_process_that_is_told_to_stop_leaves_its_experiment_to_the_next() {
     let mut ground = Ground::in_the_middle();
     support::send(ground.run.id(), Signal::SIGTERM);

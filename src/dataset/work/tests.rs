@@ -115,11 +115,11 @@ async fn a_dump_that_cannot_be_restored_says_why_by_line() {
         ),
         (
             "create database one;\n\\connect one\ncreate table t (a integer);\n\\connect two\n",
-            "The dump holds a second database, two (line 4). Make a dump of one database: pg_dump two.",
+            "The dump holds a second database, two (line 4), beside one. Make a dump of one database: pg_dump one.",
         ),
         (
             "create database one;\ncreate database two;\n",
-            "The dump holds a second database, two (line 2). Make a dump of one database: pg_dump two.",
+            "The dump holds a second database, two (line 2), beside one. Make a dump of one database: pg_dump one.",
         ),
         (
             "create table t (a integer);\ncopy t from stdin;\n1\n2\n",
@@ -489,5 +489,22 @@ async fn a_restore_that_is_asked_to_stop_ends_and_leaves_nothing() {
         Some("The restore was stopped on request.")
     );
     assert!(!bench.house.sandboxes.is_there(id));
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn a_failing_statement_does_not_move_the_sequences_that_rows_were_numbered_by() {
+    let bench = Bench::open().await;
+    let dump = "create table parent (id serial primary key, name text);
+        create table child (id serial primary key, pid integer references parent (id));
+        create table z (a integer);
+        copy z from stdin;\n1\n\\.\n
+        insert into parent (name) values ('a'), ('b');
+        create function py() returns integer language plpython3u as 'return 1';
+        insert into child (pid) values (1), (2);
+        create materialized view m as select * from z with no data;\n";
+    let dataset = bench.restore(dump.as_bytes()).await;
+    assert_eq!(dataset.job.message, None);
+    assert_eq!((dataset.n_tables, dataset.n_rows), (4, 5));
     bench.close().await;
 }
