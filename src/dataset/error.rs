@@ -36,3 +36,18 @@ impl From<OpenError> for RestoreError {
         Self::Lost(error.into())
     }
 }
+
+/// `foreign_key_violation`.
+const FOREIGN_KEY: &str = "23503";
+
+/// Says what a broken foreign key has to do with triggers that could not be switched off.
+pub fn with_trigger_hint(mut error: ServerError, keeps_triggers: Option<u64>) -> ServerError {
+    if let (FOREIGN_KEY, Some(line)) = (error.sqlstate.as_str(), keeps_triggers) {
+        error.message = format!(
+            "{}. The dump wanted to switch foreign keys off (DISABLE TRIGGER in line {line}), which only a superuser may; \
+             make it without --disable-triggers, with schema and data in one file",
+            error.message
+        );
+    }
+    error
+}

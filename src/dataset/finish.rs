@@ -3,9 +3,7 @@
 use anyhow::Context as _;
 use sqlx::AssertSqlSafe;
 
-use crate::dataset::restore::Outcome;
-use crate::model::dataset::RestoreNote;
-use crate::model::dataset::RestoreNoteKind;
+use crate::dataset::log::Outcome;
 use crate::model::dataset::Restored;
 use crate::model::dataset::Table;
 use crate::model::ids::DatasetId;
@@ -30,23 +28,14 @@ pub async fn finish(
         .await
         .context("vacuuming the restored database")?;
     if remove_statistics(&mut admin).await? > 0 {
-        outcome.notes.push(RestoreNote {
-            kind: RestoreNoteKind::Note,
-            line: 0,
-            statement: String::new(),
-            reason: "statistics that code of the dump gathered were removed: they are what an experiment varies"
-                .to_owned(),
-        });
+        outcome.remark(
+            "statistics that code of the dump gathered were removed: they are what an experiment varies".to_owned(),
+        );
     }
     for table in forced_policies(&mut admin).await? {
-        outcome.notes.push(RestoreNote {
-            kind: RestoreNoteKind::Note,
-            line: 0,
-            statement: String::new(),
-            reason: format!(
-                "row level security is forced on {table}: counts and queries see only the rows that its policies show"
-            ),
-        });
+        outcome.remark(format!(
+            "row level security is forced on {table}: counts and queries see only the rows that its policies show"
+        ));
     }
     let (server_version, encoding, locale, database_bytes): (String, String, String, i64) = sqlx::query_as(
         "select current_setting('server_version'), pg_encoding_to_char(encoding),

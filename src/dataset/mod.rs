@@ -10,6 +10,7 @@ mod error;
 mod finish;
 pub mod format;
 pub mod generators;
+mod log;
 mod pieces;
 mod psql;
 mod reader;

@@ -7,11 +7,12 @@ use tokio::sync::watch;
 
 use crate::dataset::batch::Batch;
 use crate::dataset::error::RestoreError;
+use crate::dataset::error::with_trigger_hint;
+use crate::dataset::log::Outcome;
 use crate::dataset::pieces::Pieces;
 use crate::dataset::psql;
 use crate::dataset::settings;
 use crate::dataset::template;
-use crate::model::dataset::RestoreNote;
 use crate::model::dataset::RestoreNoteKind;
 use crate::model::dataset::Setting;
 use crate::model::ids::DatasetId;
@@ -28,11 +29,6 @@ use crate::target::ServerError;
 use crate::target::clone;
 use crate::target::session::Address;
 use crate::target::session::Session;
-
-/// The restore log keeps so many lines; what comes after is counted.
-const MAX_NOTES: usize = 2000;
-/// How much of a statement stands in the restore log.
-const SHOWN_CHARS: usize = 160;
 
 /// Extensions that the dataset's role may create, being trusted, and that do not widen what it can do.
 const ALLOWED_EXTENSIONS: &[&str] = &[
@@ -65,14 +61,6 @@ pub struct Done {
     pub detail: String,
 }
 
-/// What is left to say when all statements have run.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    pub notes: Vec<RestoreNote>,
-    pub settings: Vec<Setting>,
-    pub has_imported_statistics: bool,
-}
-
 /// Restores one dump.
 pub struct Restore<'a> {
     address: &'a Address,
@@ -90,7 +78,6 @@ pub struct Restore<'a> {
     keeps_triggers: Option<u64>,
     in_transaction: bool,
     done: Done,
-    n_notes_cut: usize,
     pub outcome: Outcome,
     tell: watch::Sender<Done>,
 }
@@ -110,7 +97,6 @@ impl<'a> Restore<'a> {
             keeps_triggers: None,
             in_transaction: false,
             done: Done::default(),
-            n_notes_cut: 0,
             outcome: Outcome::default(),
             tell,
         }
@@ -149,15 +135,7 @@ impl<'a> Restore<'a> {
         if self.n_succeeded == 0 {
             return Err(self.nothing_worked());
         }
-        if self.n_notes_cut > 0 {
-            let reason = format!("{} more lines of this log are not kept", self.n_notes_cut);
-            self.outcome.notes.push(RestoreNote {
-                kind: RestoreNoteKind::Note,
-                line: 0,
-                statement: String::new(),
-                reason,
-            });
-        }
+        self.outcome.close();
         if let Some(session) = self.session.take() {
             session.close().await;
         }
@@ -274,7 +252,7 @@ impl<'a> Restore<'a> {
     fn setting(&mut self, statement: &Statement, name: &str, value_sql: &str) {
         match settings::taken_over(name, value_sql) {
             Some(setting) => {
-                self.note(
+                self.outcome.note(
                     RestoreNoteKind::Note,
                     statement,
                     "taken over for every session of this dataset".to_owned(),
@@ -392,14 +370,15 @@ impl<'a> Restore<'a> {
                 Ok(())
             }
             DumpStatement::Tolerated => {
-                self.note(RestoreNoteKind::Note, statement, format!("nothing to do: {error}"));
+                self.outcome
+                    .note(RestoreNoteKind::Note, statement, format!("nothing to do: {error}"));
                 Ok(())
             }
             _ => {
                 if statement.text.to_ascii_lowercase().contains("disable trigger") {
                     self.keeps_triggers.get_or_insert(statement.line);
                 }
-                self.note(RestoreNoteKind::Failed, statement, error.to_string());
+                self.outcome.note(RestoreNoteKind::Failed, statement, error.to_string());
                 Ok(())
             }
         }
@@ -471,13 +450,7 @@ impl<'a> Restore<'a> {
     async fn session(&mut self) -> Result<&mut Session, RestoreError> {
         if self.session.is_none() {
             if let Some(reason) = template::create(self.address, self.dataset_id, self.wanted.as_ref()).await? {
-                let note = RestoreNote {
-                    kind: RestoreNoteKind::Note,
-                    line: 0,
-                    statement: String::new(),
-                    reason,
-                };
-                self.outcome.notes.push(note);
+                self.outcome.remark(reason);
             }
             let name = clone::template_name(self.dataset_id);
             // A crash makes the restore begin again, so its commits need not wait for the disk.
@@ -491,24 +464,7 @@ impl<'a> Restore<'a> {
     }
 
     fn skip(&mut self, statement: &Statement, reason: String) {
-        self.note(RestoreNoteKind::Skipped, statement, reason);
-    }
-
-    fn note(&mut self, kind: RestoreNoteKind, statement: &Statement, reason: String) {
-        if self.outcome.notes.len() >= MAX_NOTES {
-            self.n_notes_cut += 1;
-            return;
-        }
-        let statement_text = shorten(
-            &statement.text.split_whitespace().collect::<Vec<_>>().join(" "),
-            SHOWN_CHARS,
-        );
-        self.outcome.notes.push(RestoreNote {
-            kind,
-            line: statement.line,
-            statement: statement_text,
-            reason,
-        });
+        self.outcome.note(RestoreNoteKind::Skipped, statement, reason);
     }
 }
 
@@ -527,21 +483,6 @@ fn lines_in(text: &str) -> u64 {
 #[expect(clippy::naive_bytecount, reason = "the compiler makes it fast enough for a wire")]
 fn count_lines(data: &[u8]) -> u64 {
     data.iter().filter(|byte| **byte == b'\n').count() as u64
-}
-
-/// `foreign_key_violation`.
-const FOREIGN_KEY: &str = "23503";
-
-/// Says what a broken foreign key has to do with triggers that could not be switched off.
-fn with_trigger_hint(mut error: ServerError, keeps_triggers: Option<u64>) -> ServerError {
-    if let (FOREIGN_KEY, Some(line)) = (error.sqlstate.as_str(), keeps_triggers) {
-        error.message = format!(
-            "{}. The dump wanted to switch foreign keys off (DISABLE TRIGGER in line {line}), which only a superuser may; \
-             make it without --disable-triggers, with schema and data in one file",
-            error.message
-        );
-    }
-    error
 }
 
 /// The beginning of a statement, for people.

@@ -21,7 +21,6 @@ use crate::model::dataset::Compression;
 use crate::model::dataset::Dataset;
 use crate::model::dataset::DumpFormat;
 use crate::model::dataset::RestoreNote;
-use crate::model::dataset::RestoreNoteKind;
 use crate::model::dataset::Restored;
 use crate::model::job::JobStatus;
 use crate::model::job::Progress;
@@ -251,12 +250,7 @@ impl Restorer {
         };
         if restored.tables.is_empty() {
             let note = "the dump holds no tables".to_owned();
-            outcome.notes.push(RestoreNote {
-                kind: RestoreNoteKind::Note,
-                line: 0,
-                statement: String::new(),
-                reason: note,
-            });
+            outcome.remark(note);
         }
         Ok((restored, outcome.notes))
     }
