@@ -1,4 +1,46 @@
-//! pgassay
+//! pgassay, the lab bench for PostgreSQL: which planner statistics change which plans, by how much, and how sure that is.
+//!
+//! # Words
+//!
+//! One word, one meaning, in code, pages, tables and logs.
+//!
+//! * **dataset**: what a dump holds, restored once into a pristine template database and cloned at will.
+//! * **workload**: a file of labelled **queries**; runs on any dataset it checks against.
+//! * **source**: where the planner's statistics come from. Never a bare "stats".
+//! * **snapshot**: the planner statistics of a database at one moment, as a value.
+//! * **experiment**: dataset x workload x sources x settings x seed.
+//! * **schedule**: the ordered trials of an experiment, a pure function of spec and seed. A **visit** is one source in one
+//!   round of it; a **segment** is a stretch of it that ran without interruption.
+//! * **trial**: one execution of one query under one source in one round; its **outcome** is finished, timed out or failed.
+//! * **plan**: a query plan from EXPLAIN, and nothing else.
+//! * **sample, summary**: the outcomes of one (query, source), and the numbers from them.
+//! * **store**: pgassay's own database. **Sandbox**: the PostgreSQL server of one dataset. **Target**: the database under
+//!   test. **Cluster**: a server process that pgassay itself started; a **site** is what all clusters of a data directory share.
+//! * **job**: one piece of heavy work in the queue: a restore, a check, an experiment. A **lease** is the right to work on it.
+//! * **lab**: what trials run on: one sandbox, one clone, the parked snapshots, one session.
+//! * **home**: the name of a data directory in the store.
+//!
+//! # Flow
+//!
+//! ```text
+//! dump ──▶ dataset ─┐
+//! queries ─▶ workload ┴▶ schedule ─▶ runner ─▶ trials ─▶ summaries ─▶ page · chart · CSV · JSON
+//!                           │ clone + snapshots   │ stored one by one
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. Only `store` speaks to our database; only `target`, `snapshot`, `source` and `dataset` speak to one under test.
+//! 2. A failed or slow query is an outcome, never an `Err`; `Err` from an executor means that the target is lost.
+//! 3. One measurement at a time per machine, across processes: a unique index on the running jobs of a host.
+//! 4. Every outcome is stored before the next trial begins, or for very short trials before the next visit.
+//! 5. A schedule depends on spec and seed only.
+//! 6. When `execute` returns, no statement of ours runs on the server.
+//! 7. A settled experiment never changes.
+//! 8. Superuser is used for clones, roles, VACUUM and snapshots, and never for a statement that came from an upload.
+//! 9. Every write of a runner carries its lease epoch; a stale one changes nothing.
+//! 10. A cluster that we started is stopped on every way out; what a crash left is recognised at the next start.
+
 mod analysis;
 mod app;
 mod cli;
