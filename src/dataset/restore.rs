@@ -208,7 +208,12 @@ impl<'a> Restore<'a> {
                 if self.batch.must_go_before(&statement) {
                     self.flush().await?;
                 }
-                self.has_statements = true;
+                // pg_dumpall sets a few things before it goes to template1.
+                let is_setting = matches!(
+                    meaning,
+                    DumpStatement::Setting { .. } | DumpStatement::StandardConformingStrings(_)
+                );
+                self.has_statements |= !is_setting;
                 self.batch.push(statement, meaning);
             }
         }

@@ -33,14 +33,26 @@ pub fn writer_name(experiment_id: ExperimentId) -> String {
     format!("e_{experiment_id}_writer")
 }
 
+/// Below it, copying through the log takes less than the two checkpoints that copying files needs.
+const WAL_LOG_BELOW_BYTES: i64 = 128 << 20;
+
 /// Copies the database `from`, to which nobody may be connected, as `to`. A copy inherits neither rights nor settings,
 /// so the role's rights are given again.
 pub async fn create(admin: &mut Admin, dataset_id: DatasetId, from: &str, to: &str) -> anyhow::Result<()> {
     drop(admin, to).await?;
+    let size_bytes: i64 = sqlx::query_scalar("select pg_database_size($1::text::name)")
+        .bind(from)
+        .fetch_one(&mut admin.conn)
+        .await?;
+    let strategy = if size_bytes < WAL_LOG_BELOW_BYTES {
+        "wal_log"
+    } else {
+        "file_copy"
+    };
     let (template, clone) = (ident::quote(from), ident::quote(to));
     admin
         .run(format!(
-            "create database {clone} template {template} strategy file_copy"
+            "create database {clone} template {template} strategy {strategy}"
         ))
         .await
         .with_context(|| format!("cloning {from}"))?;

@@ -32,7 +32,7 @@ use crate::web::fragment;
 use crate::web::fragment::Hx;
 use crate::web::pages::chart::ChartParams;
 use crate::web::pages::chart::ChartType;
-use crate::web::pages::chart::ChartView;
+use crate::web::pages::chart_view::ChartView;
 use crate::web::state::AppState;
 use crate::web::urls;
 

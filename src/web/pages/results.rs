@@ -38,7 +38,7 @@ use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
 use crate::web::pages::chart::ChartParams;
-use crate::web::pages::chart::ChartView;
+use crate::web::pages::chart_view::ChartView;
 use crate::web::pages::progress::ProgressView;
 use crate::web::state::AppState;
 use crate::web::urls;
