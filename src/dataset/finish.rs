@@ -22,6 +22,11 @@ pub async fn finish(
 ) -> anyhow::Result<Restored> {
     let name = clone::template_name(dataset_id);
     let mut admin = Admin::connect(address, &name).await?;
+    for table in make_logged(address, &name).await? {
+        outcome.remark(format!(
+            "{table} was unlogged and is logged here: a crash would have emptied it"
+        ));
+    }
     // VACUUM runs no code of the user's; it makes index-only scans possible and freezes what every clone would freeze.
     admin
         .run("vacuum (freeze)".to_owned())
@@ -81,6 +86,43 @@ async fn remove_statistics(admin: &mut Admin) -> anyhow::Result<u64> {
         n_rows += done.context("removing statistics")?.rows_affected();
     }
     Ok(n_rows)
+}
+
+/// A server that is stopped at once forgets the rows of unlogged tables, so none stays unlogged. Done as the dataset's
+/// own role; tables that others refer to come last, as PostgreSQL asks for.
+async fn make_logged(address: &Address, name: &str) -> anyhow::Result<Vec<String>> {
+    let mut session = Session::connect(address, name, "pgassay finish", &[]).await?;
+    let mut done = Vec::new();
+    loop {
+        let found: Vec<(String, String)> = sqlx::query_as(
+            "select n.nspname::text, c.relname::text
+             from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+             where c.relpersistence = 'u' and c.relkind = 'r'
+               and not exists (select from pg_catalog.pg_constraint f join pg_catalog.pg_class r on r.oid = f.confrelid
+                               where f.conrelid = c.oid and f.contype = 'f' and r.relpersistence = 'u' and r.oid <> c.oid)
+             order by 1, 2",
+        )
+        .persistent(false)
+        .fetch_all(&mut session.conn)
+        .await?;
+        if found.is_empty() {
+            break;
+        }
+        for (schema, table) in found {
+            // Safe: names quoted by `sql::ident`.
+            let alter = AssertSqlSafe(format!(
+                "alter table {} set logged",
+                ident::quote_qualified(&schema, &table)
+            ));
+            sqlx::raw_sql(alter)
+                .execute(&mut session.conn)
+                .await
+                .context("making tables logged")?;
+            done.push(format!("{schema}.{table}"));
+        }
+    }
+    session.close().await;
+    Ok(done)
 }
 
 /// Tables whose own owner is held to their policies.

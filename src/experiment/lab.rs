@@ -1,5 +1,6 @@
 //! The bench on which trials run: one sandbox, one clone, the parked snapshots of all sources, one session.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -50,6 +51,10 @@ pub struct Lab {
     session: Option<Session>,
     in_force: Option<usize>,
     n_swaps: usize,
+    /// Queries that the open session has planned, so that its catalog caches know them.
+    planned: HashSet<usize>,
+    /// Queries whose data a restart of the server has thrown out of its buffers.
+    cold: HashSet<usize>,
     /// Queries that turned out to write, to be noted in the store.
     newly_writing: Vec<usize>,
 }
@@ -83,6 +88,8 @@ impl Lab {
             session: None,
             in_force: None,
             n_swaps: 0,
+            planned: HashSet::new(),
+            cold: HashSet::new(),
             newly_writing: Vec::new(),
         }
     }
@@ -124,6 +131,7 @@ impl Lab {
             self.session = None;
         }
         if self.session.is_none() {
+            self.planned.clear();
             self.session = Some(self.open_session(&self.database(), Access::ReadOnly).await?);
         }
         Ok(self.session.as_mut().context("a session that was just opened")?)
@@ -184,6 +192,7 @@ impl Lab {
             sandbox.kill().await?;
         }
         self.sandbox = Some(self.sandboxes.start(self.dataset_id).await?);
+        self.cold = (0..self.queries.len()).collect();
         Ok(())
     }
 
@@ -212,6 +221,29 @@ impl Lab {
             query.class = QueryClass::Writes;
             self.newly_writing.push(query_idx);
         }
+    }
+
+    /// Plans a query once in the open session, unless that has happened; false when it was cancelled. Whatever is
+    /// wrong with the query, its trial will say again.
+    async fn plan_untimed(&mut self, query_idx: usize, cancel: &CancellationToken) -> anyhow::Result<bool> {
+        let sql = self
+            .queries
+            .get(query_idx)
+            .context("a query of the schedule")?
+            .sql
+            .clone();
+        let limit = self.limit();
+        // A session that is opened anew has planned nothing.
+        self.session().await?;
+        if self.planned.contains(&query_idx) {
+            return Ok(true);
+        }
+        let session = self.session().await?;
+        let planned = session.explain(&sql, limit, cancel).await?;
+        let health = session.health;
+        self.planned.insert(query_idx);
+        self.recover(health).await?;
+        Ok(!matches!(planned, Ran::Interrupted))
     }
 
     /// Looks after a session that a statement left unusable.
@@ -245,25 +277,14 @@ impl Executor for Lab {
     async fn begin_visit(&mut self, visit: &[Trial], cancel: &CancellationToken) -> anyhow::Result<bool> {
         let Some(first) = visit.first() else { return Ok(true) };
         self.swap_in(first.source_idx).await?;
-        let limit = self.limit();
-        for trial in visit
+        let readers: Vec<usize> = visit
             .iter()
-            .filter(|trial| !self.is_writer(trial.query_idx))
-            .copied()
-            .collect::<Vec<_>>()
-        {
-            let sql = self
-                .queries
-                .get(trial.query_idx)
-                .context("a query of the schedule")?
-                .sql
-                .clone();
-            let session = self.session().await?;
-            // Untimed: whatever it says, the trial itself will say it again.
-            let planned = session.explain(&sql, limit, cancel).await?;
-            let health = session.health;
-            self.recover(health).await?;
-            if matches!(planned, Ran::Interrupted) {
+            .map(|trial| trial.query_idx)
+            .filter(|n| !self.is_writer(*n))
+            .collect();
+        self.planned.clear();
+        for query_idx in readers {
+            if !self.plan_untimed(query_idx, cancel).await? {
                 return Ok(false);
             }
         }
@@ -279,10 +300,27 @@ impl Executor for Lab {
             .clone();
         let (clock, limit) = (self.spec.clock, self.limit());
         if !self.is_writer(trial.query_idx) {
+            // Both for a session or a server that a statement before has cost.
+            if !self.plan_untimed(trial.query_idx, cancel).await? {
+                return Ok(None);
+            }
+            if self.cold.remove(&trial.query_idx) {
+                let session = self.session().await?;
+                session.time(&sql, clock, limit, cancel).await?;
+                let health = session.health;
+                self.recover(health).await?;
+            }
             let session = self.session().await?;
             let timed = session.time(&sql, clock, limit, cancel).await?;
+            if session.health == Health::Alive {
+                session.reset().await;
+            }
             let health = session.health;
             self.recover(health).await?;
+            if health == Health::Stuck {
+                // It would cost the server again.
+                self.cold.remove(&trial.query_idx);
+            }
             match timed {
                 Timed::Outcome(outcome) => return Ok(Some(outcome)),
                 Timed::Interrupted => return Ok(None),

@@ -141,6 +141,12 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<(), Trouble> {
     let experiment = store::experiments::get_by_job(&mut conn, &job.lease)
         .await?
         .context("the job's experiment")?;
+    if experiment.n_recorded == experiment.n_trials {
+        // Interrupted between its last trial and its end: there is nothing left to run.
+        drop(conn);
+        summaries::settle(job, &experiment, JobStatus::Completed, None).await?;
+        return Ok(());
+    }
     let dataset = dataset_of(job, &experiment, sandboxes).await?;
     let queries = store::experiments::list_queries(&mut conn, job.viewer, experiment.id).await?;
     drop(conn);
@@ -296,12 +302,13 @@ async fn warm_up_again(job: &HeldJob, lab: &mut Lab) -> Result<(), Trouble> {
         return Ok(());
     }
     job.set_progress("warming up again", &Progress::default()).await?;
-    for query_idx in 0..lab.queries.len() {
+    let (n_sources, n_queries) = (lab.spec.sources.len(), lab.queries.len());
+    for (source_idx, query_idx) in (0..n_sources).flat_map(|s| (0..n_queries).map(move |q| (s, q))) {
         let trial = Trial {
             trial_idx: 0,
             kind: TrialKind::WarmUp,
             round: 1,
-            source_idx: 0,
+            source_idx,
             query_idx,
         };
         let going = lab.begin_visit(&[trial], job.stop_token()).await?;

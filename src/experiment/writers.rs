@@ -7,8 +7,10 @@ use crate::experiment::lab::Access;
 use crate::experiment::lab::Lab;
 use crate::model::experiment::ClockKind;
 use crate::model::ids::ExperimentId;
+use crate::model::trial::Outcome;
 use crate::target::clone;
 use crate::target::execute::Health;
+use crate::target::execute::Ran;
 use crate::target::explain::Timed;
 use crate::target::lease::Sandbox;
 use crate::target::session::Admin;
@@ -24,8 +26,21 @@ pub async fn time(
 ) -> anyhow::Result<(Timed, Health)> {
     let mut session = open(lab, source_idx).await?;
     // Untimed, to fill the catalog caches of the new session; the trial itself says what is wrong with the query.
-    session.explain(sql, lab.limit(), cancel).await?;
-    let timed = session.time(sql, clock, lab.limit(), cancel).await?;
+    let planned = session.explain(sql, lab.limit(), cancel).await?;
+    let timed = match (planned, session.health) {
+        (Ran::Interrupted, _) => Timed::Interrupted,
+        (_, Health::Alive) => session.time(sql, clock, lab.limit(), cancel).await?,
+        // Planning alone has cost the session.
+        (planned, Health::Gone | Health::Stuck) => Timed::Outcome(match planned {
+            Ran::Failed(error) => Outcome::Failed {
+                sqlstate: Some(error.sqlstate),
+                message: error.message,
+            },
+            Ran::Done(_) | Ran::TimedOut | Ran::Interrupted => Outcome::TimedOut {
+                limit_ms: lab.limit().as_secs_f64() * 1000.0,
+            },
+        }),
+    };
     let health = session.health;
     session.close().await;
     if health != Health::Stuck {

@@ -9,12 +9,22 @@ use crate::sql::ident;
 
 /// Analyzes every table of the user, by name: a plain ANALYZE warns of each system table it must leave out.
 pub async fn analyze_all(conn: &mut PgConnection) -> anyhow::Result<()> {
-    let mut tables: Vec<String> = columns::list(&mut *conn)
-        .await?
+    // A partitioned table takes its partitions along.
+    let found: Vec<(String, String)> = sqlx::query_as(
+        "select n.nspname::text, c.relname::text
+         from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         where c.relkind in ('r', 'p', 'm', 'f') and not c.relispartition
+           and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+           and pg_catalog.pg_has_role(c.relowner, 'usage')
+         order by 1, 2",
+    )
+    .persistent(false)
+    .fetch_all(&mut *conn)
+    .await?;
+    let tables: Vec<String> = found
         .iter()
-        .map(|column| ident::quote_qualified(&column.schema, &column.table))
+        .map(|(schema, table)| ident::quote_qualified(schema, table))
         .collect();
-    tables.dedup();
     if tables.is_empty() {
         return Ok(());
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Duration;
+use std::time::Instant;
 
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,9 @@ use crate::store::queue::Renewal;
 
 /// How often the lease is renewed, and so how soon a request to stop from another process is heard.
 const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// How long a renewal may take before it is tried again.
+const RENEWAL_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why a job should stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,18 +120,32 @@ struct Heartbeat {
 }
 
 impl Heartbeat {
+    /// Renews until the job is dropped, also while it winds down; only a lost lease ends it.
     async fn beat(&self, shutdown: &CancellationToken) {
+        let mut renewed_at = Instant::now();
         loop {
+            let is_stopping = self.stop.is_cancelled();
             tokio::select! {
-                () = shutdown.cancelled() => return self.stop_for(StopReason::Shutdown),
+                () = shutdown.cancelled(), if !is_stopping => self.stop_for(StopReason::Shutdown),
                 () = tokio::time::sleep(HEARTBEAT) => {}
             }
-            match self.renew().await {
-                Ok(Renewal::Held) => {}
-                Ok(Renewal::CancelRequested) => return self.stop_for(StopReason::Requested),
-                Ok(Renewal::Lost) => return self.stop_for(StopReason::LeaseLost),
+            let renewal = tokio::select! {
+                renewal = tokio::time::timeout(RENEWAL_LIMIT, self.renew()) => renewal,
+                () = shutdown.cancelled(), if !is_stopping && !self.stop.is_cancelled() => continue,
+            };
+            match renewal {
+                Ok(Ok(Renewal::Held)) => renewed_at = Instant::now(),
+                Ok(Ok(Renewal::CancelRequested)) => {
+                    renewed_at = Instant::now();
+                    self.stop_for(StopReason::Requested);
+                }
+                Ok(Ok(Renewal::Lost)) => return self.stop_for(StopReason::LeaseLost),
                 // The store may come back before the lease lapses; a write that comes too late is fenced off.
-                Err(error) => warn!(job.id = %self.lease.job_id, "The lease could not be renewed: {error}"),
+                Ok(Err(error)) => warn!(job.id = %self.lease.job_id, "The lease could not be renewed: {error}"),
+                Err(_) => warn!(job.id = %self.lease.job_id, "The store does not answer; the lease is not renewed"),
+            }
+            if renewed_at.elapsed().as_secs_f64() > queue::LEASE_S {
+                return self.stop_for(StopReason::LeaseLost);
             }
         }
     }

@@ -78,6 +78,9 @@ impl Session {
         limit: Duration,
         cancel: &CancellationToken,
     ) -> anyhow::Result<Ran<Answer>> {
+        if cancel.is_cancelled() {
+            return Ok(Ran::Interrupted);
+        }
         let backend_pid = self.backend_pid;
         let address = self.address.clone();
         let started = Instant::now();

@@ -118,6 +118,7 @@ pub struct Session {
     pub backend_pid: i32,
     pub address: Address,
     pub health: Health,
+    settings: Vec<Setting>,
 }
 
 impl Session {
@@ -137,24 +138,7 @@ impl Session {
             .connect()
             .await
             .with_context(|| format!("connecting to {database} as the dataset's role"))?;
-        for Setting { name, value } in settings {
-            let applied = sqlx::query("select pg_catalog.set_config($1, $2, false)")
-                .bind(name)
-                .bind(value)
-                .persistent(false)
-                .execute(&mut conn)
-                .await;
-            if let Err(error) = applied {
-                return Err(match ServerError::of(&error) {
-                    Some(error) => OpenError::Setting {
-                        name: name.clone(),
-                        value: value.clone(),
-                        error,
-                    },
-                    None => OpenError::Lost(error.into()),
-                });
-            }
-        }
+        apply_settings(&mut conn, settings).await?;
         let backend_pid = sqlx::query_scalar("select pg_catalog.pg_backend_pid()")
             .persistent(false)
             .fetch_one(&mut conn)
@@ -164,8 +148,26 @@ impl Session {
             conn,
             backend_pid,
             address: address.clone(),
+            settings: settings.to_vec(),
             health: Health::Alive,
         })
+    }
+
+    /// Takes back whatever a statement did to its session: settings, locks, temporary tables, sequences' last values.
+    /// A session that cannot be reset is marked as gone, to be opened anew.
+    pub async fn reset(&mut self) {
+        let reset = async {
+            sqlx::raw_sql("discard all")
+                .execute(&mut self.conn)
+                .await
+                .map_err(anyhow::Error::from)?;
+            apply_settings(&mut self.conn, &self.settings)
+                .await
+                .map_err(anyhow::Error::from)
+        };
+        if reset.await.is_err() {
+            self.health = Health::Gone;
+        }
     }
 
     /// Ends the session in order.
@@ -173,4 +175,26 @@ impl Session {
         // A connection that cannot even be closed is gone, which is what was wanted.
         let _ = self.conn.close().await;
     }
+}
+
+async fn apply_settings(conn: &mut PgConnection, settings: &[Setting]) -> Result<(), OpenError> {
+    for Setting { name, value } in settings {
+        let applied = sqlx::query("select pg_catalog.set_config($1, $2, false)")
+            .bind(name)
+            .bind(value)
+            .persistent(false)
+            .execute(&mut *conn)
+            .await;
+        if let Err(error) = applied {
+            return Err(match ServerError::of(&error) {
+                Some(error) => OpenError::Setting {
+                    name: name.clone(),
+                    value: value.clone(),
+                    error,
+                },
+                None => OpenError::Lost(error.into()),
+            });
+        }
+    }
+    Ok(())
 }
