@@ -36,6 +36,9 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (event.detail.successful) flash("");
 });
 
+// A page out of the back/forward cache has a form that was sent already.
+window.addEventListener("pageshow", (event) => event.persisted && location.reload());
+
 document.addEventListener("htmx:sendError", () =>
   flash("The connection was lost before pgassay could answer. Is it still running, and is the file within the limit?"));
 

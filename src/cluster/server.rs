@@ -52,6 +52,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// A log longer than this is put aside at the next start, in place of the one put aside before.
 const LOG_CAP_BYTES: u64 = 10 << 20;
 
+/// Half a second of looks.
+const CLAIM_TRIES: u32 = 50;
+
 /// How much of the log goes into an error.
 const LOG_TAIL_BYTES: u64 = 4096;
 
@@ -74,7 +77,7 @@ impl Server {
         let data_dir =
             fs::canonicalize(&spec.data_dir).with_context(|| format!("opening {}", spec.data_dir.display()))?;
         check_version(site, &data_dir)?;
-        let claim = Claim::take(&data_dir)?.ok_or_else(|| ClusterError::InUse(data_dir.clone()))?;
+        let claim = take_claim(&data_dir).await?;
         let leftover_stop = match spec.kind {
             Kind::Store => Stop::Fast,
             Kind::Sandbox => Stop::Immediate,
@@ -153,6 +156,18 @@ impl Server {
         sockets::remove_root(&self.socket_dir);
         Ok(())
     }
+}
+
+/// The claim on a directory. A child of ours holds it for a moment between its fork and its exec, so a refusal has to
+/// last before it is believed.
+async fn take_claim(data_dir: &Path) -> Result<Claim, ClusterError> {
+    for _ in 0..CLAIM_TRIES {
+        if let Some(claim) = Claim::take(data_dir)? {
+            return Ok(claim);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Err(ClusterError::InUse(data_dir.to_owned()))
 }
 
 /// A postmaster that is our child.

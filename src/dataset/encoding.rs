@@ -83,6 +83,17 @@ impl Transcoder {
                 .map(|byte| char::from(*byte))
                 .collect::<String>()
                 .into_bytes()),
+            // The web's decoder takes these bytes for characters of another code page.
+            Kind::Table(decoder)
+                if decoder.encoding() == encoding_rs::WINDOWS_1254
+                    && self.name.to_ascii_uppercase().contains("LATIN")
+                    && bytes.iter().any(|byte| (0x80..0xa0).contains(byte)) =>
+            {
+                Err(EncodingError::Malformed {
+                    encoding: self.name.clone(),
+                    offset,
+                })
+            }
             Kind::Table(decoder) => {
                 let needed = decoder.max_utf8_buffer_length_without_replacement(bytes.len());
                 let mut text = vec![0; needed.unwrap_or(bytes.len().saturating_mul(4) + 16)];

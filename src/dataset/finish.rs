@@ -11,6 +11,7 @@ use crate::sql::ident;
 use crate::target::clone;
 use crate::target::session::Address;
 use crate::target::session::Admin;
+use crate::target::session::OpenError;
 use crate::target::session::Session;
 
 /// Vacuums without analyzing, sees to it that no statistics exist, counts, and closes the template to connections.
@@ -22,6 +23,7 @@ pub async fn finish(
 ) -> anyhow::Result<Restored> {
     let name = clone::template_name(dataset_id);
     let mut admin = Admin::connect(address, &name).await?;
+    try_settings(address, &name, outcome).await?;
     for table in make_logged(address, &name).await? {
         outcome.remark(format!(
             "{table} was unlogged and is logged here: a crash would have emptied it"
@@ -86,6 +88,23 @@ async fn remove_statistics(admin: &mut Admin) -> anyhow::Result<u64> {
         n_rows += done.context("removing statistics")?.rows_affected();
     }
     Ok(n_rows)
+}
+
+/// Keeps only the settings that this server takes: one that it does not know would refuse every session.
+async fn try_settings(address: &Address, name: &str, outcome: &mut Outcome) -> anyhow::Result<()> {
+    for setting in std::mem::take(&mut outcome.settings) {
+        match Session::connect(address, name, "pgassay finish", std::slice::from_ref(&setting)).await {
+            Ok(session) => {
+                session.close().await;
+                outcome.settings.push(setting);
+            }
+            Err(OpenError::Setting { name, value, error }) => {
+                outcome.remark(format!("the setting {name} = {value} is not taken over: {error}"));
+            }
+            Err(OpenError::Lost(error)) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// A server that is stopped at once forgets the rows of unlogged tables, so none stays unlogged. Done as the dataset's

@@ -7,6 +7,7 @@ mod archive;
 mod batch;
 mod encoding;
 mod error;
+mod extensions;
 mod finish;
 pub mod format;
 pub mod generators;

@@ -26,11 +26,16 @@ pub fn connect_name(args: &str) -> Option<String> {
     is_name.then_some(text)
 }
 
-/// `\encoding` names what the following `SET client_encoding` says again.
-pub fn is_encoding(args: &str) -> bool {
-    args.trim_matches('\'')
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+/// Whether `\encoding` names the encoding in which the file is read anyway, as those of `pg_dump` do.
+pub fn is_encoding(args: &str, encoding: &str) -> bool {
+    let normal = |name: &str| {
+        name.chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect::<String>()
+            .to_ascii_uppercase()
+    };
+    let named = normal(args);
+    named == normal(encoding) || (named == "SQLASCII" && normal(encoding) == "UTF8")
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::dataset::batch::Batch;
 use crate::dataset::error::RestoreError;
 use crate::dataset::error::with_trigger_hint;
+use crate::dataset::extensions;
 use crate::dataset::log::Outcome;
 use crate::dataset::pieces::Pieces;
 use crate::dataset::psql;
@@ -29,29 +30,6 @@ use crate::target::ServerError;
 use crate::target::clone;
 use crate::target::session::Address;
 use crate::target::session::Session;
-
-/// Extensions that the dataset's role may create, being trusted, and that do not widen what it can do.
-const ALLOWED_EXTENSIONS: &[&str] = &[
-    "plpgsql",
-    "pg_trgm",
-    "btree_gin",
-    "btree_gist",
-    "citext",
-    "hstore",
-    "uuid-ossp",
-    "unaccent",
-    "fuzzystrmatch",
-    "tablefunc",
-    "cube",
-    "intarray",
-    "ltree",
-    "seg",
-    "isn",
-    "tsm_system_rows",
-    "tsm_system_time",
-    "dict_int",
-    "earthdistance",
-];
 
 /// What a restore has done so far, told while it runs.
 #[derive(Clone, Debug, Default)]
@@ -108,7 +86,7 @@ impl<'a> Restore<'a> {
             match piece {
                 Piece::Statement(statement) => self.take(statement, pieces).await?,
                 Piece::CopyStart(statement) => self.copy(statement, pieces).await?,
-                Piece::PsqlLine(line) => self.psql_line(line)?,
+                Piece::PsqlLine(line) => self.psql_line(line, pieces.transcoder().name())?,
                 Piece::CopyData(_) | Piece::CopyEnd { .. } => {
                     return Err(anyhow::anyhow!("COPY data without its COPY").into());
                 }
@@ -156,7 +134,12 @@ impl<'a> Restore<'a> {
             }
             DumpStatement::CreateDatabase(wanted) => {
                 self.name_database(&wanted.name, statement.line)?;
-                if self.session.is_none() {
+                if !self.has_statements {
+                    // What ran so far were settings, which the `\connect` that follows takes back in psql, too.
+                    self.batch.take();
+                    if let Some(session) = self.session.take() {
+                        session.close().await;
+                    }
                     self.wanted = Some(wanted.clone());
                 }
                 self.skip(&statement, "the dataset has a database of its own".to_owned());
@@ -185,7 +168,7 @@ impl<'a> Restore<'a> {
             // Every pg_dump says this, and it asks for what is done anyway.
             DumpStatement::Skip(SkipReason::Tablespaces) if statement.text.trim_end().ends_with("= ''") => {}
             DumpStatement::Skip(reason) => self.skip(&statement, reason.to_string()),
-            DumpStatement::CreateExtension { name } if !ALLOWED_EXTENSIONS.contains(&name.as_str()) => {
+            DumpStatement::CreateExtension { name } if !extensions::is_allowed(name) => {
                 self.skip(
                     &statement,
                     format!("the extension {name} is not available in a sandbox"),
@@ -236,7 +219,7 @@ impl<'a> Restore<'a> {
         }
     }
 
-    fn psql_line(&mut self, line: PsqlLine) -> Result<(), RestoreError> {
+    fn psql_line(&mut self, line: PsqlLine, encoding: &str) -> Result<(), RestoreError> {
         let PsqlLine { command, args, line } = line;
         let is_key = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric());
         match command.as_str() {
@@ -247,7 +230,7 @@ impl<'a> Restore<'a> {
                 Some(name) => self.name_database(&name, line),
                 None => Err(RestoreError::PsqlCommand { command, line }),
             },
-            "encoding" if psql::is_encoding(&args) => Ok(()),
+            "encoding" if psql::is_encoding(&args, encoding) => Ok(()),
             "echo" if !args.contains('`') => Ok(()),
             "set" if args.starts_with("ON_ERROR_STOP") && !args.contains('`') => Ok(()),
             _ => Err(RestoreError::PsqlCommand { command, line }),

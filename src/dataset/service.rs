@@ -15,6 +15,7 @@ use crate::model::dataset::NewDataset;
 use crate::model::ids::DatasetId;
 use crate::model::job::JobKind;
 use crate::model::text::display_name;
+use crate::model::text::given_name;
 use crate::model::user::Viewer;
 use crate::store;
 use crate::target::lease::Sandboxes;
@@ -80,7 +81,7 @@ impl Datasets {
         let file_name = display_name(file_name, "dump");
         let new = NewDataset {
             request_id: request_id.to_owned(),
-            name: display_name(name, &file_name),
+            name: given_name(name, &file_name),
             file_name,
             size_bytes: arrived.size_bytes,
             sha256: arrived.sha256.clone(),

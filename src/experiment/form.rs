@@ -41,6 +41,8 @@ pub struct ExperimentForm {
     pub workload: String,
     /// Positions of the chosen queries; none means all that can run.
     pub queries: Vec<String>,
+    /// The tick boxes of the queries were shown, so that no tick means none.
+    pub queries_listed: bool,
     /// `name`, or `name:parameter=value,...` as on the command line.
     pub stats_source: Vec<String>,
     /// Parameters of sources, as `source.parameter`; several values apart by commas make several sources.
@@ -61,6 +63,7 @@ impl Default for ExperimentForm {
             dataset: String::new(),
             workload: String::new(),
             queries: Vec::new(),
+            queries_listed: false,
             stats_source: vec!["built_in".to_owned()],
             params: BTreeMap::new(),
             iterations: "10".to_owned(),
@@ -104,6 +107,7 @@ impl ExperimentForm {
                 "dataset" => form.dataset = value,
                 "workload" => form.workload = value,
                 "query" => form.queries.push(value),
+                "queries_listed" => form.queries_listed = true,
                 "stats_source" => form.stats_source.push(value),
                 "iterations" => form.iterations = value,
                 "warm_up" => form.warm_up = value,
@@ -151,7 +155,9 @@ impl ExperimentForm {
         let timeout_ms = timeout_ms(&self.timeout).map_err(&mut keep).ok();
         let settings = settings(&self.settings).map_err(&mut keep).ok();
         let query_positions: Option<Vec<i32>> = self.queries.iter().map(|text| text.parse().ok()).collect();
-        if query_positions.is_none() {
+        if self.queries_listed && self.queries.is_empty() {
+            keep(FieldError::new("query", "Choose at least one query."));
+        } else if query_positions.is_none() {
             keep(FieldError::new("query", "There is no such query."));
         }
         let spec = (|| {
@@ -169,7 +175,10 @@ impl ExperimentForm {
                 settings: settings?,
             })
         })();
-        spec.ok_or(errors)
+        match spec {
+            Some(spec) if errors.is_empty() => Ok(spec),
+            _ => Err(errors),
+        }
     }
 
     fn sources(&self) -> Result<Vec<SourceSpec>, FieldError> {

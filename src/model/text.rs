@@ -7,8 +7,12 @@ const NAME_CHARS: usize = 255;
 ///
 /// Returns `fallback` when nothing is left. Uploaded names are only ever shown, never used for a path.
 pub fn display_name(raw: &str, fallback: &str) -> String {
-    let last = raw.rsplit(['/', '\\']).next().unwrap_or_default();
-    let clean: String = last
+    given_name(raw.rsplit(['/', '\\']).next().unwrap_or_default(), fallback)
+}
+
+/// A name that a person typed, without control and direction-changing characters, cut to 255 characters.
+pub fn given_name(raw: &str, fallback: &str) -> String {
+    let clean: String = raw
         .chars()
         .filter(|c| !c.is_control() && !is_invisible(*c))
         .take(NAME_CHARS)

@@ -9,6 +9,7 @@ use crate::model::ids::WorkloadId;
 use crate::model::job::Job;
 use crate::model::job::JobKind;
 use crate::model::text::display_name;
+use crate::model::text::given_name;
 use crate::model::user::Viewer;
 use crate::model::workload::CheckResult;
 use crate::model::workload::NewWorkload;
@@ -76,7 +77,7 @@ impl Workloads {
         let queries = read::read(text)?;
         let file_name = display_name(&script.file_name, "queries.sql");
         let new = NewWorkload {
-            name: display_name(&script.name, &file_name),
+            name: given_name(&script.name, &file_name),
             file_name,
             script: text.to_owned(),
             sha256: hex::encode(Sha256::digest(&script.bytes)),

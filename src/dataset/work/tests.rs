@@ -495,9 +495,9 @@ async fn a_restore_that_is_asked_to_stop_ends_and_leaves_nothing() {
 #[tokio::test]
 async fn a_failing_statement_does_not_move_the_sequences_that_rows_were_numbered_by() {
     let bench = Bench::open().await;
-    let dump = "create unlogged table parent (id serial primary key, name text);
+    let dump = "create table parent (id serial primary key, name text);
         create table child (id serial primary key, pid integer references parent (id));
-        create table z (a integer);
+        create unlogged table z (a integer);
         copy z from stdin;\n1\n\\.\n
         insert into parent (name) values ('a'), ('b');
         create function py() returns integer language plpython3u as 'return 1';

@@ -111,7 +111,7 @@ impl Exporter for Trials {
         ])?;
         for trial in trials {
             csv.write_record([
-                trial.trial_idx.to_string(),
+                (trial.trial_idx + 1).to_string(),
                 kind(trial).to_owned(),
                 trial.round.to_string(),
                 text(data.query_label(trial.query_idx)),

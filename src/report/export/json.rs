@@ -131,7 +131,7 @@ fn trial_body<'a>(data: &'a ReportData, trial: &'a RecordedTrial) -> TrialBody<'
         source: data.source_label(trial.source_idx),
         query: data.query_label(trial.query_idx),
         round: trial.round,
-        trial: trial.trial_idx,
+        trial: trial.trial_idx + 1,
         segment: trial.segment_no,
         outcome: trial.outcome,
         execution_ms: trial.execution_ms,
@@ -164,7 +164,7 @@ fn experiment(data: &ReportData) -> Value {
         "environment": experiment.environment,
         "segments": data.segments.iter().map(|segment| json!({
             "segment": segment.segment_no,
-            "first_trial": segment.first_trial,
+            "first_trial": segment.first_trial + 1,
             "reason": segment.reason,
             "started_at": segment.started_at,
         })).collect::<Vec<_>>(),

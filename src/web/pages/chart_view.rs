@@ -60,7 +60,9 @@ impl ChartView {
         let id = data.experiment.id;
         let wants_log = charts::wants_log(data, params.metric());
         let usual_scale = (params.chart_type == ChartType::Bar && wants_log).then_some(true);
+        let is_there = data.queries.iter().any(|query| query.query_idx == params.query_idx);
         let params = ChartParams {
+            query_idx: if is_there { params.query_idx } else { 0 },
             is_log: params.is_log.or(usual_scale),
             ..*params
         };
@@ -209,11 +211,13 @@ fn caption(data: &ReportData, params: ChartParams) -> String {
 fn alt(data: &ReportData, params: ChartParams) -> String {
     match params.chart_type {
         ChartType::Bar => {
-            let finding = data
-                .experiment
-                .headline
-                .as_deref()
-                .unwrap_or("There are no finished trials yet.");
+            let has_finished = data.summaries.iter().any(|summary| summary.n_finished > 0);
+            let nothing = if has_finished {
+                ""
+            } else {
+                "There are no finished trials yet."
+            };
+            let finding = data.experiment.headline.as_deref().unwrap_or(nothing);
             match params.metric() {
                 Metric::Cost => format!("{}.", caption(data, params)),
                 Metric::Median | Metric::Mean => format!("{}. {finding}", caption(data, params)),
@@ -284,5 +288,11 @@ fn line_table(data: &ReportData, trials: &[RecordedTrial]) -> (Vec<String>, Vec<
 /// Changes whenever the picture might.
 pub fn revision(data: &ReportData) -> String {
     let experiment = &data.experiment;
-    format!("{}-{}", experiment.job.status.word(), experiment.n_recorded)
+    format!(
+        "{}-{}-{}-{}",
+        experiment.job.status.word(),
+        experiment.n_recorded,
+        experiment.created_at.timestamp_micros(),
+        env!("CARGO_PKG_VERSION"),
+    )
 }

@@ -15,6 +15,7 @@ use crate::dataset::service::Datasets;
 use crate::dataset::service::Deleted;
 use crate::model::dataset::Dataset;
 use crate::model::dataset::RestoreNote;
+use crate::model::dataset::RestoreNoteKind;
 use crate::model::dataset::Setting;
 use crate::model::dataset::Table;
 use crate::model::ids::DatasetId;
@@ -79,6 +80,7 @@ struct ShowPage {
     tables: Vec<TableLine>,
     total: TableLine,
     log: Vec<NoteGroup>,
+    has_failures: bool,
     n_notes: String,
     experiment_href: String,
     delete_href: String,
@@ -267,6 +269,7 @@ impl ShowPage {
             total: TableLine::total(&tables),
             tables: tables.iter().map(TableLine::new).collect(),
             n_notes: grouped(notes.len() as u64),
+            has_failures: notes.iter().any(|note| note.kind == RestoreNoteKind::Failed),
             log: group(notes),
             experiment_href: urls::experiment_on(Some(id), None),
             delete_href: urls::dataset_delete(id),

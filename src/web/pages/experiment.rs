@@ -166,10 +166,6 @@ impl NewPage {
             .find(|error| error.field == field)
             .map(|error| error.message.as_str())
     }
-
-    fn n_chosen(&self) -> usize {
-        self.queries.iter().filter(|query| query.is_chosen).count()
-    }
 }
 
 /// Where there is one thing only, it is meant.
@@ -329,7 +325,8 @@ async fn create(
         Ok(id) => {
             let wants_stream = headers
                 .get(header::ACCEPT)
-                .is_some_and(|accept| accept == "text/event-stream");
+                .and_then(|accept| accept.to_str().ok())
+                .is_some_and(|accept| accept.contains("text/event-stream"));
             if wants_stream {
                 return Ok(events(state.experiments, viewer, id, state.shutdown).into_response());
             }

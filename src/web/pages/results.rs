@@ -120,7 +120,7 @@ struct ListParams {
     #[serde(default)]
     sort: String,
     #[serde(default)]
-    page: u32,
+    page: String,
 }
 
 /// GET /results
@@ -137,14 +137,15 @@ async fn index(
         _ => ListOrder::Newest,
     };
     let mut conn = pool.acquire().await?;
-    let offset = params.page.saturating_mul(PER_PAGE);
+    let page: u32 = params.page.parse().unwrap_or(0);
+    let offset = page.saturating_mul(PER_PAGE);
     let experiments = store::experiments::list(&mut conn, viewer, order, PER_PAGE, offset).await?;
     let total = store::experiments::count(&mut conn, viewer).await?;
     let page_at = |page: u32| format!("{}?sort={}&page={page}", urls::RESULTS, sort_word(order));
     fragment::page(&IndexPage {
         heads: heads(order),
-        previous: params.page.checked_sub(1).map(page_at),
-        next: (total > u64::from(offset) + u64::from(PER_PAGE)).then(|| page_at(params.page + 1)),
+        previous: page.checked_sub(1).map(page_at),
+        next: (total > u64::from(offset) + u64::from(PER_PAGE)).then(|| page_at(page + 1)),
         rows: experiments.iter().map(IndexRow::new).collect(),
     })
 }
@@ -191,6 +192,7 @@ fn heads(order: ListOrder) -> Vec<SortHead> {
 
 #[derive(Template)]
 #[template(path = "results/show.html", blocks = ["table", "chart"])]
+#[expect(clippy::struct_excessive_bools, reason = "what the template shows or leaves out")]
 pub struct ShowPage {
     id: ExperimentId,
     title: String,
@@ -207,6 +209,8 @@ pub struct ShowPage {
     queries: Vec<QueryView>,
     table: Vec<QueryRows>,
     sources_counted: String,
+    /// Whether anything was measured.
+    has_numbers: bool,
     /// Whether any trial timed out or failed.
     has_trouble: bool,
     chart: ChartView,
@@ -275,6 +279,7 @@ impl ShowPage {
                 "source of statistics",
                 "sources of statistics",
             ),
+            has_numbers: !data.summaries.is_empty(),
             has_trouble: table
                 .iter()
                 .flat_map(|query| &query.rows)
