@@ -312,9 +312,6 @@ impl Executor for Lab {
             }
             let session = self.session().await?;
             let timed = session.time(&sql, clock, limit, cancel).await?;
-            if session.health == Health::Alive {
-                session.reset().await;
-            }
             let health = session.health;
             self.recover(health).await?;
             if health == Health::Stuck {

@@ -53,7 +53,9 @@ impl Session {
         limit: Duration,
         cancel: &CancellationToken,
     ) -> anyhow::Result<Ran<String>> {
-        self.explain_as(ANALYZED, sql, limit, cancel).await
+        let ran = self.explain_as(ANALYZED, sql, limit, cancel).await?;
+        self.reset().await;
+        Ok(ran)
     }
 
     async fn explain_as(
@@ -78,6 +80,18 @@ impl Session {
 
     /// Runs `sql` once and times it by `clock`.
     pub async fn time(
+        &mut self,
+        sql: &str,
+        clock: ClockKind,
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<Timed> {
+        let timed = self.time_alone(sql, clock, limit, cancel).await?;
+        self.reset().await;
+        Ok(timed)
+    }
+
+    async fn time_alone(
         &mut self,
         sql: &str,
         clock: ClockKind,

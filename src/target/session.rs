@@ -155,7 +155,10 @@ impl Session {
 
     /// Takes back whatever a statement did to its session: settings, locks, temporary tables, sequences' last values.
     /// A session that cannot be reset is marked as gone, to be opened anew.
-    pub async fn reset(&mut self) {
+    pub(super) async fn reset(&mut self) {
+        if self.health != Health::Alive {
+            return;
+        }
         let reset = async {
             sqlx::raw_sql("discard all")
                 .execute(&mut self.conn)
