@@ -2,14 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
-use tokio_util::io::ReaderStream;
 use tracing::info;
 
 use crate::app::house::House;
 use crate::experiment::form::ExperimentForm;
 use crate::store;
-use crate::workload::service::NewScript;
 
 /// Rounds enough for twelve queries and two comparisons to show a difference.
 const ITERATIONS: &str = "10";
@@ -24,27 +21,10 @@ pub async fn load_once(house: &House, samples_dir: &Path) -> anyhow::Result<bool
     if !is_new {
         return Ok(false);
     }
-    let dump = samples_dir.join("dump.sql");
-    let file = tokio::fs::File::open(&dump)
-        .await
-        .with_context(|| format!("opening {}", dump.display()))?;
-    let arrived = house.datasets.receive(ReaderStream::new(file)).await?;
-    // The same words at every start, so that an interrupted first start makes nothing twice.
-    let dataset_id = house
-        .datasets
-        .add(house.viewer, arrived, "Sample shop", "dump.sql", "sample dataset")
-        .await?;
-    let queries = samples_dir.join("queries.sql");
-    let script = NewScript {
-        request_id: "sample workload".to_owned(),
-        name: "Sample queries".to_owned(),
-        file_name: "queries.sql".to_owned(),
-        bytes: tokio::fs::read(&queries)
-            .await
-            .with_context(|| format!("reading {}", queries.display()))?,
-    };
-    let workload_id = house.workloads.add(house.viewer, script).await?;
+    let dataset_id = house.datasets.add_sample(house.viewer, samples_dir).await?;
+    let workload_id = house.workloads.add_sample(house.viewer, samples_dir).await?;
     let form = ExperimentForm {
+        // The same at every start, so that an interrupted first start makes nothing twice.
         request_id: "sample experiment".to_owned(),
         dataset: dataset_id.to_string(),
         workload: workload_id.to_string(),

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio_util::io::ReaderStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::house::Guests;
@@ -150,7 +149,11 @@ fn form(args: &RunArgs, dataset: &str, workload: &str) -> ExperimentForm {
 }
 
 async fn experiment(house: &House, args: &RunArgs) -> Result<(), RunError> {
-    let dataset_id = add_dump(house, &args.dump).await?;
+    let added = house
+        .datasets
+        .add_file(house.viewer, &args.dump, "", &request_id()?)
+        .await;
+    let dataset_id = added.map_err(anyhow::Error::from)?;
     let workload_id = add_queries(house, &args.queries).await?;
     let mut progress = ProgressLine::new();
     tell_refused(house, workload_id).await?;
@@ -201,21 +204,6 @@ fn request_id() -> anyhow::Result<String> {
     let mut bytes = [0_u8; 16];
     rand::rngs::SysRng.try_fill_bytes(&mut bytes)?;
     Ok(hex::encode(bytes))
-}
-
-async fn add_dump(house: &House, path: &Path) -> anyhow::Result<DatasetId> {
-    let file = tokio::fs::File::open(path)
-        .await
-        .with_context(|| format!("opening {}", path.display()))?;
-    let arrived = house
-        .datasets
-        .receive(ReaderStream::with_capacity(file, 256 * 1024))
-        .await?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Ok(house
-        .datasets
-        .add(house.viewer, arrived, "", &name, &request_id()?)
-        .await?)
 }
 
 /// Says which statements of the file will not be measured.

@@ -1,8 +1,12 @@
 //! What people can do with datasets: upload, look, stop, delete.
 
+use std::path::Path;
+
+use anyhow::Context as _;
 use bytes::Bytes;
 use futures_util::Stream;
 use sqlx::PgPool;
+use tokio_util::io::ReaderStream;
 
 use crate::dataset::format;
 use crate::dataset::format::FormatError;
@@ -19,6 +23,9 @@ use crate::model::text::given_name;
 use crate::model::user::Viewer;
 use crate::store;
 use crate::target::lease::Sandboxes;
+
+/// How much of a local file is read at a time.
+const READ_BYTES: usize = 256 * 1024;
 
 /// The door to datasets.
 #[derive(Clone)]
@@ -107,6 +114,27 @@ impl Datasets {
         arrived.keep_as(&self.layout.dump(id)).await?;
         transaction.commit().await?;
         Ok(id)
+    }
+
+    /// Makes a dataset of a file on this machine, which stays as it is.
+    pub async fn add_file(
+        &self,
+        viewer: Viewer,
+        path: &Path,
+        name: &str,
+        request_id: &str,
+    ) -> Result<DatasetId, UploadError> {
+        let file = tokio::fs::File::open(path).await;
+        let file = file.with_context(|| format!("opening {}", path.display()))?;
+        let arrived = self.receive(ReaderStream::with_capacity(file, READ_BYTES)).await?;
+        let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+        self.add(viewer, arrived, name, &file_name, request_id).await
+    }
+
+    /// The sample dump. Its request id is always the same, so that it is there once however it is asked for.
+    pub async fn add_sample(&self, viewer: Viewer, samples_dir: &Path) -> Result<DatasetId, UploadError> {
+        self.add_file(viewer, &samples_dir.join("dump.sql"), "Sample shop", "sample dataset")
+            .await
     }
 
     /// Another dataset of the same content, if the viewer has one.

@@ -1,5 +1,8 @@
 //! What people can do with workloads: add, look, check, delete.
 
+use std::path::Path;
+
+use anyhow::Context as _;
 use sha2::Digest as _;
 use sha2::Sha256;
 use sqlx::PgPool;
@@ -101,6 +104,19 @@ impl Workloads {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The sample queries. Their request id is always the same, so that they are there once however they are asked for.
+    pub async fn add_sample(&self, viewer: Viewer, samples_dir: &Path) -> Result<WorkloadId, AddError> {
+        let path = samples_dir.join("queries.sql");
+        let bytes = tokio::fs::read(&path).await;
+        let script = NewScript {
+            request_id: "sample workload".to_owned(),
+            name: "Sample queries".to_owned(),
+            file_name: "queries.sql".to_owned(),
+            bytes: bytes.with_context(|| format!("reading {}", path.display()))?,
+        };
+        self.add(viewer, script).await
     }
 
     /// Asks for a check of a workload against a dataset; it waits its turn like everything that works on a dataset.

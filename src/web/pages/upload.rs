@@ -1,9 +1,6 @@
 //! Where dumps and queries come in. A refused form comes back with its words; the chosen file stays chosen under htmx,
 //! because only the message is swapped.
 
-use std::path::Path;
-
-use anyhow::Context as _;
 use askama::Template;
 use axum::Form;
 use axum::Router;
@@ -19,7 +16,6 @@ use axum::response::Response;
 use axum::routing::get;
 use axum::routing::post;
 use serde::Deserialize;
-use tokio_util::io::ReaderStream;
 
 use crate::dataset::service::Datasets;
 use crate::dataset::service::UploadError;
@@ -152,11 +148,11 @@ async fn sample(
 ) -> Result<Response, Error> {
     let dir = samples.0.ok_or(Error::NotFound("sample"))?;
     Ok(match form.what {
-        WhatSample::Dump => hx.redirect(&urls::dataset(sample_dump(&datasets, viewer, &dir).await?)),
-        WhatSample::Queries => hx.redirect(&urls::workload(sample_queries(&workloads, viewer, &dir).await?)),
+        WhatSample::Dump => hx.redirect(&urls::dataset(datasets.add_sample(viewer, &dir).await?)),
+        WhatSample::Queries => hx.redirect(&urls::workload(workloads.add_sample(viewer, &dir).await?)),
         WhatSample::Both => {
-            sample_queries(&workloads, viewer, &dir).await?;
-            sample_dump(&datasets, viewer, &dir).await?;
+            workloads.add_sample(viewer, &dir).await?;
+            datasets.add_sample(viewer, &dir).await?;
             hx.redirect(urls::DASHBOARD)
         }
     })
@@ -258,28 +254,6 @@ fn request_id_of(panel: &Panel) -> anyhow::Result<String> {
         return view::request_id();
     }
     Ok(panel.request_id.clone())
-}
-
-async fn sample_dump(datasets: &Datasets, viewer: Viewer, dir: &Path) -> PageResult<DatasetId> {
-    let path = dir.join("dump.sql");
-    let file = tokio::fs::File::open(&path).await;
-    let file = file.with_context(|| format!("opening {}", path.display()))?;
-    let arrived = datasets.receive(ReaderStream::new(file)).await?;
-    Ok(datasets
-        .add(viewer, arrived, "Sample shop", "dump.sql", "sample dataset")
-        .await?)
-}
-
-async fn sample_queries(workloads: &Workloads, viewer: Viewer, dir: &Path) -> PageResult<WorkloadId> {
-    let path = dir.join("queries.sql");
-    let bytes = tokio::fs::read(&path).await;
-    let script = NewScript {
-        request_id: "sample workload".to_owned(),
-        name: "Sample queries".to_owned(),
-        file_name: "queries.sql".to_owned(),
-        bytes: bytes.with_context(|| format!("reading {}", path.display()))?,
-    };
-    Ok(workloads.add(viewer, script).await?)
 }
 
 #[derive(Clone, Copy)]
