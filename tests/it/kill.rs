@@ -144,10 +144,10 @@ fn a_killed_process_is_resumed_by_the_next_to_exactly_the_planned_trials() {
     assert_nothing_runs(&ground.data_dir);
 }
 
-#[test]
-fn a_killed_sandbox_is_started_again_and_the_run_goes_on_to_its_end() {
+/// Kills the server in this place of the data directory; the run has to end well all the same.
+fn the_run_survives_the_death_of(server: &str) {
     let mut ground = Ground::in_the_middle();
-    let (pid, _) = support::postmaster(&ground.data_dir.join("sandboxes/1")).unwrap();
+    let (pid, _) = support::postmaster(&ground.data_dir.join(server)).unwrap();
     support::send(pid, Signal::SIGKILL);
     let status = wait_for("the run to end", || ground.run.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
@@ -159,17 +159,13 @@ fn a_killed_sandbox_is_started_again_and_the_run_goes_on_to_its_end() {
 }
 
 #[test]
+fn a_killed_sandbox_is_started_again_and_the_run_goes_on_to_its_end() {
+    the_run_survives_the_death_of("sandboxes/1");
+}
+
+#[test]
 fn a_killed_store_is_started_again_and_the_run_goes_on_to_its_end() {
-    let mut ground = Ground::in_the_middle();
-    let (pid, _) = support::postmaster(&ground.data_dir.join("store")).unwrap();
-    support::send(pid, Signal::SIGKILL);
-    let status = wait_for("the run to end", || ground.run.try_wait().unwrap());
-    assert_eq!(status.code(), Some(0));
-    assert_nothing_runs(&ground.data_dir);
-    let served = Served::start(&ground.data_dir);
-    wait_for("the store", || ground.status());
-    ground.assert_complete("2");
-    served.stop();
+    the_run_survives_the_death_of("store");
 }
 
 #[test]

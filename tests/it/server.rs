@@ -5,12 +5,14 @@ use std::io::BufReader;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
-use std::process::Command;
 use std::process::Stdio;
 use std::time::Duration;
 use std::time::Instant;
 
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
+
+use crate::support;
 
 /// Longer than anything here takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -29,22 +31,6 @@ pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The binary, without what this machine's environment might tell it.
-pub fn pgassay() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pgassay"));
-    for name in [
-        "DATABASE_URL",
-        "SANDBOX_URL",
-        "PGASSAY_SAMPLE",
-        "PGASSAY_DATA_DIR",
-        "PGASSAY_LISTEN",
-        "PGASSAY_LOG",
-    ] {
-        command.env_remove(name);
-    }
-    command
-}
-
 /// A running `pgassay serve`. Dropping it stops it in order.
 pub struct Server {
     child: Child,
@@ -54,12 +40,10 @@ pub struct Server {
 impl Server {
     /// Starts one and waits until it serves.
     pub fn start(data_dir: &Path) -> Self {
-        let mut child = pgassay()
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        let mut child = support::pgassay(&["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
             .arg("--samples-dir")
             .arg(repository("samples"))
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -81,7 +65,7 @@ impl Server {
 
     /// Asks it to stop and returns how it ended.
     pub fn stop(mut self) -> Option<i32> {
-        signal(&self.child, "TERM");
+        support::send(self.child.id(), Signal::SIGTERM);
         self.child.wait().unwrap().code()
     }
 }
@@ -89,18 +73,10 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if self.child.try_wait().ok().flatten().is_none() {
-            signal(&self.child, "TERM");
+            support::send(self.child.id(), Signal::SIGTERM);
             self.child.wait().unwrap();
         }
     }
-}
-
-fn signal(child: &Child, name: &str) {
-    Command::new("kill")
-        .arg(format!("-{name}"))
-        .arg(child.id().to_string())
-        .status()
-        .unwrap();
 }
 
 /// Looks again and again until there is something to see.
