@@ -156,6 +156,20 @@ async fn a_select_that_turns_out_to_write_is_treated_as_a_writer() {
 }
 
 #[tokio::test]
+async fn what_a_query_does_to_its_session_does_not_reach_the_next_one() {
+    let bench = Bench::open().await;
+    let dataset_id = shop(&bench).await;
+    let queries = "select set_config('statement_timeout', '20', false); select pg_sleep(0.1);";
+    let id = bench.launch(dataset_id, queries, &["built_in"], |_| {}).await;
+    bench.finished(id).await;
+    assert_all_finished(&bench.trials(id).await);
+    for plan in bench.plans(id).await {
+        assert_eq!(plan.message, None, "the plans were looked at in a clean session, too");
+    }
+    bench.close().await;
+}
+
+#[tokio::test]
 async fn a_query_that_runs_out_of_time_is_slower_than_the_limit() {
     let bench = Bench::open().await;
     let dataset_id = shop(&bench).await;
