@@ -28,6 +28,24 @@ pub mod workloads;
 /// What a store function may fail with: only faults, never refusals.
 pub type Result<T> = std::result::Result<T, sqlx::Error>;
 
+/// Whether the store could not be reached, or went away with the question: worth asking again. A write may have been
+/// done all the same.
+pub fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+        // A connection that fails, and a server that stops, has crashed or is not yet up.
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|code| code.starts_with("08") || ["57P01", "57P02", "57P03"].contains(&code.as_ref())),
+        _ => false,
+    }
+}
+
+/// Whether what should be stored is there already.
+pub fn is_duplicate(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error) if error.is_unique_violation())
+}
+
 /// How long a page waits for a connection before it says that the store is away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_CONNECTIONS: u32 = 12;
