@@ -2,6 +2,7 @@
 
 use crate::dataset::encoding::EncodingError;
 use crate::sql::split::SplitError;
+use crate::target::OUT_OF_DISK;
 use crate::target::ServerError;
 use crate::target::session::OpenError;
 
@@ -39,6 +40,22 @@ impl From<OpenError> for RestoreError {
 
 /// `foreign_key_violation`.
 const FOREIGN_KEY: &str = "23503";
+
+/// `disk_full`.
+const DISK_FULL: &str = "53100";
+
+/// Whether the server failed for want of memory, disk or connections, or because the system under it failed.
+pub fn is_about_the_machine(error: &ServerError) -> bool {
+    error.sqlstate.starts_with("53") || error.sqlstate.starts_with("58")
+}
+
+/// Says what helps where the disk is full.
+pub fn with_disk_hint(mut error: ServerError) -> ServerError {
+    if error.sqlstate == DISK_FULL {
+        error.message = format!("{}. That is, {OUT_OF_DISK}", error.message);
+    }
+    error
+}
 
 /// Says what a broken foreign key has to do with triggers that could not be switched off.
 pub fn with_trigger_hint(mut error: ServerError, keeps_triggers: Option<u64>) -> ServerError {
