@@ -79,7 +79,7 @@ impl Datasets {
     pub async fn add(
         &self,
         viewer: Viewer,
-        mut arrived: Arrived,
+        arrived: Arrived,
         name: &str,
         file_name: &str,
         request_id: &str,
@@ -95,6 +95,14 @@ impl Datasets {
             format,
             compression,
         };
+        // On its own: who leaves now must not leave half a dataset behind.
+        let datasets = self.clone();
+        let added = tokio::spawn(async move { datasets.insert(viewer, arrived, new).await });
+        added.await.context("adding a dataset")?
+    }
+
+    async fn insert(&self, viewer: Viewer, mut arrived: Arrived, new: NewDataset) -> Result<DatasetId, UploadError> {
+        let request_id = &new.request_id;
         let mut transaction = self.pool.begin().await?;
         if let Some(id) = store::datasets::find_by_request(&mut transaction, viewer, request_id).await? {
             return Ok(id);
@@ -157,6 +165,13 @@ impl Datasets {
 
     /// Deletes a dataset that nothing needs, with its dump and its sandbox. Results that it led to stay.
     pub async fn delete(&self, viewer: Viewer, id: DatasetId) -> anyhow::Result<Deleted> {
+        // On its own: who leaves now must not leave half a dataset behind.
+        let datasets = self.clone();
+        let deleted = tokio::spawn(async move { datasets.remove(viewer, id).await });
+        deleted.await.context("deleting a dataset")?
+    }
+
+    async fn remove(&self, viewer: Viewer, id: DatasetId) -> anyhow::Result<Deleted> {
         let mut conn = self.pool.acquire().await?;
         if !store::datasets::delete_unused(&mut conn, viewer, id).await? {
             let is_there = store::datasets::get(&mut conn, viewer, id).await?.is_some();

@@ -309,6 +309,7 @@ async fn measure(job: &HeldJob, experiment: &Experiment, lab: &mut Lab, is_rebui
         segment_no: 0,
     };
     if !journal.begin_segment(first.trial_idx, &reason).await? {
+        job.lose();
         return Err(Trouble::Stopped);
     }
     if !recorded.is_empty() {
@@ -320,7 +321,11 @@ async fn measure(job: &HeldJob, experiment: &Experiment, lab: &mut Lab, is_rebui
     lab.take_restart();
     match runner::run(&remaining, lab, &mut journal, job.stop_token()).await? {
         Ended::Completed => Ok(()),
-        Ended::Interrupted | Ended::Replaced => Err(Trouble::Stopped),
+        Ended::Interrupted => Err(Trouble::Stopped),
+        Ended::Replaced => {
+            job.lose();
+            Err(Trouble::Stopped)
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod browser;
 mod cli;
+mod faults;
 mod kill;
 mod pages;
 #[path = "../../src/testing/scratch.rs"]

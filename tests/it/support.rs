@@ -78,7 +78,12 @@ pub fn postmaster(data_dir: &Path) -> Option<(u32, PathBuf)> {
 
 /// Asks the embedded store of a data directory; none while it does not run.
 pub fn ask_store(data_dir: &Path, sql: &str) -> Option<String> {
-    let (_, socket_dir) = postmaster(&data_dir.join("store"))?;
+    ask_server(&data_dir.join("store"), sql)
+}
+
+/// Asks the server of a data directory, as superuser; none while it does not run.
+pub fn ask_server(server: &Path, sql: &str) -> Option<String> {
+    let (_, socket_dir) = postmaster(server)?;
     let psql = tool("psql")
         .args(["-XAtq", "-U", "postgres", "-d", "postgres", "-c", sql, "-h"])
         .arg(socket_dir)
@@ -135,41 +140,77 @@ pub fn tool(name: &str) -> Command {
 pub struct Cluster {
     pub dir: PathBuf,
     postmaster: Child,
+    environment: Vec<(String, String)>,
+}
+
+/// The user who runs servers, where we may not.
+fn account() -> Option<User> {
+    Uid::effective()
+        .is_root()
+        .then(|| User::from_name("postgres").unwrap().unwrap())
+}
+
+/// A command that works in `dir` as the user who runs servers.
+pub fn as_account(mut command: Command, dir: &Path) -> Command {
+    if let Some(account) = account() {
+        command
+            .uid(account.uid.as_raw())
+            .gid(account.gid.as_raw())
+            .current_dir(dir);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
 }
 
 impl Cluster {
     pub fn start() -> Self {
+        Self::start_with(|_| Vec::new())
+    }
+
+    /// Its processes have the environment that `environment` makes of its directory.
+    pub fn start_with(environment: impl FnOnce(&Path) -> Vec<(String, String)>) -> Self {
         let dir = scratch::dir();
         let data_dir = dir.join("data");
-        let account = Uid::effective()
-            .is_root()
-            .then(|| User::from_name("postgres").unwrap().unwrap());
-        if let Some(account) = &account {
+        if let Some(account) = account() {
             chown(&dir, Some(account.uid.as_raw()), Some(account.gid.as_raw())).unwrap();
         }
-        let as_account = |mut command: Command| {
-            if let Some(account) = &account {
-                command
-                    .uid(account.uid.as_raw())
-                    .gid(account.gid.as_raw())
-                    .current_dir(&dir);
-            }
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            command
-        };
-        let mut initdb = as_account(tool("initdb"));
+        let mut initdb = as_account(tool("initdb"), &dir);
         let args = ["-N", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-D"];
         assert!(initdb.args(args).arg(&data_dir).status().unwrap().success());
-        let mut postgres = as_account(tool("postgres"));
-        postgres
-            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"])
-            .arg(&dir);
-        let postmaster_process = postgres.arg("-D").arg(&data_dir).spawn().unwrap();
-        wait_for("the cluster", || postmaster(&data_dir));
+        let environment = environment(&dir);
+        let postmaster = Self::spawn(&dir, &environment);
         Self {
             dir,
-            postmaster: postmaster_process,
+            postmaster,
+            environment,
         }
+    }
+
+    fn spawn(dir: &Path, environment: &[(String, String)]) -> Child {
+        let data_dir = dir.join("data");
+        let mut postgres = as_account(tool("postgres"), dir);
+        postgres
+            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"])
+            .arg(dir)
+            .envs(environment.iter().map(|(name, value)| (name, value)));
+        let process = postgres.arg("-D").arg(&data_dir).spawn().unwrap();
+        let number = process.id();
+        wait_for("the cluster", || {
+            postmaster(&data_dir).filter(|(pid, _)| *pid == number)
+        });
+        process
+    }
+
+    /// Stops it by a signal and starts it again.
+    pub fn restart(&mut self, signal: Signal) {
+        send(self.postmaster.id(), signal);
+        self.postmaster.wait().unwrap();
+        self.postmaster = Self::spawn(&self.dir, &self.environment);
+    }
+
+    /// The address of a database in it.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@localhost/{database}?host={}", self.dir.display())
     }
 
     /// A client program that has been told where the cluster is.
