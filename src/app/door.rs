@@ -175,4 +175,24 @@ mod tests {
         shutdown.cancel();
         serving.await.unwrap();
     }
+
+    #[tokio::test]
+    async fn who_says_nothing_or_never_ends_its_headers_is_shown_out() {
+        let (address, shutdown, serving) = open().await;
+        let words = [
+            "",
+            "POST / HTTP/1.1\r\nHost: x\r\nX-Never: ",
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+        ];
+        let waiting = words.map(async |words| {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(words.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.unwrap();
+        });
+        let waiting = futures_util::future::join_all(waiting);
+        tokio::time::timeout(Duration::from_mins(1), waiting).await.unwrap();
+        shutdown.cancel();
+        serving.await.unwrap();
+    }
 }
