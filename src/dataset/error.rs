@@ -1,6 +1,7 @@
 //! Why a restore fails, in words for the person who has the file.
 
 use crate::dataset::encoding::EncodingError;
+use crate::model::units::bytes_in_words;
 use crate::sql::split::SplitError;
 use crate::target::ServerError;
 use crate::target::session::OpenError;
@@ -32,6 +33,19 @@ pub enum RestoreError {
 }
 
 impl RestoreError {
+    /// A compressed file that cannot be unpacked to its end; `place` is empty or begins with a space.
+    pub fn damaged_compression(place: &str, error: &std::io::Error) -> Self {
+        Self::Sentence(format!("The compressed file is cut off or damaged{place}: {error}."))
+    }
+
+    /// A dump of which more comes out than is allowed.
+    pub fn expands_too_far(max_expanded_bytes: u64) -> Self {
+        Self::Sentence(format!(
+            "The dump expands to more than the limit of {}. A larger limit is set by PGASSAY_MAX_EXPANDED_BYTES.",
+            bytes_in_words(max_expanded_bytes)
+        ))
+    }
+
     /// The same, with what was being done when it was found out; nothing is added when that is not known.
     pub fn during(self, detail: &str) -> Self {
         match self {

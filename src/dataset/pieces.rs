@@ -69,7 +69,7 @@ impl Pieces {
                 (bytes, None)
             }
             DumpFormat::Custom | DumpFormat::Tar => {
-                let (converter, sql) = archive::convert(file.pg_restore, file.path, file.compression, counter).await?;
+                let (converter, sql) = archive::convert(file, counter).await?;
                 (Box::new(sql), Some(converter))
             }
         };
@@ -125,7 +125,7 @@ impl Pieces {
         let mut limited = (&mut self.bytes).take(most as u64);
         if let Err(error) = limited.read_to_end(&mut chunk).await {
             return Err(if self.is_compressed {
-                damaged_compression(
+                RestoreError::damaged_compression(
                     &format!(" after {} of text", bytes_in_words(self.n_expanded_bytes)),
                     &error,
                 )
@@ -135,7 +135,7 @@ impl Pieces {
         }
         self.n_expanded_bytes += chunk.len() as u64;
         if self.n_expanded_bytes > self.max_expanded_bytes {
-            return Err(expands_too_far(self.max_expanded_bytes));
+            return Err(RestoreError::expands_too_far(self.max_expanded_bytes));
         }
         Ok(chunk)
     }
@@ -159,7 +159,7 @@ impl Pieces {
             self.ready.extend(pieces);
             // The converter's own words say more than the text that it left unfinished.
             if let Some(converter) = self.converter.take() {
-                converter.finish().await?.map_err(RestoreError::Sentence)?;
+                converter.finish().await?;
             }
             self.verdict = verdict(ending?);
         }
@@ -170,7 +170,7 @@ impl Pieces {
         match (&error, self.converter.take()) {
             (SplitError::Unclosed { .. } | SplitError::InsideCopy { .. }, Some(converter)) => {
                 match converter.finish().await {
-                    Ok(Err(sentence)) => RestoreError::Sentence(sentence),
+                    Err(RestoreError::Sentence(sentence)) => RestoreError::Sentence(sentence),
                     _ => RestoreError::Split(error),
                 }
             }
@@ -203,22 +203,13 @@ async fn check_compressed_tar(file: &DumpFile<'_>) -> Result<(), RestoreError> {
         tokio::io::copy(&mut limited, &mut tokio::io::sink()).await?;
         Ok(checked)
     };
-    let checked = walking.await.map_err(|error| damaged_compression("", &error))?;
+    let checked = walking
+        .await
+        .map_err(|error| RestoreError::damaged_compression("", &error))?;
     if limited.limit() == 0 {
-        return Err(expands_too_far(file.max_expanded_bytes));
+        return Err(RestoreError::expands_too_far(file.max_expanded_bytes));
     }
     checked.map_err(|error| RestoreError::Sentence(error.to_string()))
-}
-
-fn damaged_compression(place: &str, error: &std::io::Error) -> RestoreError {
-    RestoreError::Sentence(format!("The compressed file is cut off or damaged{place}: {error}."))
-}
-
-fn expands_too_far(max_expanded_bytes: u64) -> RestoreError {
-    RestoreError::Sentence(format!(
-        "The dump expands to more than the limit of {}. A larger limit is set by PGASSAY_MAX_EXPANDED_BYTES.",
-        bytes_in_words(max_expanded_bytes)
-    ))
 }
 
 /// Reads `-- Dumped from database version 18.1 (Debian 18.1-1)`.

@@ -233,26 +233,6 @@ async fn a_dump_that_asks_for_too_much_is_given_up_in_seconds_and_leaves_nothing
     bench.close().await;
 }
 
-/// Bad inputs 43 and 44: a statement has a limit, a row of data has that of the server.
-#[tokio::test]
-async fn a_line_of_70_megabytes_is_too_long_for_a_statement_but_not_for_a_row() {
-    const N_BYTES: usize = 70 << 20;
-    let line = vec![b'x'; N_BYTES];
-    let around = |before: &[u8], after: &[u8]| [b"create table t (a text);\n", before, &line, after].concat();
-    let bench = Bench::open().await;
-    let dataset = bench.restore(&around(b"insert into t values ('", b"');\n")).await;
-    assert_failed(
-        &bench,
-        &dataset,
-        "The statement that starts at line 2 is larger than 64 MiB.",
-    );
-    let dataset = bench.restore(&around(b"copy t from stdin;\n", b"\n\\.\n")).await;
-    assert_eq!((dataset.job.message, dataset.n_rows), (None, 1));
-    let length = bench.ask(dataset.id, "select length(a)::text from public.t").await;
-    assert_eq!(length, Some(N_BYTES.to_string()));
-    bench.close().await;
-}
-
 #[tokio::test]
 async fn a_hundred_thousand_statements_are_restored() {
     const N: u64 = 100_000;
