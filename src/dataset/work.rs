@@ -12,6 +12,8 @@ use tracing::info;
 use crate::dataset::error::RestoreError;
 use crate::dataset::error::with_disk_hint;
 use crate::dataset::finish;
+use crate::dataset::growth::Growth;
+use crate::dataset::growth::RestoreLimits;
 use crate::dataset::pieces::DumpFile;
 use crate::dataset::pieces::Pieces;
 use crate::dataset::reader::Counter;
@@ -49,9 +51,7 @@ pub struct Restorer {
     pub layout: Layout,
     pub sandboxes: Sandboxes,
     pub pg_restore: PathBuf,
-    pub max_expanded_bytes: u64,
-    /// A restore that takes longer is given up.
-    pub limit: Duration,
+    pub limits: RestoreLimits,
 }
 
 /// How an attempt ended, other than well.
@@ -143,7 +143,7 @@ impl Restorer {
         }
     }
 
-    /// Ends the job and removes what was restored so far.
+    /// Ends the job and removes what was restored so far, and the dump.
     async fn give_up(
         &self,
         job: &HeldJob,
@@ -159,6 +159,8 @@ impl Restorer {
         if queue::settle(&mut transaction, &job.lease, status, Some(message)).await? {
             transaction.commit().await?;
             self.sandboxes.remove(dataset.id).await?;
+            // Nothing restores it again: whoever has it uploads it once it is put right.
+            self.layout.remove_dump(dataset.id).await?;
         }
         Ok(Parted::Over)
     }
@@ -177,9 +179,10 @@ impl Restorer {
         let mut restore = Restore::new(&sandbox.address, dataset.id, tell);
         let result = tokio::select! {
             result = self.restore(job, &dataset, &mut restore, told) => result,
-            () = tokio::time::sleep(self.limit) => Err(Trouble::Failed(
-                format!("The restore took longer than the limit of {}.", seconds_in_words(self.limit.as_secs_f64())),
-            )),
+            () = tokio::time::sleep(self.limits.time) => Err(Trouble::Failed(format!(
+                "The restore took longer than the limit of {}. A larger limit is set by PGASSAY_MAX_RESTORE_MINUTES.",
+                seconds_in_words(self.limits.time.as_secs_f64())
+            ))),
             () = job.stop_token().cancelled() => Err(Trouble::Stopped),
         };
         *notes = std::mem::take(&mut restore.outcome.notes);
@@ -222,12 +225,15 @@ impl Restorer {
             format: format_of(dataset)?,
             compression: compression_of(dataset)?,
             pg_restore: &self.pg_restore,
-            max_expanded_bytes: self.max_expanded_bytes,
+            max_expanded_bytes: self.limits.expanded_bytes,
         };
         let counter = Counter::default();
+        let address = restore.address;
+        let growth = Growth::new(address, dataset.id, self.limits);
         let run = async {
             let mut pieces = Pieces::open(&file, &counter).await?;
-            restore.run(&mut pieces).await
+            restore.run(&mut pieces).await?;
+            growth.check().await
         };
         let telling = async {
             loop {
@@ -248,6 +254,7 @@ impl Restorer {
         let result = tokio::select! {
             result = run => result,
             error = telling => Err(RestoreError::Lost(error)),
+            error = growth.watch() => Err(error.during(&told.borrow().detail)),
         };
         if let Err(error) = result {
             return Err(match error {
@@ -257,7 +264,7 @@ impl Restorer {
         }
         job.set_progress("vacuuming and counting", &Progress::default()).await?;
         let restore_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let finished = finish::finish(restore.address, dataset.id, &mut restore.outcome, restore_ms).await;
+        let finished = finish::finish(address, dataset.id, &mut restore.outcome, restore_ms).await;
         let restored = finished.map_err(Trouble::of_finish)?;
         if restored.tables.is_empty() {
             restore.outcome.remark("the dump holds no tables".to_owned());
@@ -292,5 +299,7 @@ fn compression_of(dataset: &Dataset) -> anyhow::Result<Compression> {
         .with_context(|| format!("the compression {}", dataset.compression))
 }
 
+#[cfg(test)]
+mod bad_input;
 #[cfg(test)]
 mod tests;

@@ -166,10 +166,11 @@ pub async fn get_by_job(conn: &mut PgConnection, lease: &Lease) -> Result<Option
     Ok(row.map(Dataset::from))
 }
 
-/// Every dataset of this data directory, whoever owns it: what the sweep at start must keep.
+/// Every dataset of this data directory that has files or will have, whoever owns it: what the sweep at start must keep.
 pub async fn list_ids_of_home(conn: &mut PgConnection, home: &str) -> Result<Vec<DatasetId>> {
     sqlx::query_scalar!(
-        r#"select d.id as "id: DatasetId" from datasets d join jobs j on j.id = d.job_id where j.home = $1"#,
+        r#"select d.id as "id: DatasetId" from datasets d join jobs j on j.id = d.job_id
+           where j.home = $1 and j.status not in ('failed', 'cancelled')"#,
         home,
     )
     .fetch_all(conn)
