@@ -98,7 +98,7 @@ impl Restorer {
     pub async fn run(&self, job: HeldJob) -> Parted {
         let id = job.lease.job_id;
         let mut notes = Vec::new();
-        let Err(trouble) = self.attempt(&job, &mut notes).await else {
+        let Err(trouble) = Box::pin(self.attempt(&job, &mut notes)).await else {
             return Parted::Over;
         };
         let patience = Patience::begin();
