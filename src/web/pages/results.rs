@@ -219,6 +219,8 @@ pub struct ShowPage {
     settings: Vec<Setting>,
     environment: Vec<Setting>,
     segments: Vec<String>,
+    /// What kept it from going on.
+    interruptions: Vec<String>,
     exports: Vec<(String, &'static str)>,
     rerun_request_id: String,
 }
@@ -256,6 +258,7 @@ impl ShowPage {
         let look = crate::experiment::progress::look(&mut conn, viewer, id)
             .await?
             .ok_or(Error::NotFound("experiment"))?;
+        let interruptions = store::jobs::list_interruptions(&mut conn, viewer, data.experiment.job.id).await?;
         let chart = ChartView::load(&mut conn, viewer, &data, params).await?;
         drop(conn);
         let experiment = &data.experiment;
@@ -290,6 +293,7 @@ impl ShowPage {
             facts: facts(experiment),
             settings: experiment.spec.settings.clone(),
             environment: experiment.environment.clone(),
+            interruptions: interruptions.iter().map(view::interrupted).collect(),
             segments: data
                 .segments
                 .iter()
