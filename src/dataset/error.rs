@@ -67,22 +67,6 @@ impl From<OpenError> for RestoreError {
 /// `foreign_key_violation`.
 const FOREIGN_KEY: &str = "23503";
 
-/// `disk_full`.
-const DISK_FULL: &str = "53100";
-
-/// Whether the server failed for want of memory, disk or connections, or because the system under it failed.
-pub fn is_about_the_machine(error: &ServerError) -> bool {
-    error.sqlstate.starts_with("53") || error.sqlstate.starts_with("58")
-}
-
-/// Says what helps where the disk is full.
-pub fn with_disk_hint(mut error: ServerError) -> ServerError {
-    if error.sqlstate == DISK_FULL {
-        error.message = format!("{}. That is, {OUT_OF_DISK}", error.message);
-    }
-    error
-}
-
 /// What a dump wanted and did not get, in case something fails for want of it.
 #[derive(Debug, Default)]
 pub struct Wanting {
@@ -121,4 +105,20 @@ impl Wanting {
         error.message = format!("{}. {behind}", error.message);
         error
     }
+}
+
+/// `disk_full`.
+const DISK_FULL: &str = "53100";
+
+/// Whether the server failed for want of memory, disk or connections, or because the system under it failed.
+pub fn is_about_the_machine(error: &ServerError) -> bool {
+    error.sqlstate.starts_with("53") || error.sqlstate.starts_with("58")
+}
+
+/// Says what helps where the disk is full.
+pub fn with_disk_hint(mut error: ServerError) -> ServerError {
+    if error.sqlstate == DISK_FULL {
+        error.message = format!("{}. That is, {OUT_OF_DISK}", error.message);
+    }
+    error
 }

@@ -228,8 +228,7 @@ impl Restorer {
             max_expanded_bytes: self.limits.expanded_bytes,
         };
         let counter = Counter::default();
-        let address = restore.address;
-        let growth = Growth::new(address, dataset.id, self.limits);
+        let growth = Growth::new(restore.address, dataset.id, self.limits);
         let run = async {
             let mut pieces = Pieces::open(&file, &counter).await?;
             restore.run(&mut pieces).await?;
@@ -264,7 +263,7 @@ impl Restorer {
         }
         job.set_progress("vacuuming and counting", &Progress::default()).await?;
         let restore_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let finished = finish::finish(address, dataset.id, &mut restore.outcome, restore_ms).await;
+        let finished = finish::finish(restore.address, dataset.id, &mut restore.outcome, restore_ms).await;
         let restored = finished.map_err(Trouble::of_finish)?;
         if restored.tables.is_empty() {
             restore.outcome.remark("the dump holds no tables".to_owned());
