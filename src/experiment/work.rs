@@ -207,7 +207,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<(), Trouble> {
     });
     let measured = measure(job, &experiment, &mut lab, is_rebuilt).await;
     let measured = match measured {
-        Err(Trouble::Lost(_)) if lab.sandbox()?.is_out_of_disk() => Err(Trouble::Sentence(format!(
+        Err(Trouble::Lost(_)) if lab.sandbox().is_ok_and(Sandbox::is_out_of_disk) => Err(Trouble::Sentence(format!(
             "Its PostgreSQL server ended: {OUT_OF_DISK}. Then run the experiment again; the trials so far are kept."
         ))),
         measured => measured,

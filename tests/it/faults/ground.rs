@@ -114,6 +114,8 @@ pub struct Ground {
     store: PathBuf,
     serve: Option<Serve>,
     n_requests: u32,
+    /// The limit of one trial, as the form takes it.
+    pub timeout: &'static str,
 }
 
 impl Ground {
@@ -144,6 +146,7 @@ impl Ground {
             store,
             serve: Some(serve),
             n_requests: 0,
+            timeout: "60s",
         }
     }
 
@@ -242,6 +245,7 @@ impl Ground {
             ("workload", workload),
             ("warm_up", &warm_up),
             ("iterations", &iterations),
+            ("timeout", self.timeout),
             ("seed", "3"),
             ("random_targets.seed", "7"),
         ];

@@ -102,3 +102,33 @@ fn a_session_that_is_ended_under_a_trial_costs_that_trial_and_no_other() {
     ground.assert_at_rest("1");
     ground.close();
 }
+
+#[test]
+fn a_statement_that_nothing_else_ends_costs_the_server_and_begins_a_segment() {
+    let mut ground = Ground::open();
+    ground.timeout = "5s";
+    let dataset = ground.upload_dump(QUICK_DUMP);
+    ground.wait_for_end("datasets", &dataset);
+    let workload = ground.upload_queries("-- name: long\nselect pg_sleep(1);\n-- name: small\nselect 1;\n");
+    let experiment = ground.launch(&dataset, &workload, 0, 1);
+    ground.wait_for_trials(&experiment, "measured", 1);
+    let sleeper = "select pid from pg_stat_activity where application_name like 'pgassay experiment%' and wait_event = \
+                   'PgSleep'";
+    let pid = wait_for("a long trial", || ground.ask_sandbox(&dataset, sleeper)?.parse().ok());
+    // It hears no signal but SIGKILL any more.
+    support::send(pid, Signal::SIGSTOP);
+    ground.wait_for_end("experiments", &experiment);
+    let trials =
+        "select count(*), count(*) filter (where outcome = 'timed_out'), count(distinct segment_no) from trials";
+    assert_eq!(ground.answer(trials), "6|1|2");
+    let first_of_second = "select (select trial_idx from trials where outcome = 'timed_out') + 1 = first_trial from segments \
+                           where segment_no = 2";
+    assert_eq!(ground.answer(first_of_second), "t");
+    let page = ground.page(&format!("/results/{experiment}"));
+    assert!(
+        page.contains("its server was restarted to end a statement that nothing else could end"),
+        "{page}"
+    );
+    ground.assert_at_rest(&dataset);
+    ground.close();
+}
