@@ -22,7 +22,7 @@ use crate::scratch;
 
 /// Longer than anything takes that works, also beside other work on two processors.
 const PATIENCE: Duration = Duration::from_mins(2);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Looks at something outside until it is there.
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
