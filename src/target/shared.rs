@@ -46,6 +46,8 @@ const ASK_EVERY: Duration = Duration::from_millis(250);
 const OPENING: i64 = 0x0070_6761_7373_6179;
 /// `invalid_catalog_name`
 const NO_SUCH_DATABASE: &str = "3D000";
+/// `insufficient_privilege`
+const NO_PRIVILEGE: &str = "42501";
 
 /// Why a server cannot be shared. Sentences for the person who set `SANDBOX_URL`; none holds the password.
 #[derive(Debug, thiserror::Error)]
@@ -119,7 +121,12 @@ pub async fn inspect(url: &str, home: &str) -> Result<Inspection, SharedError> {
     let (superuser, own_database) = read(url)?;
     let tag = names::tag(home);
     let server = Address::new(superuser, Names::of_role(tag.clone(), &own_database));
-    let mut admin = Admin::connect(&server, SERVER_DATABASE).await.map_err(away)?;
+    let connected = Admin::connect(&server, SERVER_DATABASE).await;
+    let mut admin = connected.map_err(|error| match sqlstate(&error).as_deref() {
+        // What a superuser session sets, nobody else may.
+        Some(NO_PRIVILEGE) => SharedError::NotSuperuser(server.server.get_username().to_owned()),
+        _ => away(error),
+    })?;
     let version = check_server(&mut admin).await?;
     let (system_identifier, databases, trusts): (String, Vec<String>, bool) = sqlx::query_as(
         "select (select system_identifier::text from pg_control_system()),
@@ -331,9 +338,10 @@ impl SharedServer {
         // First the password, so that what is ended stays away.
         address.password = role::renew(&mut admin).await?.into();
         if !end_sessions(&mut admin, &self.tag).await? {
-            if !end_sessions(&mut admin, &address.names.role).await? {
-                return Err(Quarantined { dataset_id }.into());
-            }
+            anyhow::ensure!(
+                terminate(&mut admin, &address.names.role).await? == 0,
+                Quarantined { dataset_id }
+            );
             warn!("A statement on another dataset goes on, though it was terminated: it disturbs what is measured now");
         }
         admin.close().await;
@@ -440,16 +448,7 @@ async fn connect_patiently(address: &Address) -> anyhow::Result<Admin> {
 async fn end_sessions(admin: &mut Admin, prefix: &str) -> anyhow::Result<bool> {
     let started = Instant::now();
     loop {
-        let n_sessions: i64 = sqlx::query_scalar(
-            "select count(pg_terminate_backend(pid)) from pg_stat_activity
-             where backend_type = 'client backend'
-               and (starts_with(usename::text, $1) or starts_with(datname::text, $1))",
-        )
-        .bind(prefix)
-        .fetch_one(&mut admin.conn)
-        .await
-        .context("ending sessions")?;
-        if n_sessions == 0 {
+        if terminate(admin, prefix).await? == 0 {
             return Ok(true);
         }
         if started.elapsed() > END_LIMIT {
@@ -457,6 +456,19 @@ async fn end_sessions(admin: &mut Admin, prefix: &str) -> anyhow::Result<bool> {
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Tells them to end, and returns how many there were.
+async fn terminate(admin: &mut Admin, prefix: &str) -> anyhow::Result<i64> {
+    sqlx::query_scalar(
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity
+         where backend_type = 'client backend'
+           and (starts_with(usename::text, $1) or starts_with(datname::text, $1))",
+    )
+    .bind(prefix)
+    .fetch_one(&mut admin.conn)
+    .await
+    .context("ending sessions")
 }
 
 /// Drops the databases of a role, and the role.
