@@ -88,8 +88,8 @@ pub fn schema_grants(names: &Names) -> String {
         "alter schema public owner to {role};
          grant usage, create on schema public to {role};
          do $do$ declare f text; begin
-           for f in select oid::regprocedure from pg_catalog.pg_proc
-                    where pronamespace = 'pg_catalog'::regnamespace
+           for f in select oid::pg_catalog.regprocedure from pg_catalog.pg_proc
+                    where pronamespace = 'pg_catalog'::pg_catalog.regnamespace
                       and proname in ('pg_logical_emit_message', 'pg_notify', 'xpath', 'xpath_exists') loop
              execute 'revoke execute on function ' || f || ' from public';
            end loop;

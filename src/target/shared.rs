@@ -129,10 +129,10 @@ pub async fn inspect(url: &str, home: &str) -> Result<Inspection, SharedError> {
     })?;
     let version = check_server(&mut admin).await?;
     let (system_identifier, databases, trusts): (String, Vec<String>, bool) = sqlx::query_as(
-        "select (select system_identifier::text from pg_control_system()),
-                array(select datname::text from pg_database
+        "select (select system_identifier::text from pg_catalog.pg_control_system()),
+                array(select datname::text from pg_catalog.pg_database
                       where datname not in ('postgres', 'template0', 'template1') order by 1),
-                exists (select from pg_hba_file_rules where auth_method = 'trust')",
+                exists (select from pg_catalog.pg_hba_file_rules where auth_method = 'trust')",
     )
     .fetch_one(&mut admin.conn)
     .await
@@ -200,10 +200,11 @@ struct Version {
 async fn check_server(admin: &mut Admin) -> Result<Version, SharedError> {
     let (number, words, user, is_superuser, is_standby, encoding): (i32, String, String, bool, bool, Option<String>) =
         sqlx::query_as(
-            "select current_setting('server_version_num')::integer, current_setting('server_version'),
-                    current_user::text, (select rolsuper from pg_roles where rolname = current_user),
-                    pg_is_in_recovery(),
-                    (select pg_encoding_to_char(encoding)::text from pg_database
+            "select pg_catalog.current_setting('server_version_num')::integer,
+                    pg_catalog.current_setting('server_version'), current_user::text,
+                    (select rolsuper from pg_catalog.pg_roles where rolname = current_user),
+                    pg_catalog.pg_is_in_recovery(),
+                    (select pg_catalog.pg_encoding_to_char(encoding)::text from pg_catalog.pg_database
                      where datname = 'template0' and datcollate not in ('C', 'POSIX'))",
         )
         .fetch_one(&mut admin.conn)
@@ -234,10 +235,12 @@ async fn check_empty(superuser: &PgConnectOptions, database: &str) -> Result<(),
         Err(error) => return Err(away(error)),
     };
     let table: Option<String> = sqlx::query_scalar(
-        "select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        "select n.nspname || '.' || c.relname
+         from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
          where c.relkind in ('r', 'p', 'm', 'f') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-           and not exists (select from pg_depend d
-                           where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+           and not exists (select from pg_catalog.pg_depend d
+                           where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid
+                             and d.deptype = 'e')
          order by 1 limit 1",
     )
     .fetch_optional(&mut admin.conn)
@@ -273,10 +276,13 @@ impl SharedServer {
         }
         let mut admin = Admin::connect(&server.whole(), SERVER_DATABASE).await?;
         // Ends with the session. Nobody but superusers can come here to take it.
-        admin.run(format!("select pg_advisory_lock({OPENING})")).await?;
+        admin
+            .run(format!("select pg_catalog.pg_advisory_lock({OPENING})"))
+            .await?;
         let open_to_all: Vec<String> = sqlx::query_scalar(
-            "select datname::text from pg_database
-             where datname in ('postgres', 'template1', $1) and has_database_privilege('public', oid, 'connect')",
+            "select datname::text from pg_catalog.pg_database
+             where datname in ('postgres', 'template1', $1)
+               and pg_catalog.has_database_privilege('public', oid, 'connect')",
         )
         .bind(&server.own_database)
         .fetch_all(&mut admin.conn)
@@ -389,8 +395,11 @@ impl SharedServer {
         }
         let keep: BTreeSet<String> = keep.iter().map(|id| self.address(*id).names.role.clone()).collect();
         let found: Vec<String> = sqlx::query_scalar(
-            "select split_part(datname::text, '_', 2) from pg_database where starts_with(datname::text, $1)
-             union select split_part(rolname::text, '_', 2) from pg_roles where starts_with(rolname::text, $1)",
+            "select pg_catalog.split_part(name, '_', 2)
+             from (select datname::text from pg_catalog.pg_database
+                   union select rolname::text from pg_catalog.pg_roles) found (name)
+             where pg_catalog.starts_with(name, $1)
+             group by 1",
         )
         .bind(&self.tag)
         .fetch_all(&mut admin.conn)
@@ -461,9 +470,9 @@ async fn end_sessions(admin: &mut Admin, prefix: &str) -> anyhow::Result<bool> {
 /// Tells them to end, and returns how many there were.
 async fn terminate(admin: &mut Admin, prefix: &str) -> anyhow::Result<i64> {
     sqlx::query_scalar(
-        "select count(pg_terminate_backend(pid)) from pg_stat_activity
+        "select pg_catalog.count(pg_catalog.pg_terminate_backend(pid)) from pg_catalog.pg_stat_activity
          where backend_type = 'client backend'
-           and (starts_with(usename::text, $1) or starts_with(datname::text, $1))",
+           and (pg_catalog.starts_with(usename::text, $1) or pg_catalog.starts_with(datname::text, $1))",
     )
     .bind(prefix)
     .fetch_one(&mut admin.conn)
@@ -473,12 +482,13 @@ async fn terminate(admin: &mut Admin, prefix: &str) -> anyhow::Result<i64> {
 
 /// Drops the databases of a role, and the role.
 async fn drop_all(admin: &mut Admin, role: &str) -> anyhow::Result<()> {
-    let databases: Vec<String> =
-        sqlx::query_scalar("select datname::text from pg_database where starts_with(datname::text, $1 || '_')")
-            .bind(role)
-            .fetch_all(&mut admin.conn)
-            .await
-            .context("looking for databases")?;
+    let databases: Vec<String> = sqlx::query_scalar(
+        "select datname::text from pg_catalog.pg_database where pg_catalog.starts_with(datname::text, $1 || '_')",
+    )
+    .bind(role)
+    .fetch_all(&mut admin.conn)
+    .await
+    .context("looking for databases")?;
     for database in databases {
         let database = ident::quote(&database);
         admin
@@ -489,7 +499,7 @@ async fn drop_all(admin: &mut Admin, role: &str) -> anyhow::Result<()> {
 }
 
 async fn drop_role(admin: &mut Admin, role: &str) -> anyhow::Result<()> {
-    let is_there: bool = sqlx::query_scalar("select exists (select from pg_roles where rolname = $1)")
+    let is_there: bool = sqlx::query_scalar("select exists (select from pg_catalog.pg_roles where rolname = $1)")
         .bind(role)
         .fetch_one(&mut admin.conn)
         .await

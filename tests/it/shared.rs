@@ -175,6 +175,10 @@ fn look_in(ground: &Ground, role: &str, database: &str) -> String {
 #[tokio::test]
 async fn the_main_job_is_done_on_a_shared_server_and_nothing_is_left_of_it() {
     let ground = Ground::new();
+    for eager in ["autovacuum_naptime = '1s'", "autovacuum_analyze_threshold = 5"] {
+        ground.cluster.ask(&format!("alter system set {eager}"));
+    }
+    ground.cluster.reload();
     let archive = custom_archive(&ground);
 
     // A run that is killed, and what it has never come to clean up.
@@ -238,6 +242,7 @@ async fn the_main_job_is_done_on_a_shared_server_and_nothing_is_left_of_it() {
     );
 
     neither_dataset_reaches_the_other(&ground, tag);
+    autovacuum_analyzes_no_dataset(&ground);
 
     for dataset in ["1", "2"] {
         let (_, leads_to) = plain.post(&format!("/datasets/{dataset}/delete"), &[]).await;
@@ -277,10 +282,45 @@ fn neither_dataset_reaches_the_other(ground: &Ground, tag: &str) {
     assert_eq!(rights, Vec::<String>::new(), "nothing is open to everybody");
 }
 
+/// However eager it is: statistics that come by themselves would be measured in place of a source's.
+fn autovacuum_analyzes_no_dataset(ground: &Ground) {
+    ground.cluster.ask("create table control (a integer)");
+    for n_analyzed in 1..=2 {
+        ground
+            .cluster
+            .ask("insert into control select generate_series(1, 1000)");
+        wait_for("autovacuum", || {
+            let looks = "select autoanalyze_count from pg_stat_user_tables where relname = 'control'";
+            (ground.cluster.ask(looks).concat().parse::<i32>().unwrap() >= n_analyzed).then_some(())
+        });
+    }
+    ground.cluster.ask("drop table control");
+    let databases = ground
+        .cluster
+        .ask("select datname from pg_database where datname ~ '^w_.*_[td]_[12]$'");
+    assert_eq!(databases.len(), 4, "{databases:?}");
+    for database in databases {
+        ground
+            .cluster
+            .ask(&format!("alter database {database} allow_connections true"));
+        let of_tables = "select count(*) from pg_statistic where starelid >= 16384";
+        assert_eq!(ground.cluster.ask_in(&database, of_tables), ["0"], "{database}");
+    }
+}
+
 #[test]
 fn a_shared_server_that_crashes_costs_no_trial() {
     let mut ground = Ground::new();
     let mut run = ground.run_to_the_middle();
+    let server_id = ground
+        .cluster
+        .ask("select 'postgresql ' || system_identifier from pg_control_system()");
+    let host = ground.ask("select host from jobs where status = 'running'");
+    assert_eq!(
+        host.as_ref(),
+        server_id.first(),
+        "one job at a time, on whatever machine"
+    );
     ground.cluster.crash_and_recover();
     let status = wait_for("the run to end", || run.0.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
@@ -288,6 +328,50 @@ fn a_shared_server_that_crashes_costs_no_trial() {
     ground.assert_complete();
     assert_eq!(ground.left_on_server().len(), 2, "a role and its template");
     assert_eq!(server.stop(), Some(0));
+}
+
+#[tokio::test]
+async fn a_dataset_that_is_elsewhere_is_missed_in_words_and_swept_when_it_was_deleted_meanwhile() {
+    let ground = Ground::new();
+    let dump = b"create table t (a integer);".to_vec();
+    let message = "select message from jobs where kind = 'experiment' order by id desc limit 1";
+
+    let shared = ground.serve();
+    let plain = Plain::of(&shared);
+    plain.upload("/upload/dump", "r1", "dump.sql", dump.clone()).await;
+    plain
+        .upload(
+            "/upload/queries",
+            "r2",
+            "queries.sql",
+            b"select count(*) from t".to_vec(),
+        )
+        .await;
+    ground.wait_for_status("restore", 1, "completed");
+    assert_eq!(shared.stop(), Some(0));
+
+    let own = Server::start(&ground.data_dir);
+    let plain = Plain::of(&own);
+    launch(&plain, "r3", "1", "1", "1s").await;
+    ground.wait_for_status("experiment", 1, "failed");
+    assert!(ground.ask(message).unwrap().contains("not on this machine any more"));
+    plain.post("/datasets/1/delete", &[]).await;
+    plain.upload("/upload/dump", "r4", "dump.sql", dump).await;
+    ground.wait_for_status("restore", 2, "completed");
+    assert!(!plain.page("/datasets/2").await.contains("share one PostgreSQL server"));
+    assert_eq!(own.stop(), Some(0));
+
+    let shared = ground.serve();
+    assert_eq!(ground.left_on_server(), Vec::<String>::new());
+    launch(&Plain::of(&shared), "r5", "2", "1", "1s").await;
+    ground.wait_for_status("experiment", 2, "failed");
+    assert!(
+        ground
+            .ask(message)
+            .unwrap()
+            .contains("is not on the server of SANDBOX_URL")
+    );
+    assert_eq!(shared.stop(), Some(0));
 }
 
 #[tokio::test]
@@ -392,4 +476,17 @@ fn a_server_that_cannot_be_shared_is_refused_in_words() {
     }
     let changed = cluster.ask("select datname from pg_database where datacl is not null and not datistemplate");
     assert_eq!(changed, Vec::<String>::new(), "looking changes nothing");
+    let only_superusers = "local all all trust\nhost all postgres 127.0.0.1/32 scram-sha-256\n";
+    fs::write(cluster.dir.join("data/pg_hba.conf"), only_superusers).unwrap();
+    cluster.reload();
+    let mut serve = support::pgassay(&["serve", "--listen", "127.0.0.1:0", "--data-dir"]);
+    let output = serve.arg(&data_dir).args(["--sandbox-url", &url]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = support::stderr(&output);
+    assert!(
+        said.contains("does not let a role in by its password: no pg_hba.conf entry"),
+        "{said}"
+    );
+    let roles = cluster.ask("select rolname from pg_roles where starts_with(rolname, 'w_')");
+    assert_eq!(roles, Vec::<String>::new(), "what tried it is gone");
 }

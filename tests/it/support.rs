@@ -206,14 +206,25 @@ impl Cluster {
 
     /// What the superuser is told, line by line.
     pub fn ask(&self, sql: &str) -> Vec<String> {
+        self.ask_in("postgres", sql)
+    }
+
+    /// The same in another database.
+    pub fn ask_in(&self, database: &str, sql: &str) -> Vec<String> {
         let mut psql = self.client("psql");
-        let output = psql
-            .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-c", sql])
-            .output();
-        let output = output.unwrap();
+        psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql]);
+        let output = psql.output().unwrap();
         assert!(output.status.success(), "{sql}: {}", stderr(&output));
         let text = String::from_utf8(output.stdout).unwrap();
         text.lines().map(str::to_owned).collect()
+    }
+
+    /// Has the configuration read again, and returns when it is in force.
+    pub fn reload(&self) {
+        let loaded_at = "select pg_conf_load_time()";
+        let before = self.ask(loaded_at);
+        self.ask("select pg_reload_conf()");
+        wait_for("the configuration", || (self.ask(loaded_at) != before).then_some(()));
     }
 
     /// Kills it as a crash would, and starts it again on the same port.
