@@ -41,6 +41,7 @@ use crate::target::ServerError;
 use crate::target::lease;
 use crate::target::lease::Sandboxes;
 use crate::target::lost_in_words;
+use crate::target::shared::Quarantined;
 
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(500);
@@ -64,7 +65,10 @@ enum Trouble {
 
 impl From<anyhow::Error> for Trouble {
     fn from(error: anyhow::Error) -> Self {
-        Self::Lost(error)
+        match error.downcast::<Quarantined>() {
+            Ok(quarantined) => Self::Failed(quarantined.to_string()),
+            Err(error) => Self::Lost(error),
+        }
     }
 }
 
@@ -98,7 +102,7 @@ impl Restorer {
     pub async fn run(&self, job: HeldJob) -> Parted {
         let id = job.lease.job_id;
         let mut notes = Vec::new();
-        let Err(trouble) = self.attempt(&job, &mut notes).await else {
+        let Err(trouble) = Box::pin(self.attempt(&job, &mut notes)).await else {
             return Parted::Over;
         };
         let patience = Patience::begin();
