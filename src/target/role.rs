@@ -21,9 +21,7 @@ pub fn role_name(dataset_id: DatasetId) -> String {
 /// Makes the role if it is not there, takes back whatever it did to itself, and gives it a new password.
 pub async fn renew(admin: &mut Admin, dataset_id: DatasetId) -> anyhow::Result<RoleLogin> {
     let name = role_name(dataset_id);
-    let password = random_password()?;
     let role = ident::quote(&name);
-    let secret = ident::literal(&password);
     admin
         .run(format!(
             "do $do$ begin
@@ -35,21 +33,44 @@ pub async fn renew(admin: &mut Admin, dataset_id: DatasetId) -> anyhow::Result<R
                  create role {role} login nosuperuser nocreatedb nocreaterole noreplication nobypassrls noinherit
                    connection limit {CONNECTION_LIMIT} in role {GROUP};
                end if;
-             end $do$;
-             alter role {role} reset all;
-             alter role {role} password {secret};
-             alter role {role} set temp_file_limit = '{TEMP_FILE_LIMIT}';
-             alter role {role} set log_min_messages = 'fatal'",
+             end $do$",
             literal = ident::literal(&name),
         ))
         .await?;
-    Ok(RoleLogin { name, password })
+    let login = RoleLogin {
+        name,
+        password: random_password()?,
+    };
+    admin.run(as_it_was(&login)).await?;
+    Ok(login)
+}
+
+/// Takes back whatever the role did to itself since, also by dropping what it owns: its password, its settings, its
+/// rights on `database`. No role can be kept from that, and the next session must not find it.
+pub async fn readmit(admin: &mut Admin, login: &RoleLogin, database: &str) -> anyhow::Result<()> {
+    admin
+        .run(format!("{}; {}", as_it_was(login), grants_to(database, &login.name)))
+        .await
+}
+
+fn as_it_was(login: &RoleLogin) -> String {
+    format!(
+        "alter role {role} reset all;
+         alter role {role} password {secret};
+         alter role {role} set temp_file_limit = '{TEMP_FILE_LIMIT}';
+         alter role {role} set log_min_messages = 'fatal'",
+        role = ident::quote(&login.name),
+        secret = ident::literal(&login.password),
+    )
 }
 
 /// What the role may do in a database of its own: connect, create, use temporary tables, but not own it.
 pub fn grants(database: &str, dataset_id: DatasetId) -> String {
-    let database = ident::quote(database);
-    let role = ident::quote(&role_name(dataset_id));
+    grants_to(database, &role_name(dataset_id))
+}
+
+fn grants_to(database: &str, role: &str) -> String {
+    let (database, role) = (ident::quote(database), ident::quote(role));
     format!(
         "revoke all on database {database} from public;
          grant connect, create, temporary on database {database} to {role};"
@@ -65,7 +86,9 @@ pub fn schema_grants(dataset_id: DatasetId) -> String {
          revoke execute on function pg_catalog.pg_logical_emit_message(boolean, text, text),
            pg_catalog.pg_logical_emit_message(boolean, text, bytea), pg_catalog.pg_notify(text, text),
            pg_catalog.xpath(text, xml), pg_catalog.xpath(text, xml, text[]),
-           pg_catalog.xpath_exists(text, xml), pg_catalog.xpath_exists(text, xml, text[]) from public;"
+           pg_catalog.xpath_exists(text, xml), pg_catalog.xpath_exists(text, xml, text[]),
+           pg_catalog.xmlexists(text, xml), pg_catalog.pg_cancel_backend(integer),
+           pg_catalog.pg_terminate_backend(integer, bigint) from public;"
     )
 }
 

@@ -14,6 +14,7 @@ use sqlx::postgres::PgSslMode;
 use crate::model::dataset::Setting;
 use crate::target::ServerError;
 use crate::target::execute::Health;
+use crate::target::role;
 
 /// The superuser of every server that we start.
 pub const SUPERUSER: &str = "postgres";
@@ -124,13 +125,17 @@ pub struct Session {
 }
 
 impl Session {
-    /// Connects to `database` as the dataset's role and applies `settings` in order.
+    /// Connects to `database` as the dataset's role, which is first made what it was meant to be, and applies `settings`
+    /// in order.
     pub async fn connect(
         address: &Address,
         database: &str,
         application_name: &str,
         settings: &[Setting],
     ) -> Result<Self, OpenError> {
+        let mut server = Admin::connect(address, "postgres").await?;
+        role::readmit(&mut server, &address.role, database).await?;
+        server.close().await;
         let options = address
             .options(database)
             .username(&address.role.name)

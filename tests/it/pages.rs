@@ -14,32 +14,32 @@ use crate::server::repository;
 use crate::server::wait_for;
 
 /// A browser without JavaScript.
-struct Plain {
-    client: Client,
-    url: String,
+pub struct Plain {
+    pub client: Client,
+    pub url: String,
 }
 
 impl Plain {
-    fn of(server: &Server) -> Self {
+    pub fn of(server: &Server) -> Self {
         Self {
             client: Client::builder().redirect(Policy::none()).build().unwrap(),
             url: server.url.clone(),
         }
     }
 
-    async fn get(&self, path: &str) -> (StatusCode, String) {
+    pub async fn get(&self, path: &str) -> (StatusCode, String) {
         let answer = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();
         (answer.status(), answer.text().await.unwrap())
     }
 
-    async fn page(&self, path: &str) -> String {
+    pub async fn page(&self, path: &str) -> String {
         let (status, text) = self.get(path).await;
         assert_eq!(status, StatusCode::OK, "{path}: {text}");
         text
     }
 
     /// Posts a form and returns where it leads.
-    async fn post(&self, path: &str, pairs: &[(&str, &str)]) -> (StatusCode, String) {
+    pub async fn post(&self, path: &str, pairs: &[(&str, &str)]) -> (StatusCode, String) {
         let answer = self
             .client
             .post(format!("{}{path}", self.url))
@@ -50,7 +50,7 @@ impl Plain {
         read(answer).await
     }
 
-    async fn upload(&self, path: &str, request_id: &str, name: &str, bytes: Vec<u8>) -> (StatusCode, String) {
+    pub async fn upload(&self, path: &str, request_id: &str, name: &str, bytes: Vec<u8>) -> (StatusCode, String) {
         let part = Part::bytes(bytes).file_name(name.to_owned());
         let form = Form::new()
             .text("request_id", request_id.to_owned())

@@ -40,10 +40,16 @@ pub struct Server {
 impl Server {
     /// Starts one and waits until it serves.
     pub fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[])
+    }
+
+    /// The same with more options.
+    pub fn start_with(data_dir: &Path, options: &[&str]) -> Self {
         let mut child = support::pgassay(&["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
             .arg("--samples-dir")
             .arg(repository("samples"))
+            .args(options)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
