@@ -32,6 +32,7 @@ use crate::store::queue;
 use crate::store::queue::Interruption;
 use crate::target::ServerError;
 use crate::target::lease::Sandboxes;
+use crate::target::shared::Quarantined;
 
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(500);
@@ -57,7 +58,10 @@ enum Trouble {
 
 impl From<anyhow::Error> for Trouble {
     fn from(error: anyhow::Error) -> Self {
-        Self::Lost(error)
+        match error.downcast::<Quarantined>() {
+            Ok(quarantined) => Self::Failed(quarantined.to_string(), Vec::new()),
+            Err(error) => Self::Lost(error),
+        }
     }
 }
 

@@ -20,7 +20,12 @@ const SERVER_SETTINGS: &[&str] = &[
     "default_statistics_target",
     "autovacuum",
     "fsync",
+    "wal_level",
+    "shared_preload_libraries",
 ];
+
+/// Names the warning of an experiment whose server other datasets share.
+pub const SHARED_SERVER: &str = "shared server";
 
 /// Pairs of name and value, in the order in which they are shown.
 pub async fn look(sandbox: &Sandbox, dataset: &Dataset, experiment: &Experiment) -> anyhow::Result<Vec<Setting>> {
@@ -28,6 +33,9 @@ pub async fn look(sandbox: &Sandbox, dataset: &Dataset, experiment: &Experiment)
     let mut environment = vec![
         pair("pgassay", env!("CARGO_PKG_VERSION")),
         pair("server", &admin.version().await?),
+    ];
+    environment.extend(sandbox.warning().map(|warning| pair(SHARED_SERVER, warning)));
+    environment.extend([
         pair("processor", &processor()),
         pair(
             "processors",
@@ -35,7 +43,7 @@ pub async fn look(sandbox: &Sandbox, dataset: &Dataset, experiment: &Experiment)
         ),
         pair("dataset size", &bytes_in_words(dataset.database_bytes.unwrap_or(0))),
         pair("locale", dataset.locale.as_deref().unwrap_or("")),
-    ];
+    ]);
     for name in SERVER_SETTINGS {
         let value = admin.setting(name).await?;
         environment.push(pair(name, value.as_deref().unwrap_or("")));

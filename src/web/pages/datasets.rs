@@ -77,6 +77,8 @@ struct ShowPage {
     facts: Vec<Setting>,
     same_content: Option<(String, String)>,
     settings: Vec<Setting>,
+    /// While the server is shared with other datasets.
+    warning: Option<&'static str>,
     tables: Vec<TableLine>,
     total: TableLine,
     log: Vec<NoteGroup>,
@@ -263,6 +265,7 @@ impl ShowPage {
         Ok(Self {
             name: dataset.name.clone(),
             status: StatusView::new(id, &dataset.job, waits_for),
+            warning: datasets.warning(),
             facts: facts(&dataset),
             same_content: same.map(|other| (urls::dataset(other.id), other.name)),
             settings: dataset.settings.clone(),
