@@ -12,6 +12,7 @@ use crate::store::held::HeldJob;
 use crate::store::held::Parted;
 use crate::store::queue;
 use crate::store::queue::Claimed;
+use crate::target::lease;
 use crate::workload;
 
 /// How often the queue is looked at while nothing is in hand.
@@ -72,8 +73,8 @@ impl<'a> Worker<'a> {
     fn new(house: &'a House) -> Self {
         Self {
             house,
-            host: host(),
-            owner: format!("{}:{}", host(), std::process::id()),
+            host: house.sandboxes.machine(),
+            owner: format!("{}:{}", lease::this_machine(), std::process::id()),
         }
     }
 
@@ -99,12 +100,4 @@ impl<'a> Worker<'a> {
             JobKind::Experiment => Box::pin(experiment::work::run(job, &self.house.sandboxes)).await,
         }
     }
-}
-
-/// This machine's name: one measurement at a time runs under it.
-fn host() -> String {
-    nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok())
-        .unwrap_or_else(|| "localhost".to_owned())
 }

@@ -65,7 +65,6 @@ pub struct Server {
     log: Log,
     data_dir: PathBuf,
     socket_dir: PathBuf,
-    shared_buffers_bytes: u64,
 }
 
 impl Server {
@@ -108,7 +107,6 @@ impl Server {
             log,
             data_dir,
             socket_dir,
-            shared_buffers_bytes,
         })
     }
 
@@ -126,11 +124,6 @@ impl Server {
     /// The end of what the server has written into its log since it started; empty when that cannot be read.
     pub fn log(&self) -> String {
         self.log.tail().unwrap_or_default()
-    }
-
-    /// What the server keeps in memory for all sessions, to be shown beside a dataset's size.
-    pub fn shared_buffers_bytes(&self) -> u64 {
-        self.shared_buffers_bytes
     }
 
     /// Resolves when the postmaster is gone, by itself or stopped. Outlives the server, so it can be watched elsewhere.
@@ -500,7 +493,7 @@ mod tests {
         let server = ground.start(Kind::Sandbox).await.unwrap();
         // Elsewhere there is no tool, and no such file to see its work in.
         if limits::prlimit().is_some() {
-            let expected = limits::address_space_bytes(server.shared_buffers_bytes()).to_string();
+            let expected = limits::address_space_bytes(limits::sandbox_shared_buffers_bytes()).to_string();
             let text = fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
             let line = text.lines().find(|line| line.starts_with("Max address space")).unwrap();
             assert_eq!(line.split_whitespace().nth(4), Some(expected.as_str()), "{line}");

@@ -33,6 +33,9 @@ use crate::target::clone;
 use crate::target::session::Address;
 use crate::target::session::Session;
 
+/// Of errors that end a session: the server is being stopped, has crashed, or is not up yet.
+const SERVER_GOES: [&str; 3] = ["57P01", "57P02", "57P03"];
+
 /// What a restore has done so far, told while it runs.
 #[derive(Clone, Debug, Default)]
 pub struct Done {
@@ -430,6 +433,15 @@ impl<'a> Restore<'a> {
             Ok(_) => Ok(Ok(())),
             Err(error) => match ServerError::of(&error) {
                 Some(server) if !server.is_fatal => Ok(Err(server)),
+                Some(server) if !SERVER_GOES.contains(&server.sqlstate.as_str()) => Err(RestoreError::Sentence(
+                    format!("The server ended the session of the restore. It says: {server}"),
+                )),
+                // The only thing that the server may ask for and that was not looked out for: the data of a COPY.
+                None if matches!(error, sqlx::Error::Protocol(_)) => Err(RestoreError::Sentence(
+                    "pgassay and the server disagree on where a statement of this dump ends. \
+                     standard_conforming_strings may be set by SET only, not by a function or a block."
+                        .to_owned(),
+                )),
                 _ => Err(anyhow::Error::new(error).context("restoring").into()),
             },
         }

@@ -41,6 +41,7 @@ use crate::target::ServerError;
 use crate::target::lease;
 use crate::target::lease::Sandboxes;
 use crate::target::lost_in_words;
+use crate::target::shared::Quarantined;
 
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(500);
@@ -64,7 +65,10 @@ enum Trouble {
 
 impl From<anyhow::Error> for Trouble {
     fn from(error: anyhow::Error) -> Self {
-        Self::Lost(error)
+        match error.downcast::<Quarantined>() {
+            Ok(quarantined) => Self::Failed(quarantined.to_string()),
+            Err(error) => Self::Lost(error),
+        }
     }
 }
 

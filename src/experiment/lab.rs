@@ -28,6 +28,7 @@ use crate::target::lease::Sandboxes;
 use crate::target::session::Admin;
 use crate::target::session::OpenError;
 use crate::target::session::Session;
+use crate::target::shared::Quarantined;
 
 /// After so many rounds of swaps the catalogs are vacuumed, untimed.
 const VACUUM_EVERY_ROUNDS: usize = 10;
@@ -44,8 +45,10 @@ pub struct Lab {
     /// Of the dataset first, then of the experiment.
     pub settings: Vec<Setting>,
     sandboxes: Sandboxes,
-    /// None only while it is being replaced.
+    /// None only while it is being replaced, and when it was given up.
     sandbox: Option<Sandbox>,
+    /// Why it was given up.
+    quarantined: Option<Quarantined>,
     /// Both none while nobody may be connected to the clone.
     admin: Option<Admin>,
     session: Option<Session>,
@@ -86,6 +89,7 @@ impl Lab {
             settings: parts.settings,
             sandboxes: parts.sandboxes,
             sandbox: Some(parts.sandbox),
+            quarantined: None,
             admin: None,
             session: None,
             in_force: None,
@@ -113,6 +117,9 @@ impl Lab {
     }
 
     pub fn sandbox(&self) -> anyhow::Result<&Sandbox> {
+        if let Some(quarantined) = &self.quarantined {
+            return Err(quarantined.clone().into());
+        }
         self.sandbox.as_ref().context("the sandbox is running")
     }
 
@@ -146,6 +153,11 @@ impl Lab {
         settings.push(Setting {
             name: "statement_timeout".to_owned(),
             value: self.spec.timeout_ms.to_string(),
+        });
+        // Set anew for every statement: what random() gives must not depend on the queries before.
+        settings.push(Setting {
+            name: "seed".to_owned(),
+            value: seed_of_random(self.spec.seed).to_string(),
         });
         if access == Access::ReadOnly {
             settings.push(Setting {
@@ -187,12 +199,16 @@ impl Lab {
         }
     }
 
-    /// Stops the server at once and starts it again: the last resort against a statement that cannot be stopped.
+    /// Stops the server at once and starts it again: the last resort against a statement that cannot be stopped. A
+    /// shared server is not stopped; what the lab is asked for next then says so, after the outcome has been stored.
     async fn restart_sandbox(&mut self) -> anyhow::Result<()> {
         warn!(experiment.id = %self.experiment_id, "The sandbox of dataset {} is restarted to end a statement", self.dataset_id);
         (self.session, self.admin) = (None, None);
-        if let Some(sandbox) = self.sandbox.take() {
-            sandbox.kill().await?;
+        if let Some(sandbox) = self.sandbox.take()
+            && let Err(error) = sandbox.kill().await
+        {
+            self.quarantined = Some(error.downcast()?);
+            return Ok(());
         }
         self.sandbox = Some(self.sandboxes.start(self.dataset_id).await?);
         self.cold = (0..self.queries.len()).collect();
@@ -261,6 +277,13 @@ impl Lab {
             Health::Stuck => self.restart_sandbox().await,
         }
     }
+}
+
+/// The experiment's seed as `setseed` takes it, from 0 up to 1.
+fn seed_of_random(seed: u64) -> f64 {
+    // The leading 32 bits of a hash of it: neighbours are no neighbours any more.
+    let bits = (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
+    f64::from(bits) / 4_294_967_296.0
 }
 
 /// What a session may do.

@@ -36,6 +36,7 @@ use crate::target::lease::Sandbox;
 use crate::target::lease::Sandboxes;
 use crate::target::lost_in_words;
 use crate::target::session::OpenError;
+use crate::target::shared::Quarantined;
 
 /// What keeps an experiment from going on.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +49,16 @@ pub enum Trouble {
     Stopped,
     /// The target or the store was lost: worth another try.
     #[error(transparent)]
-    Lost(#[from] anyhow::Error),
+    Lost(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Trouble {
+    fn from(error: anyhow::Error) -> Self {
+        match error.downcast::<Quarantined>() {
+            Ok(quarantined) => Self::Sentence(quarantined.to_string()),
+            Err(error) => Self::Lost(error),
+        }
+    }
 }
 
 impl From<sqlx::Error> for Trouble {
@@ -61,7 +71,7 @@ impl From<OpenError> for Trouble {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Setting { .. } => Self::Sentence(error.to_string()),
-            OpenError::Lost(error) => Self::Lost(error),
+            OpenError::Lost(error) => error.into(),
         }
     }
 }
@@ -258,11 +268,8 @@ async fn dataset_of(job: &HeldJob, experiment: &Experiment, sandboxes: &Sandboxe
             dataset.job.status.word()
         )));
     }
-    if !sandboxes.is_there(id) {
-        return Err(Trouble::Sentence(format!(
-            "The files of the dataset {} are not on this machine any more. Upload its dump again.",
-            dataset.name
-        )));
+    if !sandboxes.is_there(id).await? {
+        return Err(Trouble::Sentence(sandboxes.what_is_gone(&dataset.name)));
     }
     Ok(dataset)
 }

@@ -7,9 +7,11 @@ pub mod clone;
 pub mod execute;
 pub mod explain;
 pub mod lease;
+pub mod names;
 pub mod prepare;
 pub mod role;
 pub mod session;
+pub mod shared;
 
 use sqlx::postgres::PgDatabaseError;
 

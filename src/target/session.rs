@@ -1,7 +1,7 @@
 //! Connections to a database under test: as superuser for our own catalog work, as the dataset's role for everything else.
 
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use sqlx::AssertSqlSafe;
@@ -9,37 +9,50 @@ use sqlx::ConnectOptions as _;
 use sqlx::Connection as _;
 use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::postgres::PgSslMode;
 
 use crate::model::dataset::Setting;
 use crate::target::ServerError;
 use crate::target::execute::Health;
+use crate::target::names::Names;
+use crate::target::role;
 
-/// The superuser of every server that we start.
-pub const SUPERUSER: &str = "postgres";
+/// A server that says nothing at all for so long is away.
+const CONNECT_LIMIT: Duration = Duration::from_secs(15);
+
+/// What a superuser session needs, whatever the server has it otherwise. On a shared server autovacuum may run: what
+/// is not counted it leaves alone.
+const ADMIN_SETTINGS: [(&str, &str); 5] = [
+    ("search_path", "pg_catalog"),
+    ("statement_timeout", "0"),
+    ("lc_messages", "C"),
+    ("password_encryption", "scram-sha-256"),
+    ("track_counts", "off"),
+];
 
 /// Where a sandbox listens, and as whom its dataset's statements run.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Address {
-    pub socket_dir: PathBuf,
-    pub port: u16,
-    pub role: Arc<RoleLogin>,
-}
-
-/// The dataset's own role with the password of this lease.
-#[derive(Debug)]
-pub struct RoleLogin {
-    pub name: String,
-    pub password: String,
+    /// The server, as its superuser.
+    pub server: PgConnectOptions,
+    pub names: Arc<Names>,
+    /// Of the dataset's role, for this lease.
+    pub password: Arc<str>,
 }
 
 impl Address {
+    /// The address of a sandbox whose role has no password yet.
+    pub fn new(server: PgConnectOptions, names: Names) -> Self {
+        Self {
+            server,
+            names: Arc::new(names),
+            password: Arc::from(""),
+        }
+    }
+
     fn options(&self, database: &str) -> PgConnectOptions {
-        PgConnectOptions::new_without_pgpass()
-            .socket(&self.socket_dir)
-            .port(self.port)
-            .database(database)
-            .ssl_mode(PgSslMode::Disable)
+        self.server
+            .clone()
+            .database(&self.names.on_server(database))
             .statement_cache_capacity(0)
             .disable_statement_logging()
     }
@@ -48,21 +61,23 @@ impl Address {
 /// A superuser session: only for statements of our own that name nothing of the user's outside the catalogs.
 pub struct Admin {
     pub conn: PgConnection,
+    pub names: Arc<Names>,
 }
 
 impl Admin {
-    /// Connects to `database` with `search_path=pg_catalog`.
+    /// Connects to `database`, as the sandbox calls it, with `search_path=pg_catalog`.
     pub async fn connect(address: &Address, database: &str) -> anyhow::Result<Self> {
         let options = address
             .options(database)
-            .username(SUPERUSER)
             .application_name("pgassay admin")
-            .options([("search_path", "pg_catalog"), ("statement_timeout", "0")]);
-        let conn = options
-            .connect()
+            .options(ADMIN_SETTINGS);
+        let conn = open(&options)
             .await
             .with_context(|| format!("connecting to {database} as superuser"))?;
-        Ok(Self { conn })
+        Ok(Self {
+            conn,
+            names: Arc::clone(&address.names),
+        })
     }
 
     /// Runs statements of our own by the simple protocol.
@@ -78,13 +93,15 @@ impl Admin {
 
     /// The server's version, as it names itself at length.
     pub async fn version(&mut self) -> anyhow::Result<String> {
-        let version = sqlx::query_scalar("select version()").fetch_one(&mut self.conn).await;
+        let version = sqlx::query_scalar("select pg_catalog.version()")
+            .fetch_one(&mut self.conn)
+            .await;
         version.context("asking for the server's version")
     }
 
     /// The value of a setting; none when this server has no such setting.
     pub async fn setting(&mut self, name: &str) -> anyhow::Result<Option<String>> {
-        sqlx::query_scalar("select current_setting($1, true)")
+        sqlx::query_scalar("select pg_catalog.current_setting($1, true)")
             .bind(name)
             .fetch_one(&mut self.conn)
             .await
@@ -122,20 +139,23 @@ pub struct Session {
 }
 
 impl Session {
-    /// Connects to `database` as the dataset's role and applies `settings` in order.
+    /// Connects to `database`, as the sandbox calls it, as the dataset's role, which is first made what it was meant to
+    /// be, and applies `settings` in order.
     pub async fn connect(
         address: &Address,
         database: &str,
         application_name: &str,
         settings: &[Setting],
     ) -> Result<Self, OpenError> {
+        let mut server = Admin::connect(address, "postgres").await?;
+        role::readmit(&mut server, &address.password, database).await?;
+        server.close().await;
         let options = address
             .options(database)
-            .username(&address.role.name)
-            .password(&address.role.password)
+            .username(&address.names.role)
+            .password(&address.password)
             .application_name(application_name);
-        let mut conn = options
-            .connect()
+        let mut conn = open(&options)
             .await
             .with_context(|| format!("connecting to {database} as the dataset's role"))?;
         apply_settings(&mut conn, settings).await?;
@@ -180,15 +200,19 @@ impl Session {
     }
 }
 
+async fn open(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
+    let opened = tokio::time::timeout(CONNECT_LIMIT, options.connect()).await;
+    opened.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+}
+
+/// One after the other only when together is refused, to find out which it is: this runs after every trial.
 async fn apply_settings(conn: &mut PgConnection, settings: &[Setting]) -> Result<(), OpenError> {
-    for Setting { name, value } in settings {
-        let applied = sqlx::query("select pg_catalog.set_config($1, $2, false)")
-            .bind(name)
-            .bind(value)
-            .persistent(false)
-            .execute(&mut *conn)
-            .await;
-        if let Err(error) = applied {
+    if apply_together(conn, settings).await.is_ok() {
+        return Ok(());
+    }
+    for setting in settings {
+        let Setting { name, value } = setting;
+        if let Err(error) = apply_together(conn, std::slice::from_ref(setting)).await {
             return Err(match ServerError::of(&error) {
                 Some(error) => OpenError::Setting {
                     name: name.clone(),
@@ -199,5 +223,22 @@ async fn apply_settings(conn: &mut PgConnection, settings: &[Setting]) -> Result
             });
         }
     }
+    Ok(())
+}
+
+async fn apply_together(conn: &mut PgConnection, settings: &[Setting]) -> sqlx::Result<()> {
+    if settings.is_empty() {
+        return Ok(());
+    }
+    let calls: Vec<String> = (1..=settings.len())
+        .map(|n| format!("pg_catalog.set_config(${}, ${}, false)", 2 * n - 1, 2 * n))
+        .collect();
+    // Safe: constants and parameter numbers only.
+    let sql = AssertSqlSafe(format!("select {}", calls.join(", ")));
+    let mut query = sqlx::query(sql).persistent(false);
+    for Setting { name, value } in settings {
+        query = query.bind(name).bind(value);
+    }
+    query.execute(conn).await?;
     Ok(())
 }

@@ -25,6 +25,7 @@ use crate::target::lease::Sandboxes;
 use crate::target::prepare::Prepared;
 use crate::target::session::Admin;
 use crate::target::session::Session;
+use crate::target::shared::Quarantined;
 
 /// Parsing and planning names takes milliseconds; a query that needs longer is broken in some new way.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -58,7 +59,10 @@ async fn conclude(job: &HeldJob, error: &anyhow::Error) -> store::Result<Parted>
         None if lease::is_in_use(error) => job.release(lease::IN_USE, &Interruption::Busy).await,
         None => {
             error!(job.id = %id, "The check of job {id} failed: {error:#}");
-            let sentence = format!("The check could not be made; the log says more under job {id}.");
+            let sentence = match error.downcast_ref::<Quarantined>() {
+                Some(quarantined) => quarantined.to_string(),
+                None => format!("The check could not be made; the log says more under job {id}."),
+            };
             job.settle(JobStatus::Failed, Some(&sentence)).await
         }
     }
@@ -74,7 +78,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> anyhow::Result<()> {
         .context("the dataset")?;
     let queries = store::workloads::list_queries(&mut conn, job.viewer, workload_id).await?;
     drop(conn);
-    if dataset.job.status != JobStatus::Completed || !sandboxes.is_there(dataset_id) {
+    if dataset.job.status != JobStatus::Completed || !sandboxes.is_there(dataset_id).await? {
         let sentence = format!(
             "The dataset {} is not ready, so nothing could be checked.",
             dataset.name
@@ -104,7 +108,7 @@ async fn check_all(
     let desk = clone::desk_name(dataset.id);
     let mut server = Admin::connect(&sandbox.address, "postgres").await?;
     if !clone::exists(&mut server, &desk).await? {
-        clone::create(&mut server, dataset.id, &clone::template_name(dataset.id), &desk).await?;
+        clone::create(&mut server, &clone::template_name(dataset.id), &desk).await?;
     }
     server.close().await;
     let mut session = Session::connect(&sandbox.address, &desk, "pgassay check", &dataset.settings).await?;

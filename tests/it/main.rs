@@ -1,5 +1,6 @@
 //! The product from outside: its binary, its pages, a real browser, and the rules of its house.
 
+mod attacks;
 mod bad_input;
 mod browser;
 mod cli;
@@ -9,5 +10,6 @@ mod pages;
 #[path = "../../src/testing/scratch.rs"]
 mod scratch;
 mod server;
+mod shared;
 mod support;
 mod tidy;

@@ -79,6 +79,8 @@ struct ShowPage {
     interruptions: Vec<String>,
     same_content: Option<(String, String)>,
     settings: Vec<Setting>,
+    /// While the server is shared with other datasets.
+    warning: Option<&'static str>,
     tables: Vec<TableLine>,
     total: TableLine,
     log: Vec<NoteGroup>,
@@ -266,6 +268,7 @@ impl ShowPage {
         Ok(Self {
             name: dataset.name.clone(),
             status: StatusView::new(id, &dataset.job, waits_for),
+            warning: datasets.warning(),
             facts: facts(&dataset),
             interruptions: interruptions.iter().map(view::interrupted).collect(),
             same_content: same.map(|other| (urls::dataset(other.id), other.name)),

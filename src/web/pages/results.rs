@@ -17,6 +17,7 @@ use axum::routing::post;
 use serde::Deserialize;
 use sqlx::PgPool;
 
+use crate::experiment::environment;
 use crate::experiment::service::Experiments;
 use crate::model::dataset::Setting;
 use crate::model::experiment::Experiment;
@@ -217,6 +218,8 @@ pub struct ShowPage {
     sources: Vec<SourceView>,
     facts: Vec<Setting>,
     settings: Vec<Setting>,
+    /// When the server was shared with other datasets.
+    warning: Option<String>,
     environment: Vec<Setting>,
     segments: Vec<String>,
     /// What kept it from going on.
@@ -292,6 +295,11 @@ impl ShowPage {
             sources: source_views(&data),
             facts: facts(experiment),
             settings: experiment.spec.settings.clone(),
+            warning: experiment
+                .environment
+                .iter()
+                .find(|fact| fact.name == environment::SHARED_SERVER)
+                .map(|fact| fact.value.clone()),
             environment: experiment.environment.clone(),
             interruptions: interruptions.iter().map(view::interrupted).collect(),
             segments: data

@@ -134,7 +134,7 @@ impl Ground {
     /// Its store is a database of somebody else's server.
     pub fn on(cluster: &Cluster) -> Self {
         let data_dir = scratch::dir().join("data");
-        let environment = vec![("DATABASE_URL".to_owned(), cluster.url("postgres"))];
+        let environment = vec![("DATABASE_URL".to_owned(), cluster.socket_url())];
         Self::at(data_dir, cluster.dir.join("data"), environment)
     }
 
