@@ -111,7 +111,8 @@ impl SharedServer {
 
     /// Makes a role, lets it in, and drops it.
     async fn try_a_password(&self, admin: &mut Admin) -> Result<(), SharedError> {
-        let names = Names::of_role(format!("{}trial", self.tag), &self.own_database);
+        // Not below the tag: a job that starts ends what is there.
+        let names = Names::of_role(format!("trial_{}", self.tag), &self.own_database);
         let role = ident::quote(&names.role);
         let mut address = Address::new(self.superuser.clone(), names);
         let mut trial = Admin::connect(&address, SERVER_DATABASE).await?;
