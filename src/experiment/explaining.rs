@@ -19,7 +19,7 @@ use crate::target::session::Session;
 /// Explains every pair that has not been explained yet, plainly and with ANALYZE, and keeps what it saw.
 pub async fn explain_all(job: &HeldJob, lab: &mut Lab) -> Result<(), Trouble> {
     let done = {
-        let mut conn = job.pool.acquire().await?;
+        let mut conn = job.conn().await?;
         plans::list_done(&mut conn, lab.experiment_id).await?
     };
     let (n_sources, n_queries) = (lab.spec.sources.len(), lab.queries.len());
@@ -47,7 +47,7 @@ pub async fn explain_all(job: &HeldJob, lab: &mut Lab) -> Result<(), Trouble> {
             let Some(record) = record else {
                 return Err(Trouble::Stopped);
             };
-            let mut conn = job.pool.acquire().await?;
+            let mut conn = job.conn().await?;
             plans::upsert(
                 &mut conn,
                 &job.lease,
@@ -73,7 +73,7 @@ async fn explain(
 ) -> Result<Option<PlanRecord>, Trouble> {
     lab.swap_in(source_idx).await?;
     let (mut plain, mut analyzed) = look_under(lab, source_idx, query_idx, cancel).await?;
-    if matches!(&analyzed, Some(Ran::Failed(error)) if error.sqlstate == READ_ONLY) {
+    if tried_to_write(&plain) || analyzed.as_ref().is_some_and(tried_to_write) {
         // A function in it writes: from now on it runs in clones of its own.
         lab.note_writer(query_idx);
         (plain, analyzed) = look_under(lab, source_idx, query_idx, cancel).await?;
@@ -107,6 +107,11 @@ async fn explain(
         Some(Ran::Interrupted) => return Ok(None),
     }
     Ok(Some(record))
+}
+
+/// In a function that the query calls, or that is called already while it is planned.
+fn tried_to_write(looked: &Ran<String>) -> bool {
+    matches!(looked, Ran::Failed(error) if error.sqlstate == READ_ONLY)
 }
 
 /// Looks at one query in the clone that is right for it.

@@ -58,6 +58,8 @@ pub struct Lab {
     planned: HashSet<usize>,
     /// Queries whose data a restart of the server has thrown out of its buffers.
     cold: HashSet<usize>,
+    /// Whether the server was restarted since the runner asked.
+    is_restarted: bool,
     /// Queries that turned out to write, to be noted in the store.
     newly_writing: Vec<usize>,
 }
@@ -94,6 +96,7 @@ impl Lab {
             n_swaps: 0,
             planned: HashSet::new(),
             cold: HashSet::new(),
+            is_restarted: false,
             newly_writing: Vec::new(),
         }
     }
@@ -151,6 +154,11 @@ impl Lab {
             name: "statement_timeout".to_owned(),
             value: self.spec.timeout_ms.to_string(),
         });
+        // Set anew for every statement: what random() gives must not depend on the queries before.
+        settings.push(Setting {
+            name: "seed".to_owned(),
+            value: seed_of_random(self.spec.seed).to_string(),
+        });
         if access == Access::ReadOnly {
             settings.push(Setting {
                 name: "default_transaction_read_only".to_owned(),
@@ -204,6 +212,7 @@ impl Lab {
         }
         self.sandbox = Some(self.sandboxes.start(self.dataset_id).await?);
         self.cold = (0..self.queries.len()).collect();
+        self.is_restarted = true;
         Ok(())
     }
 
@@ -268,6 +277,13 @@ impl Lab {
             Health::Stuck => self.restart_sandbox().await,
         }
     }
+}
+
+/// The experiment's seed as `setseed` takes it, from 0 up to 1.
+fn seed_of_random(seed: u64) -> f64 {
+    // The leading 32 bits of a hash of it: neighbours are no neighbours any more.
+    let bits = (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
+    f64::from(bits) / 4_294_967_296.0
 }
 
 /// What a session may do.
@@ -345,5 +361,10 @@ impl Executor for Lab {
                 message: "the query cannot write, even in a clone of its own".to_owned(),
             }),
         })
+    }
+
+    fn take_restart(&mut self) -> Option<String> {
+        let said = "its server was restarted to end a statement that nothing else could end";
+        std::mem::take(&mut self.is_restarted).then(|| said.to_owned())
     }
 }
