@@ -503,6 +503,8 @@ fn a_server_that_cannot_be_shared_is_refused_in_words() {
         said.contains("does not let a role in by its password: no pg_hba.conf entry"),
         "{said}"
     );
-    let roles = cluster.ask("select rolname from pg_roles where starts_with(rolname, 'w_')");
+    let limits = cluster.ask("select datname from pg_database where datconnlimit <> -1");
+    assert_eq!(limits, Vec::<String>::new(), "trying changes nothing but rights");
+    let roles = cluster.ask("select rolname from pg_roles where rolname ~ '^(w|trial)_'");
     assert_eq!(roles, Vec::<String>::new(), "what tried it is gone");
 }

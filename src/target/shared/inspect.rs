@@ -132,7 +132,7 @@ pub(super) fn read(url: &str) -> Result<(PgConnectOptions, String), SharedError>
     Ok((options, own_database))
 }
 
-pub(super) fn away(error: anyhow::Error) -> SharedError {
+fn away(error: anyhow::Error) -> SharedError {
     let said = error.downcast_ref::<sqlx::Error>();
     match said.map(|error| (error, ServerError::of(error))) {
         Some((_, Some(server))) => SharedError::Away(server.message),

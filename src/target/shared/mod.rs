@@ -20,6 +20,7 @@ use tracing::warn;
 use crate::model::ids::DatasetId;
 use crate::sql::ident;
 use crate::store;
+use crate::target::ServerError;
 use crate::target::clone;
 use crate::target::names;
 use crate::target::names::Names;
@@ -27,10 +28,7 @@ use crate::target::names::SERVER_DATABASE;
 use crate::target::role;
 use crate::target::session::Address;
 use crate::target::session::Admin;
-use crate::target::session::OpenError;
-use crate::target::session::Session;
 use crate::target::shared::inspect::SharedError;
-use crate::target::shared::inspect::away;
 use crate::target::shared::inspect::inspect;
 use crate::target::shared::inspect::read;
 
@@ -124,23 +122,12 @@ impl SharedServer {
                 ident::quote(&self.own_database)
             ))
             .await?;
-        let let_in = Session::connect(&address, SERVER_DATABASE, "pgassay trial", &[]).await;
-        let refusal = match let_in {
-            Ok(session) => {
-                session.close().await;
-                None
-            }
-            Err(error) => Some(error),
-        };
+        let let_in = address.try_role(SERVER_DATABASE).await;
         drop_role(admin, &address.names.role).await?;
-        match refusal {
-            None => Ok(()),
-            Some(OpenError::Lost(error)) => match away(error) {
-                SharedError::Away(said) => Err(SharedError::NoPasswords(said)),
-                other => Err(other),
-            },
-            Some(error) => Err(anyhow::Error::new(error).into()),
-        }
+        let_in.map_err(|error| {
+            let said = ServerError::of(&error).map_or_else(|| error.to_string(), |said| said.message);
+            SharedError::NoPasswords(said)
+        })
     }
 
     /// What one measurement at a time runs on, however it is reached.
@@ -152,7 +139,6 @@ impl SharedServer {
     pub async fn start(&self, dataset_id: DatasetId) -> anyhow::Result<Address> {
         let mut address = self.address(dataset_id);
         let mut admin = connect_patiently(&address).await?;
-        // First the password, so that what is ended stays away.
         address.password = role::renew(&mut admin).await?.into();
         if !end_sessions(&mut admin, &self.tag).await? {
             anyhow::ensure!(
