@@ -165,7 +165,8 @@ impl Restorer {
         info!(dataset.id = %dataset.id, "Dataset {} is being restored", dataset.id);
         job.set_progress("starting its server", &Progress::default()).await?;
         let sandbox = self.sandboxes.start(dataset.id).await?;
-        let restoring = self.restore(job, &dataset, &sandbox.address);
+        // On the heap: everything that a restore is waiting for makes it large.
+        let restoring = Box::pin(self.restore(job, &dataset, &sandbox.address));
         let result = tokio::select! {
             result = tokio::time::timeout(self.limits.time, restoring) => match result {
                 Ok(result) => result,

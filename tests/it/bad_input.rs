@@ -450,6 +450,27 @@ async fn a_broken_query_among_a_hundred_is_named_and_the_others_stay_usable() {
         assert!(page.contains(words), "{words} in {page}");
     }
 
+    launching_is_refused_or_done_once(&plain).await;
+    wait_for("the experiment", async || {
+        let page = plain.page("/results/1").await;
+        page.contains("Times by query and source").then_some(())
+    })
+    .await;
+    let n_finished = "select count(*) filter (where outcome = 'finished') || ' of ' || count(*) from trials";
+    assert_eq!(
+        support::ask_store(dir.path(), n_finished).as_deref(),
+        Some("196 of 200")
+    );
+
+    what_is_needed_is_not_deleted_and_what_is_gone_is_not_used(&plain).await;
+    // A form without its number means something new.
+    let (status, place) = plain.post("/results/1/rerun", &[]).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    assert!(place.starts_with("/results/") && place != "/results/1", "{place}");
+    assert_eq!(server.stop(), Some(0));
+}
+
+async fn launching_is_refused_or_done_once(plain: &Plain) {
     // 70
     for iterations in ["0", "-1", "1000000000", "abc", "3.5", ""] {
         let wish = [
@@ -476,17 +497,9 @@ async fn a_broken_query_among_a_hundred_is_named_and_the_others_stay_usable() {
     for (status, place) in launches {
         assert_eq!((status, place.as_str()), (StatusCode::SEE_OTHER, "/results/1"));
     }
-    wait_for("the experiment", async || {
-        let page = plain.page("/results/1").await;
-        page.contains("Times by query and source").then_some(())
-    })
-    .await;
-    let n_finished = "select count(*) filter (where outcome = 'finished') || ' of ' || count(*) from trials";
-    assert_eq!(
-        support::ask_store(dir.path(), n_finished).as_deref(),
-        Some("196 of 200")
-    );
+}
 
+async fn what_is_needed_is_not_deleted_and_what_is_gone_is_not_used(plain: &Plain) {
     // 73
     let asleep = b"create table t (a integer);\nselect pg_sleep(600);\n".to_vec();
     plain.upload("/upload/dump", "r6", "asleep.sql", asleep).await;
@@ -522,10 +535,4 @@ async fn a_broken_query_among_a_hundred_is_named_and_the_others_stay_usable() {
     }
     assert_eq!(plain.post("/datasets/3/delete", &[]).await.1, "/datasets");
     assert_eq!(plain.get("/datasets/3").await.0, StatusCode::NOT_FOUND);
-
-    // A form without its number means something new.
-    let (status, place) = plain.post("/results/1/rerun", &[]).await;
-    assert_eq!(status, StatusCode::SEE_OTHER);
-    assert!(place.starts_with("/results/") && place != "/results/1", "{place}");
-    assert_eq!(server.stop(), Some(0));
 }
