@@ -28,16 +28,34 @@ pub use token::Token;
 #[derive(Clone, Copy, Debug)]
 enum Making {
     Word,
-    Number,
+    Number(Number),
     Variable,
     Parameter,
+    /// Letters behind the digits of a number or a parameter, which belong to it: of `1e'\'` psql sees the plain string.
+    Junk(Kind),
     Dollar,
-    Text { backslashes: Backslashes },
+    Text {
+        backslashes: Backslashes,
+    },
     QuotedName,
-    DollarText { tag_len: usize },
+    DollarText {
+        tag_len: usize,
+    },
     LineComment,
-    BlockComment { depth: u32 },
+    BlockComment {
+        depth: u32,
+    },
     PsqlLine,
+}
+
+/// How far a number has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Number {
+    Whole,
+    Fraction,
+    /// Behind `e+` or `e-`, with no digit so far.
+    Sign,
+    Exponent,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +77,25 @@ struct Begun {
 struct Ended {
     backslashes: Backslashes,
     newline: bool,
+    /// Whether nothing has followed it but line feeds.
+    bare: bool,
+}
+
+/// Whose eyes a string is seen with that ends on one line and goes on on another. psql reads line by line and misses that,
+/// unless the lines are parted by carriage returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    Psql,
+    Server,
+}
+
+/// Whether a plain string takes backslashes as they are, as it does since version 9.1.
+#[derive(Clone, Copy, Debug)]
+struct Strings {
+    are_standard: bool,
+    /// What holds to the end of this line.
+    were_standard: bool,
+    since_line: u64,
 }
 
 /// The lexer. It reads a window of bytes that its owner fills at the end and trims at the front (see [`Scanner::shift`]),
@@ -69,18 +106,23 @@ pub struct Scanner {
     pub pos: usize,
     /// The line of that byte, counted from 1 by line feeds.
     pub line: u64,
-    /// Whether a plain string takes backslashes as they are, as it does since version 9.1.
-    pub standard_strings: bool,
+    reader: Reader,
+    strings: Strings,
     begun: Option<Begun>,
     ended: Option<Ended>,
 }
 
 impl Scanner {
-    pub fn new() -> Scanner {
+    pub fn new(reader: Reader) -> Scanner {
         Scanner {
             pos: 0,
             line: 1,
-            standard_strings: true,
+            reader,
+            strings: Strings {
+                are_standard: true,
+                were_standard: true,
+                since_line: 0,
+            },
             begun: None,
             ended: None,
         }
@@ -96,6 +138,24 @@ impl Scanner {
             },
         };
         self.go_on(begun, window, more)
+    }
+
+    /// Tells that `standard_conforming_strings` was set. psql learns of it at the next line.
+    pub fn set_standard_strings(&mut self, are_standard: bool) {
+        let strings = &mut self.strings;
+        if self.line > strings.since_line {
+            strings.were_standard = strings.are_standard;
+        }
+        strings.are_standard = are_standard;
+        strings.since_line = self.line;
+    }
+
+    /// Tells that the rest of one line is read as the rest of another.
+    pub fn move_line(&mut self, from: u64, to: u64) {
+        self.line = to;
+        if self.strings.since_line == from {
+            self.strings.since_line = to;
+        }
     }
 
     /// Tells that the window has lost its first `n` bytes. They must not belong to a token that has begun,
@@ -127,9 +187,10 @@ impl Scanner {
             Making::DollarText { .. } => Inside::DollarText,
             Making::BlockComment { .. } => Inside::Comment,
             Making::Word
-            | Making::Number
+            | Making::Number(_)
             | Making::Variable
             | Making::Parameter
+            | Making::Junk(_)
             | Making::Dollar
             | Making::LineComment
             | Making::PsqlLine => return None,
@@ -142,7 +203,7 @@ impl Scanner {
         let start = self.pos;
         let byte = *window.get(start)?;
         let following = window.get(start + 1).copied();
-        if following.is_none() && more == More::Yes && matches!(byte, b'-' | b'/' | b':' | b'\\') {
+        if following.is_none() && more == More::Yes && matches!(byte, b'-' | b'/' | b':' | b'.' | b'\\') {
             return None;
         }
         let (len, making) = match (byte, following) {
@@ -159,17 +220,19 @@ impl Scanner {
             (b':', Some(following)) if is(following, TAG) => (1, Making::Variable),
             (b'\\', Some(b';' | b':')) => return Some(self.whole(Kind::Escaped, 2)),
             (b'\\', _) => (1, Making::PsqlLine),
-            (b':', Some(b':' | b'=')) => return Some(self.whole(Kind::Symbol, 2)),
+            (b'.', Some(following)) if is(following, DIGIT) => (1, Making::Number(Number::Fraction)),
+            (b':', Some(b':' | b'=')) | (b'.', Some(b'.')) => return Some(self.whole(Kind::Symbol, 2)),
             (b'(', _) => return Some(self.whole(Kind::Open, 1)),
             (b')', _) => return Some(self.whole(Kind::Close, 1)),
             (b';', _) => return Some(self.whole(Kind::Semicolon, 1)),
             (0, _) => return Some(self.whole(Kind::Nul, 1)),
-            _ if is(byte, DIGIT) => (1, Making::Number),
+            _ if is(byte, DIGIT) => (1, Making::Number(Number::Whole)),
             _ if is(byte, WORD) => (1, Making::Word),
             _ => return Some(self.whole(Kind::Symbol, 1)),
         };
-        if !matches!(making, Making::LineComment) {
-            self.ended = None;
+        match &mut self.ended {
+            Some(ended) if matches!(making, Making::LineComment) => ended.bare = false,
+            _ => self.ended = None,
         }
         self.pos += len;
         Some(Begin::Begun(Begun {
@@ -187,8 +250,15 @@ impl Scanner {
             if byte == b'\n' {
                 self.line += 1;
             }
-            if let (b'\n' | b'\r', Some(ended)) = (byte, &mut self.ended) {
-                ended.newline = true;
+            if let Some(ended) = &mut self.ended {
+                match (byte, self.reader) {
+                    (b'\n', Reader::Psql) if ended.bare => {}
+                    (b'\n', Reader::Psql) => self.ended = None,
+                    _ => {
+                        ended.newline |= matches!(byte, b'\n' | b'\r');
+                        ended.bare = false;
+                    }
+                }
             }
             self.pos += 1;
         }
@@ -199,13 +269,19 @@ impl Scanner {
             Some(Ended {
                 backslashes,
                 newline: true,
+                ..
             }) => backslashes,
             _ => self.backslashes_of_plain_text(),
         }
     }
 
     fn backslashes_of_plain_text(&self) -> Backslashes {
-        if self.standard_strings {
+        let are_standard = if self.line > self.strings.since_line {
+            self.strings.are_standard
+        } else {
+            self.strings.were_standard
+        };
+        if are_standard {
             Backslashes::Plain
         } else {
             Backslashes::Escape
@@ -227,9 +303,9 @@ impl Scanner {
     fn go_on(&mut self, begun: Begun, window: &[u8], more: More) -> Option<Token> {
         match begun.making {
             Making::Word => self.word(begun, window, more),
-            // Letters behind digits belong to them: of `1e'\'` psql sees the plain string, since version 15.
-            Making::Number => self.run(begun, window, more, TAG, Kind::Number),
-            Making::Parameter => self.run(begun, window, more, TAG, Kind::Parameter),
+            Making::Number(part) => self.number(begun, part, window, more),
+            Making::Parameter => self.parameter(begun, window, more),
+            Making::Junk(kind) => self.run(begun, window, more, WORD, kind),
             Making::Variable => self.run(begun, window, more, TAG, Kind::Symbol),
             Making::Dollar => self.dollar(begun, window, more),
             Making::Text { backslashes } => self.text(begun, backslashes, window, more),
@@ -247,6 +323,55 @@ impl Scanner {
             return self.wait(begun);
         }
         Some(self.done(begun, kind))
+    }
+
+    /// Digits, a point, an exponent. `1..2` are two numbers with two points between, and the dash of `1e--` is the number's.
+    fn number(&mut self, begun: Begun, mut part: Number, window: &[u8], more: More) -> Option<Token> {
+        loop {
+            let so_far = Begun {
+                making: Making::Number(part),
+                ..begun
+            };
+            let from = self.pos;
+            self.pos = skip_while(window, from, DIGIT);
+            if part == Number::Sign && self.pos > from {
+                part = Number::Exponent;
+                continue;
+            }
+            let following = window.get(self.pos + 1).copied();
+            match window.get(self.pos).copied() {
+                None if more == More::Yes => return self.wait(so_far),
+                Some(b'.' | b'e' | b'E') if following.is_none() && more == More::Yes => return self.wait(so_far),
+                Some(b'.') if part == Number::Whole && following != Some(b'.') => {
+                    self.pos += 1;
+                    part = Number::Fraction;
+                }
+                Some(b'e' | b'E')
+                    if matches!(part, Number::Whole | Number::Fraction) && matches!(following, Some(b'+' | b'-')) =>
+                {
+                    self.pos += 2;
+                    part = Number::Sign;
+                }
+                Some(byte) if is(byte, TAG) && part != Number::Sign => {
+                    return self.junk(begun, Kind::Number, window, more);
+                }
+                _ => return Some(self.done(begun, Kind::Number)),
+            }
+        }
+    }
+
+    fn parameter(&mut self, begun: Begun, window: &[u8], more: More) -> Option<Token> {
+        self.pos = skip_while(window, self.pos, DIGIT);
+        match window.get(self.pos) {
+            None if more == More::Yes => self.wait(begun),
+            Some(&byte) if is(byte, TAG) => self.junk(begun, Kind::Parameter, window, more),
+            _ => Some(self.done(begun, Kind::Parameter)),
+        }
+    }
+
+    fn junk(&mut self, begun: Begun, kind: Kind, window: &[u8], more: More) -> Option<Token> {
+        let making = Making::Junk(kind);
+        self.go_on(Begun { making, ..begun }, window, more)
     }
 
     /// A word, unless it turns out to be the letter in front of a string: `E''`, `B''`, `X''`, `N''`, `U&''`, `U&""`.
@@ -334,6 +459,7 @@ impl Scanner {
                     self.ended = Some(Ended {
                         backslashes,
                         newline: false,
+                        bare: true,
                     });
                     return Some(self.done(begun, Kind::Text));
                 }
