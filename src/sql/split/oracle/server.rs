@@ -128,7 +128,7 @@ fn answer(stream: &mut UnixStream, query: &str, sent: &Mutex<Vec<Sent>>) -> io::
     let mut reply = Vec::new();
     match words.as_slice() {
         [] => reply.extend(message(b'I', b"")),
-        ["copy", rest @ ..] if rest.windows(2).any(|pair| pair == ["from", "stdin"]) => {
+        ["copy", table, rest @ ..] if !table.starts_with('(') && reads_from_us(rest) => {
             stream.write_all(&message(b'G', &[0, 0, 0]))?;
             let data = copy_data(stream)?;
             sent.lock().unwrap().push(Sent::Data(data));
@@ -150,6 +150,13 @@ fn answer(stream: &mut UnixStream, query: &str, sent: &Mutex<Vec<Sent>>) -> io::
     }
     reply.extend(message(b'Z', b"I"));
     stream.write_all(&reply)
+}
+
+/// `stdout` means the same.
+fn reads_from_us(words: &[&str]) -> bool {
+    words
+        .windows(2)
+        .any(|pair| pair[0] == "from" && matches!(pair[1], "stdin" | "stdout"))
 }
 
 fn copy_data(stream: &mut UnixStream) -> io::Result<String> {
