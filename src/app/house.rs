@@ -21,6 +21,7 @@ use crate::cluster::binaries::Binaries;
 use crate::cluster::privileges::Account;
 use crate::cluster::site::Site;
 use crate::config::HouseConfig;
+use crate::dataset::growth::RestoreLimits;
 use crate::dataset::service::Datasets;
 use crate::dataset::work::Restorer;
 use crate::experiment::service::Experiments;
@@ -91,8 +92,7 @@ impl House {
                 layout: layout.clone(),
                 sandboxes: sandboxes.clone(),
                 pg_restore: binaries.tool("pg_restore"),
-                max_expanded_bytes: config.limits.max_expanded_bytes,
-                limit: Duration::from_secs(config.limits.max_restore_minutes * 60),
+                limits: RestoreLimits::of(&config.limits),
             },
             pool,
             viewer,

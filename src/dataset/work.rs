@@ -11,6 +11,8 @@ use tracing::info;
 
 use crate::dataset::error::RestoreError;
 use crate::dataset::finish;
+use crate::dataset::growth::Growth;
+use crate::dataset::growth::RestoreLimits;
 use crate::dataset::pieces::DumpFile;
 use crate::dataset::pieces::Pieces;
 use crate::dataset::reader::Counter;
@@ -42,9 +44,7 @@ pub struct Restorer {
     pub layout: Layout,
     pub sandboxes: Sandboxes,
     pub pg_restore: PathBuf,
-    pub max_expanded_bytes: u64,
-    /// A restore that takes longer is given up.
-    pub limit: Duration,
+    pub limits: RestoreLimits,
 }
 
 /// How an attempt ended, other than well.
@@ -134,7 +134,7 @@ impl Restorer {
         }
     }
 
-    /// Ends the job and removes what was restored so far.
+    /// Ends the job and removes what was restored so far, and the dump.
     async fn give_up(
         &self,
         job: &HeldJob,
@@ -150,6 +150,8 @@ impl Restorer {
         if queue::settle(&mut transaction, &job.lease, status, Some(message)).await? {
             transaction.commit().await?;
             self.sandboxes.remove(dataset.id).await?;
+            // Nothing restores it again: whoever has it uploads it once it is put right.
+            self.layout.remove_dump(dataset.id).await?;
         }
         Ok(())
     }
@@ -165,10 +167,13 @@ impl Restorer {
         let sandbox = self.sandboxes.start(dataset.id).await?;
         let restoring = self.restore(job, &dataset, &sandbox.address);
         let result = tokio::select! {
-            result = tokio::time::timeout(self.limit, restoring) => match result {
+            result = tokio::time::timeout(self.limits.time, restoring) => match result {
                 Ok(result) => result,
                 Err(_) => Err(Trouble::Failed(
-                    format!("The restore took longer than the limit of {}.", seconds_in_words(self.limit.as_secs_f64())),
+                    format!(
+                        "The restore took longer than the limit of {}. A larger limit is set by PGASSAY_MAX_RESTORE_MINUTES.",
+                        seconds_in_words(self.limits.time.as_secs_f64())
+                    ),
                     Vec::new(),
                 )),
             },
@@ -206,14 +211,16 @@ impl Restorer {
             format: format_of(dataset)?,
             compression: compression_of(dataset)?,
             pg_restore: &self.pg_restore,
-            max_expanded_bytes: self.max_expanded_bytes,
+            max_expanded_bytes: self.limits.expanded_bytes,
         };
         let counter = Counter::default();
         let (tell, told) = watch::channel(Done::default());
         let mut restore = Restore::new(address, dataset.id, tell);
+        let growth = Growth::new(address, dataset.id, self.limits);
         let run = async {
             let mut pieces = Pieces::open(&file, &counter).await?;
-            restore.run(&mut pieces).await
+            restore.run(&mut pieces).await?;
+            growth.check().await
         };
         let telling = async {
             loop {
@@ -234,6 +241,7 @@ impl Restorer {
         let result = tokio::select! {
             result = run => result,
             error = telling => Err(RestoreError::Lost(error)),
+            error = growth.watch() => Err(error.during(&told.borrow().detail)),
         };
         if let Err(error) = result {
             return Err(match error {
@@ -270,5 +278,7 @@ fn compression_of(dataset: &Dataset) -> anyhow::Result<Compression> {
         .with_context(|| format!("the compression {}", dataset.compression))
 }
 
+#[cfg(test)]
+mod bad_input;
 #[cfg(test)]
 mod tests;

@@ -70,6 +70,7 @@ async fn requeue_lapsed(conn: &mut PgConnection, home: Option<&str>) -> Result<u
 }
 
 /// Claims the next job of the data directory `home` for this machine; none when nothing waits or the machine is busy.
+/// A check is quick and goes first, but not before its own dataset is restored.
 pub async fn claim(conn: &mut PgConnection, home: &str, host: &str, owner: &str) -> Result<Option<Claimed>> {
     let claimed = sqlx::query!(
         r#"update jobs set status = 'running', host = $2, lease_owner = $3, epoch = epoch + 1,
@@ -79,6 +80,10 @@ pub async fn claim(conn: &mut PgConnection, home: &str, host: &str, owner: &str)
                select id from jobs
                where status = 'queued' and home = $1 and not cancel_requested
                  and not exists (select 1 from jobs busy where busy.status = 'running' and busy.host = $2)
+                 and not exists (
+                     select 1 from workload_checks c
+                     join datasets d on d.id = c.dataset_id join jobs restore on restore.id = d.job_id
+                     where c.job_id = jobs.id and restore.status in ('queued', 'running'))
                order by kind = 'check' desc, id
                limit 1 for update skip locked)
            returning id as "id: JobId", kind as "kind: JobKind", epoch, owner_id as "owner_id: crate::model::ids::UserId""#,
@@ -205,6 +210,7 @@ pub async fn knows_home(conn: &mut PgConnection, home: &str) -> Result<bool> {
 mod tests {
     use super::*;
     use crate::model::job::Job;
+    use crate::store::checks;
     use crate::store::experiments;
     use crate::store::jobs;
     use crate::store::trials;
@@ -258,6 +264,22 @@ mod tests {
         let world = World::new().await;
         world.job(JobKind::Restore).await;
         let check = world.job(JobKind::Check).await;
+        assert_eq!(world.claim("a").await.unwrap().lease.job_id, check);
+    }
+
+    #[tokio::test]
+    async fn a_check_waits_for_the_restore_of_its_dataset() {
+        let world = World::new().await;
+        let (dataset_id, restore) = world.dataset("shop").await;
+        let workload_id = world.workload("queries", "select 1").await;
+        let check = world.job(JobKind::Check).await;
+        let mut conn = world.conn().await;
+        checks::replace(&mut conn, world.viewer, workload_id, dataset_id, check)
+            .await
+            .unwrap();
+        let restoring = world.claim("a").await.unwrap().lease;
+        assert_eq!(restoring.job_id, restore);
+        assert!(settle(&mut conn, &restoring, JobStatus::Failed, None).await.unwrap());
         assert_eq!(world.claim("a").await.unwrap().lease.job_id, check);
     }
 

@@ -23,6 +23,11 @@ pub fn request_id() -> anyhow::Result<String> {
     Ok(hex::encode(bytes))
 }
 
+/// A form of ours brings its number; a script that posts without one means something new each time.
+pub fn request_id_or(given: String) -> anyhow::Result<String> {
+    if given.is_empty() { request_id() } else { Ok(given) }
+}
+
 /// A share of a whole in percent, for a progress bar: none while the whole is not known.
 pub fn percent(done: u64, total: u64) -> Option<u64> {
     let share = (u128::from(done.min(total)) * 100).checked_div(u128::from(total))?;

@@ -121,7 +121,7 @@ async fn check_all(
             Prepared::Broken { message, position } => CheckResult {
                 position: query.position,
                 status: CheckStatus::Broken,
-                message: Some(message),
+                message: Some(explained(message)),
                 line: position.map(|position| query.line + lines_before(&query.sql, position)),
             },
             Prepared::Interrupted => anyhow::bail!("the check was stopped"),
@@ -129,6 +129,15 @@ async fn check_all(
     }
     session.close().await;
     Ok(results)
+}
+
+/// The server's words, with what lies behind the one mistake that its words hide.
+fn explained(message: String) -> String {
+    if message.ends_with("at or near \":\"") {
+        format!("{message}. Variables of psql are not supported; put a value in their place.")
+    } else {
+        message
+    }
 }
 
 /// Line ends in front of a character position that counts from 1.

@@ -40,10 +40,16 @@ pub struct Server {
 impl Server {
     /// Starts one and waits until it serves.
     pub fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[])
+    }
+
+    /// The same with more options.
+    pub fn start_with(data_dir: &Path, options: &[&str]) -> Self {
         let mut child = support::pgassay(&["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
             .arg("--samples-dir")
             .arg(repository("samples"))
+            .args(options)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -61,6 +67,14 @@ impl Server {
             child,
             url: url.trim().to_owned(),
         }
+    }
+
+    /// The most memory that it has had in use so far.
+    pub fn peak_memory_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let kib: u64 = peak.trim().trim_end_matches("kB").trim().parse().unwrap();
+        kib * 1024
     }
 
     /// Asks it to stop and returns how it ended.

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use askama::Template;
-use axum::Form;
 use axum::Router;
 use axum::extract::Path;
 use axum::extract::Query as UrlQuery;
@@ -33,6 +32,7 @@ use crate::store;
 use crate::store::experiments::ListOrder;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::form::Form;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
@@ -440,6 +440,7 @@ async fn stop(
 
 #[derive(Debug, Deserialize)]
 struct RerunForm {
+    #[serde(default)]
     request_id: String,
 }
 
@@ -451,7 +452,8 @@ async fn rerun(
     Id(id): Id<ExperimentId>,
     Form(form): Form<RerunForm>,
 ) -> PageResult<Response> {
-    let id = experiments.rerun(viewer, id, &form.request_id).await?;
+    let request_id = view::request_id_or(form.request_id)?;
+    let id = experiments.rerun(viewer, id, &request_id).await?;
     Ok(hx.redirect(&urls::result(id)))
 }
 
