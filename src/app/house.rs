@@ -15,8 +15,10 @@ use tracing::warn;
 
 use crate::app::store_keeper::StoreKeeper;
 use crate::cluster;
+use crate::cluster::ClusterError;
 use crate::cluster::Kind;
 use crate::cluster::ServerSpec;
+use crate::cluster::binaries;
 use crate::cluster::binaries::Binaries;
 use crate::cluster::privileges::Account;
 use crate::cluster::site::Site;
@@ -29,6 +31,7 @@ use crate::files::layout::Layout;
 use crate::model::user::Viewer;
 use crate::store;
 use crate::target::lease::Sandboxes;
+use crate::target::shared::SharedServer;
 use crate::web::state::Services;
 use crate::workload::service::Workloads;
 
@@ -50,34 +53,46 @@ pub struct House {
     store: Option<StoreKeeper>,
     /// Held as long as this process is the master of the data directory.
     master: Option<File>,
+    presence: Presence,
 }
 
 impl House {
     /// Opens the data directory, starts or finds the store, and cleans up what a crash left behind.
     pub async fn open(config: &HouseConfig) -> anyhow::Result<Self> {
-        config.check()?;
         let layout = Layout::open(&reachable(&config.data_dir)?)?;
         let master = take_lock(&layout)?;
-        let binaries = Binaries::find(config.pg_bindir.as_deref()).await?;
-        if let Some(holes) = binaries.known_holes() {
+        let presence = Presence::begin(&layout)?;
+        let binaries = match Binaries::find(config.pg_bindir.as_deref()).await {
+            Ok(binaries) => Some(binaries),
+            // Servers that somebody else runs need no programs here.
+            Err(ClusterError::NoBinaries) => None,
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(holes) = binaries.as_ref().and_then(Binaries::known_holes) {
             warn!("{holes}");
         }
-        let site = Arc::new(Site::open(binaries.clone(), layout.root())?);
-        let (options, store) = match config.database_url.as_deref().filter(|url| !url.is_empty()) {
+        let (pg_restore, tools_major) = archive_reader(binaries.as_ref()).await;
+        let site = binaries.map(|binaries| Site::open(binaries, layout.root()));
+        let site = site.transpose()?.map(Arc::new);
+        let site = || site.clone().ok_or(ClusterError::NoBinaries);
+        let home = layout.home()?;
+        let sandboxes = match config.sandbox_url() {
+            Some(url) => Sandboxes::shared(SharedServer::open(url, &home).await?),
+            None => Sandboxes::clusters(site()?, layout.sandboxes()),
+        };
+        let (options, store) = match config.database_url() {
             Some(url) => (url.parse::<PgConnectOptions>().context("reading DATABASE_URL")?, None),
-            None => embedded_store(&site, &layout, master.is_some()).await?,
+            None => embedded_store(&site()?, &layout, master.is_some()).await?,
         };
         let pool = store::open(options).await.context("opening the store")?;
         let viewer = store::local_viewer(&mut *pool.acquire().await?).await?;
-        let home = layout.home()?;
-        let sandboxes = Sandboxes::new(site, layout.sandboxes());
         let house = Self {
             datasets: Datasets {
                 pool: pool.clone(),
                 layout: layout.clone(),
                 home: home.clone(),
                 sandboxes: sandboxes.clone(),
-                tools_major: binaries.version_num / 10_000,
+                tools_major,
                 max_upload_bytes: config.limits.max_upload_bytes,
             },
             workloads: Workloads {
@@ -91,7 +106,7 @@ impl House {
             restorer: Restorer {
                 layout: layout.clone(),
                 sandboxes: sandboxes.clone(),
-                pg_restore: binaries.tool("pg_restore"),
+                pg_restore,
                 limits: RestoreLimits::of(&config.limits),
             },
             pool,
@@ -101,6 +116,7 @@ impl House {
             sandboxes,
             store,
             master,
+            presence,
         };
         if house.master.is_some() {
             house.clean_up().await?;
@@ -122,9 +138,12 @@ impl House {
     /// What a process that died left behind: running jobs, running sandboxes, files that belong to nothing.
     async fn clean_up(&self) -> anyhow::Result<()> {
         let mut conn = self.pool.acquire().await?;
-        let n_rescued = store::queue::rescue_home(&mut conn, &self.home).await?;
-        if n_rescued > 0 {
-            info!("{n_rescued} jobs were interrupted and go on");
+        // The leases of guests that outlived their master still hold.
+        if self.presence.began_alone {
+            let n_rescued = store::queue::rescue_home(&mut conn, &self.home).await?;
+            if n_rescued > 0 {
+                info!("{n_rescued} jobs were interrupted and go on");
+            }
         }
         // A store that knows nothing of this directory is the wrong one to say what can be removed.
         if !store::queue::knows_home(&mut conn, &self.home).await? {
@@ -163,11 +182,40 @@ impl House {
         if let Some(store) = self.store {
             store.stop().await.context("stopping the store")?;
         }
+        drop(self.presence);
         if let Some(lock) = self.master {
             // A child between fork and exec may hold it for a moment longer.
             lock.unlock().context("giving the data directory free")?;
         }
         Ok(())
+    }
+}
+
+/// Says to others that a process works in the data directory, by a shared lock that the kernel drops when it dies.
+struct Presence {
+    _file: File,
+    /// Whether nobody else did when this one came.
+    began_alone: bool,
+}
+
+impl Presence {
+    fn begin(layout: &Layout) -> anyhow::Result<Self> {
+        let path = layout.presence_file();
+        let file = File::create(&path).with_context(|| format!("opening {}", path.display()))?;
+        let began_alone = match file.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::WouldBlock) => false,
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("locking {}", path.display()));
+            }
+        };
+        // Also turns the lock that was just taken into a shared one.
+        file.lock_shared()
+            .with_context(|| format!("locking {}", path.display()))?;
+        Ok(Self {
+            _file: file,
+            began_alone,
+        })
     }
 }
 
@@ -198,6 +246,17 @@ fn reachable(wished: &Path) -> anyhow::Result<PathBuf> {
             );
             Ok(PathBuf::from(FALLBACK_DATA_DIR))
         }
+    }
+}
+
+/// The `pg_restore` beside the server programs, or else the one that is installed alone, and its major version.
+async fn archive_reader(binaries: Option<&Binaries>) -> (PathBuf, u32) {
+    match binaries {
+        Some(binaries) => (binaries.tool("pg_restore"), binaries.version_num / 10_000),
+        None => (
+            PathBuf::from("pg_restore"),
+            binaries::pg_restore_major().await.unwrap_or(binaries::OLDEST_MAJOR),
+        ),
     }
 }
 

@@ -9,8 +9,10 @@ use crate::app::house::House;
 use crate::experiment;
 use crate::model::job::JobKind;
 use crate::store::held::HeldJob;
+use crate::store::held::Parted;
 use crate::store::queue;
 use crate::store::queue::Claimed;
+use crate::target::lease;
 use crate::workload;
 
 /// How often the queue is looked at while nothing is in hand.
@@ -30,7 +32,12 @@ pub async fn work(house: &House, shutdown: &CancellationToken) {
         }
         n_looks = n_looks.wrapping_add(1);
         match worker.claim().await {
-            Ok(Some(claimed)) => worker.run(&claimed, shutdown).await,
+            Ok(Some(claimed)) => {
+                if worker.run(&claimed, shutdown).await == Parted::Released {
+                    // What kept it from going on may need a moment to pass.
+                    wait(shutdown).await;
+                }
+            }
             Ok(None) => wait(shutdown).await,
             Err(error) => {
                 error!("The queue could not be read: {error}");
@@ -66,8 +73,8 @@ impl<'a> Worker<'a> {
     fn new(house: &'a House) -> Self {
         Self {
             house,
-            host: host(),
-            owner: format!("{}:{}", host(), std::process::id()),
+            host: house.sandboxes.machine(),
+            owner: format!("{}:{}", lease::this_machine(), std::process::id()),
         }
     }
 
@@ -84,7 +91,7 @@ impl<'a> Worker<'a> {
         queue::claim(&mut conn, &self.house.home, &self.host, &self.owner).await
     }
 
-    async fn run(&self, claimed: &Claimed, shutdown: &CancellationToken) {
+    async fn run(&self, claimed: &Claimed, shutdown: &CancellationToken) -> Parted {
         let job = HeldJob::start(self.house.pool.clone(), claimed, shutdown);
         match claimed.kind {
             JobKind::Restore => self.house.restorer.run(job).await,
@@ -92,12 +99,4 @@ impl<'a> Worker<'a> {
             JobKind::Experiment => experiment::work::run(job, &self.house.sandboxes).await,
         }
     }
-}
-
-/// This machine's name: one measurement at a time runs under it.
-fn host() -> String {
-    nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok())
-        .unwrap_or_else(|| "localhost".to_owned())
 }

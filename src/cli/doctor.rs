@@ -6,6 +6,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::cluster;
+use crate::cluster::ClusterError;
 use crate::cluster::binaries::Binaries;
 use crate::cluster::leftover;
 use crate::cluster::privileges::Account;
@@ -14,6 +15,7 @@ use crate::files::layout::Layout;
 use crate::model::units::bytes_in_words;
 use crate::model::units::counted;
 use crate::store;
+use crate::target::shared;
 
 /// Below so many free bytes a restore may not fit.
 const LOW_DISK_BYTES: u64 = 5 << 30;
@@ -30,15 +32,16 @@ enum Finding {
 /// Prints what was found. Returns false when something does not work.
 pub async fn doctor(config: &HouseConfig) -> bool {
     let mut findings = Vec::new();
-    if let Err(error) = config.check() {
-        findings.push(("settings", Finding::Problem(error.to_string())));
-    }
     let layout = data_directory(&config.data_dir, &mut findings);
-    programs(config.pg_bindir.as_deref(), &mut findings).await;
-    findings.push(("memory limits", memory_limits()));
+    programs(config, &mut findings).await;
+    if config.sandbox_url().is_none() {
+        findings.push(("memory limits", memory_limits()));
+    }
     store(config, layout.as_ref(), &mut findings).await;
-    if let Some(layout) = &layout {
-        findings.push(("sandboxes", sandboxes(layout)));
+    match (config.sandbox_url(), &layout) {
+        (Some(url), Some(layout)) => shared_server(url, layout, &mut findings).await,
+        (None, Some(layout)) => findings.push(("sandboxes", sandboxes(layout))),
+        (_, None) => {}
     }
     let mut is_well = true;
     for (about, finding) in findings {
@@ -107,8 +110,8 @@ fn data_directory(path: &Path, findings: &mut Vec<(&'static str, Finding)>) -> O
     }
 }
 
-async fn programs(bindir: Option<&Path>, findings: &mut Vec<(&'static str, Finding)>) {
-    match Binaries::find(bindir).await {
+async fn programs(config: &HouseConfig, findings: &mut Vec<(&'static str, Finding)>) {
+    match Binaries::find(config.pg_bindir.as_deref()).await {
         Ok(binaries) => {
             let text = format!("{} in {}", binaries.version(), binaries.bindir.display());
             findings.push(("PostgreSQL", Finding::Good(text)));
@@ -122,7 +125,36 @@ async fn programs(bindir: Option<&Path>, findings: &mut Vec<(&'static str, Findi
                 ("archives", Finding::Note("there is no pg_restore beside the server, so only plain dumps are taken. Install the PostgreSQL client.".to_owned()))
             });
         }
+        Err(ClusterError::NoBinaries) if config.database_url().is_some() && config.sandbox_url().is_some() => findings
+            .push((
+                "PostgreSQL",
+                Finding::Good("no server programs here, and none are needed: both servers are given".to_owned()),
+            )),
         Err(error) => findings.push(("PostgreSQL", Finding::Problem(error.to_string()))),
+    }
+}
+
+/// The server that all datasets share.
+async fn shared_server(url: &str, layout: &Layout, findings: &mut Vec<(&'static str, Finding)>) {
+    let about = "shared server";
+    let home = match layout.home() {
+        Ok(home) => home,
+        Err(error) => return findings.push((about, Finding::Problem(format!("{error:#}")))),
+    };
+    match shared::inspect(url, &home).await {
+        Ok(inspection) => {
+            findings.push((
+                about,
+                Finding::Good(format!(
+                    "PostgreSQL {} at SANDBOX_URL, with {}",
+                    inspection.version,
+                    counted(inspection.n_datasets as u64, "dataset", "datasets")
+                )),
+            ));
+            findings.push((about, Finding::Note(shared::WARNING.to_owned())));
+            findings.extend(inspection.notes.into_iter().map(|note| (about, Finding::Note(note))));
+        }
+        Err(error) => findings.push((about, Finding::Problem(error.to_string()))),
     }
 }
 
@@ -137,7 +169,7 @@ fn memory_limits() -> Finding {
 }
 
 async fn store(config: &HouseConfig, layout: Option<&Layout>, findings: &mut Vec<(&'static str, Finding)>) {
-    if let Some(url) = config.database_url.as_deref().filter(|url| !url.is_empty()) {
+    if let Some(url) = config.database_url() {
         findings.push(("store", external_store(url).await));
         return;
     }

@@ -55,16 +55,7 @@ impl Binaries {
 
     /// A sentence when this release has known security holes. It runs all the same.
     pub fn known_holes(&self) -> Option<String> {
-        let minor = self.version_num % 10_000;
-        let (_, floor) = FLOORS.iter().find(|(major, _)| *major == self.major())?;
-        (minor < *floor).then(|| {
-            format!(
-                "PostgreSQL {version} has known security holes that an uploaded dump can use; \
-                 update it to {major}.{floor} or newer.",
-                version = self.version(),
-                major = self.major(),
-            )
-        })
+        known_holes(self.version_num)
     }
 
     pub(super) fn major(&self) -> u32 {
@@ -90,6 +81,24 @@ impl Binaries {
         }
         Ok(binaries)
     }
+}
+
+/// A sentence when this release of the server has known security holes.
+pub fn known_holes(version_num: u32) -> Option<String> {
+    let (major, minor) = (version_num / 10_000, version_num % 10_000);
+    let (_, floor) = FLOORS.iter().find(|(known, _)| *known == major)?;
+    (minor < *floor).then(|| {
+        format!(
+            "PostgreSQL {major}.{minor} has known security holes that an uploaded dump can use; \
+             update it to {major}.{floor} or newer."
+        )
+    })
+}
+
+/// The major version of the `pg_restore` that is installed without a server; none when there is none.
+pub async fn pg_restore_major() -> Option<u32> {
+    let output = Command::new("pg_restore").arg("--version").output().await.ok()?;
+    Some(parse_version(&String::from_utf8_lossy(&output.stdout))? / 10_000)
 }
 
 /// `pg_config` belongs to the client library and may well point to a directory without a server.

@@ -12,8 +12,9 @@ pub struct HouseConfig {
     /// The store: pgassay's own database. Unset, pgassay starts a PostgreSQL of its own for it.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
-    /// One PostgreSQL server for all sandboxes. Not in this version: every dataset gets a server of its own.
-    #[arg(long, env = "SANDBOX_URL", hide = true, hide_env_values = true)]
+    /// A superuser's URL of one PostgreSQL server, which holds nothing else, for all datasets. Unset, pgassay starts a
+    /// server of its own for every dataset, which is safer and measures better.
+    #[arg(long, env = "SANDBOX_URL", hide_env_values = true)]
     pub sandbox_url: Option<String>,
     /// Where the PostgreSQL server programs are; found by themselves when unset.
     #[arg(long, env = "PGASSAY_PG_BINDIR")]
@@ -77,10 +78,6 @@ pub enum ConfigError {
          something else keeps others out, say so with PGASSAY_ACCESS=local."
     )]
     OpenToOthers(SocketAddr),
-    #[error(
-        "SANDBOX_URL is set, but this version of pgassay starts a PostgreSQL server for every dataset itself. Unset it."
-    )]
-    SandboxUrl,
 }
 
 impl WebConfig {
@@ -94,12 +91,14 @@ impl WebConfig {
 }
 
 impl HouseConfig {
-    /// Refuses what this version cannot do.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        if self.sandbox_url.as_ref().is_some_and(|url| !url.is_empty()) {
-            return Err(ConfigError::SandboxUrl);
-        }
-        Ok(())
+    /// The URL of an external store.
+    pub fn database_url(&self) -> Option<&str> {
+        self.database_url.as_deref().filter(|url| !url.is_empty())
+    }
+
+    /// The URL of the server that all datasets share.
+    pub fn sandbox_url(&self) -> Option<&str> {
+        self.sandbox_url.as_deref().filter(|url| !url.is_empty())
     }
 }
 

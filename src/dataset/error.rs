@@ -3,6 +3,7 @@
 use crate::dataset::encoding::EncodingError;
 use crate::model::units::bytes_in_words;
 use crate::sql::split::SplitError;
+use crate::target::OUT_OF_DISK;
 use crate::target::ServerError;
 use crate::target::session::OpenError;
 
@@ -104,4 +105,20 @@ impl Wanting {
         error.message = format!("{}. {behind}", error.message);
         error
     }
+}
+
+/// `disk_full`.
+const DISK_FULL: &str = "53100";
+
+/// Whether the server failed for want of memory, disk or connections, or because the system under it failed.
+pub fn is_about_the_machine(error: &ServerError) -> bool {
+    error.sqlstate.starts_with("53") || error.sqlstate.starts_with("58")
+}
+
+/// Says what helps where the disk is full.
+pub fn with_disk_hint(mut error: ServerError) -> ServerError {
+    if error.sqlstate == DISK_FULL {
+        error.message = format!("{}. That is, {OUT_OF_DISK}", error.message);
+    }
+    error
 }

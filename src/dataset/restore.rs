@@ -8,6 +8,8 @@ use tokio::sync::watch;
 use crate::dataset::batch::Batch;
 use crate::dataset::error::RestoreError;
 use crate::dataset::error::Wanting;
+use crate::dataset::error::is_about_the_machine;
+use crate::dataset::error::with_disk_hint;
 use crate::dataset::extensions;
 use crate::dataset::log::Outcome;
 use crate::dataset::pieces::Pieces;
@@ -41,7 +43,7 @@ pub struct Done {
 
 /// Restores one dump.
 pub struct Restore<'a> {
-    address: &'a Address,
+    pub address: &'a Address,
     dataset_id: DatasetId,
     /// Opened with the first statement, when it is known what database the dump wants.
     session: Option<Session>,
@@ -336,6 +338,12 @@ impl<'a> Restore<'a> {
     /// What a failed statement means for the restore.
     fn judge(&mut self, statement: &Statement, meaning: DumpStatement, error: ServerError) -> Result<(), RestoreError> {
         match meaning {
+            // The dump is not to blame, and what is missing now would be missing for good.
+            _ if is_about_the_machine(&error) => Err(RestoreError::Statement {
+                what: first_words(&statement.text),
+                line: statement.line,
+                error: with_disk_hint(error),
+            }),
             DumpStatement::Essential { what } => Err(RestoreError::Statement {
                 what,
                 line: statement.line,
@@ -384,7 +392,7 @@ impl<'a> Restore<'a> {
             Some(server) => RestoreError::Statement {
                 what: format!("COPY into {table}"),
                 line: copy_row(&error).map_or(statement.line, |row| data_line + row),
-                error: wanting.explain(server),
+                error: with_disk_hint(wanting.explain(server)),
             },
             None => RestoreError::Lost(anyhow::Error::new(error).context("copying data")),
         };

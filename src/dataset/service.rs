@@ -66,6 +66,11 @@ pub enum Deleted {
 }
 
 impl Datasets {
+    /// What people should know about where datasets are; none when each has a server of its own.
+    pub fn warning(&self) -> Option<&'static str> {
+        self.sandboxes.warning()
+    }
+
     /// Takes in the bytes of an upload under a temporary name.
     pub async fn receive<E: std::fmt::Display>(
         &self,
@@ -79,7 +84,7 @@ impl Datasets {
     pub async fn add(
         &self,
         viewer: Viewer,
-        arrived: Arrived,
+        mut arrived: Arrived,
         name: &str,
         file_name: &str,
         request_id: &str,

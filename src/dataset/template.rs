@@ -22,8 +22,8 @@ pub async fn create(
     let mut note = None;
     let asked = wanted.map(options).unwrap_or_default();
     let plain = format!(
-        "create database {} template template0 encoding 'UTF8'",
-        ident::quote(&name)
+        "create database {} template template0 encoding 'UTF8' connection limit 0",
+        ident::quote(&server.names.on_server(&name))
     );
     if let Err(error) = server.run(format!("{plain}{asked}")).await {
         let server_error = error.downcast_ref::<sqlx::Error>().and_then(ServerError::of);
@@ -35,10 +35,10 @@ pub async fn create(
         ));
         server.run(plain).await?;
     }
-    server.run(role::grants(&name, dataset_id)).await?;
+    server.run(role::grants(&server.names, &name)).await?;
     server.close().await;
     let mut inside = Admin::connect(address, &name).await?;
-    inside.run(role::schema_grants(dataset_id)).await?;
+    inside.run(role::schema_grants(&inside.names)).await?;
     inside.close().await;
     Ok(note)
 }

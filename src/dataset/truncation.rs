@@ -43,10 +43,10 @@ async fn dump(bench: &Bench, id: DatasetId, args: &[&str]) -> Vec<u8> {
     let output = tokio::process::Command::new(pg_dump)
         .args(args)
         .arg("--host")
-        .arg(&sandbox.address.socket_dir)
-        .args(["--username", &sandbox.address.role.name, "--dbname", "dumped"])
-        .env("PGPORT", sandbox.address.port.to_string())
-        .env("PGPASSWORD", &sandbox.address.role.password)
+        .arg(sandbox.address.server.get_socket().unwrap())
+        .args(["--username", &sandbox.address.names.role, "--dbname", "dumped"])
+        .env("PGPORT", sandbox.address.server.get_port().to_string())
+        .env("PGPASSWORD", &*sandbox.address.password)
         .output()
         .await
         .unwrap();
@@ -280,7 +280,7 @@ async fn an_archive_that_is_cut_off_fails_its_restore_and_leaves_nothing() {
         assert_eq!(dataset.job.status, JobStatus::Failed, "{words}");
         let message = dataset.job.message.unwrap();
         assert!(message.starts_with(words), "{message}");
-        assert!(!bench.house.sandboxes.is_there(dataset.id));
+        assert!(!bench.house.sandboxes.is_there(dataset.id).await.unwrap());
     }
     bench.close().await;
 }

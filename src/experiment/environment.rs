@@ -20,7 +20,12 @@ const SERVER_SETTINGS: &[&str] = &[
     "default_statistics_target",
     "autovacuum",
     "fsync",
+    "wal_level",
+    "shared_preload_libraries",
 ];
+
+/// Names the warning of an experiment whose server other datasets share.
+pub const SHARED_SERVER: &str = "shared server";
 
 /// Pairs of name and value, in the order in which they are shown.
 pub async fn look(sandbox: &Sandbox, dataset: &Dataset, experiment: &Experiment) -> anyhow::Result<Vec<Setting>> {
@@ -28,17 +33,29 @@ pub async fn look(sandbox: &Sandbox, dataset: &Dataset, experiment: &Experiment)
     let mut environment = vec![
         pair("pgassay", env!("CARGO_PKG_VERSION")),
         pair("server", &admin.version().await?),
-        pair("processor", &processor()),
+    ];
+    // A shared server may be on another machine, which does not tell.
+    let whose = match sandbox.warning() {
+        Some(warning) => {
+            environment.push(pair(SHARED_SERVER, warning));
+            " beside pgassay"
+        }
+        None => "",
+    };
+    environment.extend([
+        pair(&format!("processor{whose}"), &processor()),
         pair(
-            "processors",
+            &format!("processors{whose}"),
             &std::thread::available_parallelism().map_or(0, usize::from).to_string(),
         ),
         pair("dataset size", &bytes_in_words(dataset.database_bytes.unwrap_or(0))),
         pair("locale", dataset.locale.as_deref().unwrap_or("")),
-    ];
+    ]);
     for name in SERVER_SETTINGS {
-        let value = admin.setting(name).await?;
-        environment.push(pair(name, value.as_deref().unwrap_or("")));
+        let value = admin.setting(name).await?.unwrap_or_default();
+        if !value.is_empty() {
+            environment.push(pair(name, &value));
+        }
     }
     admin.close().await;
     Ok(environment)

@@ -28,6 +28,7 @@ use crate::target::lease::Sandboxes;
 use crate::target::session::Admin;
 use crate::target::session::OpenError;
 use crate::target::session::Session;
+use crate::target::shared::Quarantined;
 
 /// After so many rounds of swaps the catalogs are vacuumed, untimed.
 const VACUUM_EVERY_ROUNDS: usize = 10;
@@ -44,8 +45,10 @@ pub struct Lab {
     /// Of the dataset first, then of the experiment.
     pub settings: Vec<Setting>,
     sandboxes: Sandboxes,
-    /// None only while it is being replaced.
+    /// None only while it is being replaced, and when it was given up.
     sandbox: Option<Sandbox>,
+    /// Why it was given up.
+    quarantined: Option<Quarantined>,
     /// Both none while nobody may be connected to the clone.
     admin: Option<Admin>,
     session: Option<Session>,
@@ -55,6 +58,8 @@ pub struct Lab {
     planned: HashSet<usize>,
     /// Queries whose data a restart of the server has thrown out of its buffers.
     cold: HashSet<usize>,
+    /// Whether the server was restarted since the runner asked.
+    is_restarted: bool,
     /// Queries that turned out to write, to be noted in the store.
     newly_writing: Vec<usize>,
 }
@@ -84,12 +89,14 @@ impl Lab {
             settings: parts.settings,
             sandboxes: parts.sandboxes,
             sandbox: Some(parts.sandbox),
+            quarantined: None,
             admin: None,
             session: None,
             in_force: None,
             n_swaps: 0,
             planned: HashSet::new(),
             cold: HashSet::new(),
+            is_restarted: false,
             newly_writing: Vec::new(),
         }
     }
@@ -110,6 +117,9 @@ impl Lab {
     }
 
     pub fn sandbox(&self) -> anyhow::Result<&Sandbox> {
+        if let Some(quarantined) = &self.quarantined {
+            return Err(quarantined.clone().into());
+        }
         self.sandbox.as_ref().context("the sandbox is running")
     }
 
@@ -184,15 +194,20 @@ impl Lab {
         }
     }
 
-    /// Stops the server at once and starts it again: the last resort against a statement that cannot be stopped.
+    /// Stops the server at once and starts it again: the last resort against a statement that cannot be stopped. A
+    /// shared server is not stopped; what the lab is asked for next then says so, after the outcome has been stored.
     async fn restart_sandbox(&mut self) -> anyhow::Result<()> {
         warn!(experiment.id = %self.experiment_id, "The sandbox of dataset {} is restarted to end a statement", self.dataset_id);
         (self.session, self.admin) = (None, None);
-        if let Some(sandbox) = self.sandbox.take() {
-            sandbox.kill().await?;
+        if let Some(sandbox) = self.sandbox.take()
+            && let Err(error) = sandbox.kill().await
+        {
+            self.quarantined = Some(error.downcast()?);
+            return Ok(());
         }
         self.sandbox = Some(self.sandboxes.start(self.dataset_id).await?);
         self.cold = (0..self.queries.len()).collect();
+        self.is_restarted = true;
         Ok(())
     }
 
@@ -334,5 +349,10 @@ impl Executor for Lab {
                 message: "the query cannot write, even in a clone of its own".to_owned(),
             }),
         })
+    }
+
+    fn take_restart(&mut self) -> Option<String> {
+        let said = "its server was restarted to end a statement that nothing else could end";
+        std::mem::take(&mut self.is_restarted).then(|| said.to_owned())
     }
 }

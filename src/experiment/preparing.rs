@@ -42,7 +42,7 @@ pub async fn prepare(
     sandbox: &Sandbox,
 ) -> Result<Ready, Trouble> {
     let stored: Option<Vec<(Snapshot, String)>> = {
-        let mut conn = job.pool.acquire().await?;
+        let mut conn = job.conn().await?;
         sources::list_snapshots(&mut conn, experiment.id)
             .await?
             .into_iter()
@@ -63,7 +63,7 @@ pub async fn prepare(
     }
     stage(job, "cloning the dataset", 0, experiment.spec.sources.len(), "").await?;
     crate::experiment::writers::drop_clones(sandbox, experiment.id).await?;
-    clone::create(&mut server, dataset_id, &clone::template_name(dataset_id), &name).await?;
+    clone::create(&mut server, &clone::template_name(dataset_id), &name).await?;
     server.close().await;
     match stored {
         Some(stored) => rebuild(sandbox, &name, &stored).await,
@@ -142,7 +142,7 @@ async fn make(
             apply_ms,
             n_statistics: snapshot.columns.len() as u64,
         };
-        let mut conn = job.pool.acquire().await?;
+        let mut conn = job.conn().await?;
         sources::set_prepared(&mut conn, &job.lease, experiment_id, &prepared, &snapshot).await?;
         snapshots.push(snapshot);
     }

@@ -60,12 +60,12 @@ pub async fn open(lab: &mut Lab, source_idx: usize) -> anyhow::Result<Session> {
         let from = clone::experiment_name(lab.experiment_id);
         // Under another name first: a base that is there is complete.
         let draft = format!("{base}_new");
-        clone::create(&mut server, lab.dataset_id, &from, &draft)
+        clone::create(&mut server, &from, &draft)
             .await
             .context("making the base of writing trials")?;
         clone::rename(&mut server, &draft, &base).await?;
     }
-    clone::create(&mut server, lab.dataset_id, &base, &name).await?;
+    clone::create(&mut server, &base, &name).await?;
     server.close().await;
     Ok(lab.open_session(&name, Access::ReadWrite).await?)
 }

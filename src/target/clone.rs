@@ -1,4 +1,5 @@
-//! Databases of a sandbox: the pristine template and its clones.
+//! Databases of a sandbox: the pristine template and its clones. All names are those that the sandbox uses itself;
+//! [`names`](crate::target::names) knows what they are on the server.
 
 use anyhow::Context as _;
 
@@ -38,10 +39,10 @@ const WAL_LOG_BELOW_BYTES: i64 = 128 << 20;
 
 /// Copies the database `from`, to which nobody may be connected, as `to`. A copy inherits neither rights nor settings,
 /// so the role's rights are given again.
-pub async fn create(admin: &mut Admin, dataset_id: DatasetId, from: &str, to: &str) -> anyhow::Result<()> {
+pub async fn create(admin: &mut Admin, from: &str, to: &str) -> anyhow::Result<()> {
     drop(admin, to).await?;
     let size_bytes: i64 = sqlx::query_scalar("select pg_database_size($1::text::name)")
-        .bind(from)
+        .bind(admin.names.on_server(from))
         .fetch_one(&mut admin.conn)
         .await?;
     let strategy = if size_bytes < WAL_LOG_BELOW_BYTES {
@@ -49,25 +50,25 @@ pub async fn create(admin: &mut Admin, dataset_id: DatasetId, from: &str, to: &s
     } else {
         "file_copy"
     };
-    let (template, clone) = (ident::quote(from), ident::quote(to));
+    let (template, clone) = (quoted(admin, from), quoted(admin, to));
     admin
         .run(format!(
-            "create database {clone} template {template} strategy {strategy}"
+            "create database {clone} template {template} strategy {strategy} connection limit 0"
         ))
         .await
         .with_context(|| format!("cloning {from}"))?;
-    admin.run(role::grants(to, dataset_id)).await
+    admin.run(role::grants(&admin.names, to)).await
 }
 
 /// Drops a database and every session in it, if it is there.
 pub async fn drop(admin: &mut Admin, name: &str) -> anyhow::Result<()> {
-    let name = ident::quote(name);
+    let name = quoted(admin, name);
     admin.run(format!("drop database if exists {name} with (force)")).await
 }
 
 /// Opens or closes a database to connections.
 pub async fn allow_connections(admin: &mut Admin, name: &str, allowed: bool) -> anyhow::Result<()> {
-    let name = ident::quote(name);
+    let name = quoted(admin, name);
     admin
         .run(format!("alter database {name} with allow_connections {allowed}"))
         .await
@@ -76,21 +77,19 @@ pub async fn allow_connections(admin: &mut Admin, name: &str, allowed: bool) -> 
 /// Whether a database of this name is there.
 pub async fn exists(admin: &mut Admin, name: &str) -> anyhow::Result<bool> {
     let found = sqlx::query_scalar("select exists (select from pg_catalog.pg_database where datname = $1)")
-        .bind(name)
+        .bind(admin.names.on_server(name))
         .fetch_one(&mut admin.conn)
         .await?;
     Ok(found)
 }
 
-/// Every database of the sandbox that is ours: templates and clones.
+/// Every database of the sandbox: templates and clones.
 pub async fn list(admin: &mut Admin) -> anyhow::Result<Vec<String>> {
-    let names = sqlx::query_scalar(
-        "select datname::text from pg_catalog.pg_database
-         where datname not in ('postgres', 'template0', 'template1') order by 1",
-    )
-    .fetch_all(&mut admin.conn)
-    .await?;
-    Ok(names)
+    let on_server: Vec<String> = sqlx::query_scalar("select datname::text from pg_catalog.pg_database order by 1")
+        .fetch_all(&mut admin.conn)
+        .await?;
+    let names = on_server.iter().filter_map(|name| admin.names.in_sandbox(name));
+    Ok(names.map(str::to_owned).collect())
 }
 
 /// Gives a database another name.
@@ -98,8 +97,12 @@ pub async fn rename(admin: &mut Admin, from: &str, to: &str) -> anyhow::Result<(
     admin
         .run(format!(
             "alter database {} rename to {}",
-            ident::quote(from),
-            ident::quote(to)
+            quoted(admin, from),
+            quoted(admin, to)
         ))
         .await
+}
+
+fn quoted(admin: &Admin, name: &str) -> String {
+    ident::quote(&admin.names.on_server(name))
 }

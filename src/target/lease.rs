@@ -1,62 +1,102 @@
-//! Turns a dataset's id into a running sandbox: the one place that starts and stops them.
+//! Turns a dataset's id into a running sandbox: the one place that starts and stops them, and that knows where they are.
 //!
-//! A sandbox runs for as long as the job that needs it. Starting one takes a tenth of a second, so none is kept waiting.
+//! A sandbox is a server of its own that runs for as long as the job that needs it (starting one takes a tenth of a
+//! second, so none is kept waiting), or a part of the one server that all datasets share.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::PgSslMode;
 
 use crate::cluster;
+use crate::cluster::ClusterError;
 use crate::cluster::Kind;
 use crate::cluster::ServerSpec;
 use crate::cluster::Stop;
+use crate::cluster::leftover::Found;
 use crate::cluster::server::Server;
 use crate::cluster::site::Site;
 use crate::model::ids::DatasetId;
+use crate::target::NO_SPACE;
+use crate::target::names::Names;
 use crate::target::role;
 use crate::target::session::Address;
 use crate::target::session::Admin;
-use crate::target::session::RoleLogin;
+use crate::target::shared;
+use crate::target::shared::SharedServer;
 
-/// Starts sandboxes below one data directory.
+/// Starts sandboxes in one place.
 #[derive(Clone)]
 pub struct Sandboxes {
-    site: Arc<Site>,
-    root: PathBuf,
+    place: Place,
 }
 
-/// The running server of one dataset. Dropping it stops the server without waiting.
+#[derive(Clone)]
+enum Place {
+    /// A cluster of its own for each dataset, in a directory below `root`.
+    Clusters { site: Arc<Site>, root: PathBuf },
+    /// One server, not started by us, for all of them.
+    Shared(Arc<SharedServer>),
+}
+
+/// The running sandbox of one dataset. Dropping one that is a cluster stops it without waiting.
 pub struct Sandbox {
     pub dataset_id: DatasetId,
     pub address: Address,
-    server: Server,
+    server: Running,
+}
+
+enum Running {
+    Cluster(Server),
+    Shared(Arc<SharedServer>),
 }
 
 impl Sandboxes {
-    /// `root` is the directory that holds a data directory for each sandbox.
-    pub fn new(site: Arc<Site>, root: PathBuf) -> Self {
-        Self { site, root }
+    /// A cluster for each dataset. `root` is the directory that holds a data directory for each of them.
+    pub fn clusters(site: Arc<Site>, root: PathBuf) -> Self {
+        Self {
+            place: Place::Clusters { site, root },
+        }
     }
 
-    /// Starts the sandbox of a dataset, made first when it is not there, and renews the dataset's role.
+    /// All datasets on one server.
+    pub fn shared(server: SharedServer) -> Self {
+        Self {
+            place: Place::Shared(Arc::new(server)),
+        }
+    }
+
+    /// What one measurement at a time runs on: this machine, or the shared server, whichever machine asks.
+    pub fn machine(&self) -> String {
+        match &self.place {
+            Place::Clusters { .. } => this_machine(),
+            Place::Shared(server) => server.machine(),
+        }
+    }
+
+    /// What people should know about datasets that share a server; none when each has its own.
+    pub fn warning(&self) -> Option<&'static str> {
+        match self.place {
+            Place::Clusters { .. } => None,
+            Place::Shared(_) => Some(shared::WARNING),
+        }
+    }
+
+    /// Starts the sandbox of a dataset, made first when it is not there, and renews the dataset's role. Nothing of an
+    /// earlier runner is left running in it.
     ///
-    /// The caller holds the job that works on this dataset, so nobody else starts it.
+    /// The caller holds the job that works on this dataset, so nobody else starts it. An `Err` may be a
+    /// [`Quarantined`](shared::Quarantined).
     pub async fn start(&self, dataset_id: DatasetId) -> anyhow::Result<Sandbox> {
-        let spec = self.spec(dataset_id);
-        cluster::initdb::prepare(&self.site, &spec).await?;
-        let server = Server::start(&self.site, &spec).await?;
-        let mut address = Address {
-            socket_dir: server.socket_dir().to_owned(),
-            port: cluster::PORT,
-            role: Arc::new(RoleLogin {
-                name: String::new(),
-                password: String::new(),
-            }),
+        let (address, server) = match &self.place {
+            Place::Clusters { site, root } => {
+                let (address, server) = start_cluster(site, &spec(root, dataset_id), dataset_id).await?;
+                (address, Running::Cluster(server))
+            }
+            Place::Shared(server) => (server.start(dataset_id).await?, Running::Shared(Arc::clone(server))),
         };
-        let mut admin = Admin::connect(&address, "postgres").await?;
-        address.role = Arc::new(role::renew(&mut admin, dataset_id).await?);
-        admin.close().await;
         Ok(Sandbox {
             dataset_id,
             address,
@@ -64,14 +104,37 @@ impl Sandboxes {
         })
     }
 
-    /// Whether the dataset has files here.
-    pub fn is_there(&self, dataset_id: DatasetId) -> bool {
-        self.spec(dataset_id).data_dir.exists()
+    /// Whether something of the dataset is here.
+    pub async fn is_there(&self, dataset_id: DatasetId) -> anyhow::Result<bool> {
+        match &self.place {
+            Place::Clusters { root, .. } => Ok(spec(root, dataset_id).data_dir.exists()),
+            Place::Shared(server) => server.is_there(dataset_id).await,
+        }
     }
 
-    /// Stops whatever runs on a sandbox's files and removes them.
+    /// What to say of a dataset that is not here.
+    pub fn what_is_gone(&self, dataset_name: &str) -> String {
+        match self.place {
+            Place::Clusters { .. } => format!(
+                "The files of the dataset {dataset_name} are not on this machine any more. Upload its dump again."
+            ),
+            Place::Shared(_) => format!(
+                "The dataset {dataset_name} is not on the server of SANDBOX_URL. Upload its dump again, or unset \
+                 SANDBOX_URL if it was restored without."
+            ),
+        }
+    }
+
+    /// Stops whatever runs in a sandbox and removes it.
     pub async fn remove(&self, dataset_id: DatasetId) -> anyhow::Result<()> {
-        let data_dir = self.spec(dataset_id).data_dir;
+        let root = match &self.place {
+            Place::Clusters { root, .. } => root,
+            Place::Shared(server) => {
+                server.remove(dataset_id).await;
+                return Ok(());
+            }
+        };
+        let data_dir = spec(root, dataset_id).data_dir;
         if !data_dir.exists() {
             return Ok(());
         }
@@ -81,13 +144,19 @@ impl Sandboxes {
             .with_context(|| format!("removing {}", data_dir.display()))
     }
 
-    /// Stops what a crash left running in every sandbox, and removes the files of those that `keep` does not name.
+    /// Stops what a crash left running in every sandbox, and removes those that `keep` does not name.
     /// Returns how many were removed.
     pub async fn sweep(&self, keep: &[DatasetId]) -> anyhow::Result<usize> {
+        let root = match &self.place {
+            Place::Clusters { root, .. } => root,
+            Place::Shared(server) => return server.sweep(keep).await,
+        };
         let mut n_removed = 0;
-        let mut entries = tokio::fs::read_dir(&self.root).await.context("looking for sandboxes")?;
+        let mut entries = tokio::fs::read_dir(root).await.context("looking for sandboxes")?;
         while let Some(entry) = entries.next_entry().await? {
-            cluster::leftover::stop_leftover(&entry.path(), Stop::Immediate).await?;
+            if cluster::leftover::stop_leftover(&entry.path(), Stop::Immediate).await? == Found::InUse {
+                continue;
+            }
             let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
             if !id.is_some_and(|id| keep.contains(&id)) {
                 tokio::fs::remove_dir_all(entry.path())
@@ -98,29 +167,85 @@ impl Sandboxes {
         }
         Ok(n_removed)
     }
+}
 
-    fn spec(&self, dataset_id: DatasetId) -> ServerSpec {
-        ServerSpec {
-            data_dir: self.root.join(dataset_id.to_string()),
-            socket_name: format!("s{dataset_id}"),
-            kind: Kind::Sandbox,
-        }
+/// The name of the machine that this process runs on.
+pub fn this_machine() -> String {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "localhost".to_owned())
+}
+
+async fn start_cluster(
+    site: &Arc<Site>,
+    spec: &ServerSpec,
+    dataset_id: DatasetId,
+) -> anyhow::Result<(Address, Server)> {
+    cluster::initdb::prepare(site, spec).await?;
+    let server = Server::start(site, spec).await?;
+    let superuser = PgConnectOptions::new_without_pgpass()
+        .socket(server.socket_dir())
+        .port(cluster::PORT)
+        .username(cluster::SUPERUSER)
+        .ssl_mode(PgSslMode::Disable);
+    let mut address = Address::new(superuser, Names::alone(dataset_id));
+    let mut admin = Admin::connect(&address, "postgres").await?;
+    address.password = role::renew(&mut admin).await?.into();
+    role::admit(&mut admin).await?;
+    admin.close().await;
+    Ok((address, server))
+}
+
+fn spec(root: &std::path::Path, dataset_id: DatasetId) -> ServerSpec {
+    ServerSpec {
+        data_dir: root.join(dataset_id.to_string()),
+        socket_name: format!("s{dataset_id}"),
+        kind: Kind::Sandbox,
     }
 }
 
+/// What a job waits for whose sandbox is held by another pgassay.
+pub const IN_USE: &str = "waiting for another pgassay to leave its server";
+
+/// Whether a sandbox could not be started because another pgassay still holds it.
+pub fn is_in_use(error: &anyhow::Error) -> bool {
+    let is_in_use = |cause: &ClusterError| matches!(cause, ClusterError::InUse(_));
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(is_in_use))
+}
+
 impl Sandbox {
-    /// What the server keeps in memory for all sessions.
-    pub fn shared_buffers_bytes(&self) -> u64 {
-        self.server.shared_buffers_bytes()
+    /// Whether the server has run out of disk since it started; not known of a server that somebody else runs.
+    pub fn is_out_of_disk(&self) -> bool {
+        match &self.server {
+            Running::Cluster(server) => server.log().contains(NO_SPACE),
+            Running::Shared(_) => false,
+        }
     }
 
-    /// Stops the server in order; sessions are ended.
+    /// What people should know about datasets that share a server; none when this one has its own.
+    pub fn warning(&self) -> Option<&'static str> {
+        match self.server {
+            Running::Cluster(_) => None,
+            Running::Shared(_) => Some(shared::WARNING),
+        }
+    }
+
+    /// Ends every session in it, and stops the server in order if it is the sandbox's own.
     pub async fn stop(self) -> anyhow::Result<()> {
-        Ok(self.server.stop(Stop::Fast).await?)
+        self.end(Stop::Fast).await
     }
 
-    /// Stops the server at once, whatever its sessions do. Nothing committed is lost.
+    /// Ends it at once, whatever its sessions do. Nothing committed is lost. On a shared server the `Err` is a
+    /// [`Quarantined`](shared::Quarantined) when a session does not end.
     pub async fn kill(self) -> anyhow::Result<()> {
-        Ok(self.server.stop(Stop::Immediate).await?)
+        self.end(Stop::Immediate).await
+    }
+
+    async fn end(self, stop: Stop) -> anyhow::Result<()> {
+        match self.server {
+            Running::Cluster(server) => Ok(server.stop(stop).await?),
+            Running::Shared(server) => server.end_sessions(self.dataset_id).await,
+        }
     }
 }

@@ -2,28 +2,57 @@
 
 use rand::TryRng as _;
 
-use crate::model::ids::DatasetId;
 use crate::sql::ident;
+use crate::target::names::Names;
 use crate::target::session::Admin;
-use crate::target::session::RoleLogin;
 
-/// Every dataset's role belongs to it; `pg_hba.conf` names it.
+/// Every dataset's role on a server of its own belongs to it; `pg_hba.conf` names it.
 const GROUP: &str = "ws";
-/// Spill files of one session.
-const TEMP_FILE_LIMIT: &str = "2GB";
 const CONNECTION_LIMIT: u32 = 40;
+const DATABASE_CONNECTION_LIMIT: u32 = 50;
 
-/// The name of a dataset's role.
-pub fn role_name(dataset_id: DatasetId) -> String {
-    format!("w_{dataset_id}")
+/// What the role cannot change itself, whatever the server has it otherwise: how much one session spills, that neither
+/// text nor rows of a dump get into a log, and that autovacuum, where it runs, finds nothing to analyze.
+const SETTINGS: [(&str, &str); 8] = [
+    ("temp_file_limit", "2GB"),
+    ("log_min_messages", "fatal"),
+    ("log_min_error_statement", "panic"),
+    ("log_statement", "none"),
+    ("log_duration", "off"),
+    ("log_min_duration_statement", "-1"),
+    ("lc_messages", "C"),
+    ("track_counts", "off"),
+];
+
+/// Makes the role if it is not there, takes back whatever it did to itself, and gives it a new password, which is
+/// returned. A backend whose client has gone notices within a second.
+pub async fn renew(admin: &mut Admin) -> anyhow::Result<String> {
+    let name = &admin.names.role;
+    let password = random_password()?;
+    let role = ident::quote(name);
+    let mut sql = format!(
+        "do $do$ begin
+           if not exists (select from pg_catalog.pg_roles where rolname = {literal}) then
+             create role {role} login nosuperuser nocreatedb nocreaterole noreplication nobypassrls noinherit
+               connection limit {CONNECTION_LIMIT};
+           end if;
+         end $do$;
+         alter role {role} reset all;
+         alter role {role} password {secret};
+         alter role {role} set client_connection_check_interval = '1s';",
+        literal = ident::literal(name),
+        secret = ident::literal(&password),
+    );
+    for (setting, value) in SETTINGS {
+        sql.extend(["alter role ", &role, " set ", setting, " = '", value, "';"]);
+    }
+    admin.run(sql).await?;
+    Ok(password)
 }
 
-/// Makes the role if it is not there, takes back whatever it did to itself, and gives it a new password.
-pub async fn renew(admin: &mut Admin, dataset_id: DatasetId) -> anyhow::Result<RoleLogin> {
-    let name = role_name(dataset_id);
-    let password = random_password()?;
-    let role = ident::quote(&name);
-    let secret = ident::literal(&password);
+/// Lets the role in where `pg_hba.conf` is ours, and keeps every such role out of the server's own databases.
+pub async fn admit(admin: &mut Admin) -> anyhow::Result<()> {
+    let role = ident::quote(&admin.names.role);
     admin
         .run(format!(
             "do $do$ begin
@@ -31,41 +60,40 @@ pub async fn renew(admin: &mut Admin, dataset_id: DatasetId) -> anyhow::Result<R
                  create role {GROUP} nologin;
                  revoke all on database postgres, template1 from public;
                end if;
-               if not exists (select from pg_catalog.pg_roles where rolname = {literal}) then
-                 create role {role} login nosuperuser nocreatedb nocreaterole noreplication nobypassrls noinherit
-                   connection limit {CONNECTION_LIMIT} in role {GROUP};
+               if not pg_catalog.pg_has_role({literal}, '{GROUP}', 'member') then
+                 grant {GROUP} to {role};
                end if;
-             end $do$;
-             alter role {role} reset all;
-             alter role {role} password {secret};
-             alter role {role} set temp_file_limit = '{TEMP_FILE_LIMIT}';
-             alter role {role} set log_min_messages = 'fatal'",
-            literal = ident::literal(&name),
+             end $do$",
+            literal = ident::literal(&admin.names.role),
         ))
-        .await?;
-    Ok(RoleLogin { name, password })
+        .await
 }
 
-/// What the role may do in a database of its own: connect, create, use temporary tables, but not own it.
-pub fn grants(database: &str, dataset_id: DatasetId) -> String {
-    let database = ident::quote(database);
-    let role = ident::quote(&role_name(dataset_id));
+/// What the role may do in a database of its own: connect, create, use temporary tables, but not own it. The database
+/// is made with a connection limit of 0, so that nobody else gets in before this.
+pub fn grants(names: &Names, database: &str) -> String {
+    let database = ident::quote(&names.on_server(database));
+    let role = ident::quote(&names.role);
     format!(
         "revoke all on database {database} from public;
-         grant connect, create, temporary on database {database} to {role};"
+         grant connect, create, temporary on database {database} to {role};
+         alter database {database} connection limit {DATABASE_CONNECTION_LIMIT};"
     )
 }
 
 /// What a fresh database needs before a dump is restored into it, run inside it.
-pub fn schema_grants(dataset_id: DatasetId) -> String {
-    let role = ident::quote(&role_name(dataset_id));
+pub fn schema_grants(names: &Names) -> String {
+    let role = ident::quote(&names.role);
     format!(
         "alter schema public owner to {role};
          grant usage, create on schema public to {role};
-         revoke execute on function pg_catalog.pg_logical_emit_message(boolean, text, text),
-           pg_catalog.pg_logical_emit_message(boolean, text, bytea), pg_catalog.pg_notify(text, text),
-           pg_catalog.xpath(text, xml), pg_catalog.xpath(text, xml, text[]),
-           pg_catalog.xpath_exists(text, xml), pg_catalog.xpath_exists(text, xml, text[]) from public;"
+         do $do$ declare f text; begin
+           for f in select oid::pg_catalog.regprocedure from pg_catalog.pg_proc
+                    where pronamespace = 'pg_catalog'::pg_catalog.regnamespace
+                      and proname in ('pg_logical_emit_message', 'pg_notify', 'xpath', 'xpath_exists') loop
+             execute 'revoke execute on function ' || f || ' from public';
+           end loop;
+         end $do$;"
     )
 }
 

@@ -1,7 +1,7 @@
 //! Connections to a database under test: as superuser for our own catalog work, as the dataset's role for everything else.
 
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use sqlx::AssertSqlSafe;
@@ -9,37 +9,49 @@ use sqlx::ConnectOptions as _;
 use sqlx::Connection as _;
 use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::postgres::PgSslMode;
 
 use crate::model::dataset::Setting;
 use crate::target::ServerError;
 use crate::target::execute::Health;
+use crate::target::names::Names;
 
-/// The superuser of every server that we start.
-pub const SUPERUSER: &str = "postgres";
+/// A server that says nothing at all for so long is away.
+const CONNECT_LIMIT: Duration = Duration::from_secs(15);
+
+/// What a superuser session needs, whatever the server has it otherwise. On a shared server autovacuum may run: what
+/// is not counted it leaves alone.
+const ADMIN_SETTINGS: [(&str, &str); 5] = [
+    ("search_path", "pg_catalog"),
+    ("statement_timeout", "0"),
+    ("lc_messages", "C"),
+    ("password_encryption", "scram-sha-256"),
+    ("track_counts", "off"),
+];
 
 /// Where a sandbox listens, and as whom its dataset's statements run.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Address {
-    pub socket_dir: PathBuf,
-    pub port: u16,
-    pub role: Arc<RoleLogin>,
-}
-
-/// The dataset's own role with the password of this lease.
-#[derive(Debug)]
-pub struct RoleLogin {
-    pub name: String,
-    pub password: String,
+    /// The server, as its superuser.
+    pub server: PgConnectOptions,
+    pub names: Arc<Names>,
+    /// Of the dataset's role, for this lease.
+    pub password: Arc<str>,
 }
 
 impl Address {
+    /// The address of a sandbox whose role has no password yet.
+    pub fn new(server: PgConnectOptions, names: Names) -> Self {
+        Self {
+            server,
+            names: Arc::new(names),
+            password: Arc::from(""),
+        }
+    }
+
     fn options(&self, database: &str) -> PgConnectOptions {
-        PgConnectOptions::new_without_pgpass()
-            .socket(&self.socket_dir)
-            .port(self.port)
-            .database(database)
-            .ssl_mode(PgSslMode::Disable)
+        self.server
+            .clone()
+            .database(&self.names.on_server(database))
             .statement_cache_capacity(0)
             .disable_statement_logging()
     }
@@ -48,21 +60,23 @@ impl Address {
 /// A superuser session: only for statements of our own that name nothing of the user's outside the catalogs.
 pub struct Admin {
     pub conn: PgConnection,
+    pub names: Arc<Names>,
 }
 
 impl Admin {
-    /// Connects to `database` with `search_path=pg_catalog`.
+    /// Connects to `database`, as the sandbox calls it, with `search_path=pg_catalog`.
     pub async fn connect(address: &Address, database: &str) -> anyhow::Result<Self> {
         let options = address
             .options(database)
-            .username(SUPERUSER)
             .application_name("pgassay admin")
-            .options([("search_path", "pg_catalog"), ("statement_timeout", "0")]);
-        let conn = options
-            .connect()
+            .options(ADMIN_SETTINGS);
+        let conn = open(&options)
             .await
             .with_context(|| format!("connecting to {database} as superuser"))?;
-        Ok(Self { conn })
+        Ok(Self {
+            conn,
+            names: Arc::clone(&address.names),
+        })
     }
 
     /// Runs statements of our own by the simple protocol.
@@ -122,7 +136,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Connects to `database` as the dataset's role and applies `settings` in order.
+    /// Connects to `database`, as the sandbox calls it, as the dataset's role and applies `settings` in order.
     pub async fn connect(
         address: &Address,
         database: &str,
@@ -131,11 +145,10 @@ impl Session {
     ) -> Result<Self, OpenError> {
         let options = address
             .options(database)
-            .username(&address.role.name)
-            .password(&address.role.password)
+            .username(&address.names.role)
+            .password(&address.password)
             .application_name(application_name);
-        let mut conn = options
-            .connect()
+        let mut conn = open(&options)
             .await
             .with_context(|| format!("connecting to {database} as the dataset's role"))?;
         apply_settings(&mut conn, settings).await?;
@@ -178,6 +191,11 @@ impl Session {
         // A connection that cannot even be closed is gone, which is what was wanted.
         let _ = self.conn.close().await;
     }
+}
+
+async fn open(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
+    let opened = tokio::time::timeout(CONNECT_LIMIT, options.connect()).await;
+    opened.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
 }
 
 async fn apply_settings(conn: &mut PgConnection, settings: &[Setting]) -> Result<(), OpenError> {

@@ -232,9 +232,7 @@ impl Bench {
 pub async fn open_clone(sandbox: &Sandbox, name: &str) -> Admin {
     let mut server = Admin::connect(&sandbox.address, "postgres").await.unwrap();
     let template = clone::template_name(sandbox.dataset_id);
-    clone::create(&mut server, sandbox.dataset_id, &template, name)
-        .await
-        .unwrap();
+    clone::create(&mut server, &template, name).await.unwrap();
     server.close().await;
     Admin::connect(&sandbox.address, name).await.unwrap()
 }

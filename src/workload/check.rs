@@ -13,47 +13,63 @@ use crate::model::workload::Query;
 use crate::model::workload::QueryClass;
 use crate::store;
 use crate::store::held::HeldJob;
+use crate::store::held::Parted;
+use crate::store::held::Patience;
 use crate::store::held::StopReason;
 use crate::store::queue;
 use crate::store::queue::Interruption;
 use crate::target::clone;
+use crate::target::lease;
 use crate::target::lease::Sandbox;
 use crate::target::lease::Sandboxes;
 use crate::target::prepare::Prepared;
 use crate::target::session::Admin;
 use crate::target::session::Session;
+use crate::target::shared::Quarantined;
 
 /// Parsing and planning names takes milliseconds; a query that needs longer is broken in some new way.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Runs the check of a claimed job.
-pub async fn run(job: HeldJob, sandboxes: &Sandboxes) {
+pub async fn run(job: HeldJob, sandboxes: &Sandboxes) -> Parted {
     let id = job.lease.job_id;
-    if let Err(error) = attempt(&job, sandboxes).await {
-        let recorded = match job.stop_reason() {
-            Some(StopReason::LeaseLost) => Ok(()),
-            Some(StopReason::Requested) => job.settle(JobStatus::Cancelled, Some("Stopped on request.")).await,
-            Some(StopReason::Shutdown) => release(&job).await,
-            None => {
-                error!(job.id = %id, "The check of job {id} failed: {error:#}");
-                let sentence = format!("The check could not be made; the log says more under job {id}.");
-                job.settle(JobStatus::Failed, Some(&sentence)).await
+    let Err(error) = attempt(&job, sandboxes).await else {
+        return Parted::Over;
+    };
+    let patience = Patience::begin();
+    loop {
+        match conclude(&job, &error).await {
+            Ok(parted) => return parted,
+            Err(error) if patience.waits_for(&error).await => {}
+            Err(error) => {
+                error!(job.id = %id, "The end of job {id} could not be recorded: {error}");
+                return Parted::Released;
             }
-        };
-        if let Err(error) = recorded {
-            error!(job.id = %id, "The end of job {id} could not be recorded: {error}");
         }
     }
 }
 
-async fn release(job: &HeldJob) -> store::Result<()> {
-    let mut conn = job.pool.acquire().await?;
-    queue::release(&mut conn, &job.lease, "waiting", Interruption::DoesNotCount).await?;
-    Ok(())
+/// Records why the check did not come to its end.
+async fn conclude(job: &HeldJob, error: &anyhow::Error) -> store::Result<Parted> {
+    let id = job.lease.job_id;
+    match job.stop_reason() {
+        Some(StopReason::LeaseLost) => Ok(Parted::Over),
+        Some(StopReason::Requested) => job.settle(JobStatus::Cancelled, Some("Stopped on request.")).await,
+        Some(StopReason::Shutdown) => job.release("waiting", &Interruption::Shutdown).await,
+        None if lease::is_in_use(error) => job.release(lease::IN_USE, &Interruption::Busy).await,
+        None => {
+            error!(job.id = %id, "The check of job {id} failed: {error:#}");
+            let sentence = match error.downcast_ref::<Quarantined>() {
+                Some(quarantined) => quarantined.to_string(),
+                None => format!("The check could not be made; the log says more under job {id}."),
+            };
+            job.settle(JobStatus::Failed, Some(&sentence)).await
+        }
+    }
 }
 
 async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> anyhow::Result<()> {
-    let mut conn = job.pool.acquire().await?;
+    let mut conn = job.conn().await?;
     let (workload_id, dataset_id) = store::checks::get_by_job(&mut conn, &job.lease)
         .await?
         .context("the job's pair")?;
@@ -62,7 +78,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> anyhow::Result<()> {
         .context("the dataset")?;
     let queries = store::workloads::list_queries(&mut conn, job.viewer, workload_id).await?;
     drop(conn);
-    if dataset.job.status != JobStatus::Completed || !sandboxes.is_there(dataset_id) {
+    if dataset.job.status != JobStatus::Completed || !sandboxes.is_there(dataset_id).await? {
         let sentence = format!(
             "The dataset {} is not ready, so nothing could be checked.",
             dataset.name
@@ -92,7 +108,7 @@ async fn check_all(
     let desk = clone::desk_name(dataset.id);
     let mut server = Admin::connect(&sandbox.address, "postgres").await?;
     if !clone::exists(&mut server, &desk).await? {
-        clone::create(&mut server, dataset.id, &clone::template_name(dataset.id), &desk).await?;
+        clone::create(&mut server, &clone::template_name(dataset.id), &desk).await?;
     }
     server.close().await;
     let mut session = Session::connect(&sandbox.address, &desk, "pgassay check", &dataset.settings).await?;

@@ -8,5 +8,6 @@ mod pages;
 #[path = "../../src/testing/scratch.rs"]
 mod scratch;
 mod server;
+mod shared;
 mod support;
 mod tidy;

@@ -11,11 +11,11 @@ use crate::testing::bench::Bench;
 
 /// The restore failed in these words, and nothing of it is there: no server, no file.
 #[track_caller]
-fn assert_failed(bench: &Bench, dataset: &Dataset, words: &str) {
+async fn assert_failed(bench: &Bench, dataset: &Dataset, words: &str) {
     assert_eq!(dataset.job.status, JobStatus::Failed, "{words}");
     let message = dataset.job.message.as_deref().unwrap_or_default();
     assert!(message.starts_with(words), "{message:?} instead of {words:?}");
-    assert!(!bench.house.sandboxes.is_there(dataset.id), "{words}");
+    assert!(!bench.house.sandboxes.is_there(dataset.id).await.unwrap(), "{words}");
     let dump = bench.house.layout.dump(dataset.id);
     assert!(!dump.exists(), "{words}");
     let incoming = std::fs::read_dir(dump.with_file_name("incoming")).unwrap();
@@ -125,7 +125,7 @@ async fn what_is_no_dump_fails_in_words_and_leaves_nothing() {
     let bench = Bench::open().await;
     for (number, dump, words) in cases {
         println!("{number}");
-        assert_failed(&bench, &bench.restore(dump).await, words);
+        assert_failed(&bench, &bench.restore(dump).await, words).await;
     }
     assert!(!std::path::Path::new("/tmp/owned").exists());
     bench.close().await;
@@ -202,7 +202,7 @@ async fn a_dump_that_asks_for_too_much_is_given_up_in_seconds_and_leaves_nothing
     let dataset = bench.restore(&bomb).await;
     let words =
         "The dump expands to more than the limit of 8.0 MiB. A larger limit is set by PGASSAY_MAX_EXPANDED_BYTES.";
-    assert_failed(&bench, &dataset, words);
+    assert_failed(&bench, &dataset, words).await;
     bench.house.restorer.limits = limits;
 
     bench.house.restorer.limits.n_objects = 60;
@@ -210,7 +210,7 @@ async fn a_dump_that_asks_for_too_much_is_given_up_in_seconds_and_leaves_nothing
     let dataset = bench.restore(tables.as_bytes()).await;
     let words = "The dump makes more than 60 tables, indexes, views and sequences. A larger limit is set by \
                  PGASSAY_MAX_OBJECTS.";
-    assert_failed(&bench, &dataset, words);
+    assert_failed(&bench, &dataset, words).await;
     bench.house.restorer.limits = limits;
 
     bench.house.restorer.limits.database_bytes = 32 << 20;
@@ -219,7 +219,7 @@ async fn a_dump_that_asks_for_too_much_is_given_up_in_seconds_and_leaves_nothing
     let dataset = bench.restore(dump).await;
     let words = "The database grew beyond the limit of 32 MiB. A larger limit is set by PGASSAY_MAX_DATABASE_BYTES. It was \
                  at: create table t as.";
-    assert_failed(&bench, &dataset, words);
+    assert_failed(&bench, &dataset, words).await;
     // A terabyte takes hours.
     assert!(started.elapsed() < Duration::from_mins(2));
     bench.house.restorer.limits = limits;
@@ -229,7 +229,7 @@ async fn a_dump_that_asks_for_too_much_is_given_up_in_seconds_and_leaves_nothing
         .restore(b"set statement_timeout = 0;\nselect pg_sleep(6000);\n")
         .await;
     let words = "The restore took longer than the limit of 2 s. A larger limit is set by PGASSAY_MAX_RESTORE_MINUTES.";
-    assert_failed(&bench, &dataset, words);
+    assert_failed(&bench, &dataset, words).await;
     bench.close().await;
 }
 

@@ -200,7 +200,7 @@ async fn a_dump_that_cannot_be_restored_says_why_by_line() {
         assert_eq!(dataset.job.message.as_deref(), Some(*sentence), "{dump}");
         assert_eq!(dataset.job.status, JobStatus::Failed, "{dump}");
         assert!(
-            !bench.house.sandboxes.is_there(dataset.id),
+            !bench.house.sandboxes.is_there(dataset.id).await.unwrap(),
             "nothing of it is left: {dump}"
         );
     }
@@ -500,7 +500,7 @@ async fn a_restore_that_is_asked_to_stop_ends_and_leaves_nothing() {
         dataset.job.message.as_deref(),
         Some("The restore was stopped on request.")
     );
-    assert!(!bench.house.sandboxes.is_there(id));
+    assert!(!bench.house.sandboxes.is_there(id).await.unwrap());
     bench.close().await;
 }
 

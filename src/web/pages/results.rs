@@ -17,6 +17,7 @@ use axum::routing::post;
 use serde::Deserialize;
 use sqlx::PgPool;
 
+use crate::experiment::environment;
 use crate::experiment::service::Experiments;
 use crate::model::dataset::Setting;
 use crate::model::experiment::Experiment;
@@ -217,8 +218,12 @@ pub struct ShowPage {
     sources: Vec<SourceView>,
     facts: Vec<Setting>,
     settings: Vec<Setting>,
+    /// When the server was shared with other datasets.
+    warning: Option<String>,
     environment: Vec<Setting>,
     segments: Vec<String>,
+    /// What kept it from going on.
+    interruptions: Vec<String>,
     exports: Vec<(String, &'static str)>,
     rerun_request_id: String,
 }
@@ -256,6 +261,7 @@ impl ShowPage {
         let look = crate::experiment::progress::look(&mut conn, viewer, id)
             .await?
             .ok_or(Error::NotFound("experiment"))?;
+        let interruptions = store::jobs::list_interruptions(&mut conn, viewer, data.experiment.job.id).await?;
         let chart = ChartView::load(&mut conn, viewer, &data, params).await?;
         drop(conn);
         let experiment = &data.experiment;
@@ -289,7 +295,13 @@ impl ShowPage {
             sources: source_views(&data),
             facts: facts(experiment),
             settings: experiment.spec.settings.clone(),
+            warning: experiment
+                .environment
+                .iter()
+                .find(|fact| fact.name == environment::SHARED_SERVER)
+                .map(|fact| fact.value.clone()),
             environment: experiment.environment.clone(),
+            interruptions: interruptions.iter().map(view::interrupted).collect(),
             segments: data
                 .segments
                 .iter()
