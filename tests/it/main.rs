@@ -3,6 +3,7 @@
 mod bad_input;
 mod browser;
 mod cli;
+mod docker;
 mod kill;
 mod pages;
 #[path = "../../src/testing/scratch.rs"]
