@@ -3,6 +3,8 @@
 
 mod class;
 mod lexeme;
+mod making;
+mod number;
 mod token;
 
 use class::COMMENT_STOP;
@@ -16,87 +18,20 @@ use class::WORD;
 use class::is;
 use class::skip_until;
 use class::skip_while;
+use making::Backslashes;
+use making::Begun;
+use making::Ended;
+use making::Making;
+use making::Number;
+use making::Strings;
 
 pub use lexeme::Lexeme;
 pub use lexeme::tokens;
+pub use making::Reader;
 pub use token::Inside;
 pub use token::Kind;
 pub use token::More;
 pub use token::Token;
-
-/// What a token in the making is, as far as that is known.
-#[derive(Clone, Copy, Debug)]
-enum Making {
-    Word,
-    Number(Number),
-    Variable,
-    Parameter,
-    /// Letters behind the digits of a number or a parameter, which belong to it: of `1e'\'` psql sees the plain string.
-    Junk(Kind),
-    Dollar,
-    Text {
-        backslashes: Backslashes,
-    },
-    QuotedName,
-    DollarText {
-        tag_len: usize,
-    },
-    LineComment,
-    BlockComment {
-        depth: u32,
-    },
-    PsqlLine,
-}
-
-/// How far a number has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Number {
-    Whole,
-    Fraction,
-    /// Behind `e+` or `e-`, with no digit so far.
-    Sign,
-    Exponent,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Backslashes {
-    Escape,
-    Plain,
-}
-
-/// A token that has begun and not ended.
-#[derive(Clone, Copy, Debug)]
-struct Begun {
-    making: Making,
-    start: usize,
-    line: u64,
-}
-
-/// A string that has ended, but goes on if another quote follows on a later line.
-#[derive(Clone, Copy, Debug)]
-struct Ended {
-    backslashes: Backslashes,
-    newline: bool,
-    /// Whether nothing has followed it but line feeds.
-    bare: bool,
-}
-
-/// Whose eyes a string is seen with that ends on one line and goes on on another. psql reads line by line and misses that,
-/// unless the lines are parted by carriage returns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reader {
-    Psql,
-    Server,
-}
-
-/// Whether a plain string takes backslashes as they are, as it does since version 9.1.
-#[derive(Clone, Copy, Debug)]
-struct Strings {
-    are_standard: bool,
-    /// What holds to the end of this line.
-    were_standard: bool,
-    since_line: u64,
-}
 
 /// The lexer. It reads a window of bytes that its owner fills at the end and trims at the front (see [`Scanner::shift`]),
 /// and remembers where it stands, so no byte is looked at twice, however small the pieces are in which they arrive.
@@ -118,11 +53,7 @@ impl Scanner {
             pos: 0,
             line: 1,
             reader,
-            strings: Strings {
-                are_standard: true,
-                were_standard: true,
-                since_line: 0,
-            },
+            strings: Strings::new(),
             begun: None,
             ended: None,
         }
@@ -142,20 +73,13 @@ impl Scanner {
 
     /// Tells that `standard_conforming_strings` was set. psql learns of it at the next line.
     pub fn set_standard_strings(&mut self, are_standard: bool) {
-        let strings = &mut self.strings;
-        if self.line > strings.since_line {
-            strings.were_standard = strings.are_standard;
-        }
-        strings.are_standard = are_standard;
-        strings.since_line = self.line;
+        self.strings.set(are_standard, self.line);
     }
 
     /// Tells that the rest of one line is read as the rest of another.
     pub fn move_line(&mut self, from: u64, to: u64) {
         self.line = to;
-        if self.strings.since_line == from {
-            self.strings.since_line = to;
-        }
+        self.strings.move_line(from, to);
     }
 
     /// Tells that the window has lost its first `n` bytes. They must not belong to a token that has begun,
@@ -276,12 +200,7 @@ impl Scanner {
     }
 
     fn backslashes_of_plain_text(&self) -> Backslashes {
-        let are_standard = if self.line > self.strings.since_line {
-            self.strings.are_standard
-        } else {
-            self.strings.were_standard
-        };
-        if are_standard {
+        if self.strings.are_standard(self.line) {
             Backslashes::Plain
         } else {
             Backslashes::Escape
@@ -323,55 +242,6 @@ impl Scanner {
             return self.wait(begun);
         }
         Some(self.done(begun, kind))
-    }
-
-    /// Digits, a point, an exponent. `1..2` are two numbers with two points between, and the dash of `1e--` is the number's.
-    fn number(&mut self, begun: Begun, mut part: Number, window: &[u8], more: More) -> Option<Token> {
-        loop {
-            let so_far = Begun {
-                making: Making::Number(part),
-                ..begun
-            };
-            let from = self.pos;
-            self.pos = skip_while(window, from, DIGIT);
-            if part == Number::Sign && self.pos > from {
-                part = Number::Exponent;
-                continue;
-            }
-            let following = window.get(self.pos + 1).copied();
-            match window.get(self.pos).copied() {
-                None if more == More::Yes => return self.wait(so_far),
-                Some(b'.' | b'e' | b'E') if following.is_none() && more == More::Yes => return self.wait(so_far),
-                Some(b'.') if part == Number::Whole && following != Some(b'.') => {
-                    self.pos += 1;
-                    part = Number::Fraction;
-                }
-                Some(b'e' | b'E')
-                    if matches!(part, Number::Whole | Number::Fraction) && matches!(following, Some(b'+' | b'-')) =>
-                {
-                    self.pos += 2;
-                    part = Number::Sign;
-                }
-                Some(byte) if is(byte, TAG) && part != Number::Sign => {
-                    return self.junk(begun, Kind::Number, window, more);
-                }
-                _ => return Some(self.done(begun, Kind::Number)),
-            }
-        }
-    }
-
-    fn parameter(&mut self, begun: Begun, window: &[u8], more: More) -> Option<Token> {
-        self.pos = skip_while(window, self.pos, DIGIT);
-        match window.get(self.pos) {
-            None if more == More::Yes => self.wait(begun),
-            Some(&byte) if is(byte, TAG) => self.junk(begun, Kind::Parameter, window, more),
-            _ => Some(self.done(begun, Kind::Parameter)),
-        }
-    }
-
-    fn junk(&mut self, begun: Begun, kind: Kind, window: &[u8], more: More) -> Option<Token> {
-        let making = Making::Junk(kind);
-        self.go_on(Begun { making, ..begun }, window, more)
     }
 
     /// A word, unless it turns out to be the letter in front of a string: `E''`, `B''`, `X''`, `N''`, `U&''`, `U&""`.
@@ -599,10 +469,4 @@ impl Scanner {
 enum Begin {
     Whole(Token),
     Begun(Begun),
-}
-
-impl Begun {
-    fn is_comment(&self) -> bool {
-        matches!(self.making, Making::LineComment | Making::BlockComment { .. })
-    }
 }

@@ -3,11 +3,10 @@
 
 mod copy;
 mod error;
+mod meaning;
 mod piece;
 mod script;
 
-use crate::sql::dump;
-use crate::sql::dump::DumpStatement;
 use crate::sql::lexer::Inside;
 use crate::sql::lexer::Kind;
 use crate::sql::lexer::More;
@@ -19,6 +18,8 @@ use crate::sql::nesting::Nesting;
 
 use copy::CopyData;
 use copy::Run;
+use meaning::standard_strings;
+use meaning::starts_with_copy;
 
 pub(super) use copy::Copy;
 pub(super) use copy::read as read_copy;
@@ -39,9 +40,6 @@ const SLICE_BYTES: usize = 256 * 1024;
 
 /// Longer comments are not looked at, so they need not be kept: marks and labels are short.
 const COMMENT_BYTES: usize = 1024;
-
-/// No statement longer than this is looked through for a change of `standard_conforming_strings`.
-const SETTING_BYTES: usize = 256;
 
 /// A label is cut to so many characters.
 const LABEL_CHARS: usize = 100;
@@ -481,23 +479,6 @@ impl Splitter {
 enum Tail {
     MayGoOn,
     Whole,
-}
-
-fn starts_with_copy(text: &str) -> bool {
-    text.as_bytes()
-        .get(..4)
-        .is_some_and(|word| word.eq_ignore_ascii_case(b"copy"))
-}
-
-/// What a statement makes of `standard_conforming_strings`, if it sets it.
-fn standard_strings(text: &str) -> Option<bool> {
-    if text.len() > SETTING_BYTES || !text.starts_with(['s', 'S', 'r', 'R']) {
-        return None;
-    }
-    match dump::read(text) {
-        DumpStatement::StandardConformingStrings(on) => Some(on),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
