@@ -13,6 +13,10 @@ const GROUP: &str = "ws";
 const TEMP_FILE_LIMIT: &str = "2GB";
 const CONNECTION_LIMIT: u32 = 40;
 
+/// Functions that no dataset may call: they write to the log or to every session's queue, or crash on some input. By
+/// name, because their parameters differ between versions.
+const WITHHELD: &str = "'pg_logical_emit_message', 'pg_notify', 'xpath', 'xpath_exists'";
+
 /// The name of a dataset's role.
 pub fn role_name(dataset_id: DatasetId) -> String {
     format!("w_{dataset_id}")
@@ -62,10 +66,15 @@ pub fn schema_grants(dataset_id: DatasetId) -> String {
     format!(
         "alter schema public owner to {role};
          grant usage, create on schema public to {role};
-         revoke execute on function pg_catalog.pg_logical_emit_message(boolean, text, text),
-           pg_catalog.pg_logical_emit_message(boolean, text, bytea), pg_catalog.pg_notify(text, text),
-           pg_catalog.xpath(text, xml), pg_catalog.xpath(text, xml, text[]),
-           pg_catalog.xpath_exists(text, xml), pg_catalog.xpath_exists(text, xml, text[]) from public;"
+         do $do$ declare call text; begin
+           for call in
+             select pg_catalog.format('pg_catalog.%I(%s)', p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid))
+             from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+             where n.nspname = 'pg_catalog' and p.proname in ({WITHHELD})
+           loop
+             execute 'revoke execute on function ' || call || ' from public';
+           end loop;
+         end $do$"
     )
 }
 

@@ -42,7 +42,7 @@ impl Bench {
             data_dir: scratch::dir(),
             database_url: Some(testing::database_url().await),
             sandbox_url: None,
-            pg_bindir: None,
+            pg_bindir: testing::pg_bindir(),
             limits: LimitsConfig {
                 max_upload_bytes: 1 << 30,
                 max_expanded_bytes: 1 << 30,

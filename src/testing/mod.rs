@@ -33,6 +33,18 @@ const TEMPLATE: &str = "migrated";
 /// The socket directory of this process's store.
 static STORE: LazyLock<PathBuf> = LazyLock::new(start_store);
 
+/// The server programs that this run of the tests is about: `make test-servers` names one version after the other.
+pub fn pg_bindir() -> Option<PathBuf> {
+    std::env::var_os("PGASSAY_PG_BINDIR").map(PathBuf::from)
+}
+
+/// A client program: the server's own, or where the servers come without, the one in the path.
+pub fn client(binaries: &Binaries, name: &str) -> PathBuf {
+    Some(binaries.tool(name))
+        .filter(|path| path.exists())
+        .unwrap_or_else(|| PathBuf::from(name))
+}
+
 /// An empty, migrated store of its own for one test.
 pub async fn database() -> PgPool {
     store::open(store_options(&new_database().await)).await.unwrap()
@@ -79,7 +91,7 @@ fn start_store() -> PathBuf {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.unwrap().block_on(async move {
             let root = scratch::dir();
-            let site = Site::open(Binaries::find(None).await.unwrap(), &root).unwrap();
+            let site = Site::open(Binaries::find(pg_bindir().as_deref()).await.unwrap(), &root).unwrap();
             let spec = ServerSpec {
                 data_dir: root.join("store"),
                 socket_name: "store".to_owned(),
