@@ -21,6 +21,7 @@ use crate::cluster::binaries::Binaries;
 use crate::cluster::privileges::Account;
 use crate::cluster::site::Site;
 use crate::config::HouseConfig;
+use crate::dataset::pg_restore::PgRestore;
 use crate::dataset::service::Datasets;
 use crate::dataset::work::Restorer;
 use crate::experiment::service::Experiments;
@@ -61,6 +62,10 @@ impl House {
         if let Some(holes) = binaries.known_holes() {
             warn!("{holes}");
         }
+        let pg_restore = PgRestore::newest(&binaries.bindir).await;
+        if let Some(holes) = pg_restore.as_ref().and_then(PgRestore::known_holes) {
+            warn!("{holes}");
+        }
         let site = Arc::new(Site::open(binaries.clone(), layout.root())?);
         let (options, store) = match config.database_url.as_deref().filter(|url| !url.is_empty()) {
             Some(url) => (url.parse::<PgConnectOptions>().context("reading DATABASE_URL")?, None),
@@ -76,7 +81,7 @@ impl House {
                 layout: layout.clone(),
                 home: home.clone(),
                 sandboxes: sandboxes.clone(),
-                tools_major: binaries.version_num / 10_000,
+                tools_major: pg_restore.as_ref().map(PgRestore::major),
                 max_upload_bytes: config.limits.max_upload_bytes,
             },
             workloads: Workloads {
@@ -90,7 +95,7 @@ impl House {
             restorer: Restorer {
                 layout: layout.clone(),
                 sandboxes: sandboxes.clone(),
-                pg_restore: binaries.tool("pg_restore"),
+                pg_restore: pg_restore.map(|found| found.path),
                 max_expanded_bytes: config.limits.max_expanded_bytes,
                 limit: Duration::from_secs(config.limits.max_restore_minutes * 60),
             },

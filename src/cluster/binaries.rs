@@ -50,21 +50,12 @@ impl Binaries {
 
     /// As people write it: `15.18`.
     pub fn version(&self) -> String {
-        format!("{}.{}", self.major(), self.version_num % 10_000)
+        version_in_words(self.version_num)
     }
 
     /// A sentence when this release has known security holes. It runs all the same.
     pub fn known_holes(&self) -> Option<String> {
-        let minor = self.version_num % 10_000;
-        let (_, floor) = FLOORS.iter().find(|(major, _)| *major == self.major())?;
-        (minor < *floor).then(|| {
-            format!(
-                "PostgreSQL {version} has known security holes that an uploaded dump can use; \
-                 update it to {major}.{floor} or newer.",
-                version = self.version(),
-                major = self.major(),
-            )
-        })
+        known_holes("PostgreSQL", self.version_num)
     }
 
     pub(super) fn major(&self) -> u32 {
@@ -92,12 +83,30 @@ impl Binaries {
     }
 }
 
+/// As people write it: `15.18`.
+pub fn version_in_words(version_num: u32) -> String {
+    format!("{}.{}", version_num / 10_000, version_num % 10_000)
+}
+
+/// A sentence when this release of a program has known security holes.
+pub fn known_holes(program: &str, version_num: u32) -> Option<String> {
+    let (major, minor) = (version_num / 10_000, version_num % 10_000);
+    let (_, floor) = FLOORS.iter().find(|(floor_of, _)| *floor_of == major)?;
+    (minor < *floor).then(|| {
+        format!(
+            "{program} {} has known security holes that an uploaded dump can use; update it to {major}.{floor} or newer.",
+            version_in_words(version_num)
+        )
+    })
+}
+
 /// `pg_config` belongs to the client library and may well point to a directory without a server.
 fn holds_a_server(dir: &Path) -> bool {
     ["postgres", "initdb"].iter().all(|name| dir.join(name).is_file())
 }
 
-async fn pg_config_bindir() -> Option<PathBuf> {
+/// Where `pg_config` says that programs are.
+pub async fn pg_config_bindir() -> Option<PathBuf> {
     let output = Command::new("pg_config").arg("--bindir").output().await.ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let dir = text.trim();
@@ -105,7 +114,7 @@ async fn pg_config_bindir() -> Option<PathBuf> {
 }
 
 /// Debian, Homebrew (Apple silicon, Intel, Linux), the Postgres project's RPMs: newest version first.
-fn usual_dirs() -> Vec<PathBuf> {
+pub fn usual_dirs() -> Vec<PathBuf> {
     const PLACES: &[(&str, &str)] = &[
         ("/usr/lib/postgresql", ""),
         ("/opt/homebrew/opt", "postgresql@"),
@@ -134,7 +143,7 @@ fn major_in_name(name: &OsStr, prefix: &str) -> Option<u32> {
 }
 
 /// Reads `postgres (Postgres) 15.18 (Debian 15.18-0+deb12u1)`; a beta counts as minor 0.
-fn parse_version(text: &str) -> Option<u32> {
+pub fn parse_version(text: &str) -> Option<u32> {
     let number = text
         .split_whitespace()
         .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;

@@ -111,6 +111,10 @@ impl Converter {
             .or(complaints.lines().next());
         let said = first.map(|line| line.trim_start_matches("pg_restore: ").trim_start_matches("error: "));
         Ok(Err(match (status.signal(), said) {
+            (None, Some(said)) if said.contains("does not support compression") => format!(
+                "This machine's pg_restore cannot unpack the archive: {said}. Make the dump with --compress=gzip, or in \
+                 plain format."
+            ),
             (Some(signal), _) => {
                 format!("The archive is damaged: pg_restore was stopped by signal {signal} while reading it.")
             }
@@ -121,7 +125,7 @@ impl Converter {
 }
 
 /// The command in its cage, as far as this system has the tools for one.
-fn confined(pg_restore: &Path, size_bytes: u64) -> Command {
+pub(super) fn confined(pg_restore: &Path, size_bytes: u64) -> Command {
     let cpu_seconds = CPU_SECONDS + CPU_SECONDS_PER_GB * size_bytes.div_ceil(1 << 30);
     let limits = [
         format!("--as={MEMORY_BYTES}"),

@@ -12,6 +12,7 @@ mod finish;
 pub mod format;
 pub mod generators;
 mod log;
+pub mod pg_restore;
 mod pieces;
 mod psql;
 mod reader;

@@ -10,6 +10,7 @@ use crate::dataset::archive::Converter;
 use crate::dataset::encoding;
 use crate::dataset::encoding::Transcoder;
 use crate::dataset::error::RestoreError;
+use crate::dataset::format::FormatError;
 use crate::dataset::reader;
 use crate::dataset::reader::Bytes;
 use crate::dataset::reader::Counter;
@@ -32,7 +33,8 @@ pub struct DumpFile<'a> {
     pub path: &'a Path,
     pub format: DumpFormat,
     pub compression: Compression,
-    pub pg_restore: &'a Path,
+    /// None where this machine has none.
+    pub pg_restore: Option<&'a Path>,
     /// The most that may come out of it.
     pub max_expanded_bytes: u64,
 }
@@ -60,7 +62,10 @@ impl Pieces {
                 (bytes, None)
             }
             DumpFormat::Custom | DumpFormat::Tar => {
-                let (converter, sql) = archive::convert(file.pg_restore, file.path, file.compression, counter).await?;
+                let pg_restore = file
+                    .pg_restore
+                    .ok_or_else(|| RestoreError::Sentence(FormatError::NoTools.to_string()))?;
+                let (converter, sql) = archive::convert(pg_restore, file.path, file.compression, counter).await?;
                 (Box::new(sql), Some(converter))
             }
         };

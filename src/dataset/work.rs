@@ -41,7 +41,8 @@ const TELL_EVERY: Duration = Duration::from_millis(500);
 pub struct Restorer {
     pub layout: Layout,
     pub sandboxes: Sandboxes,
-    pub pg_restore: PathBuf,
+    /// Reads archives; none where this machine has none.
+    pub pg_restore: Option<PathBuf>,
     pub max_expanded_bytes: u64,
     /// A restore that takes longer is given up.
     pub limit: Duration,
@@ -205,7 +206,7 @@ impl Restorer {
             path: &path,
             format: format_of(dataset)?,
             compression: compression_of(dataset)?,
-            pg_restore: &self.pg_restore,
+            pg_restore: self.pg_restore.as_deref(),
             max_expanded_bytes: self.max_expanded_bytes,
         };
         let counter = Counter::default();
@@ -270,5 +271,7 @@ fn compression_of(dataset: &Dataset) -> anyhow::Result<Compression> {
         .with_context(|| format!("the compression {}", dataset.compression))
 }
 
+#[cfg(test)]
+mod dumps;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 
 pub mod bench;
 pub mod scratch;
+pub mod servers;
 pub mod world;
 
 use std::path::PathBuf;
@@ -36,6 +37,11 @@ static STORE: LazyLock<PathBuf> = LazyLock::new(start_store);
 /// The server programs that this run of the tests is about: `make test-servers` names one version after the other.
 pub fn pg_bindir() -> Option<PathBuf> {
     std::env::var_os("PGASSAY_PG_BINDIR").map(PathBuf::from)
+}
+
+/// The version of those servers, or of this machine's own.
+pub async fn server_version_num() -> u32 {
+    Binaries::find(pg_bindir().as_deref()).await.unwrap().version_num
 }
 
 /// A client program: the server's own, or where the servers come without, the one in the path.
@@ -75,7 +81,8 @@ fn store_options(database: &str) -> PgConnectOptions {
     options(&STORE, database)
 }
 
-fn options(socket_dir: &std::path::Path, database: &str) -> PgConnectOptions {
+/// How to reach one of our servers as its superuser.
+pub fn options(socket_dir: &std::path::Path, database: &str) -> PgConnectOptions {
     PgConnectOptions::new_without_pgpass()
         .socket(socket_dir)
         .port(cluster::PORT)
