@@ -85,7 +85,7 @@ select concat_ws(' ',
   (select md5(string_agg(o::text, E'\n' order by mood)) from public.totals o),
   (select md5(string_agg(o::text, E'\n' order by mood)) from public.sums o),
   (select last_value from public.numbers),
-  (select string_agg(c.relkind || c.relname, ' ' order by c.relname collate "C", c.relkind) from pg_class c
+  (select string_agg(c.relkind::text || c.relname, ' ' order by c.relname collate "C", c.relkind) from pg_class c
    join pg_namespace n on n.oid = c.relnamespace where n.nspname in ('public', 'Other')),
   (select string_agg(conname, ' ' order by conname collate "C") from pg_constraint c
    join pg_namespace n on n.oid = c.connamespace where n.nspname in ('public', 'Other') and contype <> 'n'))
@@ -296,20 +296,16 @@ async fn a_dump_that_is_too_new_is_refused_in_words() {
             "CREATE TABLE public.modern in line ",
             " failed. The server says: syntax error at or near ",
         ),
-        (
-            &only_statistics,
-            "Nothing in the file can be restored into a dataset.",
-            "",
-        ),
+        (&only_statistics, "The file holds planner statistics and no tables", ""),
         (
             &squeezed,
             "This machine's pg_restore cannot unpack the archive: ",
-            "does not support compression with LZ4",
+            "does not support compression with lz4",
         ),
     ] {
         let dataset = bench.restore(dump).await;
         let message = dataset.job.message.unwrap_or_default();
-        assert_eq!(dataset.job.status, JobStatus::Failed, "{message}");
+        assert_eq!(dataset.job.status, JobStatus::Failed, "{beginning}: {message}");
         assert!(message.starts_with(beginning) && message.contains(words), "{message}");
     }
 
