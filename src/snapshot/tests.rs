@@ -16,6 +16,7 @@ use crate::source;
 use crate::target::lease::Sandbox;
 use crate::target::session::Admin;
 use crate::target::session::Session;
+use crate::testing;
 use crate::testing::bench::Bench;
 use crate::testing::bench::open_clone;
 
@@ -227,8 +228,13 @@ async fn parked_statistics_come_back_to_the_byte_in_any_order() {
 }
 
 #[tokio::test]
-async fn a_snapshot_is_written_from_its_text_to_the_byte_whatever_the_types() {
-    let bench = Bench::open().await;
+async fn a_snapshot_is_written_from_its_text_to_the_byte_whatever_the_types_and_the_version() {
+    for bindir in testing::bindirs() {
+        assert_written_from_text(Bench::open_on(bindir).await).await;
+    }
+}
+
+async fn assert_written_from_text(bench: Bench) {
     let dataset_id = bench.restored(MANY_TYPES).await;
     let notes = bench.notes(dataset_id).await;
     assert!(notes.is_empty(), "every type has to be there: {notes:?}");
@@ -443,7 +449,12 @@ async fn the_sizes_of_relations_come_back_with_their_snapshot() {
 
 #[tokio::test]
 async fn without_superuser_a_snapshot_is_written_by_the_functions_of_the_server() {
-    let bench = Bench::open().await;
+    for bindir in testing::bindirs() {
+        assert_written_without_superuser(Bench::open_on(bindir).await).await;
+    }
+}
+
+async fn assert_written_without_superuser(bench: Bench) {
     let dataset_id = bench.restored(&format!("{MANY_TYPES}{PLANTED}")).await;
     let mut clone = Clone::open(&bench, dataset_id).await;
     let built_in = clone.prepare(&source("built_in", &[])).await;

@@ -39,6 +39,15 @@ pub fn pg_bindir() -> Option<PathBuf> {
     std::env::var_os("PGASSAY_PG_BINDIR").map(PathBuf::from)
 }
 
+/// Every version of servers there is to test on, this machine's own (`None`) first; the one that was named if one was.
+pub fn bindirs() -> Vec<Option<PathBuf>> {
+    let mut bindirs = vec![pg_bindir()];
+    if servers::ARE_HERE && pg_bindir().is_none() {
+        bindirs.extend(servers::SERVERS.map(|major| Some(servers::bindir(major))));
+    }
+    bindirs
+}
+
 /// The version of those servers, or of this machine's own.
 pub async fn server_version_num() -> u32 {
     Binaries::find(pg_bindir().as_deref()).await.unwrap().version_num

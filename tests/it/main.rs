@@ -7,5 +7,8 @@ mod pages;
 #[path = "../../src/testing/scratch.rs"]
 mod scratch;
 mod server;
+#[path = "../../src/testing/servers.rs"]
+mod servers;
 mod support;
 mod tidy;
+mod versions;
