@@ -263,16 +263,18 @@ async fn assert_written_from_text(bench: Bench) {
         [1, 2, 3, 4, 5, 6, 7],
         "every kind took part"
     );
+    // A partitioned index has none of its own; its partitions' indexes have.
     for index in [
         "many_lower",
         "many_words",
         "many_named",
         "many_cast",
         "many_partial",
-        "measured_months",
+        "measured_2020_",
     ] {
+        let columns = &snapshot.columns;
         assert!(
-            snapshot.columns.iter().any(|column| column.relation == index),
+            columns.iter().any(|column| column.relation.starts_with(index)),
             "{index}"
         );
     }
@@ -449,7 +451,12 @@ async fn the_sizes_of_relations_come_back_with_their_snapshot() {
 
 #[tokio::test]
 async fn without_superuser_a_snapshot_is_written_by_the_functions_of_the_server() {
-    for bindir in testing::bindirs() {
+    // The oldest and the newest: 18 brought these functions.
+    let mut bindirs = testing::bindirs();
+    if bindirs.len() > 2 {
+        bindirs.drain(1..bindirs.len() - 1);
+    }
+    for bindir in bindirs {
         assert_written_without_superuser(Bench::open_on(bindir).await).await;
     }
 }

@@ -18,6 +18,7 @@ use crate::cluster::binaries::Binaries;
 use crate::cluster::server::Server;
 use crate::cluster::site::Site;
 use crate::dataset::pg_restore::PgRestore;
+use crate::dataset::service::Deleted;
 use crate::model::dataset::RestoreNoteKind;
 use crate::model::job::JobStatus;
 use crate::testing;
@@ -235,6 +236,7 @@ async fn every_dump_restores_on_every_server_to_the_same_content() {
                         "pg_dump {client_major} {:?} of {} on {target:?}",
                         shape.args, origin.major
                     );
+                    eprintln!("{what}");
                     let dump = origin.dump(&pg_dump, shape.args);
                     assert_restores(bench, &dump, &content, shape, &what).await;
                     n_restored += 1;
@@ -273,6 +275,9 @@ async fn assert_restores(bench: &Bench, dump: &[u8], content: &str, shape: &Shap
             .all(|note| !note.reason.starts_with("statistics that code of the dump")),
         "{what}: {notes:?}"
     );
+    // There are hundreds of them.
+    let deleted = bench.house.datasets.delete(bench.house.viewer, dataset.id).await;
+    assert_eq!(deleted.unwrap(), Deleted::Done);
 }
 
 #[tokio::test]
