@@ -115,13 +115,16 @@ struct Object {
     expressions: Vec<ValueTypes>,
 }
 
+/// The object's id, the types of its columns, its expressions, and the name of its table.
+type ObjectRow = (Oid, Vec<Oid>, Option<Vec<String>>, String);
+
 impl Object {
     async fn find(
         admin: &mut Admin,
         session: &mut Session,
         statistics: &ExtendedStatistics,
     ) -> anyhow::Result<Option<Self>> {
-        let found: Option<(Oid, Vec<Oid>, Option<Vec<String>>, String)> = sqlx::query_as(
+        let found: Option<ObjectRow> = sqlx::query_as(
             "select e.oid,
                     array(select a.atttypid from unnest(e.stxkeys) with ordinality as k (attnum, idx)
                           join pg_attribute a on a.attrelid = e.stxrelid and a.attnum = k.attnum order by k.idx),
