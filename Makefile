@@ -4,10 +4,10 @@
 export SQLX_OFFLINE = true
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test fuzz lint fmt sqlx setup clean
+.PHONY: help run build test test-servers fuzz lint fmt sqlx setup clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## build, start with the sample loaded, and serve on http://127.0.0.1:8000
 	./target/release/pgassay serve --sample
@@ -18,6 +18,10 @@ build: setup ## build the release binary
 test: ## install what the tests need, and run the whole suite
 	.ci/setup --test
 	cargo test --locked
+
+test-servers: ## run the whole suite on PostgreSQL 16, 17 and 18 as well, and every dump on every server
+	.ci/setup --test
+	.ci/test-servers
 
 fuzz: ## try generated scripts and damaged dumps for an hour or so; PROPTEST_CASES says how many
 	.ci/setup --test
@@ -38,4 +42,4 @@ setup: ## install what is missing: PostgreSQL, npm, a C compiler
 
 clean: ## remove what was built and installed here; ./data stays
 	cargo clean
-	rm -rf node_modules
+	rm -rf node_modules tests/servers/node_modules tests/servers/python

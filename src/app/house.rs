@@ -18,12 +18,12 @@ use crate::cluster;
 use crate::cluster::ClusterError;
 use crate::cluster::Kind;
 use crate::cluster::ServerSpec;
-use crate::cluster::binaries;
 use crate::cluster::binaries::Binaries;
 use crate::cluster::privileges::Account;
 use crate::cluster::site::Site;
 use crate::config::HouseConfig;
 use crate::dataset::growth::RestoreLimits;
+use crate::dataset::pg_restore::PgRestore;
 use crate::dataset::service::Datasets;
 use crate::dataset::work::Restorer;
 use crate::experiment::service::Experiments;
@@ -71,7 +71,10 @@ impl House {
         if let Some(holes) = binaries.as_ref().and_then(Binaries::known_holes) {
             warn!("{holes}");
         }
-        let (pg_restore, tools_major) = archive_reader(binaries.as_ref()).await;
+        let pg_restore = PgRestore::newest(binaries.as_ref().map(|binaries| &*binaries.bindir)).await;
+        if let Some(holes) = pg_restore.as_ref().and_then(PgRestore::known_holes) {
+            warn!("{holes}");
+        }
         let site = binaries.map(|binaries| Site::open(binaries, layout.root()));
         let site = site.transpose()?.map(Arc::new);
         let site = || site.clone().ok_or(ClusterError::NoBinaries);
@@ -92,7 +95,7 @@ impl House {
                 layout: layout.clone(),
                 home: home.clone(),
                 sandboxes: sandboxes.clone(),
-                tools_major,
+                tools_major: pg_restore.as_ref().map(PgRestore::major),
                 max_upload_bytes: config.limits.max_upload_bytes,
             },
             workloads: Workloads {
@@ -106,7 +109,7 @@ impl House {
             restorer: Restorer {
                 layout: layout.clone(),
                 sandboxes: sandboxes.clone(),
-                pg_restore,
+                pg_restore: pg_restore.map(|found| found.path),
                 limits: RestoreLimits::of(&config.limits),
             },
             pool,
@@ -250,17 +253,6 @@ fn reachable(wished: &Path) -> anyhow::Result<PathBuf> {
             );
             Ok(PathBuf::from(FALLBACK_DATA_DIR))
         }
-    }
-}
-
-/// The `pg_restore` beside the server programs, or else the one that is installed alone, and its major version.
-async fn archive_reader(binaries: Option<&Binaries>) -> (PathBuf, u32) {
-    match binaries {
-        Some(binaries) => (binaries.tool("pg_restore"), binaries.version_num / 10_000),
-        None => (
-            PathBuf::from("pg_restore"),
-            binaries::pg_restore_major().await.unwrap_or(binaries::OLDEST_MAJOR),
-        ),
     }
 }
 

@@ -8,9 +8,11 @@ use sqlx::postgres::PgConnectOptions;
 use crate::cluster;
 use crate::cluster::ClusterError;
 use crate::cluster::binaries::Binaries;
+use crate::cluster::binaries::version_in_words;
 use crate::cluster::leftover;
 use crate::cluster::privileges::Account;
 use crate::config::HouseConfig;
+use crate::dataset::pg_restore::PgRestore;
 use crate::files::layout::Layout;
 use crate::model::units::bytes_in_words;
 use crate::model::units::counted;
@@ -25,7 +27,7 @@ enum Finding {
     Good(String),
     /// It works, and somebody should know.
     Note(String),
-    /// It does not work; says what to do.
+    /// It does not work, or is not safe; says what to do.
     Problem(String),
 }
 
@@ -116,20 +118,15 @@ async fn programs(config: &HouseConfig, findings: &mut Vec<(&'static str, Findin
             let text = format!("{} in {}", binaries.version(), binaries.bindir.display());
             findings.push(("PostgreSQL", Finding::Good(text)));
             if let Some(holes) = binaries.known_holes() {
-                findings.push(("PostgreSQL", Finding::Note(holes)));
+                findings.push(("PostgreSQL", Finding::Problem(holes)));
             }
-            let pg_restore = binaries.tool("pg_restore");
-            findings.push(if pg_restore.exists() {
-                ("archives", Finding::Good(format!("custom and tar archives are read by {}", pg_restore.display())))
-            } else {
-                ("archives", Finding::Note("there is no pg_restore beside the server, so only plain dumps are taken. Install the PostgreSQL client.".to_owned()))
-            });
+            archives(Some(&binaries.bindir), findings).await;
         }
-        Err(ClusterError::NoBinaries) if config.database_url().is_some() && config.sandbox_url().is_some() => findings
-            .push((
-                "PostgreSQL",
-                Finding::Good("no server programs here, and none are needed: both servers are given".to_owned()),
-            )),
+        Err(ClusterError::NoBinaries) if config.database_url().is_some() && config.sandbox_url().is_some() => {
+            let text = "no server programs here, and none are needed: both servers are given";
+            findings.push(("PostgreSQL", Finding::Good(text.to_owned())));
+            archives(None, findings).await;
+        }
         Err(error) => findings.push(("PostgreSQL", Finding::Problem(error.to_string()))),
     }
 }
@@ -155,6 +152,26 @@ async fn shared_server(url: &str, layout: &Layout, findings: &mut Vec<(&'static 
             findings.extend(inspection.notes.into_iter().map(|note| (about, Finding::Note(note))));
         }
         Err(error) => findings.push((about, Finding::Problem(error.to_string()))),
+    }
+}
+
+/// Whether and by what archives are read.
+async fn archives(bindir: Option<&Path>, findings: &mut Vec<(&'static str, Finding)>) {
+    let Some(pg_restore) = PgRestore::newest(bindir).await else {
+        let advice = "there is no pg_restore here, so only plain dumps are taken. Install the PostgreSQL client.";
+        findings.push(("archives", Finding::Note(advice.to_owned())));
+        return;
+    };
+    let version = version_in_words(pg_restore.version_num);
+    findings.push((
+        "archives",
+        Finding::Good(format!(
+            "custom and tar archives are read by pg_restore {version}, the newest here: {}",
+            pg_restore.path.display()
+        )),
+    ));
+    if let Some(holes) = pg_restore.known_holes() {
+        findings.push(("archives", Finding::Problem(holes)));
     }
 }
 

@@ -50,12 +50,12 @@ impl Binaries {
 
     /// As people write it: `15.18`.
     pub fn version(&self) -> String {
-        format!("{}.{}", self.major(), self.version_num % 10_000)
+        version_in_words(self.version_num)
     }
 
     /// A sentence when this release has known security holes. It runs all the same.
     pub fn known_holes(&self) -> Option<String> {
-        known_holes(self.version_num)
+        known_holes("PostgreSQL", self.version_num)
     }
 
     pub(super) fn major(&self) -> u32 {
@@ -83,22 +83,21 @@ impl Binaries {
     }
 }
 
-/// A sentence when this release of the server has known security holes.
-pub fn known_holes(version_num: u32) -> Option<String> {
-    let (major, minor) = (version_num / 10_000, version_num % 10_000);
-    let (_, floor) = FLOORS.iter().find(|(known, _)| *known == major)?;
-    (minor < *floor).then(|| {
-        format!(
-            "PostgreSQL {major}.{minor} has known security holes that an uploaded dump can use; \
-             update it to {major}.{floor} or newer."
-        )
-    })
+/// As people write it: `15.18`.
+pub fn version_in_words(version_num: u32) -> String {
+    format!("{}.{}", version_num / 10_000, version_num % 10_000)
 }
 
-/// The major version of the `pg_restore` that is installed without a server; none when there is none.
-pub async fn pg_restore_major() -> Option<u32> {
-    let output = Command::new("pg_restore").arg("--version").output().await.ok()?;
-    Some(parse_version(&String::from_utf8_lossy(&output.stdout))? / 10_000)
+/// A sentence when this release of a program has known security holes.
+pub fn known_holes(program: &str, version_num: u32) -> Option<String> {
+    let (major, minor) = (version_num / 10_000, version_num % 10_000);
+    let (_, floor) = FLOORS.iter().find(|(floor_of, _)| *floor_of == major)?;
+    (minor < *floor).then(|| {
+        format!(
+            "{program} {} has known security holes that an uploaded dump can use; update it to {major}.{floor} or newer.",
+            version_in_words(version_num)
+        )
+    })
 }
 
 /// `pg_config` belongs to the client library and may well point to a directory without a server.
@@ -106,7 +105,8 @@ fn holds_a_server(dir: &Path) -> bool {
     ["postgres", "initdb"].iter().all(|name| dir.join(name).is_file())
 }
 
-async fn pg_config_bindir() -> Option<PathBuf> {
+/// Where `pg_config` says that programs are.
+pub async fn pg_config_bindir() -> Option<PathBuf> {
     let output = Command::new("pg_config").arg("--bindir").output().await.ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let dir = text.trim();
@@ -114,7 +114,7 @@ async fn pg_config_bindir() -> Option<PathBuf> {
 }
 
 /// Debian, Homebrew (Apple silicon, Intel, Linux), the Postgres project's RPMs: newest version first.
-fn usual_dirs() -> Vec<PathBuf> {
+pub fn usual_dirs() -> Vec<PathBuf> {
     const PLACES: &[(&str, &str)] = &[
         ("/usr/lib/postgresql", ""),
         ("/opt/homebrew/opt", "postgresql@"),
@@ -143,7 +143,7 @@ fn major_in_name(name: &OsStr, prefix: &str) -> Option<u32> {
 }
 
 /// Reads `postgres (Postgres) 15.18 (Debian 15.18-0+deb12u1)`; a beta counts as minor 0.
-fn parse_version(text: &str) -> Option<u32> {
+pub fn parse_version(text: &str) -> Option<u32> {
     let number = text
         .split_whitespace()
         .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;

@@ -401,7 +401,7 @@ mod tests {
             let root = tempfile::tempdir().unwrap();
             // Root's servers run as somebody else, who has to get in.
             fs::set_permissions(root.path(), PermissionsExt::from_mode(0o755)).unwrap();
-            let binaries = Binaries::find(None).await.unwrap();
+            let binaries = Binaries::find(crate::testing::pg_bindir().as_deref()).await.unwrap();
             let site = Site::open(binaries, root.path()).unwrap();
             Self { root, site }
         }
@@ -425,7 +425,7 @@ mod tests {
         }
 
         fn psql(&self, server: &Server, role: &str) -> Command {
-            let mut psql = Command::new(self.site.binaries.tool("psql"));
+            let mut psql = Command::new(crate::testing::client(&self.site.binaries, "psql"));
             psql.args(["-XAtw", "-d", "template1", "-U", role, "-h"])
                 .arg(server.socket_dir());
             psql

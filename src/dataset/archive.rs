@@ -16,6 +16,7 @@ use tokio::process::Command;
 use tokio::task::JoinHandle;
 
 use crate::dataset::error::RestoreError;
+use crate::dataset::format::FormatError;
 use crate::dataset::pieces::DumpFile;
 use crate::dataset::reader;
 use crate::dataset::reader::Bytes;
@@ -39,18 +40,13 @@ pub struct Converter {
 
 /// Starts `pg_restore` on an archive and returns it with the SQL that it writes.
 pub async fn convert(file: &DumpFile<'_>, counter: &Counter) -> Result<(Converter, ChildStdout), RestoreError> {
-    if !file.pg_restore.exists() {
-        return Err(RestoreError::Sentence(
-            "Archives are read by pg_restore, which is not installed here. Install PostgreSQL's client programs, or make \
-             the dump in plain format: pg_dump -Fp."
-                .to_owned(),
-        ));
-    }
-    Ok(start(file, counter).await?)
+    let pg_restore = file.pg_restore.filter(|path| path.exists());
+    let pg_restore = pg_restore.ok_or_else(|| RestoreError::Sentence(FormatError::NoTools.to_string()))?;
+    Ok(start(pg_restore, file, counter).await?)
 }
 
-async fn start(file: &DumpFile<'_>, counter: &Counter) -> anyhow::Result<(Converter, ChildStdout)> {
-    let (pg_restore, archive) = (file.pg_restore, file.path);
+async fn start(pg_restore: &Path, file: &DumpFile<'_>, counter: &Counter) -> anyhow::Result<(Converter, ChildStdout)> {
+    let archive = file.path;
     let size_bytes = tokio::fs::metadata(archive).await?.len();
     let mut command = confined(pg_restore, size_bytes);
     command
@@ -125,6 +121,10 @@ impl Converter {
             .or(complaints.lines().next());
         let said = first.map(|line| line.trim_start_matches("pg_restore: ").trim_start_matches("error: "));
         Err(RestoreError::Sentence(match (status.signal(), said) {
+            (None, Some(said)) if said.contains("does not support compression") => format!(
+                "This machine's pg_restore cannot unpack the archive: {said}. Make the dump with --compress=gzip, or in \
+                 plain format."
+            ),
             (Some(signal), _) => {
                 format!("The archive is damaged: pg_restore was stopped by signal {signal} while reading it.")
             }
@@ -135,7 +135,7 @@ impl Converter {
 }
 
 /// The command in its cage, as far as this system has the tools for one.
-fn confined(pg_restore: &Path, size_bytes: u64) -> Command {
+pub(super) fn confined(pg_restore: &Path, size_bytes: u64) -> Command {
     let cpu_seconds = CPU_SECONDS + CPU_SECONDS_PER_GB * size_bytes.div_ceil(1 << 30);
     let limits = [
         format!("--as={MEMORY_BYTES}"),

@@ -39,6 +39,10 @@ pub enum FormatError {
         "The archive was made by pg_dump {made_by} or newer; the tools here are of PostgreSQL {tools}. Install newer ones, or make the dump in plain format."
     )]
     NewerArchive { made_by: u32, tools: u32 },
+    #[error(
+        "The file is an archive, and this machine has no pg_restore to read it. Install the PostgreSQL client, or make the dump in plain format."
+    )]
+    NoTools,
     #[error("The file is a tar, but not one of pg_dump: toc.dat does not come first.")]
     ForeignTar,
     #[error("The tar archive is cut off: its end mark is missing.")]
@@ -52,8 +56,11 @@ pub enum FormatError {
 /// How much of a file is looked at.
 const HEAD_BYTES: u64 = 64 * 1024;
 
-/// Looks at a file. `tools_major` is the version of the `pg_restore` that would read an archive.
-pub async fn detect(path: &Path, tools_major: u32) -> anyhow::Result<Result<(DumpFormat, Compression), FormatError>> {
+/// Looks at a file. `tools_major` is the version of the `pg_restore` that would read an archive, if there is one.
+pub async fn detect(
+    path: &Path,
+    tools_major: Option<u32>,
+) -> anyhow::Result<Result<(DumpFormat, Compression), FormatError>> {
     let mut file = tokio::fs::File::open(path).await.context("opening an upload")?;
     let head = head_of(&mut file).await.context("reading an upload")?;
     let compression = match compression_of(&head) {
@@ -129,7 +136,7 @@ fn compression_of(head: &[u8]) -> Result<Compression, FormatError> {
     })
 }
 
-fn format_of(head: &[u8], tools_major: u32) -> Result<DumpFormat, FormatError> {
+fn format_of(head: &[u8], tools_major: Option<u32>) -> Result<DumpFormat, FormatError> {
     if head.is_empty() {
         return Err(FormatError::Empty);
     }
@@ -152,7 +159,7 @@ fn format_of(head: &[u8], tools_major: u32) -> Result<DumpFormat, FormatError> {
 }
 
 /// `pg_backup_archiver.c`: magic, version, sizes of int and offset, format (1 custom, 3 tar, 5 directory).
-fn archive_header(head: &[u8], tools_major: u32) -> Result<DumpFormat, FormatError> {
+fn archive_header(head: &[u8], tools_major: Option<u32>) -> Result<DumpFormat, FormatError> {
     let Some(&[major, minor, _, int_size, offset_size, format]) = head.get(5..11) else {
         return Err(FormatError::HeaderCutOff);
     };
@@ -165,11 +172,9 @@ fn archive_header(head: &[u8], tools_major: u32) -> Result<DumpFormat, FormatErr
         15 => 16,
         _ => 17,
     };
-    if minor > 14 && tools_major < made_by {
-        return Err(FormatError::NewerArchive {
-            made_by,
-            tools: tools_major,
-        });
+    let tools = tools_major.ok_or(FormatError::NoTools)?;
+    if minor > 14 && tools < made_by {
+        return Err(FormatError::NewerArchive { made_by, tools });
     }
     match format {
         1 => Ok(DumpFormat::Custom),
@@ -185,9 +190,13 @@ mod tests {
     use crate::dataset::tar::tests::tar;
 
     async fn detected(bytes: &[u8]) -> Result<(DumpFormat, Compression), FormatError> {
+        detected_by(bytes, Some(15)).await
+    }
+
+    async fn detected_by(bytes: &[u8], tools_major: Option<u32>) -> Result<(DumpFormat, Compression), FormatError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
-        detect(file.path(), 15).await.unwrap()
+        detect(file.path(), tools_major).await.unwrap()
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -219,6 +228,24 @@ mod tests {
             (gzip(&tar(&[("toc.dat", TOC)])), (Tar, Gzip)),
         ] {
             assert_eq!(detected(&bytes).await, Ok(expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn archives_need_a_pg_restore_that_is_new_enough_and_plain_dumps_none() {
+        let made_by_17 = b"PGDMP\x01\x10\x00\x04\x08\x01";
+        for (bytes, tools_major, expected) in [
+            (CUSTOM, None, Err(FormatError::NoTools)),
+            (made_by_17, None, Err(FormatError::NoTools)),
+            (
+                made_by_17,
+                Some(16),
+                Err(FormatError::NewerArchive { made_by: 17, tools: 16 }),
+            ),
+            (made_by_17, Some(18), Ok((DumpFormat::Custom, Compression::None))),
+            (b"select 1;", None, Ok((DumpFormat::Plain, Compression::None))),
+        ] {
+            assert_eq!(detected_by(bytes, tools_major).await, expected, "{tools_major:?}");
         }
     }
 

@@ -15,6 +15,7 @@ pub mod format;
 pub mod generators;
 pub mod growth;
 mod log;
+pub mod pg_restore;
 mod pieces;
 mod psql;
 mod reader;

@@ -35,7 +35,8 @@ pub struct DumpFile<'a> {
     pub path: &'a Path,
     pub format: DumpFormat,
     pub compression: Compression,
-    pub pg_restore: &'a Path,
+    /// None where this machine has none.
+    pub pg_restore: Option<&'a Path>,
     /// The most that may come out of it.
     pub max_expanded_bytes: u64,
 }

@@ -106,6 +106,11 @@ impl<'a> Restore<'a> {
                 "The file leaves a transaction open: its COMMIT is missing.".to_owned(),
             ));
         }
+        if self.outcome.has_imported_statistics && !self.has_statements {
+            return Err(RestoreError::Sentence(
+                "The file holds planner statistics and no tables. Make the dump without --statistics-only.".to_owned(),
+            ));
+        }
         if self.n_succeeded == 0 {
             return Err(self.nothing_worked());
         }

@@ -35,8 +35,8 @@ pub struct Datasets {
     pub layout: Layout,
     pub home: String,
     pub sandboxes: Sandboxes,
-    /// The version of the `pg_restore` that reads archives.
-    pub tools_major: u32,
+    /// The version of the `pg_restore` that reads archives; none where this machine has none.
+    pub tools_major: Option<u32>,
     pub max_upload_bytes: u64,
 }
 

@@ -39,7 +39,13 @@ const PIECES_LIMIT: Duration = Duration::from_secs(30);
 async fn dump(bench: &Bench, id: DatasetId, args: &[&str]) -> Vec<u8> {
     let sandbox = bench.sandbox(id).await;
     open_clone(&sandbox, "dumped").await.close().await;
-    let pg_dump = bench.house.restorer.pg_restore.with_file_name("pg_dump");
+    let pg_dump = bench
+        .house
+        .restorer
+        .pg_restore
+        .as_ref()
+        .unwrap()
+        .with_file_name("pg_dump");
     let output = tokio::process::Command::new(pg_dump)
         .args(args)
         .arg("--host")
@@ -78,13 +84,13 @@ pub const ROOMY: u64 = 1 << 30;
 
 /// Reads a file to its end, as an upload and a restore together do.
 pub async fn read_whole(path: &Path, pg_restore: &Path, max_expanded_bytes: u64) -> Result<Vec<Piece>, RestoreError> {
-    let found = format::detect(path, 15).await.unwrap();
+    let found = format::detect(path, Some(18)).await.unwrap();
     let (format, compression) = found.map_err(|error| RestoreError::Sentence(error.to_string()))?;
     let file = DumpFile {
         path,
         format,
         compression,
-        pg_restore,
+        pg_restore: Some(pg_restore),
         max_expanded_bytes,
     };
     let reading = async {
@@ -169,7 +175,7 @@ fn cuts(len: usize, needed: usize) -> Vec<usize> {
 #[tokio::test]
 async fn a_dump_of_any_format_that_is_cut_anywhere_is_not_whole() {
     let bench = Bench::open().await;
-    let pg_restore: PathBuf = bench.house.restorer.pg_restore.clone();
+    let pg_restore: PathBuf = bench.house.restorer.pg_restore.clone().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("dump");
     let mut taken = Vec::new();
@@ -273,7 +279,7 @@ async fn a_bomb_of_any_format_is_given_up_at_the_limit() {
     ] {
         std::fs::write(&path, &bytes).unwrap();
         assert!(bytes.len() < 1 << 20, "{name} is small");
-        let flaw = flaw(&path, &bench.house.restorer.pg_restore, LIMIT).await;
+        let flaw = flaw(&path, bench.house.restorer.pg_restore.as_ref().unwrap(), LIMIT).await;
         let flaw = flaw.unwrap_or_default();
         assert!(
             flaw.starts_with("The dump expands to more than the limit of 4.0 MiB."),

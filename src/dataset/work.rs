@@ -51,7 +51,8 @@ const TELL_EVERY: Duration = Duration::from_millis(500);
 pub struct Restorer {
     pub layout: Layout,
     pub sandboxes: Sandboxes,
-    pub pg_restore: PathBuf,
+    /// Reads archives; none where this machine has none.
+    pub pg_restore: Option<PathBuf>,
     pub limits: RestoreLimits,
 }
 
@@ -228,7 +229,7 @@ impl Restorer {
             path: &path,
             format: format_of(dataset)?,
             compression: compression_of(dataset)?,
-            pg_restore: &self.pg_restore,
+            pg_restore: self.pg_restore.as_deref(),
             max_expanded_bytes: self.limits.expanded_bytes,
         };
         let counter = Counter::default();
@@ -304,5 +305,7 @@ fn compression_of(dataset: &Dataset) -> anyhow::Result<Compression> {
 
 #[cfg(test)]
 mod bad_input;
+#[cfg(test)]
+mod dumps;
 #[cfg(test)]
 mod tests;

@@ -89,9 +89,10 @@ async fn find_again(sandbox: &Sandbox, name: &str, stored: &[(Snapshot, String)]
 /// Writes the stored snapshots into a new clone, and insists that they come out as they went in.
 async fn rebuild(sandbox: &Sandbox, name: &str, stored: &[(Snapshot, String)]) -> Result<Ready, Trouble> {
     let mut admin = Admin::connect(&sandbox.address, name).await?;
+    let mut session = Session::connect(&sandbox.address, name, "pgassay prepare", &[]).await?;
     let lot = Lot::open(&mut admin).await?;
     for (source_idx, (snapshot, checksum)) in stored.iter().enumerate() {
-        let left_out = snapshot::apply::apply(&mut admin, &lot, snapshot).await?;
+        let left_out = snapshot::apply::apply(&mut admin, &mut session, &lot, snapshot).await?;
         if let Some(first) = left_out.first() {
             return Err(Trouble::Sentence(format!(
                 "The clone of this experiment was lost, and its statistics cannot all be written back: {}: {}. \
@@ -108,6 +109,7 @@ async fn rebuild(sandbox: &Sandbox, name: &str, stored: &[(Snapshot, String)]) -
         }
         lot.park(&mut admin, source_idx).await?;
     }
+    session.close().await;
     admin.close().await;
     Ok(Ready {
         lot,

@@ -12,7 +12,7 @@ pub struct Snapshot {
     pub relations: Vec<RelationNumbers>,
     /// Ordered by schema, relation, column number, inheritance.
     pub columns: Vec<ColumnStatistics>,
-    /// Rows of `pg_statistic_ext_data`, as md5 of their text: they can be kept and compared, not written from text.
+    /// Ordered by schema, name, inheritance.
     pub extended: Vec<ExtendedStatistics>,
 }
 
@@ -25,6 +25,9 @@ pub struct RelationNumbers {
     /// `reltuples` as text: a `real` that may be `Infinity`.
     pub tuples: String,
     pub all_visible_pages: i32,
+    /// Came with PostgreSQL 18.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all_frozen_pages: Option<i32>,
 }
 
 /// One row of `pg_statistic`.
@@ -36,6 +39,13 @@ pub struct ColumnStatistics {
     pub column_number: i16,
     pub column: String,
     pub inherited: bool,
+    #[serde(flatten)]
+    pub gathered: Gathered,
+}
+
+/// What ANALYZE gathers of a column or an expression.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gathered {
     pub null_fraction: String,
     pub average_width: i32,
     pub n_distinct: String,
@@ -59,13 +69,23 @@ pub struct Slot {
     pub values: Option<String>,
 }
 
-/// The data row of one statistics object.
+/// The data row of one statistics object. Its three lists have no text that a server would read back, so they are kept
+/// as bytes in hexadecimal; those of most common values hold type ids, which are the same in every clone of a dataset
+/// and mean nothing elsewhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExtendedStatistics {
     pub schema: String,
     pub name: String,
     pub inherited: bool,
-    pub md5: String,
+    #[serde(default)]
+    pub n_distinct: Option<String>,
+    #[serde(default)]
+    pub dependencies: Option<String>,
+    #[serde(default)]
+    pub most_common_values: Option<String>,
+    /// In the order of the object's expressions; none where nothing could be gathered of one.
+    #[serde(default)]
+    pub expressions: Vec<Option<Gathered>>,
 }
 
 /// The statistics target of one column, where it has one of its own.

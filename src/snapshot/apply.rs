@@ -2,7 +2,7 @@
 //!
 //! The element type of every list of values comes from the clone's own catalog, never from the snapshot: a wrong one
 //! crashes the server. A domain's input would run the dump's CHECK as superuser, so a domain is read as its base type,
-//! and a column whose type holds a domain further down is left out and listed.
+//! and a column whose type holds a domain further down is left to the dataset's role, or left out and listed.
 
 use sqlx::AssertSqlSafe;
 use sqlx::Connection as _;
@@ -10,11 +10,16 @@ use sqlx::PgConnection;
 use sqlx::postgres::types::Oid;
 
 use crate::model::snapshot::ColumnStatistics;
+use crate::model::snapshot::ExtendedStatistics;
+use crate::model::snapshot::Gathered;
 use crate::model::snapshot::Slot;
 use crate::model::snapshot::Snapshot;
+use crate::snapshot::extended;
+use crate::snapshot::functions;
 use crate::snapshot::park::Lot;
 use crate::target::ServerError;
 use crate::target::session::Admin;
+use crate::target::session::Session;
 
 /// A column of the snapshot that was not applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,46 +32,81 @@ pub struct LeftOut {
 const N_SLOTS: i16 = 5;
 
 /// Kinds of slots, as `pg_statistic.h` numbers them.
-const MOST_COMMON_VALUES: i16 = 1;
-const HISTOGRAM: i16 = 2;
-const ELEMENTS: i16 = 4;
-const RANGE_LENGTHS: i16 = 6;
-const RANGE_BOUNDS: i16 = 7;
+pub(super) const MOST_COMMON_VALUES: i16 = 1;
+pub(super) const HISTOGRAM: i16 = 2;
+pub(super) const CORRELATION: i16 = 3;
+pub(super) const ELEMENTS: i16 = 4;
+pub(super) const ELEMENT_COUNTS: i16 = 5;
+pub(super) const RANGE_LENGTHS: i16 = 6;
+pub(super) const RANGE_BOUNDS: i16 = 7;
+
+/// Why a column is not written by a superuser.
+pub(super) const HOLDS_DOMAIN: &str = "its type contains a domain, whose checks must not run as superuser";
 
 /// Puts `snapshot` in force in place of the live statistics, and returns what could not be applied.
-pub async fn apply(admin: &mut Admin, lot: &Lot, snapshot: &Snapshot) -> anyhow::Result<Vec<LeftOut>> {
+///
+/// `session` is of the dataset's role, in the same clone. Where `admin` is no superuser, it does all of it by the
+/// server's own functions (from PostgreSQL 18 on); otherwise only what a superuser must not touch.
+pub async fn apply(
+    admin: &mut Admin,
+    session: &mut Session,
+    lot: &Lot,
+    snapshot: &Snapshot,
+) -> anyhow::Result<Vec<LeftOut>> {
+    if !admin.is_superuser().await? {
+        return functions::restore(session, snapshot).await;
+    }
     lot.clear(admin, snapshot).await?;
     let mut left_out: Vec<LeftOut> = Vec::new();
     for column in &snapshot.columns {
-        if let Err(reason) = apply_column(admin, column).await? {
-            let name = format!("{}.{}.{}", column.schema, column.relation, column.column);
-            left_out.push(LeftOut { column: name, reason });
+        let applied = match apply_column(admin, column).await? {
+            Err(reason) if reason == HOLDS_DOMAIN && functions::are_there(session).await? => {
+                functions::restore_column(session, column).await?
+            }
+            applied => applied,
+        };
+        if let Err(reason) = applied {
+            left_out.push(LeftOut::column(column, reason));
         }
     }
-    for extended in &snapshot.extended {
-        left_out.push(LeftOut {
-            column: format!("{}.{}", extended.schema, extended.name),
-            reason: "extended statistics cannot be written from text".to_owned(),
-        });
+    for statistics in &snapshot.extended {
+        if let Err(reason) = extended::write(admin, session, statistics).await? {
+            left_out.push(LeftOut::extended(statistics, reason));
+        }
     }
     Ok(left_out)
 }
 
+impl LeftOut {
+    pub(super) fn column(column: &ColumnStatistics, reason: String) -> Self {
+        Self {
+            column: format!("{}.{}.{}", column.schema, column.relation, column.column),
+            reason,
+        }
+    }
+
+    pub(super) fn extended(statistics: &ExtendedStatistics, reason: String) -> Self {
+        Self {
+            column: format!("{}.{}", statistics.schema, statistics.name),
+            reason,
+        }
+    }
+}
+
 /// The inner error is the reason why this column is left out.
 async fn apply_column(admin: &mut Admin, column: &ColumnStatistics) -> anyhow::Result<Result<(), String>> {
-    if let Err(reason) = validate(column) {
+    if let Err(reason) = validate(&column.gathered) {
         return Ok(Err(reason));
     }
     let mut transaction = admin.conn.begin().await?;
-    let Some(place) = ColumnType::find(&mut transaction, column).await? else {
+    let Some((relation_id, types)) = find_column(&mut transaction, column).await? else {
         return Ok(Err("the dataset has no such column".to_owned()));
     };
-    if place.holds_domain {
-        return Ok(Err(
-            "its type contains a domain, whose checks must not run as superuser".to_owned(),
-        ));
+    if types.holds_domain {
+        return Ok(Err(HOLDS_DOMAIN.to_owned()));
     }
-    match insert(&mut transaction, column, &place).await {
+    let key = (relation_id, column.column_number, column.inherited);
+    match insert(&mut transaction, key, &column.gathered, &types).await {
         Ok(()) => {
             transaction.commit().await?;
             Ok(Ok(()))
@@ -80,19 +120,19 @@ async fn apply_column(admin: &mut Admin, column: &ColumnStatistics) -> anyhow::R
 }
 
 /// Refuses numbers that the server would take and then plan nonsense with, or worse.
-fn validate(column: &ColumnStatistics) -> Result<(), String> {
-    let null_fraction = finite(&column.null_fraction)?;
+pub(super) fn validate(gathered: &Gathered) -> Result<(), String> {
+    let null_fraction = finite(&gathered.null_fraction)?;
     if !(0.0..=1.0).contains(&null_fraction) {
         return Err(format!("the null fraction {null_fraction} is not between 0 and 1"));
     }
-    let n_distinct = finite(&column.n_distinct)?;
+    let n_distinct = finite(&gathered.n_distinct)?;
     if n_distinct < -1.0 {
         return Err(format!("the number of distinct values {n_distinct} is below -1"));
     }
-    if column.average_width < 0 {
+    if gathered.average_width < 0 {
         return Err("the average width is negative".to_owned());
     }
-    for slot in &column.slots {
+    for slot in &gathered.slots {
         if !(1..=N_SLOTS).contains(&slot.number) || !(1..=RANGE_BOUNDS).contains(&slot.kind) {
             return Err(format!("it has a slot {} of kind {}", slot.number, slot.kind));
         }
@@ -118,9 +158,41 @@ fn finite(text: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("{text} is not a finite number"))
 }
 
-/// What the clone's catalog says of a column.
-struct ColumnType {
-    relation_id: Oid,
+/// The clone's id of a column's relation, and the types of its values.
+async fn find_column(conn: &mut PgConnection, column: &ColumnStatistics) -> anyhow::Result<Option<(Oid, ValueTypes)>> {
+    // A column of an index is of the type in which its operator class keeps it, and its statistics are of the type of its
+    // expression: `tsvector` where a GIN index keeps `text`, an array where it keeps elements.
+    let found: Option<(Oid, Oid, i32)> = sqlx::query_as(
+        "select a.attrelid,
+                case when oc.oid is null then a.atttypid
+                     when oc.opcintype = 'anyarray'::regtype then coalesce(nullif(kept.typarray, 0), a.atttypid)
+                     when taken.typtype = 'p' then a.atttypid
+                     else oc.opcintype end,
+                case when oc.oid is null then a.atttypmod else -1 end
+         from pg_attribute a
+         join pg_class c on c.oid = a.attrelid
+         join pg_namespace n on n.oid = c.relnamespace
+         join pg_type kept on kept.oid = a.atttypid
+         left join pg_index i on i.indexrelid = a.attrelid
+         left join pg_opclass oc on oc.oid = i.indclass[a.attnum - 1] and oc.opckeytype <> 0
+         left join pg_type taken on taken.oid = oc.opcintype
+         where n.nspname = $1 and c.relname = $2 and a.attnum = $3 and a.attname = $4 and not a.attisdropped",
+    )
+    .bind(&column.schema)
+    .bind(&column.relation)
+    .bind(column.column_number)
+    .bind(&column.column)
+    .persistent(false)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some((relation_id, type_id, type_modifier)) = found else {
+        return Ok(None);
+    };
+    Ok(Some((relation_id, ValueTypes::of(conn, type_id, type_modifier).await?)))
+}
+
+/// What the clone's catalog says of the type of a column or an expression.
+pub(super) struct ValueTypes {
     /// With domains taken away from the outside.
     base_type: Oid,
     type_modifier: i32,
@@ -128,22 +200,17 @@ struct ColumnType {
     element_type: Option<Oid>,
     /// The range type: of a range itself, of a multirange the one that it is made of.
     range_type: Option<Oid>,
-    holds_domain: bool,
+    pub holds_domain: bool,
 }
 
-/// The relation, base type, type modifier, element type, range type, and whether a domain is in it.
-type ColumnTypeRow = (Oid, Oid, i32, Option<Oid>, Option<Oid>, bool);
+/// The base type, type modifier, element type, range type, and whether a domain is in it.
+type ValueTypesRow = (Oid, i32, Option<Oid>, Option<Oid>, bool);
 
-impl ColumnType {
-    async fn find(conn: &mut PgConnection, column: &ColumnStatistics) -> sqlx::Result<Option<Self>> {
-        let row: Option<ColumnTypeRow> = sqlx::query_as(
-            "with recursive col as (
-                 select a.attrelid, a.atttypid, a.atttypmod
-                 from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
-                 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-                 where n.nspname = $1 and c.relname = $2 and a.attnum = $3 and a.attname = $4 and not a.attisdropped
-             ), unwrapped (id, modifier) as (
-                 select atttypid, atttypmod from col
+impl ValueTypes {
+    pub(super) async fn of(conn: &mut PgConnection, type_id: Oid, type_modifier: i32) -> anyhow::Result<Self> {
+        let row: ValueTypesRow = sqlx::query_as(
+            "with recursive unwrapped (id, modifier) as (
+                 select $1::oid, $2::integer
                  union all
                  select t.typbasetype, t.typtypmod from unwrapped u
                  join pg_catalog.pg_type t on t.oid = u.id where t.typtype = 'd'
@@ -162,30 +229,26 @@ impl ColumnType {
                                where a.attrelid = t.typrelid and t.typrelid <> 0 and a.attnum > 0 and not a.attisdropped
                      union all select t.typbasetype where t.typtype = 'd') part (id)
              )
-             select col.attrelid, base.id, base.modifier,
+             select base.id, base.modifier,
                     case when base.id = 'tsvector'::regtype then 'text'::regtype::oid else nullif(t.typelem, 0) end,
                     case t.typtype when 'r' then t.oid
                                    when 'm' then (select rngtypid from pg_catalog.pg_range where rngmultitypid = t.oid) end,
                     exists (select from parts p join pg_catalog.pg_type d on d.oid = p.id where d.typtype = 'd')
-             from col cross join base join pg_catalog.pg_type t on t.oid = base.id",
+             from base join pg_catalog.pg_type t on t.oid = base.id",
         )
-        .bind(&column.schema)
-        .bind(&column.relation)
-        .bind(column.column_number)
-        .bind(&column.column)
+        .bind(type_id)
+        .bind(type_modifier)
         .persistent(false)
-        .fetch_optional(conn)
+        .fetch_one(conn)
         .await?;
-        Ok(row.map(
-            |(relation_id, base_type, type_modifier, element_type, range_type, holds_domain)| Self {
-                relation_id,
-                base_type,
-                type_modifier,
-                element_type,
-                range_type,
-                holds_domain,
-            },
-        ))
+        let (base_type, type_modifier, element_type, range_type, holds_domain) = row;
+        Ok(Self {
+            base_type,
+            type_modifier,
+            element_type,
+            range_type,
+            holds_domain,
+        })
     }
 
     /// The type of the values of a slot; none where that kind has no values for such a column.
@@ -207,20 +270,26 @@ const FLOAT8: Oid = Oid(701);
 const BINDS_PER_SLOT: usize = 7;
 const FIRST_SLOT_BIND: usize = 7;
 
-async fn insert(conn: &mut PgConnection, column: &ColumnStatistics, place: &ColumnType) -> sqlx::Result<()> {
+/// Inserts a row of `pg_statistic`: `key` is its relation, column number and inheritance.
+pub(super) async fn insert(
+    conn: &mut PgConnection,
+    key: (Oid, i16, bool),
+    gathered: &Gathered,
+    types: &ValueTypes,
+) -> sqlx::Result<()> {
     let slots: Vec<Option<&Slot>> = (1..=N_SLOTS)
-        .map(|number| column.slots.iter().find(|slot| slot.number == number))
+        .map(|number| gathered.slots.iter().find(|slot| slot.number == number))
         .collect();
     // Safe: constants and parameter numbers only.
     let mut query = sqlx::query(AssertSqlSafe(insert_statement()))
-        .bind(place.relation_id)
-        .bind(column.column_number)
-        .bind(column.inherited)
-        .bind(&column.null_fraction)
-        .bind(column.average_width)
-        .bind(&column.n_distinct);
+        .bind(key.0)
+        .bind(key.1)
+        .bind(key.2)
+        .bind(&gathered.null_fraction)
+        .bind(gathered.average_width)
+        .bind(&gathered.n_distinct);
     for slot in slots {
-        let values_type = slot.and_then(|slot| place.of_values(slot.kind));
+        let values_type = slot.and_then(|slot| types.of_values(slot.kind));
         query = query
             .bind(slot.map_or(0, |slot| slot.kind))
             .bind(slot.map(|slot| slot.operator.as_str()).filter(|name| *name != "-"))
@@ -231,8 +300,8 @@ async fn insert(conn: &mut PgConnection, column: &ColumnStatistics, place: &Colu
                     .filter(|_| values_type.is_some()),
             )
             .bind(values_type)
-            .bind(if values_type == Some(place.base_type) {
-                place.type_modifier
+            .bind(if values_type == Some(types.base_type) {
+                types.type_modifier
             } else {
                 -1
             });

@@ -5,6 +5,8 @@
 
 pub mod apply;
 pub mod capture;
+mod extended;
+mod functions;
 pub mod park;
 pub mod pristine;
 #[cfg(test)]

@@ -34,6 +34,8 @@ pub struct Lot {
     /// The columns of the two catalogs behind their key, as this server has them.
     statistic_columns: String,
     extended_columns: String,
+    /// Whether `pg_class` counts frozen pages, as from PostgreSQL 18 on.
+    counts_frozen: bool,
 }
 
 struct Relation {
@@ -73,6 +75,7 @@ impl Lot {
             statistics_objects: statistics_objects.into_iter().map(|oid| oid.0).collect(),
             statistic_columns: columns_behind_key(admin, "pg_statistic", 1).await?,
             extended_columns: columns_behind_key(admin, "pg_statistic_ext_data", 1).await?,
+            counts_frozen: columns_behind_key(admin, "pg_class", 1).await?.contains("relallfrozen"),
         })
     }
 
@@ -170,7 +173,8 @@ impl Lot {
             .map(|numbers| ((numbers.schema.as_str(), numbers.relation.as_str()), numbers))
             .collect();
         let mut ids = Vec::new();
-        let (mut pages, mut tuples, mut all_visible) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut pages, mut tuples) = (Vec::new(), Vec::new());
+        let (mut all_visible, mut all_frozen) = (Vec::new(), Vec::new());
         for relation in &self.relations {
             let Some(numbers) = by_name.get(&(relation.schema.as_str(), relation.name.as_str())) else {
                 anyhow::bail!("the snapshot knows nothing of {}.{}", relation.schema, relation.name);
@@ -179,22 +183,32 @@ impl Lot {
             pages.push(numbers.pages);
             tuples.push(numbers.tuples.clone());
             all_visible.push(numbers.all_visible_pages);
+            all_frozen.push(numbers.all_frozen_pages.unwrap_or(0));
         }
-        sqlx::query(
+        let frozen = if self.counts_frozen {
+            ", relallfrozen = m.all_frozen"
+        } else {
+            ""
+        };
+        // Safe: constants only.
+        let update = AssertSqlSafe(format!(
             "update pg_catalog.pg_class c
-             set relpages = m.pages, reltuples = m.tuples::real, relallvisible = m.all_visible
+             set relpages = m.pages, reltuples = m.tuples::real, relallvisible = m.all_visible{frozen}
              from rows from (pg_catalog.unnest($1::oid[]), pg_catalog.unnest($2::integer[]),
-                             pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::integer[]))
-                  as m (id, pages, tuples, all_visible)
-             where c.oid = m.id",
-        )
-        .bind(oids(&ids))
-        .bind(pages)
-        .bind(tuples)
-        .bind(all_visible)
-        .persistent(false)
-        .execute(conn)
-        .await?;
+                             pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::integer[]),
+                             pg_catalog.unnest($5::integer[]))
+                  as m (id, pages, tuples, all_visible, all_frozen)
+             where c.oid = m.id"
+        ));
+        sqlx::query(update)
+            .bind(oids(&ids))
+            .bind(pages)
+            .bind(tuples)
+            .bind(all_visible)
+            .bind(all_frozen)
+            .persistent(false)
+            .execute(conn)
+            .await?;
         Ok(())
     }
 }

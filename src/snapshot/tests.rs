@@ -16,6 +16,7 @@ use crate::source;
 use crate::target::lease::Sandbox;
 use crate::target::session::Admin;
 use crate::target::session::Session;
+use crate::testing;
 use crate::testing::bench::Bench;
 use crate::testing::bench::open_clone;
 
@@ -46,6 +47,49 @@ create table nothing (a integer);
 create table measured (at date, value integer) partition by range (at);
 create table measured_2020 partition of measured for values from ('2020-01-01') to ('2021-01-01');
 insert into measured select date '2020-01-01' + g % 300, g % 17 from generate_series(1, 900) g;
+create index many_words on many using gin (to_tsvector('simple', name), (tags || code::text));
+create index many_named on many using gist (to_tsvector('simple', name), int4range(1, length(name)));
+create index many_cast on many ((name::name), (code::varchar(5)), (flag::integer));
+create index many_partial on many (lower(code)) include (name) where id > 100;
+
+create table traps (
+  id integer primary key, amount numeric, ratio float4, far timestamp, farther timestamptz, day date, span tsrange,
+  bits bit(5), more bit varying(9), wide text, note text, pairs pair[], grid integer[], cash money, net cidr, mac macaddr,
+  spot point, small smallint, letter \"char\", title name, at time, hours timetz, lsn pg_lsn, path jsonb, plain json,
+  always integer, never integer, feelings mood[], twice pair, dates daterange, times tstzmultirange, exact positive);
+insert into traps
+select g, case g % 9 when 0 then 'NaN' when 1 then 'Infinity' when 2 then '-Infinity' else (g % 50) * 1e30 end,
+       case g % 8 when 0 then 'NaN' when 1 then 'Infinity' when 2 then '-0' else (g % 70) / 3.0 end,
+       case g % 7 when 0 then timestamp 'infinity' when 1 then '-infinity' else '0044-03-15 BC'::timestamp + g % 90 * interval '1 d' end,
+       case g % 6 when 0 then timestamptz 'infinity' else '2024-03-31 01:30:00.000001+01'::timestamptz + g * interval '7 m' end,
+       case g % 5 when 0 then date 'infinity' when 1 then '-infinity' else date '5874000-01-01' + g % 40 end,
+       case g % 4 when 0 then 'empty'::tsrange when 1 then tsrange(null, null) else tsrange(timestamp '2020-01-01' + g * interval '1 h', null, '(]') end,
+       (g % 32)::bit(5), substr(g::bit(12)::text, 1, g % 9)::varbit,
+       repeat(md5((g % 3)::text), 1 + 40 * (g % 60)),
+       case g % 8 when 0 then '' when 1 then ' ' when 2 then 'NULL' when 3 then E'\\n\\t\\x01' when 4 then '{}' when 5 then U&'\\00e9\\+01F418'
+                  when 6 then '\"quoted\", ''too'' \\\\' else 'n' || g % 90 end,
+       array[row(g % 6, 'x\"{,}')::pair, null, row(null, '')::pair], array[[g % 4, null], [g % 9, 7]], (g % 80)::numeric::money,
+       ('10.' || g % 99 || '.0.0/16')::cidr, ('08:00:2b:01:02:' || lpad(to_hex(g % 200), 2, '0'))::macaddr, point(g, g),
+       g % 300, chr(65 + g % 26)::\"char\", ('t' || g % 33)::name, time '00:00' + g % 1440 * interval '1 m',
+       timetz '10:00+02' + g % 60 * interval '1 m', ('0/' || to_hex(g % 77))::pg_lsn,
+       jsonb_build_object('a', jsonb_build_array(g % 5, null, 'q\"')), json_build_object('a', g % 5), 7, null,
+       array[(array['sad', 'ok', 'happy'])[1 + g % 3]::mood, 'ok'], row(g % 8, null)::pair,
+       daterange(date '2024-01-01', date '2024-01-01' + g % 9), tstzmultirange(tstzrange(timestamptz '2024-01-01 00:00+00', null)),
+       1 + g % 60
+from generate_series(1, 2500) g;
+create table parent (a integer, b text);
+create table child (c integer) inherits (parent);
+insert into parent select g % 30, 'p' || g % 3 from generate_series(1, 400) g;
+insert into child select g % 50, 'c' || g % 5, g % 11 from generate_series(1, 600) g;
+create index measured_months on measured (extract(month from at));
+create statistics \"Both Names\" on code, flag from many;
+create statistics listed (mcv) on mood, letter, small, uid from many;
+create statistics computed on (lower(name)), (price * 2), code from many;
+create statistics alone on (id % 7) from many;
+create statistics nothing_yet on id, amount, far from traps;
+create statistics inherited on a, b from parent;
+create statistics divided (ndistinct, dependencies) on at, value from measured;
+create statistics also (ndistinct) on (size::integer % 5), (born + 1), (tags || name), (name::varchar(3)) from many;
 ";
 
 /// One clone of a dataset with everything that sources and snapshots need of it.
@@ -88,11 +132,42 @@ impl Clone {
     /// Writes a snapshot into a second clone, and says what it then holds and what was left out.
     async fn apply_elsewhere(&self, snapshot: &Snapshot) -> (Snapshot, Vec<LeftOut>) {
         let mut admin = open_clone(&self.sandbox, "two").await;
+        let mut session = Session::connect(&self.sandbox.address, "two", "test", &[])
+            .await
+            .unwrap();
         let lot = Lot::open(&mut admin).await.unwrap();
-        let left_out = apply::apply(&mut admin, &lot, snapshot).await.unwrap();
+        let left_out = apply::apply(&mut admin, &mut session, &lot, snapshot).await.unwrap();
         let found = capture(&mut admin).await.unwrap();
+        session.close().await;
         admin.close().await;
         (found, left_out)
+    }
+
+    /// Writes snapshots one after the other into a second clone as a role that is no superuser. Says for each what the
+    /// clone then holds and what was left out; none where the server has no functions for that.
+    async fn apply_without_superuser(&self, snapshots: &[&Snapshot]) -> Option<Vec<(Snapshot, Vec<LeftOut>)>> {
+        let mut admin = open_clone(&self.sandbox, "two").await;
+        let connect = || Session::connect(&self.sandbox.address, "two", "test", &[]);
+        let (mut session, role) = (connect().await.unwrap(), connect().await.unwrap());
+        let names = std::sync::Arc::clone(&self.sandbox.address.names);
+        let mut no_superuser = Admin { conn: role.conn, names };
+        let lot = Lot::open(&mut admin).await.unwrap();
+        let has_functions = pristine::server_version_num(&mut admin).await.unwrap() >= 180_000;
+        let mut applied = Vec::new();
+        for snapshot in snapshots {
+            match apply::apply(&mut no_superuser, &mut session, &lot, snapshot).await {
+                Ok(left_out) => applied.push((capture(&mut admin).await.unwrap(), left_out)),
+                Err(error) => {
+                    let said = error.to_string();
+                    assert_eq!(said, "before PostgreSQL 18 only a superuser may write statistics");
+                }
+            }
+        }
+        no_superuser.close().await;
+        session.close().await;
+        admin.close().await;
+        assert_eq!(applied.len(), if has_functions { snapshots.len() } else { 0 });
+        has_functions.then_some(applied)
     }
 
     async fn close(self) {
@@ -100,6 +175,17 @@ impl Clone {
         self.admin.close().await;
         self.sandbox.stop().await.unwrap();
     }
+}
+
+/// Says what differs, where a checksum says only that something does.
+fn assert_same(found: &Snapshot, expected: &Snapshot) {
+    for (found, expected) in found.columns.iter().zip(&expected.columns) {
+        assert_eq!(found, expected);
+    }
+    for (found, expected) in found.extended.iter().zip(&expected.extended) {
+        assert_eq!(found, expected);
+    }
+    assert_eq!(found, expected);
 }
 
 /// As on the command line, without what stands behind the colon.
@@ -143,9 +229,16 @@ async fn parked_statistics_come_back_to_the_byte_in_any_order() {
 }
 
 #[tokio::test]
-async fn a_snapshot_is_written_from_its_text_to_the_byte_whatever_the_types() {
-    let bench = Bench::open().await;
+async fn a_snapshot_is_written_from_its_text_to_the_byte_whatever_the_types_and_the_version() {
+    for bindir in testing::bindirs() {
+        assert_written_from_text(Bench::open_on(bindir).await).await;
+    }
+}
+
+async fn assert_written_from_text(bench: Bench) {
     let dataset_id = bench.restored(MANY_TYPES).await;
+    let notes = bench.notes(dataset_id).await;
+    assert!(notes.is_empty(), "every type has to be there: {notes:?}");
     let mut clone = Clone::open(&bench, dataset_id).await;
     for source in [
         source("built_in", &[]),
@@ -157,29 +250,59 @@ async fn a_snapshot_is_written_from_its_text_to_the_byte_whatever_the_types() {
         let text = serde_json::to_string(&snapshot).unwrap();
         let (found, left_out) = clone.apply_elsewhere(&serde_json::from_str(&text).unwrap()).await;
         assert_eq!(left_out, []);
-        for (found, column) in found.columns.iter().zip(&snapshot.columns) {
-            assert_eq!(found, column);
-        }
+        assert_same(&found, &snapshot);
         assert_eq!(checksum(&found), checksum(&snapshot), "{}", source.label);
     }
     let snapshot = clone.prepare(&source("built_in", &[])).await;
     let kinds: std::collections::BTreeSet<i16> = snapshot
         .columns
         .iter()
-        .flat_map(|column| column.slots.iter().map(|slot| slot.kind))
+        .flat_map(|column| column.gathered.slots.iter().map(|slot| slot.kind))
         .collect();
     assert_eq!(
         kinds.into_iter().collect::<Vec<_>>(),
         [1, 2, 3, 4, 5, 6, 7],
         "every kind took part"
     );
-    assert!(snapshot.columns.iter().any(|column| column.relation == "many_lower"));
-    assert!(
-        snapshot
-            .columns
-            .iter()
-            .any(|column| column.inherited && column.relation == "measured")
-    );
+    // A partitioned index has none of its own; its partitions' indexes have.
+    for index in [
+        "many_lower",
+        "many_words",
+        "many_named",
+        "many_cast",
+        "many_partial",
+        "measured_2020_",
+    ] {
+        let columns = &snapshot.columns;
+        assert!(
+            columns.iter().any(|column| column.relation.starts_with(index)),
+            "{index}"
+        );
+    }
+    for parent in ["measured", "parent"] {
+        let objects = snapshot.extended.iter().filter(|object| object.inherited);
+        assert!(
+            objects.count() >= 2,
+            "a statistics object of {parent} counts its children's rows"
+        );
+        let columns = snapshot.columns.iter().filter(|column| column.inherited);
+        assert!(columns.into_iter().any(|column| column.relation == parent), "{parent}");
+    }
+    let lists: Vec<[bool; 4]> = snapshot
+        .extended
+        .iter()
+        .map(|object| {
+            [
+                object.n_distinct.is_some(),
+                object.dependencies.is_some(),
+                object.most_common_values.is_some(),
+                !object.expressions.is_empty(),
+            ]
+        })
+        .collect();
+    for list in 0..4 {
+        assert!(lists.iter().any(|lists| lists[list]), "list {list} took part");
+    }
     clone.close().await;
     bench.close().await;
 }
@@ -201,6 +324,7 @@ insert into planted
 select g % 5, g % 7, row(g % 9, 'b')::innocent, row(row(g % 9, 'b')::innocent)::nested, array[g % 3]::spied[],
        array[row(g % 4, 'c')::innocent]
 from generate_series(1, 1000) g;
+create statistics suspects on (row(plain, 'b')::innocent), plain from planted;
 ";
 
 #[tokio::test]
@@ -217,26 +341,32 @@ async fn no_code_of_a_dump_runs_as_superuser_when_a_snapshot_is_written() {
     );
 
     let snapshot = clone.prepare(&source("built_in", &[])).await;
-    assert_eq!(snapshot.columns.len(), 6);
+    assert_eq!((snapshot.columns.len(), snapshot.extended.len()), (6, 1));
     let (found, left_out) = clone.apply_elsewhere(&snapshot).await;
-    let names: Vec<&str> = left_out.iter().map(|left_out| left_out.column.as_str()).collect();
-    assert_eq!(
-        names,
-        [
-            "public.planted.composite",
-            "public.planted.deep",
-            "public.planted.list",
-            "public.planted.lists"
-        ]
-    );
     for left_out in &left_out {
         assert_eq!(
             left_out.reason,
             "its type contains a domain, whose checks must not run as superuser"
         );
     }
-    // A domain itself is read as what it is made of.
-    assert_eq!(found.columns, snapshot.columns[..2]);
+    let names: Vec<&str> = left_out.iter().map(|left_out| left_out.column.as_str()).collect();
+    if pristine::server_version_num(&mut clone.admin).await.unwrap() >= 180_000 {
+        assert_eq!(names, ["public.suspects"], "the role itself writes the columns");
+        assert_eq!(found.columns, snapshot.columns);
+    } else {
+        assert_eq!(
+            names,
+            [
+                "public.planted.composite",
+                "public.planted.deep",
+                "public.planted.list",
+                "public.planted.lists",
+                "public.suspects"
+            ]
+        );
+        // A domain itself is read as what it is made of.
+        assert_eq!(found.columns, snapshot.columns[..2]);
+    }
     clone.close().await;
     bench.close().await;
 }
@@ -251,8 +381,8 @@ async fn the_type_of_values_comes_from_the_clone_and_wrong_text_is_left_out() {
     let (text_idx, number_idx, share_idx, gone_idx) = (idx_of("name"), idx_of("nums"), idx_of("price"), idx_of("size"));
     let mut bad = good.clone();
     // Text where the clone has numbers: a type taken from the snapshot would crash the server here.
-    bad.columns[number_idx].slots = good.columns[text_idx].slots.clone();
-    bad.columns[share_idx].null_fraction = "NaN".to_owned();
+    bad.columns[number_idx].gathered.slots = good.columns[text_idx].gathered.slots.clone();
+    bad.columns[share_idx].gathered.null_fraction = "NaN".to_owned();
     bad.columns[gone_idx].column = "no_such".to_owned();
     let (found, left_out) = clone.apply_elsewhere(&bad).await;
     let mut left_out: Vec<(&str, &str)> = left_out
@@ -321,22 +451,85 @@ async fn the_sizes_of_relations_come_back_with_their_snapshot() {
 }
 
 #[tokio::test]
-async fn extended_statistics_are_parked_and_listed_where_they_cannot_be_written() {
+async fn without_superuser_a_snapshot_is_written_by_the_functions_of_the_server() {
+    // The oldest and the newest: 18 brought these functions.
+    let mut bindirs = testing::bindirs();
+    if bindirs.len() > 2 {
+        bindirs.drain(1..bindirs.len() - 1);
+    }
+    for bindir in bindirs {
+        assert_written_without_superuser(Bench::open_on(bindir).await).await;
+    }
+}
+
+async fn assert_written_without_superuser(bench: Bench) {
+    let dataset_id = bench.restored(&format!("{MANY_TYPES}{PLANTED}")).await;
+    let mut clone = Clone::open(&bench, dataset_id).await;
+    let built_in = clone.prepare(&source("built_in", &[])).await;
+    let small = clone.prepare(&source("uniform_target", &[("target", "2")])).await;
+    let none = clone.prepare(&source("none", &[])).await;
+    let snapshots = [&built_in, &none, &small, &built_in];
+    if let Some(applied) = clone.apply_without_superuser(&snapshots).await {
+        for ((found, left_out), snapshot) in applied.iter().zip(snapshots) {
+            let names: Vec<&str> = left_out.iter().map(|left_out| left_out.column.as_str()).collect();
+            let extended: Vec<String> = snapshot
+                .extended
+                .iter()
+                .map(|object| format!("{}.{}", object.schema, object.name))
+                .collect();
+            assert_eq!(names, extended, "{left_out:?}");
+            let without_extended = Snapshot {
+                extended: Vec::new(),
+                ..snapshot.clone()
+            };
+            assert_same(found, &without_extended);
+        }
+    }
+    clone.close().await;
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn extended_statistics_are_parked_and_written_and_the_server_s_belief_is_not_abused() {
     let bench = Bench::open().await;
-    let dump = format!("{MANY_TYPES}; create statistics both_names (mcv, dependencies) on code, flag from many;");
-    let dataset_id = bench.restored(&dump).await;
+    let dataset_id = bench.restored(MANY_TYPES).await;
     let mut clone = Clone::open(&bench, dataset_id).await;
     let snapshot = clone.prepare(&source("built_in", &[])).await;
-    assert_eq!(snapshot.extended.len(), 1);
     clone.lot.park(&mut clone.admin, 0).await.unwrap();
     let none = clone.prepare(&source("none", &[])).await;
     assert!(none.extended.is_empty());
     clone.lot.swap_in(&mut clone.admin, 0, &snapshot).await.unwrap();
-    assert_eq!(checksum(&capture(&mut clone.admin).await.unwrap()), checksum(&snapshot));
+    assert_same(&capture(&mut clone.admin).await.unwrap(), &snapshot);
 
-    let (_, left_out) = clone.apply_elsewhere(&snapshot).await;
-    let names: Vec<&str> = left_out.iter().map(|left_out| left_out.column.as_str()).collect();
-    assert_eq!(names, ["public.both_names"]);
+    let mut bad = snapshot.clone();
+    let idx_of = |name: &str| snapshot.extended.iter().position(|other| other.name == name).unwrap();
+    let (listed, computed, gone) = (idx_of("listed"), idx_of("computed"), idx_of("alone"));
+    // Numbers read as text are pointers into nowhere.
+    bad.extended[listed].most_common_values = bad.extended[computed].most_common_values.clone();
+    bad.extended[computed].expressions.pop();
+    bad.extended[gone].name = "absent".to_owned();
+    let (found, left_out) = clone.apply_elsewhere(&bad).await;
+    let mut left_out: Vec<(&str, &str)> = left_out
+        .iter()
+        .map(|left_out| (left_out.column.as_str(), left_out.reason.as_str()))
+        .collect();
+    left_out.sort_unstable();
+    assert_eq!(
+        left_out,
+        [
+            ("public.absent", "the dataset has no such statistics object"),
+            ("public.computed", "it has another number of expressions"),
+            ("public.listed", "its list of most common values is of other types"),
+        ]
+    );
+    assert_eq!(found.extended.len(), snapshot.extended.len() - 3);
+    let casts =
+        "select count(*) from pg_cast where castsource = 'bytea'::regtype and casttarget::regtype::text like 'pg_%'";
+    let n_casts: i64 = sqlx::query_scalar(casts)
+        .fetch_one(&mut clone.admin.conn)
+        .await
+        .unwrap();
+    assert_eq!(n_casts, 0, "the casts were there for one transaction only");
     clone.close().await;
     bench.close().await;
 }

@@ -11,6 +11,11 @@ const GROUP: &str = "ws";
 const CONNECTION_LIMIT: u32 = 40;
 const DATABASE_CONNECTION_LIMIT: u32 = 50;
 
+/// Functions that no dataset may call: they write to the log or to every session's queue, end what is not theirs, or
+/// crash on some input. By name, because their parameters differ between versions.
+const WITHHELD: &str = "'pg_logical_emit_message', 'pg_notify', 'xpath', 'xpath_exists', 'xmlexists', \
+                        'pg_cancel_backend', 'pg_terminate_backend'";
+
 /// What the role cannot change itself, whatever the server has it otherwise: how much one session spills, that neither
 /// text nor rows of a dump get into a log, and that autovacuum, where it runs, finds nothing to analyze.
 const SETTINGS: [(&str, &str); 8] = [
@@ -103,14 +108,15 @@ pub fn schema_grants(names: &Names) -> String {
     format!(
         "alter schema public owner to {role};
          grant usage, create on schema public to {role};
-         do $do$ declare f text; begin
-           for f in select oid::pg_catalog.regprocedure from pg_catalog.pg_proc
-                    where pronamespace = 'pg_catalog'::pg_catalog.regnamespace
-                      and proname in ('pg_logical_emit_message', 'pg_notify', 'xpath', 'xpath_exists',
-                                      'xmlexists', 'pg_cancel_backend', 'pg_terminate_backend') loop
-             execute 'revoke execute on function ' || f || ' from public';
+         do $do$ declare call text; begin
+           for call in
+             select pg_catalog.format('pg_catalog.%I(%s)', p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid))
+             from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+             where n.nspname = 'pg_catalog' and p.proname in ({WITHHELD})
+           loop
+             execute 'revoke execute on function ' || call || ' from public';
            end loop;
-         end $do$;"
+         end $do$"
     )
 }
 

@@ -106,6 +106,14 @@ impl Admin {
         version.context("asking for the server's version")
     }
 
+    /// Whether the server lets this session write its catalogs.
+    pub async fn is_superuser(&mut self) -> anyhow::Result<bool> {
+        sqlx::query_scalar("select rolsuper from pg_catalog.pg_roles where rolname = current_user")
+            .fetch_one(&mut self.conn)
+            .await
+            .context("asking for our rights")
+    }
+
     /// The value of a setting; none when this server has no such setting.
     pub async fn setting(&mut self, name: &str) -> anyhow::Result<Option<String>> {
         sqlx::query_scalar("select pg_catalog.current_setting($1, true)")

@@ -1,5 +1,6 @@
 //! A whole house in a directory of its own, with a real store and real sandboxes, that works when it is told to.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,11 +39,16 @@ pub struct Bench {
 
 impl Bench {
     pub async fn open() -> Self {
+        Self::open_on(testing::pg_bindir()).await
+    }
+
+    /// A house whose sandboxes run the server programs of a directory.
+    pub async fn open_on(pg_bindir: Option<PathBuf>) -> Self {
         let config = HouseConfig {
             data_dir: scratch::dir(),
             database_url: Some(testing::database_url().await),
             sandbox_url: None,
-            pg_bindir: None,
+            pg_bindir,
             limits: LimitsConfig {
                 max_upload_bytes: 1 << 30,
                 max_expanded_bytes: 1 << 30,

@@ -4,6 +4,7 @@
 
 pub mod bench;
 pub mod scratch;
+pub mod servers;
 pub mod world;
 
 use std::path::PathBuf;
@@ -32,6 +33,32 @@ const TEMPLATE: &str = "migrated";
 
 /// The socket directory of this process's store.
 static STORE: LazyLock<PathBuf> = LazyLock::new(start_store);
+
+/// The server programs that this run of the tests is about: `make test-servers` names one version after the other.
+pub fn pg_bindir() -> Option<PathBuf> {
+    std::env::var_os("PGASSAY_PG_BINDIR").map(PathBuf::from)
+}
+
+/// Every version of servers there is to test on, this machine's own (`None`) first; the one that was named if one was.
+pub fn bindirs() -> Vec<Option<PathBuf>> {
+    let mut bindirs = vec![pg_bindir()];
+    if servers::ARE_HERE && pg_bindir().is_none() {
+        bindirs.extend(servers::SERVERS.map(|major| Some(servers::bindir(major))));
+    }
+    bindirs
+}
+
+/// The version of those servers, or of this machine's own.
+pub async fn server_version_num() -> u32 {
+    Binaries::find(pg_bindir().as_deref()).await.unwrap().version_num
+}
+
+/// A client program: the server's own, or where the servers come without, the one in the path.
+pub fn client(binaries: &Binaries, name: &str) -> PathBuf {
+    Some(binaries.tool(name))
+        .filter(|path| path.exists())
+        .unwrap_or_else(|| PathBuf::from(name))
+}
 
 /// An empty, migrated store of its own for one test.
 pub async fn database() -> PgPool {
@@ -63,7 +90,8 @@ fn store_options(database: &str) -> PgConnectOptions {
     options(&STORE, database)
 }
 
-fn options(socket_dir: &std::path::Path, database: &str) -> PgConnectOptions {
+/// How to reach one of our servers as its superuser.
+pub fn options(socket_dir: &std::path::Path, database: &str) -> PgConnectOptions {
     PgConnectOptions::new_without_pgpass()
         .socket(socket_dir)
         .port(cluster::PORT)
@@ -79,7 +107,7 @@ fn start_store() -> PathBuf {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.unwrap().block_on(async move {
             let root = scratch::dir();
-            let site = Site::open(Binaries::find(None).await.unwrap(), &root).unwrap();
+            let site = Site::open(Binaries::find(pg_bindir().as_deref()).await.unwrap(), &root).unwrap();
             let spec = ServerSpec {
                 data_dir: root.join("store"),
                 socket_name: "store".to_owned(),

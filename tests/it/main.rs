@@ -11,6 +11,9 @@ mod pages;
 #[path = "../../src/testing/scratch.rs"]
 mod scratch;
 mod server;
+#[path = "../../src/testing/servers.rs"]
+mod servers;
 mod shared;
 mod support;
 mod tidy;
+mod versions;

@@ -38,10 +38,10 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// The program under test, which knows nothing of this process's settings.
+/// The program under test, which knows nothing of this process's settings but the servers that the tests are about.
 pub fn pgassay(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pgassay"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PGASSAY_")) {
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PGASSAY_") && name != "PGASSAY_PG_BINDIR") {
         command.env_remove(name);
     }
     command.env_remove("DATABASE_URL").env_remove("SANDBOX_URL");

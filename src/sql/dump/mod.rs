@@ -317,10 +317,25 @@ fn alter(cursor: &mut Cursor<'_>, text: &str) -> DumpStatement {
     if cursor.clone().find(&["set", "tablespace"]) {
         return DumpStatement::Skip(SkipReason::Tablespaces);
     }
+    if sets_column_version(&mut cursor.clone()) {
+        return DumpStatement::Skip(SkipReason::ColumnVersions);
+    }
     if cursor.take_any(&["table", "domain"]) && cursor.find(&["drop"]) {
         return DumpStatement::Tolerated;
     }
     DumpStatement::Ordinary
+}
+
+/// A column option that a server gives itself and hides from its own `pg_dump`. One of an older minor release writes it
+/// out, and servers of older minor releases refuse it.
+fn sets_column_version(cursor: &mut Cursor<'_>) -> bool {
+    cursor.find(&["set"])
+        && cursor.take_kind(Kind::Open)
+        && cursor.take("pg_attver")
+        && cursor.take_symbol("=")
+        && cursor.value().is_some()
+        && cursor.take_kind(Kind::Close)
+        && cursor.peek().is_none()
 }
 
 fn drop(cursor: &mut Cursor<'_>) -> DumpStatement {
@@ -575,6 +590,10 @@ mod tests {
             ("ANALYZE t", SkipReason::Maintenance),
             ("VACUUM (ANALYZE)", SkipReason::Maintenance),
             ("COPY t TO STDOUT", SkipReason::CopyTo),
+            (
+                "ALTER TABLE ONLY \"Other\".\"Set\" ALTER COLUMN \"set\" SET (pg_attver=26730376)",
+                SkipReason::ColumnVersions,
+            ),
         ];
         for (text, reason) in cases {
             assert_eq!(read(text), DumpStatement::Skip(reason), "{text}");

@@ -24,6 +24,7 @@ pub enum SkipReason {
     Checkpoint,
     Libraries,
     CopyTo,
+    ColumnVersions,
 }
 
 impl fmt::Display for SkipReason {
@@ -47,6 +48,9 @@ impl fmt::Display for SkipReason {
             SkipReason::Maintenance => "ANALYZE and VACUUM are not run: statistics are what an experiment varies",
             SkipReason::Checkpoint => "checkpoints are not run",
             SkipReason::Libraries => "libraries are not loaded: they need a superuser",
+            SkipReason::ColumnVersions => {
+                "a mark that servers from 15.20 on give to columns themselves (pg_attver) is not restored"
+            }
             SkipReason::CopyTo => "COPY TO is not run: it restores nothing",
         })
     }

@@ -104,7 +104,7 @@ pub async fn inspect(url: &str, home: &str) -> Result<Inspection, SharedError> {
         .filter(|name| names::is_of_some_pgassay(name))
         .partition(|name| name.starts_with(&tag));
     let mut notes = Vec::new();
-    notes.extend(binaries::known_holes(version.number));
+    notes.extend(binaries::known_holes("PostgreSQL", version.number));
     if !others.is_empty() {
         notes.push(format!(
             "The server also holds {} of another pgassay. Unless both have one store they do not wait for each other, \
