@@ -97,17 +97,24 @@ pub fn grants(names: &Names, database: &str) -> String {
     )
 }
 
-/// What a fresh database needs before a dump is restored into it, run inside it.
+/// What a fresh database needs before a dump is restored into it, run inside it. Taken away: what floods the log or the
+/// queue of notices, what no timeout ends, what ends other sessions, and what changes indexes or statistics behind a
+/// transaction that only reads.
 pub fn schema_grants(names: &Names) -> String {
     let role = ident::quote(&names.role);
     format!(
         "alter schema public owner to {role};
          grant usage, create on schema public to {role};
          do $do$ declare f text; begin
-           for f in select oid::regprocedure from pg_catalog.pg_proc
-                    where pronamespace = 'pg_catalog'::regnamespace
+           for f in select oid::pg_catalog.regprocedure from pg_catalog.pg_proc
+                    where pronamespace = 'pg_catalog'::pg_catalog.regnamespace
                       and proname in ('pg_logical_emit_message', 'pg_notify', 'xpath', 'xpath_exists',
-                                      'xmlexists', 'pg_cancel_backend', 'pg_terminate_backend') loop
+                                      'xmlexists', 'pg_cancel_backend', 'pg_terminate_backend',
+                                      'brin_summarize_new_values', 'brin_summarize_range', 'brin_desummarize_range',
+                                      'gin_clean_pending_list', 'pg_restore_relation_stats',
+                                      'pg_restore_attribute_stats', 'pg_restore_extended_stats',
+                                      'pg_clear_relation_stats', 'pg_clear_attribute_stats',
+                                      'pg_clear_extended_stats') loop
              execute 'revoke execute on function ' || f || ' from public';
            end loop;
          end $do$;"

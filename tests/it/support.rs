@@ -139,6 +139,11 @@ pub struct Cluster {
 
 impl Cluster {
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With settings of the server.
+    pub fn start_with(settings: &[&str]) -> Self {
         let dir = scratch::dir();
         let data_dir = dir.join("data");
         let account = Uid::effective()
@@ -164,6 +169,9 @@ impl Cluster {
         postgres
             .args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"])
             .arg(&dir);
+        for setting in settings {
+            postgres.args(["-c", setting]);
+        }
         let postmaster_process = postgres.arg("-D").arg(&data_dir).spawn().unwrap();
         wait_for("the cluster", || postmaster(&data_dir));
         Self {

@@ -3,7 +3,11 @@
 //! An attacker here has one upload of a dump and as many of queries as he likes. What he must not get: anything outside
 //! his dataset's databases, a superuser to run his code, or another trial's numbers.
 
+mod limits;
 mod matrix;
+mod planted;
+mod sessions;
+mod shown;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -20,6 +24,7 @@ use crate::pages::Plain;
 use crate::scratch;
 use crate::server::Server;
 use crate::server::wait_for;
+use crate::support::Cluster;
 use crate::support::ask_store;
 
 /// Text that must never be seen outside the file that holds it.
@@ -28,6 +33,8 @@ const SECRET: &str = "CANARY-7d1f0c";
 /// A served data directory, and what must not be touched beside it.
 pub struct Ground {
     pub dir: PathBuf,
+    /// The one server of all datasets, where there is one.
+    pub shared: Option<Cluster>,
     pub plain: Plain,
     server: Server,
     n_requests: std::cell::Cell<u32>,
@@ -45,7 +52,6 @@ pub struct Restore {
 /// A line of a restore log.
 #[derive(Debug, Deserialize)]
 pub struct Note {
-    pub kind: String,
     pub line: i64,
     pub reason: String,
 }
@@ -69,6 +75,24 @@ pub struct Trial {
 impl Ground {
     /// Every dataset gets a server of its own.
     pub fn embedded() -> Self {
+        Self::open(None)
+    }
+
+    /// All datasets share a server that trusts more than it should: others can prepare transactions and replicate, and
+    /// it writes down what it is told, as JSON.
+    pub fn shared() -> Self {
+        Self::open(Some(Cluster::start_with(&[
+            "max_prepared_transactions=10",
+            "wal_level=logical",
+            "logging_collector=on",
+            "log_destination=jsonlog",
+            "log_directory=log",
+            "log_filename=server",
+            "log_statement=all",
+        ])))
+    }
+
+    fn open(shared: Option<Cluster>) -> Self {
         let dir = scratch::dir();
         let (secret, out) = (dir.join("secret"), dir.join("out"));
         fs::write(&secret, SECRET).unwrap();
@@ -78,8 +102,14 @@ impl Ground {
             let account = User::from_name("postgres").unwrap().unwrap();
             chown(&secret, Some(account.uid.as_raw()), Some(account.gid.as_raw())).unwrap();
         }
-        let server = Server::start(&dir.join("data"));
+        let url = shared.as_ref().map(|cluster| {
+            let host = cluster.dir.display();
+            format!("postgres://postgres@localhost/postgres?host={host}")
+        });
+        let options = url.as_ref().map_or(Vec::new(), |url| vec!["--sandbox-url", url]);
+        let server = Server::start_with(&dir.join("data"), &options);
         Self {
+            shared,
             plain: Plain::of(&server),
             server,
             dir,
