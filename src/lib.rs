@@ -14,11 +14,12 @@
 //! * **trial**: one execution of one query under one source in one round; its **outcome** is finished, timed out or failed.
 //! * **plan**: a query plan from EXPLAIN, and nothing else.
 //! * **sample, summary**: the outcomes of one (query, source), and the numbers from them.
-//! * **store**: pgassay's own database. **Sandbox**: the PostgreSQL server of one dataset. **Target**: the database under
-//!   test. **Cluster**: a server process that pgassay itself started; a **site** is what all clusters of a data directory share.
+//! * **store**: pgassay's own database. **Sandbox**: the PostgreSQL server of one dataset, or the dataset's part of the
+//!   **shared server** of `SANDBOX_URL`. **Target**: the database under test. **Cluster**: a server process that pgassay
+//!   itself started; a **site** is what all clusters of a data directory share.
 //! * **job**: one piece of heavy work in the queue: a restore, a check, an experiment. A **lease** is the right to work on it.
 //! * **lab**: what trials run on: one sandbox, one clone, the parked snapshots, one session.
-//! * **home**: the name of a data directory in the store.
+//! * **home**: the name of a data directory in the store. **Tag**: what all its names on a shared server begin with.
 //!
 //! # Flow
 //!
@@ -32,7 +33,8 @@
 //!
 //! 1. Only `store` speaks to our database; only `target`, `snapshot`, `source` and `dataset` speak to one under test.
 //! 2. A failed or slow query is an outcome, never an `Err`; `Err` from an executor means that the target is lost.
-//! 3. One measurement at a time per machine, across processes: a unique index on the running jobs of a host.
+//! 3. One measurement at a time per machine or shared server, across processes: a unique index on the running jobs of a
+//!    host.
 //! 4. Every outcome is stored before the next trial begins, or for very short trials before the next visit.
 //! 5. A schedule depends on spec and seed only.
 //! 6. When `execute` returns, no statement of ours runs on the server.

@@ -23,6 +23,7 @@ use crate::cluster::binaries::Binaries;
 use crate::cluster::privileges::Account;
 use crate::cluster::site::Site;
 use crate::config::HouseConfig;
+use crate::dataset::growth::RestoreLimits;
 use crate::dataset::service::Datasets;
 use crate::dataset::work::Restorer;
 use crate::experiment::service::Experiments;
@@ -52,6 +53,7 @@ pub struct House {
     store: Option<StoreKeeper>,
     /// Held as long as this process is the master of the data directory.
     master: Option<File>,
+    presence: Presence,
 }
 
 impl House {
@@ -59,6 +61,7 @@ impl House {
     pub async fn open(config: &HouseConfig) -> anyhow::Result<Self> {
         let layout = Layout::open(&reachable(&config.data_dir)?)?;
         let master = take_lock(&layout)?;
+        let presence = Presence::begin(&layout)?;
         let binaries = match Binaries::find(config.pg_bindir.as_deref()).await {
             Ok(binaries) => Some(binaries),
             // Servers that somebody else runs need no programs here.
@@ -104,8 +107,7 @@ impl House {
                 layout: layout.clone(),
                 sandboxes: sandboxes.clone(),
                 pg_restore,
-                max_expanded_bytes: config.limits.max_expanded_bytes,
-                limit: Duration::from_secs(config.limits.max_restore_minutes * 60),
+                limits: RestoreLimits::of(&config.limits),
             },
             pool,
             viewer,
@@ -114,6 +116,7 @@ impl House {
             sandboxes,
             store,
             master,
+            presence,
         };
         if house.master.is_some() {
             house.clean_up().await?;
@@ -135,9 +138,12 @@ impl House {
     /// What a process that died left behind: running jobs, running sandboxes, files that belong to nothing.
     async fn clean_up(&self) -> anyhow::Result<()> {
         let mut conn = self.pool.acquire().await?;
-        let n_rescued = store::queue::rescue_home(&mut conn, &self.home).await?;
-        if n_rescued > 0 {
-            info!("{n_rescued} jobs were interrupted and go on");
+        // The leases of guests that outlived their master still hold.
+        if self.presence.began_alone {
+            let n_rescued = store::queue::rescue_home(&mut conn, &self.home).await?;
+            if n_rescued > 0 {
+                info!("{n_rescued} jobs were interrupted and go on");
+            }
         }
         // A store that knows nothing of this directory is the wrong one to say what can be removed.
         if !store::queue::knows_home(&mut conn, &self.home).await? {
@@ -176,11 +182,40 @@ impl House {
         if let Some(store) = self.store {
             store.stop().await.context("stopping the store")?;
         }
+        drop(self.presence);
         if let Some(lock) = self.master {
             // A child between fork and exec may hold it for a moment longer.
             lock.unlock().context("giving the data directory free")?;
         }
         Ok(())
+    }
+}
+
+/// Says to others that a process works in the data directory, by a shared lock that the kernel drops when it dies.
+struct Presence {
+    _file: File,
+    /// Whether nobody else did when this one came.
+    began_alone: bool,
+}
+
+impl Presence {
+    fn begin(layout: &Layout) -> anyhow::Result<Self> {
+        let path = layout.presence_file();
+        let file = File::create(&path).with_context(|| format!("opening {}", path.display()))?;
+        let began_alone = match file.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::WouldBlock) => false,
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("locking {}", path.display()));
+            }
+        };
+        // Also turns the lock that was just taken into a shared one.
+        file.lock_shared()
+            .with_context(|| format!("locking {}", path.display()))?;
+        Ok(Self {
+            _file: file,
+            began_alone,
+        })
     }
 }
 

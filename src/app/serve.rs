@@ -11,6 +11,7 @@ use tracing::error;
 use tracing::info;
 use tracing::warn;
 
+use crate::app::door;
 use crate::app::house::Guests;
 use crate::app::house::House;
 use crate::app::sample;
@@ -71,19 +72,14 @@ async fn run(house: &HouseConfig, web: &WebConfig, shutdown: &CancellationToken)
 }
 
 async fn serve_pages(listener: TcpListener, state: AppState, shutdown: &CancellationToken) {
-    let stopping = shutdown.clone().cancelled_owned();
-    let served = axum::serve(listener, web::router(state)).with_graceful_shutdown(stopping);
+    let router = web::router(state);
     let patience = async {
         shutdown.cancelled().await;
         // A browser may keep a stream or an upload open for longer than anybody wants to wait.
         tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     };
     tokio::select! {
-        result = served => {
-            if let Err(error) = result {
-                error!("The pages are served no longer: {error}");
-            }
-        }
+        () = door::serve(listener, &router, shutdown) => {}
         () = patience => warn!("Open connections are closed"),
     }
 }

@@ -9,6 +9,7 @@ use crate::app::house::House;
 use crate::experiment;
 use crate::model::job::JobKind;
 use crate::store::held::HeldJob;
+use crate::store::held::Parted;
 use crate::store::queue;
 use crate::store::queue::Claimed;
 use crate::target::lease;
@@ -31,7 +32,12 @@ pub async fn work(house: &House, shutdown: &CancellationToken) {
         }
         n_looks = n_looks.wrapping_add(1);
         match worker.claim().await {
-            Ok(Some(claimed)) => worker.run(&claimed, shutdown).await,
+            Ok(Some(claimed)) => {
+                if worker.run(&claimed, shutdown).await == Parted::Released {
+                    // What kept it from going on may need a moment to pass.
+                    wait(shutdown).await;
+                }
+            }
             Ok(None) => wait(shutdown).await,
             Err(error) => {
                 error!("The queue could not be read: {error}");
@@ -85,7 +91,7 @@ impl<'a> Worker<'a> {
         queue::claim(&mut conn, &self.house.home, &self.host, &self.owner).await
     }
 
-    async fn run(&self, claimed: &Claimed, shutdown: &CancellationToken) {
+    async fn run(&self, claimed: &Claimed, shutdown: &CancellationToken) -> Parted {
         let job = HeldJob::start(self.house.pool.clone(), claimed, shutdown);
         match claimed.kind {
             JobKind::Restore => self.house.restorer.run(job).await,

@@ -5,10 +5,8 @@ use std::fs;
 use std::fs::File;
 use std::fs::OpenOptions;
 use std::io;
-use std::io::Read;
-use std::io::Seek;
-use std::io::SeekFrom;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::fs::fchown;
@@ -64,6 +62,7 @@ pub struct Server {
     // Dropped before the claim: who takes that next finds the server already told to go.
     postmaster: Postmaster,
     _claim: Claim,
+    log: Log,
     data_dir: PathBuf,
     socket_dir: PathBuf,
 }
@@ -101,10 +100,11 @@ impl Server {
             Kind::Store => None,
             Kind::Sandbox => Some(limits::address_space_bytes(shared_buffers_bytes)),
         };
-        let postmaster = start_postmaster(site, &data_dir, address_space_bytes).await?;
+        let (postmaster, log) = start_postmaster(site, &data_dir, address_space_bytes).await?;
         Ok(Self {
             postmaster,
             _claim: claim,
+            log,
             data_dir,
             socket_dir,
         })
@@ -119,6 +119,11 @@ impl Server {
     #[cfg(test)]
     pub fn pid(&self) -> u32 {
         self.postmaster.pid.as_raw().unsigned_abs()
+    }
+
+    /// The end of what the server has written into its log since it started; empty when that cannot be read.
+    pub fn log(&self) -> String {
+        self.log.tail().unwrap_or_default()
     }
 
     /// Resolves when the postmaster is gone, by itself or stopped. Outlives the server, so it can be watched elsewhere.
@@ -239,14 +244,13 @@ async fn start_postmaster(
     site: &Site,
     data_dir: &Path,
     address_space_bytes: Option<u64>,
-) -> Result<Postmaster, ClusterError> {
+) -> Result<(Postmaster, Log), ClusterError> {
     let give_up = Instant::now() + MEMORY_FREE_WITHIN;
     loop {
-        let mut log =
-            Log::open(site, data_dir).with_context(|| format!("opening the log in {}", data_dir.display()))?;
+        let log = Log::open(site, data_dir).with_context(|| format!("opening the log in {}", data_dir.display()))?;
         let postmaster = spawn(site, data_dir, address_space_bytes, &log.file)?;
         let Err(reason) = ready(&postmaster, data_dir).await? else {
-            return Ok(postmaster);
+            return Ok((postmaster, log));
         };
         drop(postmaster);
         let log = log
@@ -265,6 +269,7 @@ async fn start_postmaster(
 }
 
 /// The server's log, and where in it this start begins. The file's own position would not do: the server shares it.
+#[derive(Debug)]
 struct Log {
     file: File,
     start_bytes: u64,
@@ -290,12 +295,11 @@ impl Log {
     }
 
     /// What was written since then, or the end of that.
-    fn tail(&mut self) -> io::Result<String> {
+    fn tail(&self) -> io::Result<String> {
         let end_bytes = self.file.metadata()?.len();
         let from_bytes = self.start_bytes.max(end_bytes.saturating_sub(LOG_TAIL_BYTES));
-        self.file.seek(SeekFrom::Start(from_bytes))?;
-        let mut tail = Vec::new();
-        self.file.read_to_end(&mut tail)?;
+        let mut tail = vec![0; usize::try_from(end_bytes - from_bytes).unwrap_or_default()];
+        self.file.read_exact_at(&mut tail, from_bytes)?;
         Ok(String::from_utf8_lossy(&tail).trim().to_owned())
     }
 }

@@ -32,6 +32,12 @@ pub struct LimitsConfig {
     /// The most that a compressed dump or an archive may expand to, in bytes.
     #[arg(long, env = "PGASSAY_MAX_EXPANDED_BYTES", default_value_t = 32 << 30)]
     pub max_expanded_bytes: u64,
+    /// The most that a database may grow to while a dump is restored into it, in bytes.
+    #[arg(long, env = "PGASSAY_MAX_DATABASE_BYTES", default_value_t = 32 << 30)]
+    pub max_database_bytes: u64,
+    /// The most tables, indexes, views and sequences that a dump may make.
+    #[arg(long, env = "PGASSAY_MAX_OBJECTS", default_value_t = 50_000)]
+    pub max_objects: u64,
     /// A restore that takes longer is given up, in minutes.
     #[arg(long, env = "PGASSAY_MAX_RESTORE_MINUTES", default_value_t = 120)]
     pub max_restore_minutes: u64,

@@ -10,11 +10,15 @@ use std::process::Stdio;
 use anyhow::Context as _;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Child;
+use tokio::process::ChildStdin;
 use tokio::process::ChildStdout;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 
+use crate::dataset::error::RestoreError;
+use crate::dataset::pieces::DumpFile;
 use crate::dataset::reader;
+use crate::dataset::reader::Bytes;
 use crate::dataset::reader::Counter;
 use crate::model::dataset::Compression;
 
@@ -30,16 +34,12 @@ pub struct Converter {
     child: Child,
     complaints: JoinHandle<String>,
     /// Feeds a compressed archive to the child.
-    feeder: Option<JoinHandle<std::io::Result<()>>>,
+    feeder: Option<JoinHandle<Result<(), RestoreError>>>,
 }
 
 /// Starts `pg_restore` on an archive and returns it with the SQL that it writes.
-pub async fn convert(
-    pg_restore: &Path,
-    archive: &Path,
-    compression: Compression,
-    counter: &Counter,
-) -> anyhow::Result<(Converter, ChildStdout)> {
+pub async fn convert(file: &DumpFile<'_>, counter: &Counter) -> anyhow::Result<(Converter, ChildStdout)> {
+    let (pg_restore, archive) = (file.pg_restore, file.path);
     let size_bytes = tokio::fs::metadata(archive).await?.len();
     let mut command = confined(pg_restore, size_bytes);
     command
@@ -48,11 +48,11 @@ pub async fn convert(
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     // A plain file lets pg_restore skip about in it; a pipe makes it read on.
-    command.stdin(match compression {
+    command.stdin(match file.compression {
         Compression::None => {
-            let file = std::fs::File::open(archive)?;
-            counter.follow(&file)?;
-            Stdio::from(file)
+            let opened = std::fs::File::open(archive)?;
+            counter.follow(&opened)?;
+            Stdio::from(opened)
         }
         Compression::Gzip | Compression::Zstd => Stdio::piped(),
     });
@@ -63,15 +63,9 @@ pub async fn convert(
     let stderr = child.stderr.take().context("the converter's complaints")?;
     let feeder = match child.stdin.take() {
         None => None,
-        Some(mut stdin) => {
-            let mut unpacked = reader::open(archive, compression, counter).await?;
-            Some(tokio::spawn(async move {
-                match tokio::io::copy(&mut unpacked, &mut stdin).await {
-                    // It has read what it wanted, or has died and will say so.
-                    Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-                    copied => copied.map(drop),
-                }
-            }))
+        Some(stdin) => {
+            let unpacked = reader::open(archive, file.compression, counter).await?;
+            Some(tokio::spawn(feed(unpacked, stdin, file.max_expanded_bytes)))
         }
     };
     let complaints = tokio::spawn(async move {
@@ -92,17 +86,26 @@ pub async fn convert(
     ))
 }
 
+async fn feed(unpacked: Bytes, mut stdin: ChildStdin, max_expanded_bytes: u64) -> Result<(), RestoreError> {
+    let mut limited = unpacked.take(max_expanded_bytes);
+    match tokio::io::copy(&mut limited, &mut stdin).await {
+        Ok(_) if limited.limit() == 0 => Err(RestoreError::expands_too_far(max_expanded_bytes)),
+        Ok(_) => Ok(()),
+        // It has read what it wanted, or has died and will say so.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(RestoreError::damaged_compression("", &error)),
+    }
+}
+
 impl Converter {
     /// Waits for the end, and says in words what was wrong with the archive if anything was.
-    pub async fn finish(mut self) -> anyhow::Result<Result<(), String>> {
+    pub async fn finish(mut self) -> Result<(), RestoreError> {
         let status = self.child.wait().await.context("waiting for pg_restore")?;
-        if let Some(feeder) = self.feeder
-            && let Err(error) = feeder.await.context("feeding pg_restore")?
-        {
-            return Ok(Err(format!("The compressed file is cut off or damaged: {error}.")));
+        if let Some(feeder) = self.feeder {
+            feeder.await.context("feeding pg_restore")??;
         }
         if status.success() {
-            return Ok(Ok(()));
+            return Ok(());
         }
         let complaints = self.complaints.await.unwrap_or_default();
         let first = complaints
@@ -110,7 +113,7 @@ impl Converter {
             .find(|line| line.contains("error"))
             .or(complaints.lines().next());
         let said = first.map(|line| line.trim_start_matches("pg_restore: ").trim_start_matches("error: "));
-        Ok(Err(match (status.signal(), said) {
+        Err(RestoreError::Sentence(match (status.signal(), said) {
             (Some(signal), _) => {
                 format!("The archive is damaged: pg_restore was stopped by signal {signal} while reading it.")
             }

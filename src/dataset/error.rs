@@ -1,7 +1,9 @@
 //! Why a restore fails, in words for the person who has the file.
 
 use crate::dataset::encoding::EncodingError;
+use crate::model::units::bytes_in_words;
 use crate::sql::split::SplitError;
+use crate::target::OUT_OF_DISK;
 use crate::target::ServerError;
 use crate::target::session::OpenError;
 
@@ -31,6 +33,31 @@ pub enum RestoreError {
     Lost(#[from] anyhow::Error),
 }
 
+impl RestoreError {
+    /// A compressed file that cannot be unpacked to its end; `place` is empty or begins with a space.
+    pub fn damaged_compression(place: &str, error: &std::io::Error) -> Self {
+        Self::Sentence(format!("The compressed file is cut off or damaged{place}: {error}."))
+    }
+
+    /// A dump of which more comes out than is allowed.
+    pub fn expands_too_far(max_expanded_bytes: u64) -> Self {
+        Self::Sentence(format!(
+            "The dump expands to more than the limit of {}. A larger limit is set by PGASSAY_MAX_EXPANDED_BYTES.",
+            bytes_in_words(max_expanded_bytes)
+        ))
+    }
+
+    /// The same, with what was being done when it was found out; nothing is added when that is not known.
+    pub fn during(self, detail: &str) -> Self {
+        match self {
+            Self::Sentence(sentence) if !detail.is_empty() => {
+                Self::Sentence(format!("{sentence} It was at: {detail}."))
+            }
+            other => other,
+        }
+    }
+}
+
 impl From<OpenError> for RestoreError {
     fn from(error: OpenError) -> Self {
         Self::Lost(error.into())
@@ -40,14 +67,58 @@ impl From<OpenError> for RestoreError {
 /// `foreign_key_violation`.
 const FOREIGN_KEY: &str = "23503";
 
-/// Says what a broken foreign key has to do with triggers that could not be switched off.
-pub fn with_trigger_hint(mut error: ServerError, keeps_triggers: Option<u64>) -> ServerError {
-    if let (FOREIGN_KEY, Some(line)) = (error.sqlstate.as_str(), keeps_triggers) {
-        error.message = format!(
-            "{}. The dump wanted to switch foreign keys off (DISABLE TRIGGER in line {line}), which only a superuser may; \
-             make it without --disable-triggers, with schema and data in one file",
-            error.message
-        );
+/// What a dump wanted and did not get, in case something fails for want of it.
+#[derive(Debug, Default)]
+pub struct Wanting {
+    /// The line of the first statement that would have switched off foreign keys.
+    pub keeps_triggers: Option<u64>,
+    /// Extensions that a sandbox does not have.
+    pub extensions: Vec<String>,
+    /// The major version of the server that the dump was made from.
+    pub made_from: Option<u32>,
+    /// The major version of the server here.
+    pub server: Option<u32>,
+}
+
+impl Wanting {
+    /// The server's words, with what may lie behind them.
+    pub fn explain(&self, mut error: ServerError) -> ServerError {
+        // Undefined tables, types, functions and the like; syntax errors are of the same class.
+        let is_unknown = error.sqlstate.starts_with("42");
+        let behind = match (error.sqlstate.as_str(), self.keeps_triggers, &*self.extensions) {
+            (FOREIGN_KEY, Some(line), _) => format!(
+                "The dump wanted to switch foreign keys off (DISABLE TRIGGER in line {line}), which only a superuser \
+                 may; make it without --disable-triggers, with schema and data in one file"
+            ),
+            (_, _, [_, ..]) if is_unknown => format!(
+                "The dump wants what is not available in a sandbox: the extension {}",
+                self.extensions.join(", ")
+            ),
+            _ => match (self.made_from, self.server) {
+                (Some(made_from), Some(server)) if is_unknown && made_from > server => format!(
+                    "The dump was made from PostgreSQL {made_from}, and the server here is {server}: a dump can hold \
+                     what an older server does not know"
+                ),
+                _ => return error,
+            },
+        };
+        error.message = format!("{}. {behind}", error.message);
+        error
+    }
+}
+
+/// `disk_full`.
+const DISK_FULL: &str = "53100";
+
+/// Whether the server failed for want of memory, disk or connections, or because the system under it failed.
+pub fn is_about_the_machine(error: &ServerError) -> bool {
+    error.sqlstate.starts_with("53") || error.sqlstate.starts_with("58")
+}
+
+/// Says what helps where the disk is full.
+pub fn with_disk_hint(mut error: ServerError) -> ServerError {
+    if error.sqlstate == DISK_FULL {
+        error.message = format!("{}. That is, {OUT_OF_DISK}", error.message);
     }
     error
 }

@@ -10,6 +10,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncSeekExt as _;
 use tokio::io::BufReader;
 
+use crate::dataset::tar;
 use crate::model::dataset::Compression;
 use crate::model::dataset::DumpFormat;
 
@@ -40,6 +41,8 @@ pub enum FormatError {
     NewerArchive { made_by: u32, tools: u32 },
     #[error("The file is a tar, but not one of pg_dump: toc.dat does not come first.")]
     ForeignTar,
+    #[error("The tar archive is cut off: its end mark is missing.")]
+    TarEndMissing,
     #[error("The tar archive is cut off: its member {member} extends past the end of the file.")]
     TarCutOff { member: String },
     #[error("The tar archive holds the unsafe member {member}.")]
@@ -48,8 +51,6 @@ pub enum FormatError {
 
 /// How much of a file is looked at.
 const HEAD_BYTES: u64 = 64 * 1024;
-
-const TAR_BLOCK: usize = 512;
 
 /// Looks at a file. `tools_major` is the version of the `pg_restore` that would read an archive.
 pub async fn detect(path: &Path, tools_major: u32) -> anyhow::Result<Result<(DumpFormat, Compression), FormatError>> {
@@ -72,7 +73,8 @@ pub async fn detect(path: &Path, tools_major: u32) -> anyhow::Result<Result<(Dum
     });
     Ok(match format {
         Ok(DumpFormat::Tar) if compression == Compression::None => {
-            check_tar(&mut file).await?.map(|()| (DumpFormat::Tar, compression))
+            let checked = tar::check_file(&mut file).await.context("walking a tar archive")?;
+            checked.map(|()| (DumpFormat::Tar, compression))
         }
         other => other.map(|format| (format, compression)),
     })
@@ -132,12 +134,16 @@ fn format_of(head: &[u8], tools_major: u32) -> Result<DumpFormat, FormatError> {
         return Err(FormatError::Empty);
     }
     if head.starts_with(b"PGDMP") {
-        return archive_header(head, tools_major);
+        // The table of contents of a directory says that it is a tar's.
+        return match archive_header(head, tools_major)? {
+            DumpFormat::Tar => Err(FormatError::Directory),
+            format => Ok(format),
+        };
     }
     if head.get(257..262) == Some(b"ustar") {
-        return match member_name(head) {
+        return match tar::member_name(head) {
             "toc.dat" => {
-                archive_header(head.get(TAR_BLOCK..).unwrap_or_default(), tools_major).map(|_| DumpFormat::Tar)
+                archive_header(head.get(tar::BLOCK..).unwrap_or_default(), tools_major).map(|_| DumpFormat::Tar)
             }
             _ => Err(FormatError::ForeignTar),
         };
@@ -173,53 +179,10 @@ fn archive_header(head: &[u8], tools_major: u32) -> Result<DumpFormat, FormatErr
     }
 }
 
-/// Walks the members of a tar, because `pg_restore` loops for ever on one that is cut off.
-async fn check_tar(file: &mut tokio::fs::File) -> anyhow::Result<Result<(), FormatError>> {
-    let size = file.metadata().await?.len();
-    let mut at = 0_u64;
-    let mut header = [0_u8; TAR_BLOCK];
-    while at + TAR_BLOCK as u64 <= size {
-        file.seek(std::io::SeekFrom::Start(at)).await?;
-        file.read_exact(&mut header).await?;
-        if header.iter().all(|byte| *byte == 0) {
-            break;
-        }
-        let member = crate::model::text::display_name(member_name(&header), "without a name");
-        let is_plain_file = matches!(header[156], b'0' | 0);
-        if !is_plain_file || member_name(&header).contains('/') || member_name(&header).contains("..") {
-            return Ok(Err(FormatError::UnsafeMember { member }));
-        }
-        let Some(end) = octal(&header[124..136]).and_then(|length| length.checked_add(at + TAR_BLOCK as u64)) else {
-            return Ok(Err(FormatError::ForeignTar));
-        };
-        if end > size {
-            return Ok(Err(FormatError::TarCutOff { member }));
-        }
-        at = end.next_multiple_of(TAR_BLOCK as u64);
-    }
-    Ok(Ok(()))
-}
-
-fn member_name(header: &[u8]) -> &str {
-    let name = header.get(..100).unwrap_or_default();
-    let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
-    std::str::from_utf8(&name[..end]).unwrap_or_default()
-}
-
-/// A tar number: octal digits, or for members beyond 8 GB a binary number behind a set high bit.
-fn octal(field: &[u8]) -> Option<u64> {
-    if field.first()? & 0x80 != 0 {
-        return field
-            .get(4..12)
-            .and_then(|bytes| Some(u64::from_be_bytes(bytes.try_into().ok()?)));
-    }
-    let text = std::str::from_utf8(field).ok()?;
-    u64::from_str_radix(text.trim_matches(['\0', ' ']), 8).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::tar::tests::tar;
 
     async fn detected(bytes: &[u8]) -> Result<(DumpFormat, Compression), FormatError> {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -237,22 +200,6 @@ mod tests {
             .unwrap();
         child.stdin.take().unwrap().write_all(bytes).unwrap();
         child.wait_with_output().unwrap().stdout
-    }
-
-    fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
-        let mut tar = Vec::new();
-        for (name, content) in members {
-            let mut header = [0_u8; TAR_BLOCK];
-            header[..name.len()].copy_from_slice(name.as_bytes());
-            header[124..135].copy_from_slice(format!("{:011o}", content.len()).as_bytes());
-            header[156] = b'0';
-            header[257..262].copy_from_slice(b"ustar");
-            tar.extend(header);
-            tar.extend(*content);
-            tar.resize(tar.len().next_multiple_of(TAR_BLOCK), 0);
-        }
-        tar.extend([0; 2 * TAR_BLOCK]);
-        tar
     }
 
     const CUSTOM: &[u8] = b"PGDMP\x01\x0e\x00\x04\x08\x01rest of the header";

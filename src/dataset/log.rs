@@ -27,11 +27,10 @@ impl Outcome {
             self.n_cut += 1;
             return;
         }
-        let words: Vec<&str> = statement.text.split_whitespace().collect();
         self.notes.push(RestoreNote {
             kind,
             line: statement.line,
-            statement: shorten(&words.join(" "), SHOWN_CHARS),
+            statement: shown(&statement.text),
             reason,
         });
     }
@@ -51,5 +50,50 @@ impl Outcome {
         if self.n_cut > 0 {
             self.remark(format!("{} more lines of this log are not kept", self.n_cut));
         }
+    }
+}
+
+/// The beginning of a statement, up to a password: those of roles, user mappings and subscriptions are in plain text.
+fn shown(text: &str) -> String {
+    let mut words = Vec::new();
+    let mut n_chars = 0;
+    for word in text.split_whitespace() {
+        if word.to_ascii_lowercase().contains("password") {
+            words.push("…");
+            break;
+        }
+        words.push(word);
+        n_chars += word.len();
+        if n_chars > SHOWN_CHARS * 4 {
+            break;
+        }
+    }
+    shorten(&words.join(" "), SHOWN_CHARS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_is_shown_on_one_line_and_without_its_password() {
+        for (text, line) in [
+            ("create\n  view v", "create view v"),
+            (
+                "ALTER ROLE bob WITH LOGIN PASSWORD 'SCRAM-SHA-256$4096'",
+                "ALTER ROLE bob WITH LOGIN …",
+            ),
+            (
+                "create user mapping for bob server s options (user 'bob', password 'x')",
+                "create user mapping for bob server s options (user 'bob', …",
+            ),
+            (
+                "create subscription s connection 'host=h password=x' publication p",
+                "create subscription s connection 'host=h …",
+            ),
+        ] {
+            assert_eq!(shown(text), line);
+        }
+        assert_eq!(shown(&"ü ".repeat(1000)).chars().count(), SHOWN_CHARS + 1);
     }
 }

@@ -11,6 +11,7 @@ mod extensions;
 mod finish;
 pub mod format;
 pub mod generators;
+pub mod growth;
 mod log;
 mod pieces;
 mod psql;
@@ -18,5 +19,8 @@ mod reader;
 mod restore;
 pub mod service;
 mod settings;
+mod tar;
 mod template;
+#[cfg(test)]
+mod truncation;
 pub mod work;

@@ -13,6 +13,7 @@ use crate::dataset::error::RestoreError;
 use crate::dataset::reader;
 use crate::dataset::reader::Bytes;
 use crate::dataset::reader::Counter;
+use crate::dataset::tar;
 use crate::model::dataset::Compression;
 use crate::model::dataset::DumpFormat;
 use crate::model::units::bytes_in_words;
@@ -25,6 +26,8 @@ use crate::sql::split::Splitter;
 const CHUNK_BYTES: usize = 256 * 1024;
 /// In which a dump declares its encoding.
 const HEAD_BYTES: usize = 64 * 1024;
+/// In which it says from what it was made.
+const HEAD_LINES: usize = 20;
 
 /// Where a dump lies and how it is to be read.
 #[derive(Clone, Debug)]
@@ -44,7 +47,10 @@ pub struct Pieces {
     transcoder: Transcoder,
     splitter: Option<Splitter>,
     ready: VecDeque<Piece>,
-    ending: Option<Ending>,
+    /// What was wrong with the file as a whole, to be told when its pieces are out.
+    verdict: Option<RestoreError>,
+    /// The major version of the server that the dump says it was made from.
+    made_from: Option<u32>,
     n_expanded_bytes: u64,
     max_expanded_bytes: u64,
     is_compressed: bool,
@@ -52,6 +58,9 @@ pub struct Pieces {
 
 impl Pieces {
     pub async fn open(file: &DumpFile<'_>, counter: &Counter) -> Result<Self, RestoreError> {
+        if file.format == DumpFormat::Tar && file.compression != Compression::None {
+            check_compressed_tar(file).await?;
+        }
         let (bytes, converter): (Bytes, _) = match file.format {
             DumpFormat::Plain => {
                 let bytes = reader::open(file.path, file.compression, counter)
@@ -60,7 +69,7 @@ impl Pieces {
                 (bytes, None)
             }
             DumpFormat::Custom | DumpFormat::Tar => {
-                let (converter, sql) = archive::convert(file.pg_restore, file.path, file.compression, counter).await?;
+                let (converter, sql) = archive::convert(file, counter).await?;
                 (Box::new(sql), Some(converter))
             }
         };
@@ -70,13 +79,15 @@ impl Pieces {
             transcoder: Transcoder::new("UTF8")?,
             splitter: Some(Splitter::new(Limits::default())),
             ready: VecDeque::new(),
-            ending: None,
+            verdict: None,
+            made_from: None,
             n_expanded_bytes: 0,
             max_expanded_bytes: file.max_expanded_bytes,
             is_compressed: file.compression != Compression::None,
         };
         let head = pieces.read(HEAD_BYTES).await?;
         pieces.transcoder = Transcoder::new(&encoding::declared(&head))?;
+        pieces.made_from = made_from(&head);
         pieces.split(head).await?;
         Ok(pieces)
     }
@@ -86,16 +97,19 @@ impl Pieces {
         &self.transcoder
     }
 
-    /// What the file as a whole was like; none before its end.
-    pub fn ending(&self) -> Option<Ending> {
-        self.ending
+    /// The major version of the server that the dump says it was made from.
+    pub fn made_from(&self) -> Option<u32> {
+        self.made_from
     }
 
-    /// The next piece; none at the end of the file.
+    /// The next piece; none at the end of a file that is whole.
     pub async fn next(&mut self) -> Result<Option<Piece>, RestoreError> {
         loop {
             if let Some(piece) = self.ready.pop_front() {
                 return Ok(Some(piece));
+            }
+            if let Some(error) = self.verdict.take() {
+                return Err(error);
             }
             if self.splitter.is_none() {
                 return Ok(None);
@@ -111,20 +125,17 @@ impl Pieces {
         let mut limited = (&mut self.bytes).take(most as u64);
         if let Err(error) = limited.read_to_end(&mut chunk).await {
             return Err(if self.is_compressed {
-                RestoreError::Sentence(format!(
-                    "The compressed file is cut off or damaged after {} of text: {error}.",
-                    bytes_in_words(self.n_expanded_bytes)
-                ))
+                RestoreError::damaged_compression(
+                    &format!(" after {} of text", bytes_in_words(self.n_expanded_bytes)),
+                    &error,
+                )
             } else {
                 RestoreError::Lost(anyhow::Error::new(error).context("reading a dump"))
             });
         }
         self.n_expanded_bytes += chunk.len() as u64;
         if self.n_expanded_bytes > self.max_expanded_bytes {
-            return Err(RestoreError::Sentence(format!(
-                "The dump expands to more than the limit of {}. A larger limit is set by PGASSAY_MAX_EXPANDED_BYTES.",
-                bytes_in_words(self.max_expanded_bytes)
-            )));
+            return Err(RestoreError::expands_too_far(self.max_expanded_bytes));
         }
         Ok(chunk)
     }
@@ -148,9 +159,9 @@ impl Pieces {
             self.ready.extend(pieces);
             // The converter's own words say more than the text that it left unfinished.
             if let Some(converter) = self.converter.take() {
-                converter.finish().await?.map_err(RestoreError::Sentence)?;
+                converter.finish().await?;
             }
-            self.ending = Some(ending?);
+            self.verdict = verdict(ending?);
         }
         Ok(())
     }
@@ -159,11 +170,76 @@ impl Pieces {
         match (&error, self.converter.take()) {
             (SplitError::Unclosed { .. } | SplitError::InsideCopy { .. }, Some(converter)) => {
                 match converter.finish().await {
-                    Ok(Err(sentence)) => RestoreError::Sentence(sentence),
+                    Err(RestoreError::Sentence(sentence)) => RestoreError::Sentence(sentence),
                     _ => RestoreError::Split(error),
                 }
             }
             _ => RestoreError::Split(error),
+        }
+    }
+}
+
+/// Why a file that was read to its end is not a whole dump.
+fn verdict(ending: Ending) -> Option<RestoreError> {
+    let sentence = if !ending.any_statement {
+        "No SQL statement was found in the file."
+    } else if ending.lacks_trailer() {
+        "The dump is cut off: pg_dump's end mark (-- PostgreSQL database dump complete) is missing."
+    } else {
+        return None;
+    };
+    Some(RestoreError::Sentence(sentence.to_owned()))
+}
+
+/// Reads a compressed tar once more than needed, because `pg_restore` loops for ever on one that is cut off.
+async fn check_compressed_tar(file: &DumpFile<'_>) -> Result<(), RestoreError> {
+    let unpacked = reader::open(file.path, file.compression, &Counter::default())
+        .await
+        .map_err(anyhow::Error::new)?;
+    let mut limited = unpacked.take(file.max_expanded_bytes);
+    let walking = async {
+        let checked = tar::check_stream(&mut limited).await?;
+        // To the very end, where the checksum stands.
+        tokio::io::copy(&mut limited, &mut tokio::io::sink()).await?;
+        Ok(checked)
+    };
+    let checked = walking
+        .await
+        .map_err(|error| RestoreError::damaged_compression("", &error))?;
+    if limited.limit() == 0 {
+        return Err(RestoreError::expands_too_far(file.max_expanded_bytes));
+    }
+    checked.map_err(|error| RestoreError::Sentence(error.to_string()))
+}
+
+/// Reads `-- Dumped from database version 18.1 (Debian 18.1-1)`.
+fn made_from(head: &[u8]) -> Option<u32> {
+    const WORDS: &str = "-- Dumped from database version ";
+    let line = head
+        .split(|byte| *byte == b'\n')
+        .take(HEAD_LINES)
+        .find_map(|line| line.strip_prefix(WORDS.as_bytes()))?;
+    let n_digits = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&line[..n_digits]).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dump_says_what_server_it_was_made_from() {
+        for (head, major) in [
+            (
+                "--\n-- PostgreSQL database dump\n--\n\n-- Dumped from database version 18.1 (Debian 18.1-1)\n",
+                Some(18),
+            ),
+            ("-- Dumped from database version 9.6.24\n", Some(9)),
+            ("-- Dumped from database version 17devel\n", Some(17)),
+            ("-- Dumped from database version \n", None),
+            ("create table t (a integer);\n", None),
+        ] {
+            assert_eq!(made_from(head.as_bytes()), major, "{head}");
         }
     }
 }

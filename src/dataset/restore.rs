@@ -7,7 +7,9 @@ use tokio::sync::watch;
 
 use crate::dataset::batch::Batch;
 use crate::dataset::error::RestoreError;
-use crate::dataset::error::with_trigger_hint;
+use crate::dataset::error::Wanting;
+use crate::dataset::error::is_about_the_machine;
+use crate::dataset::error::with_disk_hint;
 use crate::dataset::extensions;
 use crate::dataset::log::Outcome;
 use crate::dataset::pieces::Pieces;
@@ -44,7 +46,7 @@ pub struct Done {
 
 /// Restores one dump.
 pub struct Restore<'a> {
-    address: &'a Address,
+    pub address: &'a Address,
     dataset_id: DatasetId,
     /// Opened with the first statement, when it is known what database the dump wants.
     session: Option<Session>,
@@ -55,8 +57,7 @@ pub struct Restore<'a> {
     /// Whether anything of the dump is to run in its database.
     has_statements: bool,
     n_succeeded: usize,
-    /// The line of the first statement that would have switched off foreign keys.
-    keeps_triggers: Option<u64>,
+    wanting: Wanting,
     in_transaction: bool,
     done: Done,
     pub outcome: Outcome,
@@ -75,7 +76,7 @@ impl<'a> Restore<'a> {
             batch: Batch::default(),
             has_statements: false,
             n_succeeded: 0,
-            keeps_triggers: None,
+            wanting: Wanting::default(),
             in_transaction: false,
             done: Done::default(),
             outcome: Outcome::default(),
@@ -85,6 +86,7 @@ impl<'a> Restore<'a> {
 
     /// Runs everything. Afterwards the database holds what the dump holds, and no session is open.
     pub async fn run(&mut self, pieces: &mut Pieces) -> Result<(), RestoreError> {
+        self.wanting.made_from = pieces.made_from();
         while let Some(piece) = pieces.next().await? {
             match piece {
                 Piece::Statement(statement) => self.take(statement, pieces).await?,
@@ -97,17 +99,6 @@ impl<'a> Restore<'a> {
             self.tell();
         }
         self.flush().await?;
-        let ending = pieces.ending().context("a file that was read to its end")?;
-        if !ending.any_statement {
-            return Err(RestoreError::Sentence(
-                "No SQL statement was found in the file.".to_owned(),
-            ));
-        }
-        if ending.lacks_trailer() {
-            return Err(RestoreError::Sentence(
-                "The dump is cut off: pg_dump's end mark (-- PostgreSQL database dump complete) is missing.".to_owned(),
-            ));
-        }
         if self.in_transaction {
             return Err(RestoreError::Sentence(
                 "The file leaves a transaction open: its COMMIT is missing.".to_owned(),
@@ -172,6 +163,7 @@ impl<'a> Restore<'a> {
             DumpStatement::Skip(SkipReason::Tablespaces) if statement.text.trim_end().ends_with("= ''") => {}
             DumpStatement::Skip(reason) => self.skip(&statement, reason.to_string()),
             DumpStatement::CreateExtension { name } if !extensions::is_allowed(name) => {
+                self.wanting.extensions.push(name.clone());
                 self.skip(
                     &statement,
                     format!("the extension {name} is not available in a sandbox"),
@@ -272,7 +264,7 @@ impl<'a> Restore<'a> {
             });
         }
         match transaction {
-            Transaction::Begin => self.in_transaction = true,
+            Transaction::Begin | Transaction::Chain => self.in_transaction = true,
             Transaction::Commit | Transaction::Rollback => self.in_transaction = false,
             Transaction::Savepoint | Transaction::Release | Transaction::RollbackTo | Transaction::TwoPhase => {}
         }
@@ -285,6 +277,7 @@ impl<'a> Restore<'a> {
         let batch = self.batch.take();
         let Some((first, _)) = batch.first() else { return Ok(()) };
         self.done.detail = first_words(&first.text);
+        self.tell();
         let texts: Vec<&str> = batch.iter().map(|(statement, _)| statement.text.as_str()).collect();
         let message = self.guarded(&texts.join(";\n"));
         let Err(error) = self.send(message).await? else {
@@ -351,10 +344,16 @@ impl<'a> Restore<'a> {
     /// What a failed statement means for the restore.
     fn judge(&mut self, statement: &Statement, meaning: DumpStatement, error: ServerError) -> Result<(), RestoreError> {
         match meaning {
+            // The dump is not to blame, and what is missing now would be missing for good.
+            _ if is_about_the_machine(&error) => Err(RestoreError::Statement {
+                what: first_words(&statement.text),
+                line: statement.line,
+                error: with_disk_hint(error),
+            }),
             DumpStatement::Essential { what } => Err(RestoreError::Statement {
                 what,
                 line: statement.line,
-                error: with_trigger_hint(error, self.keeps_triggers),
+                error: self.wanting.explain(error),
             }),
             DumpStatement::Setting { .. } | DumpStatement::StandardConformingStrings(_) => {
                 self.skip(statement, format!("this server refuses the setting: {error}"));
@@ -367,7 +366,7 @@ impl<'a> Restore<'a> {
             }
             _ => {
                 if statement.text.to_ascii_lowercase().contains("disable trigger") {
-                    self.keeps_triggers.get_or_insert(statement.line);
+                    self.wanting.keeps_triggers.get_or_insert(statement.line);
                 }
                 self.outcome.note(RestoreNoteKind::Failed, statement, error.to_string());
                 Ok(())
@@ -388,16 +387,17 @@ impl<'a> Restore<'a> {
                 statement.line
             )));
         }
-        let (n_rows_before, keeps_triggers) = (self.done.n_rows, self.keeps_triggers);
+        let n_rows_before = self.done.n_rows;
         self.done.detail.clone_from(&table);
         self.session().await?;
         let session = self.session.as_mut().context("a session that was just opened")?;
+        let wanting = &self.wanting;
         let data_line = statement.line + lines_in(&statement.text);
         let failed = |error: sqlx::Error| match ServerError::of(&error) {
             Some(server) => RestoreError::Statement {
                 what: format!("COPY into {table}"),
                 line: copy_row(&error).map_or(statement.line, |row| data_line + row),
-                error: with_trigger_hint(server, keeps_triggers),
+                error: with_disk_hint(wanting.explain(server)),
             },
             None => RestoreError::Lost(anyhow::Error::new(error).context("copying data")),
         };
@@ -458,7 +458,9 @@ impl<'a> Restore<'a> {
                 name: "synchronous_commit".to_owned(),
                 value: "off".to_owned(),
             }];
-            self.session = Some(Session::connect(self.address, &name, "pgassay restore", &settings).await?);
+            let session = Session::connect(self.address, &name, "pgassay restore", &settings).await?;
+            self.wanting.server = session.conn.server_version_num().map(|number| number / 10_000);
+            self.session = Some(session);
         }
         Ok(self.session.as_mut().context("a session that was just opened")?)
     }

@@ -84,7 +84,7 @@ impl Datasets {
     pub async fn add(
         &self,
         viewer: Viewer,
-        arrived: Arrived,
+        mut arrived: Arrived,
         name: &str,
         file_name: &str,
         request_id: &str,

@@ -10,7 +10,10 @@ use tracing::error;
 use tracing::info;
 
 use crate::dataset::error::RestoreError;
+use crate::dataset::error::with_disk_hint;
 use crate::dataset::finish;
+use crate::dataset::growth::Growth;
+use crate::dataset::growth::RestoreLimits;
 use crate::dataset::pieces::DumpFile;
 use crate::dataset::pieces::Pieces;
 use crate::dataset::reader::Counter;
@@ -27,11 +30,17 @@ use crate::model::job::Progress;
 use crate::model::units::seconds_in_words;
 use crate::store;
 use crate::store::held::HeldJob;
+use crate::store::held::Parted;
+use crate::store::held::Patience;
 use crate::store::held::StopReason;
 use crate::store::queue;
 use crate::store::queue::Interruption;
+use crate::store::queue::MAX_INTERRUPTIONS;
+use crate::target::OUT_OF_DISK;
 use crate::target::ServerError;
+use crate::target::lease;
 use crate::target::lease::Sandboxes;
+use crate::target::lost_in_words;
 use crate::target::shared::Quarantined;
 
 /// How often progress is told.
@@ -43,15 +52,13 @@ pub struct Restorer {
     pub layout: Layout,
     pub sandboxes: Sandboxes,
     pub pg_restore: PathBuf,
-    pub max_expanded_bytes: u64,
-    /// A restore that takes longer is given up.
-    pub limit: Duration,
+    pub limits: RestoreLimits,
 }
 
 /// How an attempt ended, other than well.
 enum Trouble {
     /// The restore failed with this sentence; nothing of it is kept but its log.
-    Failed(String, Vec<RestoreNote>),
+    Failed(String),
     Stopped,
     Lost(anyhow::Error),
 }
@@ -59,7 +66,7 @@ enum Trouble {
 impl From<anyhow::Error> for Trouble {
     fn from(error: anyhow::Error) -> Self {
         match error.downcast::<Quarantined>() {
-            Ok(quarantined) => Self::Failed(quarantined.to_string(), Vec::new()),
+            Ok(quarantined) => Self::Failed(quarantined.to_string()),
             Err(error) => Self::Lost(error),
         }
     }
@@ -67,17 +74,17 @@ impl From<anyhow::Error> for Trouble {
 
 impl Trouble {
     /// What the server refuses while a restored database is finished is about the dump; anything else is a loss.
-    fn of_finish(error: anyhow::Error, notes: Vec<RestoreNote>) -> Self {
+    fn of_finish(error: anyhow::Error) -> Self {
         let said = error
             .chain()
             .find_map(|cause| ServerError::of(cause.downcast_ref::<sqlx::Error>()?));
         match said {
             Some(server) if !server.is_fatal => {
                 let doing = error.to_string();
-                Self::Failed(
-                    format!("The restored database could not be finished ({doing}). The server says: {server}"),
-                    notes,
-                )
+                Self::Failed(format!(
+                    "The restored database could not be finished ({doing}). The server says: {}",
+                    with_disk_hint(server)
+                ))
             }
             _ => Self::Lost(error),
         }
@@ -92,60 +99,62 @@ impl From<sqlx::Error> for Trouble {
 
 impl Restorer {
     /// Runs the restore of a claimed job until it is settled, put back into the queue, or taken over.
-    pub async fn run(&self, job: HeldJob) {
+    pub async fn run(&self, job: HeldJob) -> Parted {
         let id = job.lease.job_id;
-        let ended = match self.attempt(&job).await {
-            Ok(()) => Ok(()),
-            Err(trouble) => self.conclude(&job, trouble).await,
+        let mut notes = Vec::new();
+        let Err(trouble) = Box::pin(self.attempt(&job, &mut notes)).await else {
+            return Parted::Over;
         };
-        if let Err(error) = ended {
-            error!(job.id = %id, "The end of job {id} could not be recorded: {error:#}");
+        let patience = Patience::begin();
+        loop {
+            match self.conclude(&job, &trouble, &notes).await {
+                Ok(parted) => return parted,
+                Err(error) if patience.waits_for(error.as_ref()).await => {}
+                Err(error) => {
+                    error!(job.id = %id, "The end of job {id} could not be recorded: {error:#}");
+                    return Parted::Released;
+                }
+            }
         }
     }
 
-    async fn conclude(&self, job: &HeldJob, trouble: Trouble) -> anyhow::Result<()> {
+    async fn conclude(&self, job: &HeldJob, trouble: &Trouble, notes: &[RestoreNote]) -> anyhow::Result<Parted> {
         let id = job.lease.job_id;
         match (job.stop_reason(), trouble) {
-            (Some(StopReason::LeaseLost), _) => Ok(()),
+            (Some(StopReason::LeaseLost), _) => Ok(Parted::Over),
             (Some(StopReason::Shutdown), _) => {
-                let mut conn = job.pool.acquire().await?;
-                queue::release(
-                    &mut conn,
-                    &job.lease,
-                    "waiting to begin again",
-                    Interruption::DoesNotCount,
-                )
-                .await?;
-                Ok(())
+                Ok(job.release("waiting to begin again", &Interruption::Shutdown).await?)
             }
             (Some(StopReason::Requested), _) => {
-                self.give_up(job, JobStatus::Cancelled, "The restore was stopped on request.", &[])
+                self.give_up(job, JobStatus::Cancelled, "The restore was stopped on request.", notes)
                     .await
             }
-            (None, Trouble::Failed(sentence, notes)) => self.give_up(job, JobStatus::Failed, &sentence, &notes).await,
+            (None, Trouble::Failed(sentence)) => self.give_up(job, JobStatus::Failed, sentence, notes).await,
             (None, Trouble::Stopped) => anyhow::bail!("the job stopped without a reason"),
+            (None, Trouble::Lost(error)) if lease::is_in_use(error) => {
+                info!(job.id = %id, "Job {id} waits: another pgassay still holds its server");
+                Ok(job.release(lease::IN_USE, &Interruption::Busy).await?)
+            }
             (None, Trouble::Lost(error)) => {
                 error!(job.id = %id, "Job {id} lost its server: {error:#}");
-                let mut conn = job.pool.acquire().await?;
-                if queue::interruptions(&mut conn, &job.lease).await? + 1 < queue::MAX_INTERRUPTIONS {
-                    queue::release(&mut conn, &job.lease, "interrupted", Interruption::Counts).await?;
-                    return Ok(());
+                let lost = lost_in_words(error);
+                if !job.is_hopeless().await? {
+                    return Ok(job.release("interrupted", &Interruption::Lost(lost)).await?);
                 }
-                drop(conn);
-                let sentence = "Given up: its PostgreSQL server was lost several times. The log says what happened.";
-                self.give_up(job, JobStatus::Failed, sentence, &[]).await
+                let sentence = format!("Given up after {MAX_INTERRUPTIONS} interruptions. The last: {lost}.");
+                self.give_up(job, JobStatus::Failed, &sentence, notes).await
             }
         }
     }
 
-    /// Ends the job and removes what was restored so far.
+    /// Ends the job and removes what was restored so far, and the dump.
     async fn give_up(
         &self,
         job: &HeldJob,
         status: JobStatus,
         message: &str,
         notes: &[RestoreNote],
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Parted> {
         let mut transaction = job.pool.begin().await?;
         let dataset = store::datasets::get_by_job(&mut transaction, &job.lease)
             .await?
@@ -154,12 +163,15 @@ impl Restorer {
         if queue::settle(&mut transaction, &job.lease, status, Some(message)).await? {
             transaction.commit().await?;
             self.sandboxes.remove(dataset.id).await?;
+            // Nothing restores it again: whoever has it uploads it once it is put right.
+            self.layout.remove_dump(dataset.id).await?;
         }
-        Ok(())
+        Ok(Parted::Over)
     }
 
-    async fn attempt(&self, job: &HeldJob) -> Result<(), Trouble> {
-        let mut conn = job.pool.acquire().await?;
+    /// Whatever becomes of it, `notes` are the lines of its log.
+    async fn attempt(&self, job: &HeldJob, notes: &mut Vec<RestoreNote>) -> Result<(), Trouble> {
+        let mut conn = job.conn().await?;
         let dataset = store::datasets::get_by_job(&mut conn, &job.lease)
             .await?
             .context("the job's dataset")?;
@@ -167,32 +179,38 @@ impl Restorer {
         info!(dataset.id = %dataset.id, "Dataset {} is being restored", dataset.id);
         job.set_progress("starting its server", &Progress::default()).await?;
         let sandbox = self.sandboxes.start(dataset.id).await?;
-        let restoring = self.restore(job, &dataset, &sandbox.address);
+        let (tell, told) = watch::channel(Done::default());
+        let mut restore = Restore::new(&sandbox.address, dataset.id, tell);
         let result = tokio::select! {
-            result = tokio::time::timeout(self.limit, restoring) => match result {
-                Ok(result) => result,
-                Err(_) => Err(Trouble::Failed(
-                    format!("The restore took longer than the limit of {}.", seconds_in_words(self.limit.as_secs_f64())),
-                    Vec::new(),
-                )),
-            },
+            result = self.restore(job, &dataset, &mut restore, told) => result,
+            () = tokio::time::sleep(self.limits.time) => Err(Trouble::Failed(format!(
+                "The restore took longer than the limit of {}. A larger limit is set by PGASSAY_MAX_RESTORE_MINUTES.",
+                seconds_in_words(self.limits.time.as_secs_f64())
+            ))),
             () = job.stop_token().cancelled() => Err(Trouble::Stopped),
         };
-        let (restored, notes) = match result {
-            Ok(done) => done,
+        *notes = std::mem::take(&mut restore.outcome.notes);
+        drop(restore);
+        let restored = match result {
+            Ok(restored) => restored,
             Err(trouble) => {
+                let is_out_of_disk = sandbox.is_out_of_disk();
                 // At once: what still runs in it belongs to a restore that was given up.
                 sandbox.kill().await?;
-                return Err(trouble);
+                return Err(match trouble {
+                    Trouble::Lost(_) if is_out_of_disk => {
+                        Trouble::Failed(format!("The server of this dataset ended: {OUT_OF_DISK}."))
+                    }
+                    trouble => trouble,
+                });
             }
         };
         sandbox.stop().await?;
-        let mut transaction = job.pool.begin().await?;
-        store::datasets::set_restored(&mut transaction, &job.lease, dataset.id, &restored).await?;
-        store::datasets::set_notes(&mut transaction, dataset.id, &notes).await?;
-        if queue::settle(&mut transaction, &job.lease, JobStatus::Completed, None).await? {
-            transaction.commit().await?;
-            info!(dataset.id = %dataset.id, "Dataset {} is ready with {} tables", dataset.id, restored.tables.len());
+        let patience = Patience::begin();
+        while let Err(error) = record(job, &dataset, &restored, notes).await {
+            if !patience.waits_for(&error).await {
+                return Err(error.into());
+            }
         }
         Ok(())
     }
@@ -201,8 +219,9 @@ impl Restorer {
         &self,
         job: &HeldJob,
         dataset: &Dataset,
-        address: &crate::target::session::Address,
-    ) -> Result<(Restored, Vec<RestoreNote>), Trouble> {
+        restore: &mut Restore<'_>,
+        told: watch::Receiver<Done>,
+    ) -> Result<Restored, Trouble> {
         let started = Instant::now();
         let path = self.layout.dump(dataset.id);
         let file = DumpFile {
@@ -210,14 +229,14 @@ impl Restorer {
             format: format_of(dataset)?,
             compression: compression_of(dataset)?,
             pg_restore: &self.pg_restore,
-            max_expanded_bytes: self.max_expanded_bytes,
+            max_expanded_bytes: self.limits.expanded_bytes,
         };
         let counter = Counter::default();
-        let (tell, told) = watch::channel(Done::default());
-        let mut restore = Restore::new(address, dataset.id, tell);
+        let growth = Growth::new(restore.address, dataset.id, self.limits);
         let run = async {
             let mut pieces = Pieces::open(&file, &counter).await?;
-            restore.run(&mut pieces).await
+            restore.run(&mut pieces).await?;
+            growth.check().await
         };
         let telling = async {
             loop {
@@ -238,26 +257,35 @@ impl Restorer {
         let result = tokio::select! {
             result = run => result,
             error = telling => Err(RestoreError::Lost(error)),
+            error = growth.watch() => Err(error.during(&told.borrow().detail)),
         };
         if let Err(error) = result {
             return Err(match error {
                 RestoreError::Lost(error) => Trouble::Lost(error),
-                sentence => Trouble::Failed(sentence.to_string(), std::mem::take(&mut restore.outcome.notes)),
+                sentence => Trouble::Failed(sentence.to_string()),
             });
         }
-        let mut outcome = std::mem::take(&mut restore.outcome);
         job.set_progress("vacuuming and counting", &Progress::default()).await?;
         let restore_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let restored = match finish::finish(address, dataset.id, &mut outcome, restore_ms).await {
-            Ok(restored) => restored,
-            Err(error) => return Err(Trouble::of_finish(error, outcome.notes)),
-        };
+        let finished = finish::finish(restore.address, dataset.id, &mut restore.outcome, restore_ms).await;
+        let restored = finished.map_err(Trouble::of_finish)?;
         if restored.tables.is_empty() {
-            let note = "the dump holds no tables".to_owned();
-            outcome.remark(note);
+            restore.outcome.remark("the dump holds no tables".to_owned());
         }
-        Ok((restored, outcome.notes))
+        Ok(restored)
     }
+}
+
+/// Ends a restore that went well.
+async fn record(job: &HeldJob, dataset: &Dataset, restored: &Restored, notes: &[RestoreNote]) -> store::Result<()> {
+    let mut transaction = job.pool.begin().await?;
+    store::datasets::set_restored(&mut transaction, &job.lease, dataset.id, restored).await?;
+    store::datasets::set_notes(&mut transaction, dataset.id, notes).await?;
+    if queue::settle(&mut transaction, &job.lease, JobStatus::Completed, None).await? {
+        transaction.commit().await?;
+        info!(dataset.id = %dataset.id, "Dataset {} is ready with {} tables", dataset.id, restored.tables.len());
+    }
+    Ok(())
 }
 
 fn format_of(dataset: &Dataset) -> anyhow::Result<DumpFormat> {
@@ -274,5 +302,7 @@ fn compression_of(dataset: &Dataset) -> anyhow::Result<Compression> {
         .with_context(|| format!("the compression {}", dataset.compression))
 }
 
+#[cfg(test)]
+mod bad_input;
 #[cfg(test)]
 mod tests;

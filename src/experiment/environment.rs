@@ -34,19 +34,28 @@ pub async fn look(sandbox: &Sandbox, dataset: &Dataset, experiment: &Experiment)
         pair("pgassay", env!("CARGO_PKG_VERSION")),
         pair("server", &admin.version().await?),
     ];
-    environment.extend(sandbox.warning().map(|warning| pair(SHARED_SERVER, warning)));
+    // A shared server may be on another machine, which does not tell.
+    let whose = match sandbox.warning() {
+        Some(warning) => {
+            environment.push(pair(SHARED_SERVER, warning));
+            " beside pgassay"
+        }
+        None => "",
+    };
     environment.extend([
-        pair("processor", &processor()),
+        pair(&format!("processor{whose}"), &processor()),
         pair(
-            "processors",
+            &format!("processors{whose}"),
             &std::thread::available_parallelism().map_or(0, usize::from).to_string(),
         ),
         pair("dataset size", &bytes_in_words(dataset.database_bytes.unwrap_or(0))),
         pair("locale", dataset.locale.as_deref().unwrap_or("")),
     ]);
     for name in SERVER_SETTINGS {
-        let value = admin.setting(name).await?;
-        environment.push(pair(name, value.as_deref().unwrap_or("")));
+        let value = admin.setting(name).await?.unwrap_or_default();
+        if !value.is_empty() {
+            environment.push(pair(name, &value));
+        }
     }
     admin.close().await;
     Ok(environment)

@@ -19,7 +19,7 @@ use crate::target::session::Session;
 /// Explains every pair that has not been explained yet, plainly and with ANALYZE, and keeps what it saw.
 pub async fn explain_all(job: &HeldJob, lab: &mut Lab) -> Result<(), Trouble> {
     let done = {
-        let mut conn = job.pool.acquire().await?;
+        let mut conn = job.conn().await?;
         plans::list_done(&mut conn, lab.experiment_id).await?
     };
     let (n_sources, n_queries) = (lab.spec.sources.len(), lab.queries.len());
@@ -47,7 +47,7 @@ pub async fn explain_all(job: &HeldJob, lab: &mut Lab) -> Result<(), Trouble> {
             let Some(record) = record else {
                 return Err(Trouble::Stopped);
             };
-            let mut conn = job.pool.acquire().await?;
+            let mut conn = job.conn().await?;
             plans::upsert(
                 &mut conn,
                 &job.lease,

@@ -1,10 +1,6 @@
 //! The journal of a real run: the store, under the runner's lease.
 
-use std::time::Duration;
-use std::time::Instant;
-
 use sqlx::PgPool;
-use tracing::warn;
 
 use crate::experiment::runner::Journal;
 use crate::model::ids::ExperimentId;
@@ -12,13 +8,12 @@ use crate::model::job::Lease;
 use crate::model::trial::Outcome;
 use crate::model::trial::Trial;
 use crate::store;
-use crate::store::queue::LEASE_S;
+use crate::store::experiments;
+use crate::store::held::Patience;
 use crate::store::trials;
 
-/// Between attempts to reach a store that is away.
-const RETRY_AFTER: Duration = Duration::from_millis(200);
-
-/// Writes outcomes into the store and renews the lease with each.
+/// Writes outcomes into the store and renews the lease with each. What was measured while the store was away is not
+/// lost: it waits for it.
 pub struct StoreJournal {
     pub pool: PgPool,
     pub lease: Lease,
@@ -27,29 +22,45 @@ pub struct StoreJournal {
 }
 
 impl StoreJournal {
-    async fn attempt(&self, outcomes: &[(Trial, Outcome)]) -> store::Result<bool> {
+    async fn try_record(&self, outcomes: &[(Trial, Outcome)]) -> store::Result<bool> {
         let mut conn = self.pool.acquire().await?;
         trials::record(&mut conn, &self.lease, self.experiment_id, self.segment_no, outcomes).await
+    }
+
+    async fn try_begin_segment(&self, first_trial: usize, reason: &str) -> store::Result<Option<i32>> {
+        let mut conn = self.pool.acquire().await?;
+        experiments::insert_segment(&mut conn, &self.lease, self.experiment_id, first_trial, reason).await
     }
 }
 
 impl Journal for StoreJournal {
-    /// Waits for a store that is away as long as the lease can hold: what was measured meanwhile is not lost.
     async fn record(&mut self, outcomes: &[(Trial, Outcome)]) -> anyhow::Result<bool> {
-        let began = Instant::now();
+        let patience = Patience::begin();
         let mut is_first = true;
         loop {
-            match self.attempt(outcomes).await {
+            match self.try_record(outcomes).await {
                 Ok(is_stored) => return Ok(is_stored),
                 // The attempt before was stored, only its answer was lost: nobody else writes under this lease.
                 Err(error) if !is_first && store::is_duplicate(&error) => return Ok(true),
-                Err(error) if store::is_away(&error) && began.elapsed().as_secs_f64() < LEASE_S => {
-                    warn!("The store is away, and outcomes wait for it: {error}");
-                    tokio::time::sleep(RETRY_AFTER).await;
-                }
+                Err(error) if patience.waits_for(&error).await => {}
                 Err(error) => return Err(error.into()),
             }
             is_first = false;
+        }
+    }
+
+    async fn begin_segment(&mut self, first_trial: usize, reason: &str) -> anyhow::Result<bool> {
+        let patience = Patience::begin();
+        loop {
+            match self.try_begin_segment(first_trial, reason).await {
+                Ok(Some(segment_no)) => {
+                    self.segment_no = segment_no;
+                    return Ok(true);
+                }
+                Ok(None) => return Ok(false),
+                Err(error) if patience.waits_for(&error).await => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 }

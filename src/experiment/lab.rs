@@ -58,6 +58,8 @@ pub struct Lab {
     planned: HashSet<usize>,
     /// Queries whose data a restart of the server has thrown out of its buffers.
     cold: HashSet<usize>,
+    /// Whether the server was restarted since the runner asked.
+    is_restarted: bool,
     /// Queries that turned out to write, to be noted in the store.
     newly_writing: Vec<usize>,
 }
@@ -94,6 +96,7 @@ impl Lab {
             n_swaps: 0,
             planned: HashSet::new(),
             cold: HashSet::new(),
+            is_restarted: false,
             newly_writing: Vec::new(),
         }
     }
@@ -220,6 +223,7 @@ impl Lab {
         }
         self.sandbox = Some(self.sandboxes.start(self.dataset_id).await?);
         self.cold = (0..self.queries.len()).collect();
+        self.is_restarted = true;
         Ok(())
     }
 
@@ -375,5 +379,10 @@ impl Executor for Lab {
                 message: "the query cannot write, even in a clone of its own".to_owned(),
             }),
         })
+    }
+
+    fn take_restart(&mut self) -> Option<String> {
+        let said = "its server was restarted to end a statement that nothing else could end";
+        std::mem::take(&mut self.is_restarted).then(|| said.to_owned())
     }
 }

@@ -42,7 +42,7 @@ pub async fn prepare(
     sandbox: &Sandbox,
 ) -> Result<Ready, Trouble> {
     let stored: Option<Vec<(Snapshot, String)>> = {
-        let mut conn = job.pool.acquire().await?;
+        let mut conn = job.conn().await?;
         sources::list_snapshots(&mut conn, experiment.id)
             .await?
             .into_iter()
@@ -142,7 +142,7 @@ async fn make(
             apply_ms,
             n_statistics: snapshot.columns.len() as u64,
         };
-        let mut conn = job.pool.acquire().await?;
+        let mut conn = job.conn().await?;
         sources::set_prepared(&mut conn, &job.lease, experiment_id, &prepared, &snapshot).await?;
         snapshots.push(snapshot);
     }

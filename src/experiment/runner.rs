@@ -27,6 +27,9 @@ pub trait Executor: Send {
         trial: &Trial,
         cancel: &CancellationToken,
     ) -> impl Future<Output = anyhow::Result<Option<Outcome>>> + Send;
+
+    /// What has set the target back to a cold start since this was asked last, in words, if anything has.
+    fn take_restart(&mut self) -> Option<String>;
 }
 
 /// Keeps outcomes.
@@ -34,6 +37,10 @@ pub trait Journal: Send {
     /// Stores outcomes for good; when it returns they survive a crash. False when this runner was replaced: nothing
     /// was stored.
     fn record(&mut self, outcomes: &[(Trial, Outcome)]) -> impl Future<Output = anyhow::Result<bool>> + Send;
+
+    /// What is recorded from now on, the trial `first_trial` first, belongs to a new segment. False when this runner was
+    /// replaced.
+    fn begin_segment(&mut self, first_trial: usize, reason: &str) -> impl Future<Output = anyhow::Result<bool>> + Send;
 }
 
 /// How a run ended.
@@ -61,6 +68,13 @@ pub async fn run(
         let mut unwritten: Vec<(Trial, Outcome)> = Vec::new();
         let mut unwritten_since = Instant::now();
         for trial in visit {
+            if let Some(reason) = executor.take_restart() {
+                let is_kept = unwritten.is_empty() || journal.record(&unwritten).await?;
+                if !is_kept || !journal.begin_segment(trial.trial_idx, &reason).await? {
+                    return Ok(Ended::Replaced);
+                }
+                unwritten.clear();
+            }
             let started = Instant::now();
             let outcome = executor.execute(trial, cancel).await;
             let took = started.elapsed();
@@ -136,6 +150,9 @@ mod tests {
     struct Scripted {
         cancel_at: Option<usize>,
         lose_target_at: Option<usize>,
+        /// The trial that costs the server.
+        restart_at: Option<usize>,
+        has_restarted: bool,
         visits: Vec<usize>,
         executed: Vec<usize>,
     }
@@ -152,17 +169,24 @@ mod tests {
             }
             anyhow::ensure!(self.lose_target_at != Some(trial.trial_idx), "the target is gone");
             self.executed.push(trial.trial_idx);
+            self.has_restarted |= self.restart_at == Some(trial.trial_idx);
             Ok(Some(Outcome::Finished(Timing {
                 execution_ms: 1.0,
                 planning_ms: None,
                 cost: None,
             })))
         }
+
+        fn take_restart(&mut self) -> Option<String> {
+            std::mem::take(&mut self.has_restarted).then(|| "restarted".to_owned())
+        }
     }
 
     #[derive(Default)]
     struct Notebook {
         written: Vec<usize>,
+        /// After how many trials, and why.
+        segments: Vec<(usize, usize, String)>,
         writes: usize,
         replaced_after: Option<usize>,
     }
@@ -174,6 +198,11 @@ mod tests {
             }
             self.writes += 1;
             self.written.extend(outcomes.iter().map(|(trial, _)| trial.trial_idx));
+            Ok(true)
+        }
+
+        async fn begin_segment(&mut self, first_trial: usize, reason: &str) -> anyhow::Result<bool> {
+            self.segments.push((self.written.len(), first_trial, reason.to_owned()));
             Ok(true)
         }
     }
@@ -230,6 +259,20 @@ mod tests {
                 .is_err()
         );
         assert_eq!(journal.written, [0, 1, 2, 3, 4]);
+    }
+
+    #[tokio::test]
+    async fn a_trial_that_costs_the_server_is_the_last_of_its_segment() {
+        let mut executor = Scripted {
+            restart_at: Some(4),
+            ..Default::default()
+        };
+        let mut journal = Notebook::default();
+        let ended = run(&trials(4), &mut executor, &mut journal, &CancellationToken::new())
+            .await
+            .unwrap();
+        assert_eq!(ended, Ended::Completed);
+        assert_eq!(journal.segments, [(5, 5, "restarted".to_owned())]);
     }
 
     #[tokio::test]

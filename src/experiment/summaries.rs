@@ -22,10 +22,26 @@ use crate::model::trial::TrialKind;
 use crate::model::user::Viewer;
 use crate::store;
 use crate::store::held::HeldJob;
+use crate::store::held::Patience;
 use crate::store::queue;
 
-/// Stores the summaries of what was recorded and ends the job, in one transaction.
+/// Stores the summaries of what was recorded and ends the job, in one transaction. Waits for a store that is away.
 pub async fn settle(
+    job: &HeldJob,
+    experiment: &Experiment,
+    status: JobStatus,
+    message: Option<&str>,
+) -> anyhow::Result<()> {
+    let patience = Patience::begin();
+    loop {
+        match try_settle(job, experiment, status, message).await {
+            Err(error) if patience.waits_for(error.as_ref()).await => {}
+            settled => return settled,
+        }
+    }
+}
+
+async fn try_settle(
     job: &HeldJob,
     experiment: &Experiment,
     status: JobStatus,

@@ -13,6 +13,8 @@ use crate::experiment::lab::LabParts;
 use crate::experiment::preparing;
 use crate::experiment::runner;
 use crate::experiment::runner::Ended;
+use crate::experiment::runner::Executor as _;
+use crate::experiment::runner::Journal as _;
 use crate::experiment::schedule;
 use crate::experiment::summaries;
 use crate::experiment::writers;
@@ -22,12 +24,17 @@ use crate::model::job::JobStatus;
 use crate::model::job::Progress;
 use crate::store;
 use crate::store::held::HeldJob;
+use crate::store::held::Parted;
+use crate::store::held::Patience;
 use crate::store::held::StopReason;
-use crate::store::queue;
 use crate::store::queue::Interruption;
+use crate::store::queue::MAX_INTERRUPTIONS;
+use crate::target::OUT_OF_DISK;
 use crate::target::ServerError;
+use crate::target::lease;
 use crate::target::lease::Sandbox;
 use crate::target::lease::Sandboxes;
+use crate::target::lost_in_words;
 use crate::target::session::OpenError;
 use crate::target::shared::Quarantined;
 
@@ -86,30 +93,35 @@ impl Trouble {
 }
 
 /// Runs the experiment of a claimed job until it is settled, put back into the queue, or taken over.
-pub async fn run(job: HeldJob, sandboxes: &Sandboxes) {
+pub async fn run(job: HeldJob, sandboxes: &Sandboxes) -> Parted {
     let id = job.lease.job_id;
-    let result = match attempt(&job, sandboxes).await {
-        Ok(()) => Ok(()),
-        Err(trouble) => conclude(&job, trouble).await,
+    let Err(trouble) = attempt(&job, sandboxes).await else {
+        return Parted::Over;
     };
-    if let Err(error) = result {
-        error!(job.id = %id, "The end of job {id} could not be recorded: {error:#}");
+    let patience = Patience::begin();
+    loop {
+        match conclude(&job, &trouble).await {
+            Ok(parted) => return parted,
+            Err(error) if patience.waits_for(error.as_ref()).await => {}
+            Err(error) => {
+                error!(job.id = %id, "The end of job {id} could not be recorded: {error:#}");
+                return Parted::Released;
+            }
+        }
     }
 }
 
 /// Records why the experiment does not go on.
-async fn conclude(job: &HeldJob, trouble: Trouble) -> anyhow::Result<()> {
+async fn conclude(job: &HeldJob, trouble: &Trouble) -> anyhow::Result<Parted> {
     let id = job.lease.job_id;
     match (job.stop_reason(), trouble) {
         (Some(StopReason::LeaseLost), _) => {
             info!(job.id = %id, "Job {id} is worked on elsewhere");
-            Ok(())
+            Ok(Parted::Over)
         }
         (Some(StopReason::Shutdown), _) => {
-            let mut conn = job.pool.acquire().await?;
-            queue::release(&mut conn, &job.lease, "waiting to go on", Interruption::DoesNotCount).await?;
             info!(job.id = %id, "Job {id} goes back into the queue");
-            Ok(())
+            Ok(job.release("waiting to go on", &Interruption::Shutdown).await?)
         }
         (Some(StopReason::Requested), _) => {
             settle(
@@ -119,35 +131,40 @@ async fn conclude(job: &HeldJob, trouble: Trouble) -> anyhow::Result<()> {
             )
             .await
         }
-        (None, Trouble::Sentence(sentence)) => settle(job, JobStatus::Failed, &sentence).await,
+        (None, Trouble::Sentence(sentence)) => settle(job, JobStatus::Failed, sentence).await,
         (None, Trouble::Stopped) => anyhow::bail!("the job stopped without a reason"),
+        (None, Trouble::Lost(error)) if lease::is_in_use(error) => {
+            info!(job.id = %id, "Job {id} waits: another pgassay still holds its server");
+            Ok(job.release(lease::IN_USE, &Interruption::Busy).await?)
+        }
         (None, Trouble::Lost(error)) => {
             error!(job.id = %id, "Job {id} lost its server: {error:#}");
-            let mut conn = job.pool.acquire().await?;
-            if queue::interruptions(&mut conn, &job.lease).await? + 1 >= queue::MAX_INTERRUPTIONS {
-                drop(conn);
-                let sentence = "Given up: its PostgreSQL server was lost several times without a result in between. \
-                                The trials so far are kept; the log says what happened.";
-                return settle(job, JobStatus::Failed, sentence).await;
+            let lost = lost_in_words(error);
+            if job.is_hopeless().await? {
+                let sentence = format!(
+                    "Given up after {MAX_INTERRUPTIONS} interruptions without a result in between. The last: {lost}. \
+                     The trials so far are kept."
+                );
+                return settle(job, JobStatus::Failed, &sentence).await;
             }
-            queue::release(&mut conn, &job.lease, "interrupted", Interruption::Counts).await?;
-            Ok(())
+            Ok(job.release("interrupted", &Interruption::Lost(lost)).await?)
         }
     }
 }
 
 /// Ends an experiment that has not run to its end; what is stored is summarised all the same.
-async fn settle(job: &HeldJob, status: JobStatus, message: &str) -> anyhow::Result<()> {
-    let mut conn = job.pool.acquire().await?;
+async fn settle(job: &HeldJob, status: JobStatus, message: &str) -> anyhow::Result<Parted> {
+    let mut conn = job.conn().await?;
     let experiment = store::experiments::get_by_job(&mut conn, &job.lease)
         .await?
         .context("the job's experiment")?;
     drop(conn);
-    summaries::settle(job, &experiment, status, Some(message)).await
+    summaries::settle(job, &experiment, status, Some(message)).await?;
+    Ok(Parted::Over)
 }
 
 async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<(), Trouble> {
-    let mut conn = job.pool.acquire().await?;
+    let mut conn = job.conn().await?;
     let experiment = store::experiments::get_by_job(&mut conn, &job.lease)
         .await?
         .context("the job's experiment")?;
@@ -170,14 +187,20 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<(), Trouble> {
     let ready = match preparing::prepare(job, &experiment, dataset.id, &settings, &sandbox).await {
         Ok(ready) => ready,
         Err(trouble) => {
+            let is_out_of_disk = sandbox.is_out_of_disk();
             // At once: what still runs in it belongs to a preparation that was given up.
             sandbox.kill().await?;
-            return Err(trouble);
+            return Err(match trouble {
+                Trouble::Lost(_) if is_out_of_disk => Trouble::Sentence(format!(
+                    "Its PostgreSQL server ended: {OUT_OF_DISK}. Then run the experiment again."
+                )),
+                trouble => trouble,
+            });
         }
     };
     if experiment.environment.is_empty() {
         let environment = environment::look(&sandbox, &dataset, &experiment).await?;
-        let mut conn = job.pool.acquire().await?;
+        let mut conn = job.conn().await?;
         store::experiments::set_environment(&mut conn, &job.lease, experiment.id, &environment).await?;
     }
     let is_rebuilt = ready.is_rebuilt;
@@ -193,6 +216,12 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<(), Trouble> {
         sandbox,
     });
     let measured = measure(job, &experiment, &mut lab, is_rebuilt).await;
+    let measured = match measured {
+        Err(Trouble::Lost(_)) if lab.sandbox()?.is_out_of_disk() => Err(Trouble::Sentence(format!(
+            "Its PostgreSQL server ended: {OUT_OF_DISK}. Then run the experiment again; the trials so far are kept."
+        ))),
+        measured => measured,
+    };
     note_writers(job, &experiment, &mut lab).await?;
     let keeps_clone = match &measured {
         Ok(()) | Err(Trouble::Sentence(_)) => false,
@@ -218,7 +247,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<(), Trouble> {
 
 /// Drops clones that an experiment left because its runner died before its end.
 async fn sweep_clones(job: &HeldJob, sandbox: &Sandbox) -> Result<(), Trouble> {
-    let mut conn = job.pool.acquire().await?;
+    let mut conn = job.conn().await?;
     let keep = store::experiments::list_unsettled_of_dataset(&mut conn, sandbox.dataset_id).await?;
     drop(conn);
     writers::drop_orphans(sandbox, &keep).await?;
@@ -228,7 +257,7 @@ async fn sweep_clones(job: &HeldJob, sandbox: &Sandbox) -> Result<(), Trouble> {
 async fn dataset_of(job: &HeldJob, experiment: &Experiment, sandboxes: &Sandboxes) -> Result<Dataset, Trouble> {
     let gone = || Trouble::Sentence("The dataset of this experiment is gone.".to_owned());
     let id = experiment.dataset_id.ok_or_else(gone)?;
-    let mut conn = job.pool.acquire().await?;
+    let mut conn = job.conn().await?;
     let dataset = store::datasets::get(&mut conn, job.viewer, id)
         .await?
         .ok_or_else(gone)?;
@@ -250,7 +279,7 @@ async fn note_writers(job: &HeldJob, experiment: &Experiment, lab: &mut Lab) -> 
     if newly_writing.is_empty() {
         return Ok(());
     }
-    let mut conn = job.pool.acquire().await?;
+    let mut conn = job.conn().await?;
     for query_idx in newly_writing {
         let query_idx = i32::try_from(query_idx).context("few queries")?;
         store::experiments::set_writes(&mut conn, &job.lease, experiment.id, query_idx).await?;
@@ -263,7 +292,7 @@ async fn measure(job: &HeldJob, experiment: &Experiment, lab: &mut Lab, is_rebui
     explaining::explain_all(job, lab).await?;
     note_writers(job, experiment, lab).await?;
 
-    let mut conn = job.pool.acquire().await?;
+    let mut conn = job.conn().await?;
     let recorded = store::trials::list_recorded(&mut conn, experiment.id).await?;
     let all = schedule::schedule(&experiment.spec);
     let remaining = schedule::remaining(&all, &recorded);
@@ -279,20 +308,23 @@ async fn measure(job: &HeldJob, experiment: &Experiment, lab: &mut Lab, is_rebui
             )
         }
     };
-    let segment_no =
-        store::experiments::insert_segment(&mut conn, &job.lease, experiment.id, first.trial_idx, &reason).await?;
     drop(conn);
+    let mut journal = StoreJournal {
+        pool: job.pool.clone(),
+        lease: job.lease.clone(),
+        experiment_id: experiment.id,
+        segment_no: 0,
+    };
+    if !journal.begin_segment(first.trial_idx, &reason).await? {
+        return Err(Trouble::Stopped);
+    }
     if !recorded.is_empty() {
         info!(experiment.id = %experiment.id, "Experiment {} {reason}", experiment.id);
         warm_up_again(job, lab).await?;
     }
     job.set_progress("measuring", &Progress::default()).await?;
-    let mut journal = StoreJournal {
-        pool: job.pool.clone(),
-        lease: job.lease.clone(),
-        experiment_id: experiment.id,
-        segment_no,
-    };
+    // A restart before the first trial is not between any two.
+    lab.take_restart();
     match runner::run(&remaining, lab, &mut journal, job.stop_token()).await? {
         Ended::Completed => Ok(()),
         Ended::Interrupted | Ended::Replaced => Err(Trouble::Stopped),
@@ -301,7 +333,6 @@ async fn measure(job: &HeldJob, experiment: &Experiment, lab: &mut Lab, is_rebui
 
 /// A new segment starts cold, so every query runs once again before anything is recorded.
 async fn warm_up_again(job: &HeldJob, lab: &mut Lab) -> Result<(), Trouble> {
-    use crate::experiment::runner::Executor as _;
     use crate::model::trial::Trial;
     use crate::model::trial::TrialKind;
 

@@ -29,6 +29,8 @@ pub enum IntakeError {
 #[derive(Debug)]
 pub struct Arrived {
     path: PathBuf,
+    /// Locked as long as this lives, so that no sweep takes the file for one that was left behind.
+    lock: std::fs::File,
     is_kept: bool,
     pub size_bytes: u64,
     pub sha256: String,
@@ -39,8 +41,8 @@ impl Arrived {
         &self.path
     }
 
-    /// Gives the file its final name, for good.
-    pub async fn keep_as(mut self, path: &Path) -> anyhow::Result<()> {
+    /// Gives the file its final name, for good. It is safe from sweeps until this is dropped.
+    pub async fn keep_as(&mut self, path: &Path) -> anyhow::Result<()> {
         tokio::fs::rename(&self.path, path).await?;
         self.is_kept = true;
         Ok(())
@@ -61,18 +63,22 @@ pub async fn receive<E: std::fmt::Display>(
     path: PathBuf,
     limit_bytes: u64,
 ) -> Result<Arrived, IntakeError> {
+    let mut file = tokio::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .await
+        .map_err(write_error)?;
+    let lock = file.try_clone().await.map_err(write_error)?.into_std().await;
     let mut arrived = Arrived {
         path,
+        lock,
         is_kept: false,
         size_bytes: 0,
         sha256: String::new(),
     };
-    let mut file = tokio::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&arrived.path)
-        .await
-        .map_err(write_error)?;
+    // Nobody else knows the file yet.
+    arrived.lock.lock().map_err(write_error)?;
     let mut hash = Sha256::new();
     let mut stream = std::pin::pin!(stream);
     while let Some(chunk) = stream.next().await {
@@ -122,7 +128,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_arrives_whole_with_its_hash() {
         let dir = tempfile::tempdir().unwrap();
-        let arrived = receive(stream(&[Ok("a"), Ok("bc")]), dir.path().join("1"), 10)
+        let mut arrived = receive(stream(&[Ok("a"), Ok("bc")]), dir.path().join("1"), 10)
             .await
             .unwrap();
         assert_eq!(arrived.size_bytes, 3);

@@ -1,5 +1,7 @@
 //! Where everything is below the data directory. Paths are built from ids, never from names.
 
+use std::fs::File;
+use std::fs::TryLockError;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
@@ -50,6 +52,11 @@ impl Layout {
         self.root.join("pgassay.lock")
     }
 
+    /// Held, shared, by every process that works in this directory, master or guest.
+    pub fn presence_file(&self) -> PathBuf {
+        self.root.join("pgassay.present")
+    }
+
     fn uploads(&self) -> PathBuf {
         self.root.join("uploads")
     }
@@ -85,7 +92,8 @@ impl Layout {
         Ok(home)
     }
 
-    /// Removes what stopped arriving, and dumps of datasets that `keep` does not name. Returns how many files went.
+    /// Removes what stopped arriving, and dumps of datasets that `keep` does not name. Returns how many files went. What
+    /// another process is just taking in is locked by it, and stays.
     pub async fn sweep(&self, keep: &[DatasetId]) -> anyhow::Result<usize> {
         let mut n_removed = 0;
         for (dir, keep) in [(self.incoming(), &[][..]), (self.uploads(), keep)] {
@@ -94,7 +102,8 @@ impl Layout {
                 .with_context(|| format!("looking into {}", dir.display()))?;
             while let Some(entry) = entries.next_entry().await? {
                 let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
-                if entry.file_type().await?.is_file() && !id.is_some_and(|id| keep.contains(&id)) {
+                let is_wanted = id.is_some_and(|id| keep.contains(&id));
+                if entry.file_type().await?.is_file() && !is_wanted && is_abandoned(&entry.path())? {
                     tokio::fs::remove_file(entry.path())
                         .await
                         .context("removing an orphaned upload")?;
@@ -118,6 +127,19 @@ impl Layout {
         let disk = nix::sys::statvfs::statvfs(&self.root).context("asking for free disk space")?;
         #[allow(clippy::useless_conversion, reason = "the width of these differs between systems")]
         Ok(u64::from(disk.blocks_available()) * u64::from(disk.fragment_size()))
+    }
+}
+
+/// Whether no process holds the lock on a file. One that has just gone needs nothing done.
+fn is_abandoned(path: &Path) -> anyhow::Result<bool> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file.context("looking at an upload")?,
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error).context("looking at an upload"),
     }
 }
 
@@ -145,7 +167,13 @@ mod tests {
         std::fs::write(layout.dump(DatasetId(1)), "kept").unwrap();
         std::fs::write(layout.dump(DatasetId(2)), "orphan").unwrap();
         std::fs::write(layout.new_incoming().unwrap(), "cut off").unwrap();
+        let arriving = layout.new_incoming().unwrap();
+        let held = File::create(&arriving).unwrap();
+        held.lock().unwrap();
         assert_eq!(layout.sweep(&[DatasetId(1)]).await.unwrap(), 2);
+        assert!(arriving.exists());
+        drop(held);
+        assert_eq!(layout.sweep(&[DatasetId(1)]).await.unwrap(), 1);
         assert!(layout.dump(DatasetId(1)).exists());
         assert!(!layout.dump(DatasetId(2)).exists());
     }

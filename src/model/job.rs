@@ -86,6 +86,15 @@ pub struct Job {
     pub read_at: DateTime<Utc>,
 }
 
+/// Something that kept a job from going on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interrupted {
+    /// What it was doing, in a few words.
+    pub stage: String,
+    pub reason: String,
+    pub happened_at: DateTime<Utc>,
+}
+
 impl Job {
     /// Seconds from its start to its end or to now; none before it started.
     pub fn elapsed_s(&self) -> Option<f64> {

@@ -350,14 +350,14 @@ pub async fn set_headline(conn: &mut PgConnection, id: ExperimentId, headline: &
     Ok(())
 }
 
-/// Opens a new segment and returns its number, from 1.
+/// Opens a new segment and returns its number, from 1; none when the lease is lost.
 pub async fn insert_segment(
     conn: &mut PgConnection,
     lease: &Lease,
     id: ExperimentId,
     first_trial: usize,
     reason: &str,
-) -> Result<i32> {
+) -> Result<Option<i32>> {
     sqlx::query_scalar!(
         r#"insert into segments (experiment_id, segment_no, epoch, first_trial, reason)
            select $1, (select count(*) + 1 from segments where experiment_id = $1), $2, $3, $4
@@ -369,7 +369,7 @@ pub async fn insert_segment(
         reason,
         lease.job_id.0,
     )
-    .fetch_one(conn)
+    .fetch_optional(conn)
     .await
 }
 
@@ -500,7 +500,7 @@ mod tests {
         let lease = world.claim("a").await.unwrap().lease;
         let mut conn = world.conn().await;
         for (n, reason) in [(1, "start"), (2, "resumed after 1 of 2 trials")] {
-            assert_eq!(insert_segment(&mut conn, &lease, id, 0, reason).await.unwrap(), n);
+            assert_eq!(insert_segment(&mut conn, &lease, id, 0, reason).await.unwrap(), Some(n));
         }
         let segments = list_segments(&mut conn, world.viewer, id).await.unwrap();
         assert_eq!(segments[1].reason, "resumed after 1 of 2 trials");

@@ -6,6 +6,8 @@ use std::time::Duration;
 use std::time::Instant;
 
 use sqlx::PgPool;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::Postgres;
 use tokio_util::sync::CancellationToken;
 use tokio_util::sync::DropGuard;
 use tracing::warn;
@@ -14,9 +16,11 @@ use crate::model::job::JobStatus;
 use crate::model::job::Lease;
 use crate::model::job::Progress;
 use crate::model::user::Viewer;
+use crate::store;
 use crate::store::Result;
 use crate::store::queue;
 use crate::store::queue::Claimed;
+use crate::store::queue::Interruption;
 use crate::store::queue::Renewal;
 
 /// How often the lease is renewed, and so how soon a request to stop from another process is heard.
@@ -24,6 +28,48 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// How long a renewal may take before it is tried again.
 const RENEWAL_LIMIT: Duration = Duration::from_secs(5);
+
+/// Between attempts to reach a store that is away.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
+
+/// How long what a runner has to write waits for a store that is away: as long as its lease can hold.
+pub struct Patience {
+    ends: Instant,
+}
+
+impl Patience {
+    /// From now on.
+    pub fn begin() -> Self {
+        Self {
+            ends: Instant::now() + Duration::from_secs_f64(queue::LEASE_S),
+        }
+    }
+
+    /// True, after a pause, when what failed with `error` is worth another attempt. A write may have been done before.
+    pub async fn waits_for(&self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+        if !says_away(error) || Instant::now() > self.ends {
+            return false;
+        }
+        warn!("The store is away, and what has to be written waits for it: {error}");
+        tokio::time::sleep(RETRY_AFTER).await;
+        true
+    }
+}
+
+/// Whether an error or one of its causes is that the store is away.
+fn says_away(error: &(dyn std::error::Error + 'static)) -> bool {
+    let is_away = error.downcast_ref().is_some_and(store::is_away);
+    is_away || error.source().is_some_and(says_away)
+}
+
+/// How a runner parts from a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parted {
+    /// It has ended, or somebody else works on it.
+    Over,
+    /// It waits for another attempt, by whoever comes next.
+    Released,
+}
 
 /// Why a job should stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,20 +135,52 @@ impl HeldJob {
         self.reason.get().copied()
     }
 
+    /// A connection to the store; waits for a store that is away.
+    pub async fn conn(&self) -> Result<PoolConnection<Postgres>> {
+        let patience = Patience::begin();
+        loop {
+            match self.pool.acquire().await {
+                Err(error) if patience.waits_for(&error).await => {}
+                acquired => return acquired,
+            }
+        }
+    }
+
     /// Notes where the job stands, for pages.
     pub async fn set_progress(&self, stage: &str, progress: &Progress) -> Result<()> {
-        let mut conn = self.pool.acquire().await?;
-        if !queue::set_progress(&mut conn, &self.lease, stage, progress).await? {
-            self.lose();
+        let patience = Patience::begin();
+        loop {
+            let mut conn = self.conn().await?;
+            match queue::set_progress(&mut conn, &self.lease, stage, progress).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {
+                    self.lose();
+                    return Ok(());
+                }
+                Err(error) if patience.waits_for(&error).await => {}
+                Err(error) => return Err(error),
+            }
         }
-        Ok(())
     }
 
     /// Ends the job for good, where nothing else has to happen in the same transaction.
-    pub async fn settle(&self, status: JobStatus, message: Option<&str>) -> Result<()> {
-        let mut conn = self.pool.acquire().await?;
+    pub async fn settle(&self, status: JobStatus, message: Option<&str>) -> Result<Parted> {
+        let mut conn = self.conn().await?;
         queue::settle(&mut conn, &self.lease, status, message).await?;
-        Ok(())
+        Ok(Parted::Over)
+    }
+
+    /// Puts the job back into the queue.
+    pub async fn release(&self, stage: &str, why: &Interruption) -> Result<Parted> {
+        let mut conn = self.conn().await?;
+        let is_released = queue::release(&mut conn, &self.lease, stage, why).await?;
+        Ok(if is_released { Parted::Released } else { Parted::Over })
+    }
+
+    /// Whether one more interruption would be one too many.
+    pub async fn is_hopeless(&self) -> Result<bool> {
+        let mut conn = self.conn().await?;
+        Ok(queue::interruptions(&mut conn, &self.lease).await? + 1 >= queue::MAX_INTERRUPTIONS)
     }
 
     fn lose(&self) {

@@ -9,6 +9,7 @@ use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::JobId;
 use crate::model::ids::WorkloadId;
+use crate::model::job::Interrupted;
 use crate::model::job::Job;
 use crate::model::job::JobKind;
 use crate::model::job::JobStatus;
@@ -87,6 +88,20 @@ pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: JobId) -> Result<O
     .fetch_optional(conn)
     .await?;
     Ok(row.map(Job::from))
+}
+
+/// What kept a job from going on, in order.
+pub async fn list_interruptions(conn: &mut PgConnection, viewer: Viewer, id: JobId) -> Result<Vec<Interrupted>> {
+    sqlx::query_as!(
+        Interrupted,
+        "select i.stage, i.reason, i.happened_at
+         from interruptions i join jobs j on j.id = i.job_id
+         where j.id = $1 and j.owner_id = $2 order by i.id",
+        id.0,
+        viewer.user_id.0,
+    )
+    .fetch_all(conn)
+    .await
 }
 
 /// Asks a job to stop: a waiting one is over at once, a running one is stopped by whoever runs it.

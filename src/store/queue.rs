@@ -37,32 +37,44 @@ pub enum Renewal {
 }
 
 /// Puts jobs whose lease has lapsed back into the queue, and gives up those that were interrupted too often.
-/// Returns how many went back.
+/// Returns how many there were.
+///
+/// A lease that ends later than any lease can was given before the store's clock was put back, and counts as lapsed.
 pub async fn rescue(conn: &mut PgConnection) -> Result<u64> {
-    requeue_lapsed(conn, None).await
+    requeue_lapsed(conn, None, "pgassay was silent for too long").await
 }
 
 /// As [`rescue`], for the jobs of a data directory that this process has just taken over: their runner is dead,
 /// whatever its lease says.
 pub async fn rescue_home(conn: &mut PgConnection, home: &str) -> Result<u64> {
-    requeue_lapsed(conn, Some(home)).await
+    requeue_lapsed(conn, Some(home), "pgassay ended without a word").await
 }
 
-async fn requeue_lapsed(conn: &mut PgConnection, home: Option<&str>) -> Result<u64> {
+async fn requeue_lapsed(conn: &mut PgConnection, home: Option<&str>, reason: &str) -> Result<u64> {
     let done = sqlx::query!(
-        "update jobs set host = null, lease_owner = null, lease_until = null, epoch = epoch + 1,
-                interruptions = interruptions + 1,
-                status = case when cancel_requested then 'cancelled'::job_status
-                              when interruptions + 1 >= $2 then 'failed' else 'queued' end,
-                message = case when cancel_requested then 'Stopped on request.'
-                               when interruptions + 1 >= $2
-                               then format('Given up: interrupted %s times without a result in between.', $2::integer)
-                               else message end,
-                finished_at = case when cancel_requested or interruptions + 1 >= $2 then clock_timestamp() end,
-                stage = 'interrupted'
-         where status = 'running' and (lease_until < clock_timestamp() or home = $1)",
+        "with lapsed as (
+             select id, stage from jobs
+             where status = 'running'
+               and (lease_until not between clock_timestamp() and clock_timestamp() + make_interval(secs => 2 * $4::float8)
+                    or home = $1)
+             for update),
+         requeued as (
+             update jobs set host = null, lease_owner = null, lease_until = null, epoch = epoch + 1,
+                    interruptions = interruptions + 1,
+                    status = case when cancel_requested then 'cancelled'::job_status
+                                  when interruptions + 1 >= $2 then 'failed' else 'queued' end,
+                    message = case when cancel_requested then 'Stopped on request.'
+                                   when interruptions + 1 >= $2
+                                   then format('Given up: interrupted %s times without a result in between.', $2::integer)
+                                   else message end,
+                    finished_at = case when cancel_requested or interruptions + 1 >= $2 then clock_timestamp() end,
+                    stage = 'interrupted'
+             where id in (select id from lapsed))
+         insert into interruptions (job_id, stage, reason) select id, stage, $3 from lapsed",
         home,
         MAX_INTERRUPTIONS,
+        reason,
+        LEASE_S,
     )
     .execute(conn)
     .await?;
@@ -70,6 +82,7 @@ async fn requeue_lapsed(conn: &mut PgConnection, home: Option<&str>) -> Result<u
 }
 
 /// Claims the next job of the data directory `home` for this machine; none when nothing waits or the machine is busy.
+/// A check is quick and goes first, but not before its own dataset is restored.
 pub async fn claim(conn: &mut PgConnection, home: &str, host: &str, owner: &str) -> Result<Option<Claimed>> {
     let claimed = sqlx::query!(
         r#"update jobs set status = 'running', host = $2, lease_owner = $3, epoch = epoch + 1,
@@ -79,6 +92,10 @@ pub async fn claim(conn: &mut PgConnection, home: &str, host: &str, owner: &str)
                select id from jobs
                where status = 'queued' and home = $1 and not cancel_requested
                  and not exists (select 1 from jobs busy where busy.status = 'running' and busy.host = $2)
+                 and not exists (
+                     select 1 from workload_checks c
+                     join datasets d on d.id = c.dataset_id join jobs restore on restore.id = d.job_id
+                     where c.job_id = jobs.id and restore.status in ('queued', 'running'))
                order by kind = 'check' desc, id
                limit 1 for update skip locked)
            returning id as "id: JobId", kind as "kind: JobKind", epoch, owner_id as "owner_id: crate::model::ids::UserId""#,
@@ -159,32 +176,53 @@ pub async fn settle(conn: &mut PgConnection, lease: &Lease, status: JobStatus, m
     Ok(done.rows_affected() == 1)
 }
 
-/// Puts a job back into the queue, unless it was asked to stop meanwhile. A shutdown does not count as an interruption;
-/// a lost server does.
-pub async fn release(conn: &mut PgConnection, lease: &Lease, stage: &str, interruption: Interruption) -> Result<bool> {
+/// Puts a job back into the queue, unless it was asked to stop meanwhile. Returns false when the lease is lost.
+pub async fn release(conn: &mut PgConnection, lease: &Lease, stage: &str, why: &Interruption) -> Result<bool> {
     let done = sqlx::query!(
-        "update jobs set status = case when cancel_requested then 'cancelled'::job_status else 'queued' end,
+        "with held as (
+             select id, stage from jobs
+             where id = $1 and epoch = $2 and lease_owner = $3 and status = 'running'
+             for update),
+         noted as (
+             insert into interruptions (job_id, stage, reason) select id, stage, $6 from held where $6::text is not null)
+         update jobs set status = case when cancel_requested then 'cancelled'::job_status else 'queued' end,
                 message = case when cancel_requested then 'Stopped on request.' else message end,
                 finished_at = case when cancel_requested then clock_timestamp() end,
                 stage = $4, interruptions = interruptions + $5,
                 host = null, lease_owner = null, lease_until = null
-         where id = $1 and epoch = $2 and lease_owner = $3 and status = 'running'",
+         where id in (select id from held)",
         lease.job_id.0,
         lease.epoch,
         lease.owner,
         stage,
-        i32::from(interruption == Interruption::Counts),
+        i32::from(matches!(why, Interruption::Lost(_))),
+        why.in_words(),
     )
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// Whether going back into the queue speaks against a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a runner puts its job back into the queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Interruption {
-    Counts,
-    DoesNotCount,
+    /// This process is told to end.
+    Shutdown,
+    /// Another pgassay, which worked on the job before, still holds what it needs.
+    Busy,
+    /// A server was lost, in words. It counts: see [`MAX_INTERRUPTIONS`].
+    Lost(String),
+}
+
+impl Interruption {
+    /// None when nothing was interrupted.
+    fn in_words(&self) -> Option<&str> {
+        match self {
+            Self::Shutdown => Some("pgassay was told to stop"),
+            Self::Busy => None,
+            Self::Lost(words) => Some(words),
+        }
+    }
 }
 
 /// How often a job was interrupted since something was last recorded for it.
@@ -205,11 +243,16 @@ pub async fn knows_home(conn: &mut PgConnection, home: &str) -> Result<bool> {
 mod tests {
     use super::*;
     use crate::model::job::Job;
+    use crate::store::checks;
     use crate::store::experiments;
     use crate::store::jobs;
     use crate::store::trials;
     use crate::testing::world::HOME;
     use crate::testing::world::World;
+
+    fn lost() -> Interruption {
+        Interruption::Lost("its server was lost".to_owned())
+    }
 
     async fn job(world: &World, id: JobId) -> Job {
         jobs::get(&mut *world.conn().await, world.viewer, id)
@@ -262,6 +305,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_check_waits_for_the_restore_of_its_dataset() {
+        let world = World::new().await;
+        let (dataset_id, restore) = world.dataset("shop").await;
+        let workload_id = world.workload("queries", "select 1").await;
+        let check = world.job(JobKind::Check).await;
+        let mut conn = world.conn().await;
+        checks::replace(&mut conn, world.viewer, workload_id, dataset_id, check)
+            .await
+            .unwrap();
+        let restoring = world.claim("a").await.unwrap().lease;
+        assert_eq!(restoring.job_id, restore);
+        assert!(settle(&mut conn, &restoring, JobStatus::Failed, None).await.unwrap());
+        assert_eq!(world.claim("a").await.unwrap().lease.job_id, check);
+    }
+
+    #[tokio::test]
     async fn a_lapsed_job_goes_back_into_the_queue_and_its_old_runner_is_fenced_off() {
         let world = World::new().await;
         let (experiment_id, job_id) = world.experiment("e", &["built_in"]).await;
@@ -280,7 +339,7 @@ mod tests {
         let stored = trials::record(&mut conn, &old, experiment_id, 1, &[trial]).await;
         assert!(!stored.unwrap());
         assert!(!settle(&mut conn, &old, JobStatus::Failed, None).await.unwrap());
-        assert!(!release(&mut conn, &old, "", Interruption::Counts).await.unwrap());
+        assert!(!release(&mut conn, &old, "", &lost()).await.unwrap());
         assert!(
             !set_progress(&mut conn, &old, "stale", &Progress::default())
                 .await
@@ -307,6 +366,54 @@ mod tests {
         let mut conn = world.conn().await;
         let stored = trials::record(&mut conn, &lease, experiment_id, 1, &[trials::tests::trial(0)]).await;
         assert!(!stored.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_lease_from_before_the_clock_was_put_back_does_not_hold_for_an_hour() {
+        let world = World::new().await;
+        let job_id = world.job(JobKind::Experiment).await;
+        world.claim("a").await.unwrap();
+        let mut conn = world.conn().await;
+        assert_eq!(rescue(&mut conn).await.unwrap(), 0);
+        sqlx::query("update jobs set lease_until = lease_until + interval '1 h'")
+            .execute(&world.pool)
+            .await
+            .unwrap();
+        assert_eq!(rescue(&mut conn).await.unwrap(), 1);
+        assert_eq!(job(&world, job_id).await.status, JobStatus::Queued);
+    }
+
+    #[tokio::test]
+    async fn every_interruption_is_noted_with_what_it_interrupted() {
+        let world = World::new().await;
+        let job_id = world.job(JobKind::Experiment).await;
+        let mut conn = world.conn().await;
+        for why in [lost(), Interruption::Busy, Interruption::Shutdown] {
+            let lease = world.claim("a").await.unwrap().lease;
+            set_progress(&mut conn, &lease, "measuring", &Progress::default())
+                .await
+                .unwrap();
+            assert!(release(&mut conn, &lease, "waiting", &why).await.unwrap());
+        }
+        world.claim("a").await.unwrap();
+        assert_eq!(rescue_home(&mut conn, HOME).await.unwrap(), 1);
+        let noted = jobs::list_interruptions(&mut conn, world.viewer, job_id).await.unwrap();
+        let words: Vec<(&str, &str)> = noted.iter().map(|n| (n.stage.as_str(), n.reason.as_str())).collect();
+        assert_eq!(
+            words,
+            [
+                ("measuring", "its server was lost"),
+                ("measuring", "pgassay was told to stop"),
+                ("waiting", "pgassay ended without a word"),
+            ]
+        );
+        let stranger = world.stranger().await;
+        assert!(
+            jobs::list_interruptions(&mut conn, stranger, job_id)
+                .await
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[tokio::test]
@@ -357,14 +464,14 @@ mod tests {
         for _ in 0..5 {
             let lease = world.claim("a").await.unwrap().lease;
             assert!(
-                release(&mut conn, &lease, "waiting", Interruption::DoesNotCount)
+                release(&mut conn, &lease, "waiting", &Interruption::Shutdown)
                     .await
                     .unwrap()
             );
         }
         let lease = world.claim("a").await.unwrap().lease;
         assert_eq!(interruptions(&mut conn, &lease).await.unwrap(), 1);
-        assert!(release(&mut conn, &lease, "lost", Interruption::Counts).await.unwrap());
+        assert!(release(&mut conn, &lease, "lost", &lost()).await.unwrap());
         let lease = world.claim("a").await.unwrap().lease;
         assert_eq!(interruptions(&mut conn, &lease).await.unwrap(), 2);
     }
@@ -402,9 +509,7 @@ mod tests {
             let mut conn = world.conn().await;
             jobs::request_cancel(&mut conn, world.viewer, job_id).await.unwrap();
             if is_released {
-                release(&mut conn, &lease, "lost", Interruption::DoesNotCount)
-                    .await
-                    .unwrap();
+                release(&mut conn, &lease, "lost", &Interruption::Busy).await.unwrap();
             } else {
                 world.lapse(job_id).await;
                 rescue(&mut conn).await.unwrap();

@@ -11,12 +11,15 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::postgres::PgSslMode;
 
 use crate::cluster;
+use crate::cluster::ClusterError;
 use crate::cluster::Kind;
 use crate::cluster::ServerSpec;
 use crate::cluster::Stop;
+use crate::cluster::leftover::Found;
 use crate::cluster::server::Server;
 use crate::cluster::site::Site;
 use crate::model::ids::DatasetId;
+use crate::target::NO_SPACE;
 use crate::target::names::Names;
 use crate::target::role;
 use crate::target::session::Address;
@@ -151,7 +154,9 @@ impl Sandboxes {
         let mut n_removed = 0;
         let mut entries = tokio::fs::read_dir(root).await.context("looking for sandboxes")?;
         while let Some(entry) = entries.next_entry().await? {
-            cluster::leftover::stop_leftover(&entry.path(), Stop::Immediate).await?;
+            if cluster::leftover::stop_leftover(&entry.path(), Stop::Immediate).await? == Found::InUse {
+                continue;
+            }
             let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
             if !id.is_some_and(|id| keep.contains(&id)) {
                 tokio::fs::remove_dir_all(entry.path())
@@ -200,7 +205,24 @@ fn spec(root: &std::path::Path, dataset_id: DatasetId) -> ServerSpec {
     }
 }
 
+/// What a job waits for whose sandbox is held by another pgassay.
+pub const IN_USE: &str = "waiting for another pgassay to leave its server";
+
+/// Whether a sandbox could not be started because another pgassay still holds it.
+pub fn is_in_use(error: &anyhow::Error) -> bool {
+    let is_in_use = |cause: &ClusterError| matches!(cause, ClusterError::InUse(_));
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(is_in_use))
+}
+
 impl Sandbox {
+    /// Whether the server has run out of disk since it started; not known of a server that somebody else runs.
+    pub fn is_out_of_disk(&self) -> bool {
+        match &self.server {
+            Running::Cluster(server) => server.log().contains(NO_SPACE),
+            Running::Shared(_) => false,
+        }
+    }
+
     /// What people should know about datasets that share a server; none when this one has its own.
     pub fn warning(&self) -> Option<&'static str> {
         match self.server {

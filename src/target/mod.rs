@@ -15,6 +15,25 @@ pub mod shared;
 
 use sqlx::postgres::PgDatabaseError;
 
+/// What a full disk does to a server, and what helps.
+pub const OUT_OF_DISK: &str = "the disk that holds the datasets is full; free some space on it, or delete datasets that \
+                               are not needed";
+
+/// How the system says that a disk is full, in the servers' language.
+const NO_SPACE: &str = "No space left on device";
+
+/// How a server was lost, for people: in its own words where it had any.
+pub fn lost_in_words(error: &anyhow::Error) -> String {
+    let said = error
+        .chain()
+        .find_map(|cause| ServerError::of(cause.downcast_ref::<sqlx::Error>()?));
+    match said {
+        _ if format!("{error:#}").contains(NO_SPACE) => OUT_OF_DISK.to_owned(),
+        Some(said) => format!("the server says: {said}"),
+        None => "a PostgreSQL server was lost".to_owned(),
+    }
+}
+
 /// What a server said about a statement, for people; never our own chain of causes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerError {

@@ -46,6 +46,8 @@ impl Bench {
             limits: LimitsConfig {
                 max_upload_bytes: 1 << 30,
                 max_expanded_bytes: 1 << 30,
+                max_database_bytes: 1 << 30,
+                max_objects: 50_000,
                 max_restore_minutes: 5,
             },
         };

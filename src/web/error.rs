@@ -12,6 +12,7 @@ use tracing::error;
 use crate::dataset::service::UploadError;
 use crate::experiment::service::LaunchError;
 use crate::files::intake::IntakeError;
+use crate::store;
 use crate::web::middleware::headers::RequestId;
 use crate::workload::service::AddError;
 
@@ -43,11 +44,7 @@ impl Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        let is_away = matches!(
-            error,
-            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_)
-        );
-        if is_away {
+        if store::is_away(&error) || matches!(error, sqlx::Error::PoolClosed) {
             error!("The store does not answer: {error}");
             return Self::Refused {
                 status: StatusCode::SERVICE_UNAVAILABLE,

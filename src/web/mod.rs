@@ -17,6 +17,8 @@ use axum::extract::DefaultBodyLimit;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
 
+use crate::web::middleware::pace::Pace;
+
 /// Forms are small; the upload of a dump has its own limit.
 const FORM_BYTES: usize = 256 * 1024;
 
@@ -27,6 +29,10 @@ pub fn router(state: AppState) -> Router {
         .merge(pages::router())
         .fallback(error::not_found)
         .layer(DefaultBodyLimit::max(FORM_BYTES))
+        .layer(axum::middleware::from_fn_with_state(
+            Pace::default(),
+            middleware::pace::keep,
+        ))
         .layer(CsrfLayer::new())
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(axum::middleware::from_fn_with_state(

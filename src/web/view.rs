@@ -4,11 +4,22 @@ use chrono::DateTime;
 use chrono::Utc;
 use rand::TryRng as _;
 
+use crate::model::job::Interrupted;
 use crate::model::job::JobStatus;
 
 /// `2026-11-21 08:30`, in UTC.
 pub fn date(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M").to_string()
+}
+
+/// What kept a job from going on, as a line of a list.
+pub fn interrupted(interrupted: &Interrupted) -> String {
+    let Interrupted {
+        stage,
+        reason,
+        happened_at,
+    } = interrupted;
+    format!("{}, while {stage}: {reason}.", date(*happened_at))
 }
 
 /// As machines read it.
@@ -21,6 +32,11 @@ pub fn request_id() -> anyhow::Result<String> {
     let mut bytes = [0_u8; 16];
     rand::rngs::SysRng.try_fill_bytes(&mut bytes)?;
     Ok(hex::encode(bytes))
+}
+
+/// A form of ours brings its number; a script that posts without one means something new each time.
+pub fn request_id_or(given: String) -> anyhow::Result<String> {
+    if given.is_empty() { request_id() } else { Ok(given) }
 }
 
 /// A share of a whole in percent, for a progress bar: none while the whole is not known.

@@ -13,10 +13,13 @@ use crate::model::workload::Query;
 use crate::model::workload::QueryClass;
 use crate::store;
 use crate::store::held::HeldJob;
+use crate::store::held::Parted;
+use crate::store::held::Patience;
 use crate::store::held::StopReason;
 use crate::store::queue;
 use crate::store::queue::Interruption;
 use crate::target::clone;
+use crate::target::lease;
 use crate::target::lease::Sandbox;
 use crate::target::lease::Sandboxes;
 use crate::target::prepare::Prepared;
@@ -28,36 +31,45 @@ use crate::target::shared::Quarantined;
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Runs the check of a claimed job.
-pub async fn run(job: HeldJob, sandboxes: &Sandboxes) {
+pub async fn run(job: HeldJob, sandboxes: &Sandboxes) -> Parted {
     let id = job.lease.job_id;
-    if let Err(error) = attempt(&job, sandboxes).await {
-        let recorded = match job.stop_reason() {
-            Some(StopReason::LeaseLost) => Ok(()),
-            Some(StopReason::Requested) => job.settle(JobStatus::Cancelled, Some("Stopped on request.")).await,
-            Some(StopReason::Shutdown) => release(&job).await,
-            None => {
-                error!(job.id = %id, "The check of job {id} failed: {error:#}");
-                let sentence = match error.downcast::<Quarantined>() {
-                    Ok(quarantined) => quarantined.to_string(),
-                    Err(_) => format!("The check could not be made; the log says more under job {id}."),
-                };
-                job.settle(JobStatus::Failed, Some(&sentence)).await
+    let Err(error) = attempt(&job, sandboxes).await else {
+        return Parted::Over;
+    };
+    let patience = Patience::begin();
+    loop {
+        match conclude(&job, &error).await {
+            Ok(parted) => return parted,
+            Err(error) if patience.waits_for(&error).await => {}
+            Err(error) => {
+                error!(job.id = %id, "The end of job {id} could not be recorded: {error}");
+                return Parted::Released;
             }
-        };
-        if let Err(error) = recorded {
-            error!(job.id = %id, "The end of job {id} could not be recorded: {error}");
         }
     }
 }
 
-async fn release(job: &HeldJob) -> store::Result<()> {
-    let mut conn = job.pool.acquire().await?;
-    queue::release(&mut conn, &job.lease, "waiting", Interruption::DoesNotCount).await?;
-    Ok(())
+/// Records why the check did not come to its end.
+async fn conclude(job: &HeldJob, error: &anyhow::Error) -> store::Result<Parted> {
+    let id = job.lease.job_id;
+    match job.stop_reason() {
+        Some(StopReason::LeaseLost) => Ok(Parted::Over),
+        Some(StopReason::Requested) => job.settle(JobStatus::Cancelled, Some("Stopped on request.")).await,
+        Some(StopReason::Shutdown) => job.release("waiting", &Interruption::Shutdown).await,
+        None if lease::is_in_use(error) => job.release(lease::IN_USE, &Interruption::Busy).await,
+        None => {
+            error!(job.id = %id, "The check of job {id} failed: {error:#}");
+            let sentence = match error.downcast_ref::<Quarantined>() {
+                Some(quarantined) => quarantined.to_string(),
+                None => format!("The check could not be made; the log says more under job {id}."),
+            };
+            job.settle(JobStatus::Failed, Some(&sentence)).await
+        }
+    }
 }
 
 async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> anyhow::Result<()> {
-    let mut conn = job.pool.acquire().await?;
+    let mut conn = job.conn().await?;
     let (workload_id, dataset_id) = store::checks::get_by_job(&mut conn, &job.lease)
         .await?
         .context("the job's pair")?;
@@ -125,7 +137,7 @@ async fn check_all(
             Prepared::Broken { message, position } => CheckResult {
                 position: query.position,
                 status: CheckStatus::Broken,
-                message: Some(message),
+                message: Some(explained(message)),
                 line: position.map(|position| query.line + lines_before(&query.sql, position)),
             },
             Prepared::Interrupted => anyhow::bail!("the check was stopped"),
@@ -133,6 +145,15 @@ async fn check_all(
     }
     session.close().await;
     Ok(results)
+}
+
+/// The server's words, with what lies behind the one mistake that its words hide.
+fn explained(message: String) -> String {
+    if message.ends_with("at or near \":\"") {
+        format!("{message}. Variables of psql are not supported; put a value in their place.")
+    } else {
+        message
+    }
 }
 
 /// Line ends in front of a character position that counts from 1.

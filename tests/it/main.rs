@@ -1,6 +1,7 @@
 //! The product from outside: its binary, its pages, a real browser, and the rules of its house.
 
 mod attacks;
+mod bad_input;
 mod browser;
 mod cli;
 mod kill;
@@ -8,5 +9,6 @@ mod pages;
 #[path = "../../src/testing/scratch.rs"]
 mod scratch;
 mod server;
+mod shared;
 mod support;
 mod tidy;

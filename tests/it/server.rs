@@ -69,6 +69,14 @@ impl Server {
         }
     }
 
+    /// The most memory that it has had in use so far.
+    pub fn peak_memory_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let kib: u64 = peak.trim().trim_end_matches("kB").trim().parse().unwrap();
+        kib * 1024
+    }
+
     /// Asks it to stop and returns how it ended.
     pub fn stop(mut self) -> Option<i32> {
         support::send(self.child.id(), Signal::SIGTERM);

@@ -9,6 +9,8 @@ use std::process::Child;
 use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -131,61 +133,160 @@ pub fn tool(name: &str) -> Command {
     }
 }
 
-/// A cluster as anybody may have one, to make dumps from.
+/// A cluster as anybody may have one, to make dumps from and to be shared by datasets.
 pub struct Cluster {
     pub dir: PathBuf,
+    /// Where it listens besides its socket.
+    port: Option<u16>,
     postmaster: Child,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Listen {
+    Nowhere,
+    WithPasswords,
+}
+
+/// Of the superuser, where passwords are asked for. Not all of it may stand in a URL as it is.
+const PASSWORD: &str = "p@ss /word";
+const PASSWORD_IN_URL: &str = "p%40ss%20%2Fword";
+
 impl Cluster {
+    /// One that is reached by its socket only, and lets everybody in.
     pub fn start() -> Self {
-        Self::start_with(&[])
+        Self::make(Listen::Nowhere, &[])
     }
 
-    /// With settings of the server.
-    pub fn start_with(settings: &[&str]) -> Self {
+    /// One that also listens on TCP and asks for passwords there.
+    pub fn with_passwords() -> Self {
+        Self::with_passwords_and(&[])
+    }
+
+    /// The same with lines of its `postgresql.conf`.
+    pub fn with_passwords_and(settings: &[&str]) -> Self {
+        Self::make(Listen::WithPasswords, settings)
+    }
+
+    fn make(listen: Listen, settings: &[&str]) -> Self {
         let dir = scratch::dir();
-        let data_dir = dir.join("data");
-        let account = Uid::effective()
-            .is_root()
-            .then(|| User::from_name("postgres").unwrap().unwrap());
-        if let Some(account) = &account {
+        if let Some(account) = account() {
             chown(&dir, Some(account.uid.as_raw()), Some(account.gid.as_raw())).unwrap();
         }
-        let as_account = |mut command: Command| {
-            if let Some(account) = &account {
-                command
-                    .uid(account.uid.as_raw())
-                    .gid(account.gid.as_raw())
-                    .current_dir(&dir);
-            }
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            command
-        };
-        let mut initdb = as_account(tool("initdb"));
-        let args = ["-N", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-D"];
-        assert!(initdb.args(args).arg(&data_dir).status().unwrap().success());
-        let mut postgres = as_account(tool("postgres"));
-        postgres
-            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"])
-            .arg(&dir);
-        for setting in settings {
-            postgres.args(["-c", setting]);
-        }
-        let postmaster_process = postgres.arg("-D").arg(&data_dir).spawn().unwrap();
-        wait_for("the cluster", || postmaster(&data_dir));
-        Self {
-            dir,
-            postmaster: postmaster_process,
-        }
+        let password_file = dir.join("password");
+        fs::write(&password_file, PASSWORD).unwrap();
+        let mut initdb = as_account(tool("initdb"), &dir);
+        initdb.args(["-N", "-U", "postgres", "-E", "UTF8", "--locale=C"]);
+        initdb.args(["--auth-local=trust", "--auth-host=scram-sha-256", "--pwfile"]);
+        initdb.arg(password_file).arg("-D").arg(dir.join("data"));
+        assert!(initdb.status().unwrap().success());
+        let configuration = dir.join("data/postgresql.conf");
+        let usual = fs::read_to_string(&configuration).unwrap();
+        fs::write(&configuration, format!("{usual}\n{}\n", settings.join("\n"))).unwrap();
+        // Somebody else may have the port.
+        let started = (0..20).find_map(|_| {
+            let port = (listen == Listen::WithPasswords).then(next_port);
+            Some((port, start_postmaster(&dir, port)?))
+        });
+        let (port, postmaster) = started.expect("the cluster starts");
+        Self { dir, port, postmaster }
     }
 
     /// A client program that has been told where the cluster is.
     pub fn client(&self, name: &str) -> Command {
         let mut command = tool(name);
         command.args(["-U", "postgres", "-h"]).arg(&self.dir);
+        if let Some(port) = self.port {
+            command.arg("-p").arg(port.to_string());
+        }
         command
     }
+
+    /// The superuser's URL of a cluster that asks for passwords.
+    pub fn url(&self) -> String {
+        self.url_of("postgres", PASSWORD_IN_URL, "postgres")
+    }
+
+    /// The URL of anybody else.
+    pub fn url_of(&self, user: &str, password: &str, database: &str) -> String {
+        let port = self.port.expect("a cluster that listens");
+        format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}")
+    }
+
+    /// What the superuser is told, line by line.
+    pub fn ask(&self, sql: &str) -> Vec<String> {
+        self.ask_in("postgres", sql)
+    }
+
+    /// The same in another database.
+    pub fn ask_in(&self, database: &str, sql: &str) -> Vec<String> {
+        let mut psql = self.client("psql");
+        psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql]);
+        let output = psql.output().unwrap();
+        assert!(output.status.success(), "{sql}: {}", stderr(&output));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Has the configuration read again, and returns when it is in force.
+    pub fn reload(&self) {
+        let loaded_at = "select pg_conf_load_time()";
+        let before = self.ask(loaded_at);
+        self.ask("select pg_reload_conf()");
+        wait_for("the configuration", || (self.ask(loaded_at) != before).then_some(()));
+    }
+
+    /// Kills it as a crash would, and starts it again on the same port.
+    pub fn crash_and_recover(&mut self) {
+        self.postmaster.kill().unwrap();
+        self.postmaster.wait().unwrap();
+        // Until its last process is gone, none can be started.
+        self.postmaster = wait_for("the recovery", || start_postmaster(&self.dir, self.port));
+    }
+}
+
+/// A number below those that the system gives away by itself, another one each time.
+fn next_port() -> u16 {
+    static N_PORTS: AtomicU32 = AtomicU32::new(0);
+    let n = std::process::id()
+        .wrapping_mul(37)
+        .wrapping_add(N_PORTS.fetch_add(1, Ordering::Relaxed));
+    20_000 + u16::try_from(n % 10_000).expect("a small remainder")
+}
+
+/// None when it does not start.
+fn start_postmaster(dir: &Path, port: Option<u16>) -> Option<Child> {
+    let mut postgres = as_account(tool("postgres"), dir);
+    postgres.args(["-c", "fsync=off", "-k"]).arg(dir);
+    match port {
+        Some(port) => postgres
+            .args(["-c", "listen_addresses=127.0.0.1", "-p"])
+            .arg(port.to_string()),
+        None => postgres.args(["-c", "listen_addresses="]),
+    };
+    let data_dir = dir.join("data");
+    let mut child = postgres.arg("-D").arg(&data_dir).spawn().unwrap();
+    let is_ready = wait_for("a postmaster", || match postmaster(&data_dir) {
+        Some((pid, _)) if pid == child.id() => Some(true),
+        _ => child.try_wait().unwrap().map(|_| false),
+    });
+    is_ready.then_some(child)
+}
+
+/// Who runs PostgreSQL, when it is not us.
+fn account() -> Option<User> {
+    let is_root = Uid::effective().is_root();
+    is_root.then(|| User::from_name("postgres").unwrap().unwrap())
+}
+
+fn as_account(mut command: Command, dir: &Path) -> Command {
+    if let Some(account) = account() {
+        command
+            .uid(account.uid.as_raw())
+            .gid(account.gid.as_raw())
+            .current_dir(dir);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
 }
 
 impl Drop for Cluster {

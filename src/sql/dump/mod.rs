@@ -82,6 +82,8 @@ pub enum Transaction {
     Savepoint,
     Release,
     RollbackTo,
+    /// `AND CHAIN`: the end of one transaction is the beginning of the next.
+    Chain,
     /// `PREPARE TRANSACTION`, `COMMIT PREPARED`, `ROLLBACK PREPARED`.
     TwoPhase,
 }
@@ -353,13 +355,16 @@ fn transaction(verb: &str, cursor: &mut Cursor<'_>) -> DumpStatement {
         "prepare" => return DumpStatement::Ordinary,
         "commit" | "rollback" if cursor.take("prepared") => Transaction::TwoPhase,
         "begin" | "start" => Transaction::Begin,
-        "commit" | "end" => Transaction::Commit,
         "savepoint" => Transaction::Savepoint,
         "release" => Transaction::Release,
         _ => {
             cursor.take_any(&["work", "transaction"]);
             if cursor.take("to") {
                 Transaction::RollbackTo
+            } else if cursor.take("and") && cursor.take("chain") {
+                Transaction::Chain
+            } else if matches!(verb, "commit" | "end") {
+                Transaction::Commit
             } else {
                 Transaction::Rollback
             }
@@ -650,6 +655,9 @@ mod tests {
             ("START TRANSACTION", Transaction::Begin),
             ("COMMIT", Transaction::Commit),
             ("END", Transaction::Commit),
+            ("COMMIT AND NO CHAIN", Transaction::Commit),
+            ("COMMIT AND CHAIN", Transaction::Chain),
+            ("ABORT TRANSACTION AND CHAIN", Transaction::Chain),
             ("ROLLBACK WORK", Transaction::Rollback),
             ("ROLLBACK WORK TO SAVEPOINT s", Transaction::RollbackTo),
             ("SAVEPOINT s", Transaction::Savepoint),

@@ -75,6 +75,8 @@ struct ShowPage {
     name: String,
     status: StatusView,
     facts: Vec<Setting>,
+    /// What kept the restore from going on; each time it began again.
+    interruptions: Vec<String>,
     same_content: Option<(String, String)>,
     settings: Vec<Setting>,
     /// While the server is shared with other datasets.
@@ -253,6 +255,7 @@ impl ShowPage {
         let dataset = dataset.ok_or(Error::NotFound("dataset"))?;
         let tables = store::datasets::list_tables(&mut conn, viewer, id).await?;
         let notes = store::datasets::list_notes(&mut conn, viewer, id).await?;
+        let interruptions = store::jobs::list_interruptions(&mut conn, viewer, dataset.job.id).await?;
         let waits_for = match dataset.job.status {
             JobStatus::Queued => {
                 let jobs = store::jobs::list_unsettled(&mut conn, viewer).await?;
@@ -267,6 +270,7 @@ impl ShowPage {
             status: StatusView::new(id, &dataset.job, waits_for),
             warning: datasets.warning(),
             facts: facts(&dataset),
+            interruptions: interruptions.iter().map(view::interrupted).collect(),
             same_content: same.map(|other| (urls::dataset(other.id), other.name)),
             settings: dataset.settings.clone(),
             total: TableLine::total(&tables),

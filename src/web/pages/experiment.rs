@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use askama::Template;
-use axum::Form;
 use axum::Router;
 use axum::extract::Query as UrlQuery;
 use axum::extract::State;
@@ -40,6 +39,7 @@ use crate::source::parameter::ParameterKind;
 use crate::store;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::form::Form;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;

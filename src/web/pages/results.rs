@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use askama::Template;
-use axum::Form;
 use axum::Router;
 use axum::extract::Path;
 use axum::extract::Query as UrlQuery;
@@ -34,6 +33,7 @@ use crate::store;
 use crate::store::experiments::ListOrder;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::form::Form;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
@@ -222,6 +222,8 @@ pub struct ShowPage {
     warning: Option<String>,
     environment: Vec<Setting>,
     segments: Vec<String>,
+    /// What kept it from going on.
+    interruptions: Vec<String>,
     exports: Vec<(String, &'static str)>,
     rerun_request_id: String,
 }
@@ -259,6 +261,7 @@ impl ShowPage {
         let look = crate::experiment::progress::look(&mut conn, viewer, id)
             .await?
             .ok_or(Error::NotFound("experiment"))?;
+        let interruptions = store::jobs::list_interruptions(&mut conn, viewer, data.experiment.job.id).await?;
         let chart = ChartView::load(&mut conn, viewer, &data, params).await?;
         drop(conn);
         let experiment = &data.experiment;
@@ -298,6 +301,7 @@ impl ShowPage {
                 .find(|fact| fact.name == environment::SHARED_SERVER)
                 .map(|fact| fact.value.clone()),
             environment: experiment.environment.clone(),
+            interruptions: interruptions.iter().map(view::interrupted).collect(),
             segments: data
                 .segments
                 .iter()
@@ -448,6 +452,7 @@ async fn stop(
 
 #[derive(Debug, Deserialize)]
 struct RerunForm {
+    #[serde(default)]
     request_id: String,
 }
 
@@ -459,7 +464,8 @@ async fn rerun(
     Id(id): Id<ExperimentId>,
     Form(form): Form<RerunForm>,
 ) -> PageResult<Response> {
-    let id = experiments.rerun(viewer, id, &form.request_id).await?;
+    let request_id = view::request_id_or(form.request_id)?;
+    let id = experiments.rerun(viewer, id, &request_id).await?;
     Ok(hx.redirect(&urls::result(id)))
 }
 

@@ -2,7 +2,6 @@
 //! because only the message is swapped.
 
 use askama::Template;
-use axum::Form;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::extract::Multipart;
@@ -26,6 +25,7 @@ use crate::model::units::bytes_in_words;
 use crate::model::user::Viewer;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::form::Form;
 use crate::web::extract::parts;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
@@ -188,7 +188,7 @@ async fn take_dump(
         }
     }
     let (arrived, file_name) = file.ok_or_else(|| Error::refused("Choose a dump file first."))?;
-    let request_id = request_id_of(panel)?;
+    let request_id = view::request_id_or(panel.request_id.clone())?;
     Ok(datasets
         .add(viewer, arrived, &panel.name, &file_name, &request_id)
         .await?)
@@ -240,20 +240,12 @@ async fn take_queries(
         None => ("Pasted queries".to_owned(), panel.text.clone().into_bytes()),
     };
     let script = NewScript {
-        request_id: request_id_of(panel)?,
+        request_id: view::request_id_or(panel.request_id.clone())?,
         name: panel.name.clone(),
         file_name,
         bytes,
     };
     Ok(workloads.add(viewer, script).await?)
-}
-
-/// A form of ours brings its number; a script that posts without one means something new each time.
-fn request_id_of(panel: &Panel) -> anyhow::Result<String> {
-    if panel.request_id.is_empty() {
-        return view::request_id();
-    }
-    Ok(panel.request_id.clone())
 }
 
 #[derive(Clone, Copy)]

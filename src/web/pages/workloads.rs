@@ -1,7 +1,6 @@
 //! Workloads: the list, one with its statements and their check against a dataset, and the way out.
 
 use askama::Template;
-use axum::Form;
 use axum::Router;
 use axum::extract::Query as QueryString;
 use axum::extract::State;
@@ -28,6 +27,7 @@ use crate::model::workload::QueryClass;
 use crate::model::workload::Workload;
 use crate::store;
 use crate::web::error::Error;
+use crate::web::extract::form::Form;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;

@@ -83,7 +83,7 @@ async fn a_query_that_uses_up_what_there_is_ends_and_the_next_one_runs() {
         ));
     }
     script.push_str("-- name: loud\nselect public.loud();\n");
-    let fields = [("order", "sequential"), ("timeout", "2s")];
+    let fields = [("order", "sequential"), ("timeout", "1s")];
     let trials = ground.trials(dataset, &script, &fields).await;
     assert_eq!(trials.len(), 2 * HOGS.len() + 1);
     for trial in &trials {

@@ -13,6 +13,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
+use std::time::Duration;
+use std::time::Instant;
 
 use nix::unistd::Uid;
 use nix::unistd::User;
@@ -23,9 +25,12 @@ use serde::de::DeserializeOwned;
 use crate::pages::Plain;
 use crate::scratch;
 use crate::server::Server;
-use crate::server::wait_for;
 use crate::support::Cluster;
 use crate::support::ask_store;
+
+/// What cannot be stopped is given half a minute each time before its server is.
+const PATIENCE: Duration = Duration::from_mins(5);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Text that must never be seen outside the file that holds it.
 const SECRET: &str = "CANARY-7d1f0c";
@@ -81,14 +86,14 @@ impl Ground {
     /// All datasets share a server that trusts more than it should: others can prepare transactions and replicate, and
     /// it writes down what it is told, as JSON.
     pub fn shared() -> Self {
-        Self::open(Some(Cluster::start_with(&[
-            "max_prepared_transactions=10",
-            "wal_level=logical",
-            "logging_collector=on",
-            "log_destination=jsonlog",
-            "log_directory=log",
-            "log_filename=server",
-            "log_statement=all",
+        Self::open(Some(Cluster::with_passwords_and(&[
+            "max_prepared_transactions = 10",
+            "wal_level = logical",
+            "logging_collector = on",
+            "log_destination = jsonlog",
+            "log_directory = log",
+            "log_filename = server",
+            "log_statement = all",
         ])))
     }
 
@@ -102,10 +107,7 @@ impl Ground {
             let account = User::from_name("postgres").unwrap().unwrap();
             chown(&secret, Some(account.uid.as_raw()), Some(account.gid.as_raw())).unwrap();
         }
-        let url = shared.as_ref().map(|cluster| {
-            let host = cluster.dir.display();
-            format!("postgres://postgres@localhost/postgres?host={host}")
-        });
+        let url = shared.as_ref().map(Cluster::url);
         let options = url.as_ref().map_or(Vec::new(), |url| vec!["--sandbox-url", url]);
         let server = Server::start_with(&dir.join("data"), &options);
         Self {
@@ -229,10 +231,11 @@ impl Ground {
     async fn settled(&self, which: &str) {
         let data_dir = self.dir.join("data");
         let sql = format!("select status in ('completed', 'failed', 'cancelled') from jobs where id = ({which})");
-        wait_for("the end of a job", async || {
-            (ask_store(&data_dir, &sql)? == "t").then_some(())
-        })
-        .await;
+        let started = Instant::now();
+        while ask_store(&data_dir, &sql).as_deref() != Some("t") {
+            assert!(started.elapsed() < PATIENCE, "waited in vain for the end of a job");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Nothing has got out, and the server stops in order.

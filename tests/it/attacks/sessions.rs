@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::attacks::Ground;
 
 /// `run` runs any statement when it is executed, `planned` already when it is planned. `state` says all that a trial
-/// before could have left: in the session, in the role, in the clone.
+/// before could have left: in the session and in the clone.
 const DUMP: &str = "
 create table things (id integer primary key, kind integer, words tsvector);
 insert into things select g, g % 10, to_tsvector('simple', 'thing ' || g) from generate_series(1, 5000) g;
@@ -34,8 +34,6 @@ begin
     'prepared', (select count(*) from pg_prepared_statements where from_sql),
     'channels', (select count(*) from pg_listening_channels()),
     'locks', (select count(*) from pg_locks where locktype = 'advisory'),
-    'role', (select s.setconfig from pg_db_role_setting s join pg_roles r on r.oid = s.setrole
-             where r.rolname = current_user),
     'large objects', (select count(*) from pg_largeobject_metadata),
     'statistics', (select count(*) from pg_stats where tablename in ('things', 'log')),
     'files', (select string_agg(relname || '=' || relfilenode || ',' || reltuples || ',' || relpages, ';'
