@@ -22,7 +22,12 @@ pub struct Plain {
 impl Plain {
     pub fn of(server: &Server) -> Self {
         Self {
-            client: Client::builder().redirect(Policy::none()).build().unwrap(),
+            // The server closes what is idle, perhaps in the moment in which it would be used again.
+            client: Client::builder()
+                .redirect(Policy::none())
+                .pool_max_idle_per_host(0)
+                .build()
+                .unwrap(),
             url: server.url.clone(),
         }
     }
