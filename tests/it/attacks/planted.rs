@@ -124,17 +124,23 @@ async fn superuser_statements_name_nothing_of_a_dump_and_everything_else_in_full
     statements.sort_unstable();
     statements.dedup();
     assert!(statements.len() > 50, "{statements:#?}");
+    let mut careless = Vec::new();
     for sql in statements {
         assert!(!sql.contains("mallory"), "{sql}");
-        for name in unqualified(sql) {
-            assert!(OWN_NAMES.contains(&name.as_str()), "{name} in {sql}");
-        }
+        let names = unqualified(sql).into_iter();
+        careless.extend(
+            names
+                .filter(|name| !OWN_NAMES.contains(&name.as_str()))
+                .map(|name| (name, sql)),
+        );
     }
+    assert!(careless.is_empty(), "{careless:#?}");
     ground.assert_untouched();
 }
 
 /// Words that may stand before a parenthesis and call nothing.
-const NO_FUNCTIONS: [&str; 24] = [
+const NO_FUNCTIONS: [&str; 25] = [
+    "array",
     "and",
     "any",
     "as",
