@@ -139,7 +139,7 @@ async fn superuser_statements_name_nothing_of_a_dump_and_everything_else_in_full
 }
 
 /// Words that may stand before a parenthesis and call nothing.
-const NO_FUNCTIONS: [&str; 25] = [
+const NO_FUNCTIONS: [&str; 26] = [
     "array",
     "and",
     "any",
@@ -165,6 +165,7 @@ const NO_FUNCTIONS: [&str; 25] = [
     "values",
     "when",
     "with",
+    "vacuum",
 ];
 
 /// Relations and functions in a statement that no schema stands before.
