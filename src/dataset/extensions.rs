@@ -34,7 +34,7 @@ pub fn guard() -> String {
          language plpgsql set search_path = pg_catalog as $guard$
          declare refused text;
          begin
-           select object_identity into refused from pg_event_trigger_ddl_commands()
+           select object_identity into refused from pg_catalog.pg_event_trigger_ddl_commands()
            where object_type = 'extension' and object_identity not in ({});
            if refused is not null then
              raise exception 'the extension % is not available in a sandbox', refused using errcode = '42501';

@@ -76,6 +76,7 @@ async fn explain(
     if tried_to_write(&plain) || analyzed.as_ref().is_some_and(tried_to_write) {
         // A function in it writes: from now on it runs in clones of its own.
         lab.note_writer(query_idx);
+        lab.swap_in(source_idx).await?;
         (plain, analyzed) = look_under(lab, source_idx, query_idx, cancel).await?;
     }
     let mut record = PlanRecord::default();
@@ -139,6 +140,9 @@ async fn look_under(
     } else {
         look(lab.session().await?, &sql, limit, cancel).await?
     };
+    if !matches!(analyzed, Some(Ran::Done(_))) {
+        lab.doubt_statistics();
+    }
     lab.recover(health).await?;
     Ok((plain, analyzed))
 }

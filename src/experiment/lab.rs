@@ -166,7 +166,17 @@ impl Lab {
             });
         }
         let name = format!("pgassay experiment {}", self.experiment_id);
-        Session::connect(&self.sandbox()?.address, database, &name, &settings).await
+        let session = Session::connect(&self.sandbox()?.address, database, &name, &settings).await?;
+        Ok(match access {
+            Access::ReadOnly => session.undoing_writes(),
+            Access::ReadWrite => session,
+        })
+    }
+
+    /// To be called when a query did not go well: ANALYZE sets the sizes of relations for good, also in a transaction
+    /// that fails, so they have to be put in force again.
+    pub fn doubt_statistics(&mut self) {
+        self.in_force = None;
     }
 
     /// Puts a source's statistics in force.
@@ -179,6 +189,7 @@ impl Lab {
         let snapshot = self.snapshots.get(source_idx).context("a snapshot of every source")?;
         self.lot.swap_in(admin, source_idx, snapshot).await?;
         self.in_force = Some(source_idx);
+        self.planned.clear();
         self.n_swaps += 1;
         if self
             .n_swaps
@@ -265,6 +276,9 @@ impl Lab {
         let planned = session.explain(&sql, limit, cancel).await?;
         let health = session.health;
         self.planned.insert(query_idx);
+        if !matches!(planned, Ran::Done(_)) {
+            self.doubt_statistics();
+        }
         self.recover(health).await?;
         Ok(!matches!(planned, Ran::Interrupted))
     }
@@ -330,6 +344,7 @@ impl Executor for Lab {
             .clone();
         let (clock, limit) = (self.spec.clock, self.limit());
         if !self.is_writer(trial.query_idx) {
+            self.swap_in(trial.source_idx).await?;
             // Both for a session or a server that a statement before has cost.
             if !self.plan_untimed(trial.query_idx, cancel).await? {
                 return Ok(None);
@@ -347,6 +362,9 @@ impl Executor for Lab {
             if health == Health::Stuck {
                 // It would cost the server again.
                 self.cold.remove(&trial.query_idx);
+            }
+            if !matches!(timed, Timed::Outcome(Outcome::Finished(_))) {
+                self.doubt_statistics();
             }
             match timed {
                 Timed::Outcome(outcome) => return Ok(Some(outcome)),

@@ -43,9 +43,7 @@ impl Session {
         limit: Duration,
         cancel: &CancellationToken,
     ) -> anyhow::Result<Ran<String>> {
-        let ran = self.explain_as(PLAIN, sql, limit, cancel).await?;
-        self.reset().await;
-        Ok(ran)
+        self.explain_alone(PLAIN, sql, limit, cancel).await
     }
 
     /// The plan of `sql` with actual rows and buffers; runs it once.
@@ -55,9 +53,29 @@ impl Session {
         limit: Duration,
         cancel: &CancellationToken,
     ) -> anyhow::Result<Ran<String>> {
-        let ran = self.explain_as(ANALYZED, sql, limit, cancel).await?;
+        self.explain_alone(ANALYZED, sql, limit, cancel).await
+    }
+
+    async fn explain_alone(
+        &mut self,
+        prefix: &str,
+        sql: &str,
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<Ran<String>> {
+        self.begin().await;
+        let ran = self.explain_as(prefix, sql, limit, cancel).await?;
+        let wrote = self.undo().await;
         self.reset().await;
-        Ok(ran)
+        Ok(match ran {
+            Ran::Done(_) if wrote => Ran::Failed(ServerError {
+                sqlstate: READ_ONLY.to_owned(),
+                message: "it writes, although its transaction is read-only".to_owned(),
+                position: None,
+                is_fatal: false,
+            }),
+            ran => ran,
+        })
     }
 
     async fn explain_as(
@@ -88,9 +106,14 @@ impl Session {
         limit: Duration,
         cancel: &CancellationToken,
     ) -> anyhow::Result<Timed> {
+        self.begin().await;
         let timed = self.time_alone(sql, clock, limit, cancel).await?;
+        let wrote = self.undo().await;
         self.reset().await;
-        Ok(timed)
+        Ok(match timed {
+            Timed::Outcome(_) if wrote => Timed::Writes,
+            timed => timed,
+        })
     }
 
     async fn time_alone(

@@ -11,10 +11,15 @@ const GROUP: &str = "ws";
 const CONNECTION_LIMIT: u32 = 40;
 const DATABASE_CONNECTION_LIMIT: u32 = 50;
 
-/// Functions that no dataset may call: they write to the log or to every session's queue, end what is not theirs, or
-/// crash on some input. By name, because their parameters differ between versions.
+/// Functions that no dataset may call: they write to the log or to every session's queue, end what is not theirs, crash
+/// on some input, or write although the transaction is read-only. By name, because their parameters differ between
+/// versions, and so does which of them there are.
 const WITHHELD: &str = "'pg_logical_emit_message', 'pg_notify', 'xpath', 'xpath_exists', 'xmlexists', \
-                        'pg_cancel_backend', 'pg_terminate_backend'";
+                        'pg_cancel_backend', 'pg_terminate_backend', \
+                        'brin_summarize_new_values', 'brin_summarize_range', 'brin_desummarize_range', \
+                        'gin_clean_pending_list', \
+                        'pg_restore_relation_stats', 'pg_restore_attribute_stats', 'pg_restore_extended_stats', \
+                        'pg_clear_relation_stats', 'pg_clear_attribute_stats', 'pg_clear_extended_stats'";
 
 /// What the role cannot change itself, whatever the server has it otherwise: how much one session spills, that neither
 /// text nor rows of a dump get into a log, and that autovacuum, where it runs, finds nothing to analyze.
@@ -102,7 +107,9 @@ pub fn grants(names: &Names, database: &str) -> String {
     )
 }
 
-/// What a fresh database needs before a dump is restored into it, run inside it.
+/// What a fresh database needs before a dump is restored into it, run inside it. Taken away: what floods the log or the
+/// queue of notices, what no timeout ends, what ends other sessions, and what changes indexes or statistics behind a
+/// transaction that only reads.
 pub fn schema_grants(names: &Names) -> String {
     let role = ident::quote(&names.role);
     format!(

@@ -151,6 +151,14 @@ pub struct Session {
     pub address: Address,
     pub health: Health,
     settings: Vec<Setting>,
+    writes: Writes,
+}
+
+/// What becomes of what a statement of a session writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writes {
+    Kept,
+    Undone,
 }
 
 impl Session {
@@ -185,7 +193,42 @@ impl Session {
             address: address.clone(),
             settings: settings.to_vec(),
             health: Health::Alive,
+            writes: Writes::Kept,
         })
+    }
+
+    /// From now on each statement runs in a transaction that is taken back: ANALYZE, REINDEX, CLUSTER and, up to version
+    /// 15, large objects write in a read-only transaction, too.
+    #[must_use]
+    pub fn undoing_writes(mut self) -> Self {
+        self.writes = Writes::Undone;
+        self
+    }
+
+    /// Begins the transaction that [`undo`](Self::undo) ends.
+    pub(super) async fn begin(&mut self) {
+        if self.writes == Writes::Undone
+            && self.health == Health::Alive
+            && sqlx::raw_sql("begin").execute(&mut self.conn).await.is_err()
+        {
+            self.health = Health::Gone;
+        }
+    }
+
+    /// Takes back what was written, and says whether a statement that went well has written anything.
+    pub(super) async fn undo(&mut self) -> bool {
+        if self.writes == Writes::Kept || self.health != Health::Alive {
+            return false;
+        }
+        // The number of a transaction is given out when it first writes. After an error nothing can be asked.
+        let wrote = sqlx::query_scalar("select pg_catalog.pg_current_xact_id_if_assigned() is not null")
+            .persistent(false)
+            .fetch_one(&mut self.conn)
+            .await;
+        if sqlx::raw_sql("rollback").execute(&mut self.conn).await.is_err() {
+            self.health = Health::Gone;
+        }
+        wrote.unwrap_or(false)
     }
 
     /// Takes back whatever a statement did to its session: settings, locks, temporary tables, sequences' last values.

@@ -165,15 +165,20 @@ impl Cluster {
 
     /// The same, its processes in the environment that `environment` makes of its directory.
     pub fn start_with(environment: impl FnOnce(&Path) -> Vec<(String, String)>) -> Self {
-        Self::make(Listen::Nowhere, environment)
+        Self::make(Listen::Nowhere, &[], environment)
     }
 
     /// One that also listens on TCP and asks for passwords there.
     pub fn with_passwords() -> Self {
-        Self::make(Listen::WithPasswords, |_| Vec::new())
+        Self::with_passwords_and(&[])
     }
 
-    fn make(listen: Listen, environment: impl FnOnce(&Path) -> Vec<(String, String)>) -> Self {
+    /// The same with lines of its `postgresql.conf`.
+    pub fn with_passwords_and(settings: &[&str]) -> Self {
+        Self::make(Listen::WithPasswords, settings, |_| Vec::new())
+    }
+
+    fn make(listen: Listen, settings: &[&str], environment: impl FnOnce(&Path) -> Vec<(String, String)>) -> Self {
         let dir = scratch::dir();
         if let Some(account) = account() {
             chown(&dir, Some(account.uid.as_raw()), Some(account.gid.as_raw())).unwrap();
@@ -185,6 +190,9 @@ impl Cluster {
         initdb.args(["--auth-local=trust", "--auth-host=scram-sha-256", "--pwfile"]);
         initdb.arg(password_file).arg("-D").arg(dir.join("data"));
         assert!(initdb.status().unwrap().success());
+        let configuration = dir.join("data/postgresql.conf");
+        let usual = fs::read_to_string(&configuration).unwrap();
+        fs::write(&configuration, format!("{usual}\n{}\n", settings.join("\n"))).unwrap();
         let environment = environment(&dir);
         // Somebody else may have the port.
         let started = (0..20).find_map(|_| {

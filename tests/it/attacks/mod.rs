@@ -3,12 +3,18 @@
 //! An attacker here has one upload of a dump and as many of queries as he likes. What he must not get: anything outside
 //! his dataset's databases, a superuser to run his code, or another trial's numbers.
 
+mod limits;
 mod matrix;
+mod planted;
+mod sessions;
+mod shown;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
+use std::time::Duration;
+use std::time::Instant;
 
 use nix::unistd::Uid;
 use nix::unistd::User;
@@ -19,8 +25,12 @@ use serde::de::DeserializeOwned;
 use crate::pages::Plain;
 use crate::scratch;
 use crate::server::Server;
-use crate::server::wait_for;
+use crate::support::Cluster;
 use crate::support::ask_store;
+
+/// What cannot be stopped is given half a minute each time before its server is.
+const PATIENCE: Duration = Duration::from_mins(5);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Text that must never be seen outside the file that holds it.
 const SECRET: &str = "CANARY-7d1f0c";
@@ -28,6 +38,8 @@ const SECRET: &str = "CANARY-7d1f0c";
 /// A served data directory, and what must not be touched beside it.
 pub struct Ground {
     pub dir: PathBuf,
+    /// The one server of all datasets, where there is one.
+    pub shared: Option<Cluster>,
     pub plain: Plain,
     server: Server,
     n_requests: std::cell::Cell<u32>,
@@ -45,7 +57,6 @@ pub struct Restore {
 /// A line of a restore log.
 #[derive(Debug, Deserialize)]
 pub struct Note {
-    pub kind: String,
     pub line: i64,
     pub reason: String,
 }
@@ -69,6 +80,24 @@ pub struct Trial {
 impl Ground {
     /// Every dataset gets a server of its own.
     pub fn embedded() -> Self {
+        Self::open(None)
+    }
+
+    /// All datasets share a server that trusts more than it should: others can prepare transactions and replicate, and
+    /// it writes down what it is told, as JSON.
+    pub fn shared() -> Self {
+        Self::open(Some(Cluster::with_passwords_and(&[
+            "max_prepared_transactions = 10",
+            "wal_level = logical",
+            "logging_collector = on",
+            "log_destination = jsonlog",
+            "log_directory = log",
+            "log_filename = server",
+            "log_statement = all",
+        ])))
+    }
+
+    fn open(shared: Option<Cluster>) -> Self {
         let dir = scratch::dir();
         let (secret, out) = (dir.join("secret"), dir.join("out"));
         fs::write(&secret, SECRET).unwrap();
@@ -78,8 +107,11 @@ impl Ground {
             let account = User::from_name("postgres").unwrap().unwrap();
             chown(&secret, Some(account.uid.as_raw()), Some(account.gid.as_raw())).unwrap();
         }
-        let server = Server::start(&dir.join("data"));
+        let url = shared.as_ref().map(Cluster::url);
+        let options = url.as_ref().map_or(Vec::new(), |url| vec!["--sandbox-url", url]);
+        let server = Server::start_with(&dir.join("data"), &options);
         Self {
+            shared,
             plain: Plain::of(&server),
             server,
             dir,
@@ -199,10 +231,11 @@ impl Ground {
     async fn settled(&self, which: &str) {
         let data_dir = self.dir.join("data");
         let sql = format!("select status in ('completed', 'failed', 'cancelled') from jobs where id = ({which})");
-        wait_for("the end of a job", async || {
-            (ask_store(&data_dir, &sql)? == "t").then_some(())
-        })
-        .await;
+        let started = Instant::now();
+        while ask_store(&data_dir, &sql).as_deref() != Some("t") {
+            assert!(started.elapsed() < PATIENCE, "waited in vain for the end of a job");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Nothing has got out, and the server stops in order.
