@@ -3,11 +3,13 @@
 # A DATABASE_URL meant for pgassay shall not be compiled against: the `query!` macros are to believe `.sqlx`.
 export SQLX_OFFLINE = true
 
+BENCH = cargo run --quiet --release --locked --manifest-path benches/Cargo.toml --target-dir target/bench --
+
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt sqlx setup clean
+.PHONY: help run build test bench bench-long lint fmt sqlx setup clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## build, start with the sample loaded, and serve on http://127.0.0.1:8000
 	./target/release/pgassay serve --sample
@@ -19,12 +21,21 @@ test: ## install what the tests need, and run the whole suite
 	.ci/setup --test
 	cargo test --locked
 
+bench: build ## measure the release binary beside its peers; on an otherwise quiet machine, about ten minutes
+	$(BENCH)
+
+bench-long: build ## the rest of it: uploads of 2 GB, and a release build from nothing
+	$(BENCH) --long
+
 lint: ## check the formatting, and run clippy with warnings as errors
 	cargo fmt --check
+	cargo fmt --check --manifest-path benches/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --manifest-path benches/Cargo.toml --target-dir target/bench -- -D warnings
 
 fmt: ## format the code
 	cargo fmt
+	cargo fmt --manifest-path benches/Cargo.toml
 
 sqlx: setup ## write .sqlx anew, after a query or a migration changed
 	.ci/sqlx
