@@ -15,3 +15,5 @@ select experiment_id, 0, 0, count(*), count(*), 0, 0, avg(execution_ms), 0.5, av
        max(execution_ms), 0.2, 100, 'A'
 from trials group by experiment_id;
 insert into experiment_queries select id, 0, 'q', 1, 'select 1', 'reads' from experiments where request_id like 'bench%';
+update jobs j set n_recorded = s.n from experiments e join summaries s on s.experiment_id = e.id where e.job_id = j.id;
+update experiments e set n_trials = s.n from summaries s where s.experiment_id = e.id;
