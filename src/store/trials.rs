@@ -249,7 +249,9 @@ pub(crate) mod tests {
         );
         assert_eq!((stored[0].planning_ms, stored[0].cost), (Some(0.25), Some(8.5)));
         assert_eq!(list_recorded(&mut conn, id).await.unwrap().len(), 3);
-        let experiment = crate::store::experiments::get(&mut conn, world.viewer, id).await.unwrap();
+        let experiment = crate::store::experiments::get(&mut conn, world.viewer, id)
+            .await
+            .unwrap();
         assert_eq!(experiment.unwrap().n_recorded, 3, "what pages show is what is stored");
     }
 
@@ -275,7 +277,9 @@ pub(crate) mod tests {
         let renamed = Trial { trial_idx: 9, ..again };
         assert!(record(&mut conn, &lease, id, 1, &[(renamed, outcome)]).await.is_err());
         assert_eq!(list_recorded(&mut conn, id).await.unwrap(), [0]);
-        let experiment = crate::store::experiments::get(&mut conn, world.viewer, id).await.unwrap();
+        let experiment = crate::store::experiments::get(&mut conn, world.viewer, id)
+            .await
+            .unwrap();
         assert_eq!(experiment.unwrap().n_recorded, 1, "a refused write counts nothing");
     }
 
