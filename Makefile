@@ -3,8 +3,10 @@
 # A DATABASE_URL meant for pgassay shall not be compiled against: the `query!` macros are to believe `.sqlx`.
 export SQLX_OFFLINE = true
 
+BENCH = cargo run --quiet --release --locked --manifest-path benches/Cargo.toml --target-dir target/bench --
+
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-servers fuzz lint fmt sqlx setup clean
+.PHONY: help run build test test-servers fuzz bench bench-long lint fmt sqlx setup clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,12 +29,21 @@ fuzz: ## try generated scripts and damaged dumps for an hour or so; PROPTEST_CAS
 	.ci/setup --test
 	PROPTEST_CASES=$${PROPTEST_CASES:-20000} cargo test --locked --lib -- split::fuzz split::oracle dataset::damage
 
+bench: build ## measure the release binary beside its peers; on an otherwise quiet machine, about ten minutes
+	$(BENCH)
+
+bench-long: build ## the rest of it: uploads of 2 GB, and a release build from nothing
+	$(BENCH) --long
+
 lint: ## check the formatting, and run clippy with warnings as errors
 	cargo fmt --check
+	cargo fmt --check --manifest-path benches/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --manifest-path benches/Cargo.toml --target-dir target/bench -- -D warnings
 
 fmt: ## format the code
 	cargo fmt
+	cargo fmt --manifest-path benches/Cargo.toml
 
 sqlx: setup ## write .sqlx anew, after a query or a migration changed
 	.ci/sqlx

@@ -1,7 +1,10 @@
 //! Makes a restored database pristine, and counts what is in it.
 
+use std::time::Instant;
+
 use anyhow::Context as _;
 use sqlx::AssertSqlSafe;
+use tracing::debug;
 
 use crate::dataset::log::Outcome;
 use crate::model::dataset::Restored;
@@ -30,10 +33,12 @@ pub async fn finish(
         ));
     }
     // VACUUM runs no code of the user's; it makes index-only scans possible and freezes what every clone would freeze.
+    let started = Instant::now();
     admin
         .run("vacuum (freeze)".to_owned())
         .await
         .context("vacuuming the restored database")?;
+    let vacuum_ms = started.elapsed().as_millis();
     if remove_statistics(&mut admin).await? > 0 {
         outcome.remark(
             "statistics that code of the dump gathered were removed: they are what an experiment varies".to_owned(),
@@ -58,7 +63,10 @@ pub async fn finish(
     .fetch_all(&mut admin.conn)
     .await?;
     admin.close().await;
+    let started = Instant::now();
     let tables = count_tables(address, &name).await?;
+    let count_ms = started.elapsed().as_millis();
+    debug!("Parts of restore {dataset_id}: load={restore_ms} vacuum={vacuum_ms} count={count_ms} ms");
     let mut server = Admin::connect(address, "postgres").await?;
     clone::allow_connections(&mut server, &name, false).await?;
     server.close().await;

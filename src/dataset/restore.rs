@@ -38,6 +38,10 @@ use crate::target::session::Session;
 /// Of errors that end a session: the server is being stopped, has crashed, or is not up yet.
 const SERVER_GOES: [&str; 3] = ["57P01", "57P02", "57P03"];
 
+/// How a restore's session differs from others. A crash makes the restore begin again, so its commits need not wait for
+/// the disk; and indexes are sorted in memory, where the default of 64 MB, shared by two workers, would go to files.
+const SESSION: [(&str, &str); 2] = [("synchronous_commit", "off"), ("maintenance_work_mem", "256MB")];
+
 /// What a restore has done so far, told while it runs.
 #[derive(Clone, Debug, Default)]
 pub struct Done {
@@ -469,11 +473,10 @@ impl<'a> Restore<'a> {
                 self.outcome.remark(reason);
             }
             let name = clone::template_name(self.dataset_id);
-            // A crash makes the restore begin again, so its commits need not wait for the disk.
-            let settings = [Setting {
-                name: "synchronous_commit".to_owned(),
-                value: "off".to_owned(),
-            }];
+            let settings = SESSION.map(|(name, value)| Setting {
+                name: name.to_owned(),
+                value: value.to_owned(),
+            });
             let session = Session::connect(self.address, &name, "pgassay restore", &settings).await?;
             self.wanting.server = session.conn.server_version_num().map(|number| number / 10_000);
             self.session = Some(session);

@@ -59,7 +59,7 @@ macro_rules! select_experiments {
                       e.workload_id as "workload_id: WorkloadId",
                       e.dataset_name, e.dataset_sha256, e.workload_name, e.workload_sha256,
                       e.spec as "spec: Json<ExperimentSpec>", e.n_trials,
-                      (select count(*) from trials t where t.experiment_id = e.id) as "n_recorded!",
+                      j.n_recorded,
                       e.created_at, e.environment as "environment: Json<Vec<Setting>>", e.headline,
                       j.id as "job_id: JobId", j.kind as "kind: JobKind", j.status as "status: JobStatus", j.stage,
                       j.progress as "progress: Json<Progress>", j.message, j.cancel_requested,
@@ -216,7 +216,7 @@ pub async fn newest_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result
     .await
 }
 
-/// A page of the viewer's experiments: `limit` of them from `offset` on.
+/// A page of the viewer's experiments: `limit` of them from `offset` on. Only their ids are sorted: specs are wide.
 pub async fn list(
     conn: &mut PgConnection,
     viewer: Viewer,
@@ -232,11 +232,14 @@ pub async fn list(
         ListOrder::Status => "status",
     };
     let rows = select_experiments!(
-        "where e.owner_id = $1
-         order by case when $2 = 'dataset' then e.dataset_name when $2 = 'workload' then e.workload_name
-                       when $2 = 'status' then j.status::text end,
-                  case when $2 = 'oldest' then e.id end, e.id desc
-         limit $3 offset $4",
+        "join (select w.id as wanted_id, row_number() over () as place
+               from (select e2.id from experiments e2 join jobs j2 on j2.id = e2.job_id
+                     where e2.owner_id = $1
+                     order by case when $2 = 'dataset' then e2.dataset_name when $2 = 'workload' then e2.workload_name
+                                   when $2 = 'status' then j2.status::text end,
+                              case when $2 = 'oldest' then e2.id end, e2.id desc
+                     limit $3 offset $4) w) page on page.wanted_id = e.id
+         order by page.place",
         viewer.user_id.0,
         order,
         i64::from(limit),

@@ -131,7 +131,7 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
                   d.id as "dataset_id?: DatasetId", d.name as "dataset_name?",
                   w.id as "workload_id?: WorkloadId", w.name as "workload_name?",
                   e.id as "experiment_id?: ExperimentId", e.n_trials as "n_trials?",
-                  (select count(*) from trials t where t.experiment_id = e.id) as "n_recorded!"
+                  j.n_recorded
            from jobs j
            left join experiments e on e.job_id = j.id
            left join workload_checks c on c.job_id = j.id

@@ -13,7 +13,7 @@ use crate::model::user::Viewer;
 use crate::store::Result;
 use crate::store::queue::LEASE_S;
 
-/// Stores outcomes and renews the lease in one statement. Returns false when the lease is lost: nothing was stored.
+/// Stores outcomes, counts them and renews the lease in one statement. Returns false when the lease is lost: nothing was stored.
 pub async fn record(
     conn: &mut PgConnection,
     lease: &Lease,
@@ -27,7 +27,8 @@ pub async fn record(
     }
     let done = sqlx::query!(
         r#"with lease as (
-               update jobs set lease_until = clock_timestamp() + make_interval(secs => $4), interruptions = 0
+               update jobs set lease_until = clock_timestamp() + make_interval(secs => $4), interruptions = 0,
+                               n_recorded = n_recorded + cardinality($7::integer[])
                where id = $1 and epoch = $2 and lease_owner = $3 and status = 'running'
                  and lease_until > clock_timestamp()
                returning 1)
@@ -248,6 +249,10 @@ pub(crate) mod tests {
         );
         assert_eq!((stored[0].planning_ms, stored[0].cost), (Some(0.25), Some(8.5)));
         assert_eq!(list_recorded(&mut conn, id).await.unwrap().len(), 3);
+        let experiment = crate::store::experiments::get(&mut conn, world.viewer, id)
+            .await
+            .unwrap();
+        assert_eq!(experiment.unwrap().n_recorded, 3, "what pages show is what is stored");
     }
 
     #[tokio::test]
@@ -272,6 +277,10 @@ pub(crate) mod tests {
         let renamed = Trial { trial_idx: 9, ..again };
         assert!(record(&mut conn, &lease, id, 1, &[(renamed, outcome)]).await.is_err());
         assert_eq!(list_recorded(&mut conn, id).await.unwrap(), [0]);
+        let experiment = crate::store::experiments::get(&mut conn, world.viewer, id)
+            .await
+            .unwrap();
+        assert_eq!(experiment.unwrap().n_recorded, 1, "a refused write counts nothing");
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::model::dataset::Setting;
+use crate::sql::ident;
 use crate::target::ServerError;
 use crate::target::execute::Health;
 use crate::target::names::Names;
@@ -263,7 +264,7 @@ async fn open(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
     opened.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
 }
 
-/// One after the other only when together is refused, to find out which it is: this runs after every trial.
+/// One after the other only when together is refused, to find out which it is.
 async fn apply_settings(conn: &mut PgConnection, settings: &[Setting]) -> Result<(), OpenError> {
     if apply_together(conn, settings).await.is_ok() {
         return Ok(());
@@ -284,19 +285,20 @@ async fn apply_settings(conn: &mut PgConnection, settings: &[Setting]) -> Result
     Ok(())
 }
 
+/// In one message: this happens after every trial, and each setting by itself would wait for its answer.
 async fn apply_together(conn: &mut PgConnection, settings: &[Setting]) -> sqlx::Result<()> {
     if settings.is_empty() {
         return Ok(());
     }
-    let calls: Vec<String> = (1..=settings.len())
-        .map(|n| format!("pg_catalog.set_config(${}, ${}, false)", 2 * n - 1, 2 * n))
+    let calls: Vec<String> = settings
+        .iter()
+        .map(|Setting { name, value }| {
+            let (name, value) = (ident::literal(name), ident::literal(value));
+            format!("pg_catalog.set_config({name}, {value}, false)")
+        })
         .collect();
-    // Safe: constants and parameter numbers only.
+    // Safe: names and values are literals.
     let sql = AssertSqlSafe(format!("select {}", calls.join(", ")));
-    let mut query = sqlx::query(sql).persistent(false);
-    for Setting { name, value } in settings {
-        query = query.bind(name).bind(value);
-    }
-    query.execute(conn).await?;
+    sqlx::raw_sql(sql).execute(conn).await?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Charts: what an address asks for, and the pictures, drawn when they are asked for.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::Query as UrlQuery;
@@ -31,6 +32,7 @@ use crate::web::error::PageResult;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment::Hx;
+use crate::web::middleware::headers::SERVER_TIMING;
 use crate::web::pages::chart_view::revision;
 use crate::web::pages::results;
 use crate::web::state::AppState;
@@ -169,6 +171,7 @@ async fn picture(
     {
         return Ok((StatusCode::NOT_MODIFIED, cached).into_response());
     }
+    let mut drawing_ms = None;
     let png = if let Some(png) = state.charts.get(&key) {
         png
     } else {
@@ -178,16 +181,14 @@ async fn picture(
         };
         drop(conn);
         let drawing = tokio::task::spawn_blocking(move || {
-            draw(
-                &data,
-                params,
-                &trials,
-                theme,
-                dpr,
-                (number_of(&given, "w"), number_of(&given, "h")),
-            )
+            let started = Instant::now();
+            let size = (number_of(&given, "w"), number_of(&given, "h"));
+            let png = draw(&data, params, &trials, theme, dpr, size);
+            (png, started.elapsed())
         });
-        let png = match drawing.await.map_err(anyhow::Error::new)? {
+        let (drawn, took) = drawing.await.map_err(anyhow::Error::new)?;
+        drawing_ms = Some(took.as_secs_f64() * 1000.0);
+        let png = match drawn {
             Ok(png) => Bytes::from(png),
             Err(error @ ChartError::Size { .. }) => return Err(Error::refused(error.to_string())),
             Err(error) => return Err(Error::Fault(error.into())),
@@ -195,7 +196,13 @@ async fn picture(
         state.charts.put(key, png.clone());
         png
     };
-    Ok((cached, [(header::CONTENT_TYPE, "image/png")], png).into_response())
+    let mut response = (cached, [(header::CONTENT_TYPE, "image/png")], png).into_response();
+    if let Some(ms) = drawing_ms
+        && let Ok(value) = HeaderValue::try_from(format!("draw;dur={ms:.3}"))
+    {
+        response.headers_mut().append(SERVER_TIMING, value);
+    }
+    Ok(response)
 }
 
 fn number_of(given: &HashMap<String, String>, name: &str) -> Option<u32> {
