@@ -98,11 +98,11 @@ fn strings(list: &Yaml) -> Vec<&str> {
 fn reaches_docker(path: &str) -> bool {
     let text = read(".dockerignore");
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let deciding = lines.filter(|line| {
+    let mut deciding = lines.filter(|line| {
         let pattern = line.trim_start_matches('!');
         pattern == "*" || path == pattern || path.starts_with(&format!("{pattern}/"))
     });
-    deciding.last().is_none_or(|line| line.starts_with('!'))
+    deciding.next_back().is_none_or(|line| line.starts_with('!'))
 }
 
 /// Files that the code takes into the program, by their names as the code has them.
