@@ -145,12 +145,16 @@ impl House {
                 info!("{n_rescued} jobs were interrupted and go on");
             }
         }
+        let n_arriving = self.layout.sweep_incoming().await?;
+        if n_arriving > 0 {
+            info!("Removed {n_arriving} uploads that broke off");
+        }
         // A store that knows nothing of this directory is the wrong one to say what can be removed.
         if !store::queue::knows_home(&mut conn, &self.home).await? {
             return Ok(());
         }
         let keep = store::datasets::list_ids_of_home(&mut conn, &self.home).await?;
-        let n_files = self.layout.sweep(&keep).await?;
+        let n_files = self.layout.sweep_dumps(&keep).await?;
         let n_sandboxes = self.sandboxes.sweep(&keep).await?;
         if n_files + n_sandboxes > 0 {
             info!("Removed {n_files} files and {n_sandboxes} sandboxes that belonged to nothing");

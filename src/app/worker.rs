@@ -93,10 +93,11 @@ impl<'a> Worker<'a> {
 
     async fn run(&self, claimed: &Claimed, shutdown: &CancellationToken) -> Parted {
         let job = HeldJob::start(self.house.pool.clone(), claimed, shutdown);
+        // Boxed: what a job remembers between two steps is too much for the stack of whoever waits for it.
         match claimed.kind {
-            JobKind::Restore => self.house.restorer.run(job).await,
-            JobKind::Check => workload::check::run(job, &self.house.sandboxes).await,
-            JobKind::Experiment => experiment::work::run(job, &self.house.sandboxes).await,
+            JobKind::Restore => Box::pin(self.house.restorer.run(job)).await,
+            JobKind::Check => Box::pin(workload::check::run(job, &self.house.sandboxes)).await,
+            JobKind::Experiment => Box::pin(experiment::work::run(job, &self.house.sandboxes)).await,
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::app::serve;
 use crate::app::telemetry;
 use crate::config::HouseConfig;
 use crate::config::WebConfig;
+use crate::model::text::for_terminal;
 
 /// The lab bench for PostgreSQL: which planner statistics change which plans, by how much, and how sure that is.
 #[derive(Debug, Parser)]
@@ -55,7 +56,7 @@ pub async fn main() -> ExitCode {
             match run::run(*args).await {
                 Ok(()) => Ok(()),
                 Err(run::RunError::Arguments(message)) => {
-                    eprintln!("pgassay: {message}");
+                    eprintln!("pgassay: {}", for_terminal(&message));
                     return ExitCode::from(2);
                 }
                 Err(run::RunError::Failed(error)) => Err(error),
@@ -73,7 +74,7 @@ pub async fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("pgassay: {error:#}");
+            eprintln!("pgassay: {}", for_terminal(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

@@ -20,6 +20,8 @@ use crate::experiment::service::LaunchError;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::job::JobStatus;
+use crate::model::text::for_terminal;
+use crate::model::text::shorten;
 use crate::model::units::bytes_in_words;
 use crate::model::units::counted;
 use crate::report::data::ReportData;
@@ -211,7 +213,8 @@ async fn tell_refused(house: &House, id: crate::model::ids::WorkloadId) -> anyho
     let mut conn = house.pool.acquire().await?;
     for query in store::workloads::list_queries(&mut conn, house.viewer, id).await? {
         if let Some(refusal) = query.refusal {
-            eprintln!("Left out: {} in line {}. {refusal}", query.label, query.line);
+            let label = for_terminal(&query.label);
+            eprintln!("Left out: {label} in line {}. {}", query.line, for_terminal(&refusal));
         }
     }
     Ok(())
@@ -314,7 +317,7 @@ impl ProgressLine {
         let filled = usize::try_from(u128::from(done.min(total)) * Self::WIDTH as u128 / u128::from(total.max(1)));
         let filled = filled.unwrap_or(0);
         let bar = format!("{}{}", "█".repeat(filled), "░".repeat(Self::WIDTH - filled));
-        eprint!("\r\x1b[2K{bar} {}", crate::model::text::shorten(text, 90));
+        eprint!("\r\x1b[2K{bar} {}", shorten(&for_terminal(text), 90));
     }
 
     fn clear(&mut self) {
@@ -344,7 +347,7 @@ fn print_table(data: &ReportData) -> anyhow::Result<()> {
     for query in table::table(data) {
         for row in query.rows {
             lines.push([
-                query.label.clone(),
+                for_terminal(&query.label),
                 row.source,
                 row.n,
                 row.median.shown,
@@ -354,7 +357,7 @@ fn print_table(data: &ReportData) -> anyhow::Result<()> {
                 row.planning.shown,
                 row.cost.shown,
                 row.letter,
-                row.trouble,
+                for_terminal(&row.trouble.replace('\n', " ")),
             ]);
         }
     }
@@ -375,7 +378,7 @@ fn print_table(data: &ReportData) -> anyhow::Result<()> {
         writeln!(out, "{}", cells.join("  ").trim_end())?;
     }
     if let Some(headline) = &data.experiment.headline {
-        writeln!(out, "\n{headline}")?;
+        writeln!(out, "\n{}", for_terminal(headline))?;
     }
     writeln!(
         out,

@@ -45,15 +45,15 @@ pub async fn finish(
         ));
     }
     let (server_version, encoding, locale, database_bytes): (String, String, String, i64) = sqlx::query_as(
-        "select current_setting('server_version'), pg_encoding_to_char(encoding),
+        "select pg_catalog.current_setting('server_version'), pg_catalog.pg_encoding_to_char(encoding),
                 datcollate::text || case when datctype <> datcollate then ' (types: ' || datctype || ')' else '' end,
-                pg_database_size(oid)
-         from pg_database where datname = current_database()",
+                pg_catalog.pg_database_size(oid)
+         from pg_catalog.pg_database where datname = pg_catalog.current_database()",
     )
     .fetch_one(&mut admin.conn)
     .await?;
     let extensions: Vec<String> = sqlx::query_scalar(
-        "select extname || ' ' || extversion from pg_extension where extname <> 'plpgsql' order by 1",
+        "select extname || ' ' || extversion from pg_catalog.pg_extension where extname <> 'plpgsql' order by 1",
     )
     .fetch_all(&mut admin.conn)
     .await?;
@@ -79,10 +79,10 @@ pub async fn finish(
 async fn remove_statistics(admin: &mut Admin) -> anyhow::Result<u64> {
     let mut n_rows = 0;
     for delete in [
-        "delete from pg_statistic s using pg_class c, pg_namespace n
+        "delete from pg_catalog.pg_statistic s using pg_catalog.pg_class c, pg_catalog.pg_namespace n
          where c.oid = s.starelid and n.oid = c.relnamespace
            and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'",
-        "delete from pg_statistic_ext_data",
+        "delete from pg_catalog.pg_statistic_ext_data",
     ] {
         let done = sqlx::query(delete).persistent(false).execute(&mut admin.conn).await;
         n_rows += done.context("removing statistics")?.rows_affected();
@@ -147,7 +147,8 @@ async fn make_logged(address: &Address, name: &str) -> anyhow::Result<Vec<String
 /// Tables whose own owner is held to their policies.
 async fn forced_policies(admin: &mut Admin) -> anyhow::Result<Vec<String>> {
     let tables = sqlx::query_scalar(
-        "select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        "select n.nspname || '.' || c.relname
+         from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
          where c.relrowsecurity and c.relforcerowsecurity order by 1",
     )
     .fetch_all(&mut admin.conn)

@@ -18,6 +18,7 @@ use crate::model::dataset::Dataset;
 use crate::model::dataset::NewDataset;
 use crate::model::ids::DatasetId;
 use crate::model::job::JobKind;
+use crate::model::job::JobStatus;
 use crate::model::text::display_name;
 use crate::model::text::given_name;
 use crate::model::user::Viewer;
@@ -84,7 +85,7 @@ impl Datasets {
     pub async fn add(
         &self,
         viewer: Viewer,
-        mut arrived: Arrived,
+        arrived: Arrived,
         name: &str,
         file_name: &str,
         request_id: &str,
@@ -100,6 +101,14 @@ impl Datasets {
             format,
             compression,
         };
+        // On its own: who leaves now must not leave half a dataset behind.
+        let datasets = self.clone();
+        let added = tokio::spawn(async move { datasets.insert(viewer, arrived, new).await });
+        added.await.context("adding a dataset")?
+    }
+
+    async fn insert(&self, viewer: Viewer, mut arrived: Arrived, new: NewDataset) -> Result<DatasetId, UploadError> {
+        let request_id = &new.request_id;
         let mut transaction = self.pool.begin().await?;
         if let Some(id) = store::datasets::find_by_request(&mut transaction, viewer, request_id).await? {
             return Ok(id);
@@ -152,16 +161,29 @@ impl Datasets {
     }
 
     /// Asks the restore of a dataset to stop. False when there was nothing to stop.
-    pub async fn stop(&self, viewer: Viewer, id: DatasetId) -> store::Result<bool> {
+    pub async fn stop(&self, viewer: Viewer, id: DatasetId) -> anyhow::Result<bool> {
         let mut conn = self.pool.acquire().await?;
-        match store::datasets::get(&mut conn, viewer, id).await? {
-            Some(dataset) => store::jobs::request_cancel(&mut conn, viewer, dataset.job.id).await,
-            None => Ok(false),
+        let Some(dataset) = store::datasets::get(&mut conn, viewer, id).await? else {
+            return Ok(false);
+        };
+        let is_asked = store::jobs::request_cancel(&mut conn, viewer, dataset.job.id).await?;
+        // One that runs is ended by whoever runs it, and its dump goes then.
+        let job = store::jobs::get(&mut conn, viewer, dataset.job.id).await?;
+        if job.is_some_and(|job| job.status == JobStatus::Cancelled) {
+            self.layout.remove_dump(id).await?;
         }
+        Ok(is_asked)
     }
 
     /// Deletes a dataset that nothing needs, with its dump and its sandbox. Results that it led to stay.
     pub async fn delete(&self, viewer: Viewer, id: DatasetId) -> anyhow::Result<Deleted> {
+        // On its own: who leaves now must not leave half a dataset behind.
+        let datasets = self.clone();
+        let deleted = tokio::spawn(async move { datasets.remove(viewer, id).await });
+        deleted.await.context("deleting a dataset")?
+    }
+
+    async fn remove(&self, viewer: Viewer, id: DatasetId) -> anyhow::Result<Deleted> {
         let mut conn = self.pool.acquire().await?;
         if !store::datasets::delete_unused(&mut conn, viewer, id).await? {
             let is_there = store::datasets::get(&mut conn, viewer, id).await?.is_some();

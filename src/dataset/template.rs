@@ -1,5 +1,6 @@
 //! The database into which a dump is restored, with the encoding and locale that the dump asks for.
 
+use crate::dataset::extensions;
 use crate::model::ids::DatasetId;
 use crate::sql::dump::NewDatabase;
 use crate::sql::ident;
@@ -39,6 +40,7 @@ pub async fn create(
     server.close().await;
     let mut inside = Admin::connect(address, &name).await?;
     inside.run(role::schema_grants(&inside.names)).await?;
+    inside.run(extensions::guard()).await?;
     inside.close().await;
     Ok(note)
 }

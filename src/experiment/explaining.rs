@@ -73,7 +73,7 @@ async fn explain(
 ) -> Result<Option<PlanRecord>, Trouble> {
     lab.swap_in(source_idx).await?;
     let (mut plain, mut analyzed) = look_under(lab, source_idx, query_idx, cancel).await?;
-    if matches!(&analyzed, Some(Ran::Failed(error)) if error.sqlstate == READ_ONLY) {
+    if tried_to_write(&plain) || analyzed.as_ref().is_some_and(tried_to_write) {
         // A function in it writes: from now on it runs in clones of its own.
         lab.note_writer(query_idx);
         (plain, analyzed) = look_under(lab, source_idx, query_idx, cancel).await?;
@@ -107,6 +107,11 @@ async fn explain(
         Some(Ran::Interrupted) => return Ok(None),
     }
     Ok(Some(record))
+}
+
+/// In a function that the query calls, or that is called already while it is planned.
+fn tried_to_write(looked: &Ran<String>) -> bool {
+    matches!(looked, Ran::Failed(error) if error.sqlstate == READ_ONLY)
 }
 
 /// Looks at one query in the clone that is right for it.

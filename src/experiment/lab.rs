@@ -154,6 +154,11 @@ impl Lab {
             name: "statement_timeout".to_owned(),
             value: self.spec.timeout_ms.to_string(),
         });
+        // Set anew for every statement: what random() gives must not depend on the queries before.
+        settings.push(Setting {
+            name: "seed".to_owned(),
+            value: seed_of_random(self.spec.seed).to_string(),
+        });
         if access == Access::ReadOnly {
             settings.push(Setting {
                 name: "default_transaction_read_only".to_owned(),
@@ -205,9 +210,12 @@ impl Lab {
             self.quarantined = Some(error.downcast()?);
             return Ok(());
         }
-        self.sandbox = Some(self.sandboxes.start(self.dataset_id).await?);
-        self.cold = (0..self.queries.len()).collect();
-        self.is_restarted = true;
+        let sandbox = self.sandboxes.start(self.dataset_id).await?;
+        if sandbox.warning().is_none() {
+            self.cold = (0..self.queries.len()).collect();
+            self.is_restarted = true;
+        }
+        self.sandbox = Some(sandbox);
         Ok(())
     }
 
@@ -272,6 +280,13 @@ impl Lab {
             Health::Stuck => self.restart_sandbox().await,
         }
     }
+}
+
+/// The experiment's seed as `setseed` takes it, from 0 up to 1.
+fn seed_of_random(seed: u64) -> f64 {
+    // The leading 32 bits of a hash of it: neighbours are no neighbours any more.
+    let bits = (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
+    f64::from(bits) / 4_294_967_296.0
 }
 
 /// What a session may do.

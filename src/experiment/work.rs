@@ -217,7 +217,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<(), Trouble> {
     });
     let measured = measure(job, &experiment, &mut lab, is_rebuilt).await;
     let measured = match measured {
-        Err(Trouble::Lost(_)) if lab.sandbox()?.is_out_of_disk() => Err(Trouble::Sentence(format!(
+        Err(Trouble::Lost(_)) if lab.sandbox().is_ok_and(Sandbox::is_out_of_disk) => Err(Trouble::Sentence(format!(
             "Its PostgreSQL server ended: {OUT_OF_DISK}. Then run the experiment again; the trials so far are kept."
         ))),
         measured => measured,
@@ -316,6 +316,7 @@ async fn measure(job: &HeldJob, experiment: &Experiment, lab: &mut Lab, is_rebui
         segment_no: 0,
     };
     if !journal.begin_segment(first.trial_idx, &reason).await? {
+        job.lose();
         return Err(Trouble::Stopped);
     }
     if !recorded.is_empty() {
@@ -327,7 +328,11 @@ async fn measure(job: &HeldJob, experiment: &Experiment, lab: &mut Lab, is_rebui
     lab.take_restart();
     match runner::run(&remaining, lab, &mut journal, job.stop_token()).await? {
         Ended::Completed => Ok(()),
-        Ended::Interrupted | Ended::Replaced => Err(Trouble::Stopped),
+        Ended::Interrupted => Err(Trouble::Stopped),
+        Ended::Replaced => {
+            job.lose();
+            Err(Trouble::Stopped)
+        }
     }
 }
 

@@ -92,26 +92,15 @@ impl Layout {
         Ok(home)
     }
 
-    /// Removes what stopped arriving, and dumps of datasets that `keep` does not name. Returns how many files went. What
-    /// another process is just taking in is locked by it, and stays.
-    pub async fn sweep(&self, keep: &[DatasetId]) -> anyhow::Result<usize> {
-        let mut n_removed = 0;
-        for (dir, keep) in [(self.incoming(), &[][..]), (self.uploads(), keep)] {
-            let mut entries = tokio::fs::read_dir(&dir)
-                .await
-                .with_context(|| format!("looking into {}", dir.display()))?;
-            while let Some(entry) = entries.next_entry().await? {
-                let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
-                let is_wanted = id.is_some_and(|id| keep.contains(&id));
-                if entry.file_type().await?.is_file() && !is_wanted && is_abandoned(&entry.path())? {
-                    tokio::fs::remove_file(entry.path())
-                        .await
-                        .context("removing an orphaned upload")?;
-                    n_removed += 1;
-                }
-            }
-        }
-        Ok(n_removed)
+    /// Removes what stopped arriving. Returns how many files went. What another process is just taking in is locked by
+    /// it, and stays.
+    pub async fn sweep_incoming(&self) -> anyhow::Result<usize> {
+        sweep(&self.incoming(), &[]).await
+    }
+
+    /// Removes the dumps of datasets that `keep` does not name. Returns how many files went.
+    pub async fn sweep_dumps(&self, keep: &[DatasetId]) -> anyhow::Result<usize> {
+        sweep(&self.uploads(), keep).await
     }
 
     /// Removes the dump of a dataset, if it is there.
@@ -128,6 +117,24 @@ impl Layout {
         #[allow(clippy::useless_conversion, reason = "the width of these differs between systems")]
         Ok(u64::from(disk.blocks_available()) * u64::from(disk.fragment_size()))
     }
+}
+
+async fn sweep(dir: &Path, keep: &[DatasetId]) -> anyhow::Result<usize> {
+    let mut n_removed = 0;
+    let mut entries = tokio::fs::read_dir(dir)
+        .await
+        .with_context(|| format!("looking into {}", dir.display()))?;
+    while let Some(entry) = entries.next_entry().await? {
+        let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let is_wanted = id.is_some_and(|id| keep.contains(&id));
+        if entry.file_type().await?.is_file() && !is_wanted && is_abandoned(&entry.path())? {
+            tokio::fs::remove_file(entry.path())
+                .await
+                .context("removing an orphaned upload")?;
+            n_removed += 1;
+        }
+    }
+    Ok(n_removed)
 }
 
 /// Whether no process holds the lock on a file. One that has just gone needs nothing done.
@@ -170,10 +177,11 @@ mod tests {
         let arriving = layout.new_incoming().unwrap();
         let held = File::create(&arriving).unwrap();
         held.lock().unwrap();
-        assert_eq!(layout.sweep(&[DatasetId(1)]).await.unwrap(), 2);
+        assert_eq!(layout.sweep_dumps(&[DatasetId(1)]).await.unwrap(), 1);
+        assert_eq!(layout.sweep_incoming().await.unwrap(), 1);
         assert!(arriving.exists());
         drop(held);
-        assert_eq!(layout.sweep(&[DatasetId(1)]).await.unwrap(), 1);
+        assert_eq!(layout.sweep_incoming().await.unwrap(), 1);
         assert!(layout.dump(DatasetId(1)).exists());
         assert!(!layout.dump(DatasetId(2)).exists());
     }

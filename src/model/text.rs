@@ -33,6 +33,19 @@ pub fn shorten(text: &str, max_chars: usize) -> String {
     }
 }
 
+/// Text from an upload as a terminal may get it: what would steer it is shown as `\u{1b}`, line ends and tabs are kept.
+pub fn for_terminal(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if (c.is_control() && !matches!(c, '\n' | '\t')) || is_invisible(c) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 /// Zero-width and bidirectional marks can make one name look like another.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
@@ -56,6 +69,18 @@ mod tests {
             assert_eq!(display_name(raw, "upload"), shown, "{raw:?}");
         }
         assert_eq!(display_name(&"x".repeat(4096), "upload").len(), 255);
+    }
+
+    #[test]
+    fn no_text_of_an_upload_steers_a_terminal() {
+        for (raw, shown) in [
+            ("grün\tund\nrot", "grün\tund\nrot"),
+            ("\u{1b}[31mred\u{7}\r", "\\u{1b}[31mred\\u{7}\\u{d}"),
+            ("\u{9b}2J", "\\u{9b}2J"),
+            ("a\u{202e}b", "a\\u{202e}b"),
+        ] {
+            assert_eq!(for_terminal(raw), shown);
+        }
     }
 
     #[test]

@@ -139,32 +139,35 @@ impl ColumnType {
         let row: Option<ColumnTypeRow> = sqlx::query_as(
             "with recursive col as (
                  select a.attrelid, a.atttypid, a.atttypmod
-                 from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+                 from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
+                 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
                  where n.nspname = $1 and c.relname = $2 and a.attnum = $3 and a.attname = $4 and not a.attisdropped
              ), unwrapped (id, modifier) as (
                  select atttypid, atttypmod from col
                  union all
-                 select t.typbasetype, t.typtypmod from unwrapped u join pg_type t on t.oid = u.id where t.typtype = 'd'
+                 select t.typbasetype, t.typtypmod from unwrapped u
+                 join pg_catalog.pg_type t on t.oid = u.id where t.typtype = 'd'
              ), base as (
-                 select u.id, u.modifier from unwrapped u join pg_type t on t.oid = u.id where t.typtype <> 'd'
+                 select u.id, u.modifier from unwrapped u
+                 join pg_catalog.pg_type t on t.oid = u.id where t.typtype <> 'd'
              ), parts (id) as (
                  select id from base
                  union
-                 select part.id from parts p join pg_type t on t.oid = p.id
+                 select part.id from parts p join pg_catalog.pg_type t on t.oid = p.id
                  cross join lateral (
                      select t.typelem where t.typelem <> 0
-                     union all select r.rngsubtype from pg_range r where r.rngtypid = t.oid
-                     union all select r.rngtypid from pg_range r where r.rngmultitypid = t.oid
-                     union all select a.atttypid from pg_attribute a
+                     union all select r.rngsubtype from pg_catalog.pg_range r where r.rngtypid = t.oid
+                     union all select r.rngtypid from pg_catalog.pg_range r where r.rngmultitypid = t.oid
+                     union all select a.atttypid from pg_catalog.pg_attribute a
                                where a.attrelid = t.typrelid and t.typrelid <> 0 and a.attnum > 0 and not a.attisdropped
                      union all select t.typbasetype where t.typtype = 'd') part (id)
              )
              select col.attrelid, base.id, base.modifier,
                     case when base.id = 'tsvector'::regtype then 'text'::regtype::oid else nullif(t.typelem, 0) end,
                     case t.typtype when 'r' then t.oid
-                                   when 'm' then (select rngtypid from pg_range where rngmultitypid = t.oid) end,
-                    exists (select from parts p join pg_type d on d.oid = p.id where d.typtype = 'd')
-             from col cross join base join pg_type t on t.oid = base.id",
+                                   when 'm' then (select rngtypid from pg_catalog.pg_range where rngmultitypid = t.oid) end,
+                    exists (select from parts p join pg_catalog.pg_type d on d.oid = p.id where d.typtype = 'd')
+             from col cross join base join pg_catalog.pg_type t on t.oid = base.id",
         )
         .bind(&column.schema)
         .bind(&column.relation)
@@ -264,7 +267,7 @@ fn insert_statement() -> String {
         values(&|n| format!("coalesce(${}::text::regcollation::oid, 0)", n + 2)),
         values(&|n| format!("${}::text::real[]", n + 3)),
         values(&|n| format!(
-            "array_in(${}::text::cstring, ${}::oid, ${}::integer)",
+            "pg_catalog.array_in(${}::text::cstring, ${}::oid, ${}::integer)",
             n + 4,
             n + 5,
             n + 6

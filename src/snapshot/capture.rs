@@ -29,7 +29,7 @@ async fn relations(admin: &mut Admin) -> anyhow::Result<Vec<RelationNumbers>> {
     // Safe: constants only.
     let sql = AssertSqlSafe(format!(
         "select n.nspname::text, c.relname::text, c.relpages, c.reltuples::text, c.relallvisible
-         from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
          where {USER_SCHEMA} and {USER_RELATION} order by 1, 2"
     ));
     let rows = sqlx::query(sql).fetch_all(&mut admin.conn).await?;
@@ -62,10 +62,10 @@ async fn columns(admin: &mut Admin) -> anyhow::Result<Vec<ColumnStatistics>> {
                 s.stawidth, s.stadistinct::text, v.slot, v.kind,
                 case when v.op = 0 then '-' else v.op::regoperator::text end,
                 case when v.coll = 0 then '-' else v.coll::regcollation::text end, v.numbers, v.\"values\"
-         from pg_statistic s
-         join pg_class c on c.oid = s.starelid
-         join pg_namespace n on n.oid = c.relnamespace
-         join pg_attribute a on a.attrelid = s.starelid and a.attnum = s.staattnum
+         from pg_catalog.pg_statistic s
+         join pg_catalog.pg_class c on c.oid = s.starelid
+         join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         join pg_catalog.pg_attribute a on a.attrelid = s.starelid and a.attnum = s.staattnum
          cross join lateral (values {slots}) as v (slot, kind, op, coll, numbers, \"values\")
          where {USER_SCHEMA} and {USER_RELATION} and (v.slot = 1 or v.kind <> 0)
          order by 1, 2, 3, 5, 9"
@@ -115,10 +115,11 @@ async fn extended(admin: &mut Admin) -> anyhow::Result<Vec<ExtendedStatistics>> 
     // Safe: constants only.
     let sql = AssertSqlSafe(format!(
         "select n.nspname::text, e.stxname::text, d.stxdinherit,
-                md5(concat_ws('|', d.stxdndistinct::text, d.stxddependencies::text, d.stxdmcv::text, d.stxdexpr::text))
-         from pg_statistic_ext_data d
-         join pg_statistic_ext e on e.oid = d.stxoid
-         join pg_namespace n on n.oid = e.stxnamespace
+                pg_catalog.md5(pg_catalog.concat_ws('|', d.stxdndistinct::text, d.stxddependencies::text,
+                                                    d.stxdmcv::text, d.stxdexpr::text))
+         from pg_catalog.pg_statistic_ext_data d
+         join pg_catalog.pg_statistic_ext e on e.oid = d.stxoid
+         join pg_catalog.pg_namespace n on n.oid = e.stxnamespace
          where {USER_SCHEMA} order by 1, 2, 3"
     ));
     let rows = sqlx::query(sql).fetch_all(&mut admin.conn).await?;

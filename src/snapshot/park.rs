@@ -48,7 +48,7 @@ impl Lot {
         // Safe: constants only.
         let sql = AssertSqlSafe(format!(
             "select c.oid, n.nspname::text, c.relname::text
-             from pg_class c join pg_namespace n on n.oid = c.relnamespace
+             from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
              where {USER_SCHEMA} and {USER_RELATION} order by c.oid"
         ));
         let rows: Vec<(Oid, String, String)> = sqlx::query_as(sql).fetch_all(&mut admin.conn).await?;
@@ -56,9 +56,10 @@ impl Lot {
             .into_iter()
             .map(|(id, schema, name)| Relation { id: id.0, schema, name })
             .collect();
-        let statistics_objects: Vec<Oid> = sqlx::query_scalar("select oid from pg_statistic_ext order by oid")
-            .fetch_all(&mut admin.conn)
-            .await?;
+        let statistics_objects: Vec<Oid> =
+            sqlx::query_scalar("select oid from pg_catalog.pg_statistic_ext order by oid")
+                .fetch_all(&mut admin.conn)
+                .await?;
         anyhow::ensure!(
             relations.len() < IDS_PER_SOURCE as usize && statistics_objects.len() < IDS_PER_SOURCE as usize,
             "the dataset has too many relations to keep their statistics apart"
@@ -146,7 +147,8 @@ impl Lot {
             let insert = AssertSqlSafe(format!(
                 "insert into pg_catalog.{catalog} ({key}, {columns})
                  select m.new_id, {columns} from pg_catalog.{catalog}
-                 join unnest($1::oid[], $2::oid[]) as m (old_id, new_id) on {key} = m.old_id"
+                 join rows from (pg_catalog.unnest($1::oid[]), pg_catalog.unnest($2::oid[])) as m (old_id, new_id)
+                   on {key} = m.old_id"
             ));
             sqlx::query(insert)
                 .bind(oids(from))
@@ -181,7 +183,9 @@ impl Lot {
         sqlx::query(
             "update pg_catalog.pg_class c
              set relpages = m.pages, reltuples = m.tuples::real, relallvisible = m.all_visible
-             from unnest($1::oid[], $2::integer[], $3::text[], $4::integer[]) as m (id, pages, tuples, all_visible)
+             from rows from (pg_catalog.unnest($1::oid[]), pg_catalog.unnest($2::integer[]),
+                             pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::integer[]))
+                  as m (id, pages, tuples, all_visible)
              where c.oid = m.id",
         )
         .bind(oids(&ids))
@@ -236,8 +240,8 @@ fn oids(ids: &[u32]) -> Vec<Oid> {
 
 async fn columns_behind_key(admin: &mut Admin, catalog: &str, n_key_columns: i16) -> anyhow::Result<String> {
     let columns = sqlx::query_scalar(
-        "select string_agg(quote_ident(a.attname), ', ' order by a.attnum)
-         from pg_attribute a
+        "select pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' order by a.attnum)
+         from pg_catalog.pg_attribute a
          where a.attrelid = $1::text::regclass and a.attnum > $2 and not a.attisdropped",
     )
     .bind(format!("pg_catalog.{catalog}"))

@@ -71,7 +71,7 @@ impl Pristine {
 
 /// The server's version as a number: 150018.
 pub async fn server_version_num(admin: &mut Admin) -> anyhow::Result<i32> {
-    let version = sqlx::query_scalar("select current_setting('server_version_num')::integer")
+    let version = sqlx::query_scalar("select pg_catalog.current_setting('server_version_num')::integer")
         .fetch_one(&mut admin.conn)
         .await?;
     Ok(version)
@@ -82,7 +82,9 @@ pub async fn targets(admin: &mut Admin) -> anyhow::Result<Vec<ColumnTarget>> {
     // Safe: constants only.
     let sql = AssertSqlSafe(format!(
         "select n.nspname::text, c.relname::text, a.attname::text, a.attstattarget::integer
-         from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+         from pg_catalog.pg_attribute a
+         join pg_catalog.pg_class c on c.oid = a.attrelid
+         join pg_catalog.pg_namespace n on n.oid = c.relnamespace
          where {USER_SCHEMA} and a.attnum > 0 and not a.attisdropped and coalesce(a.attstattarget, -1) >= 0
            and c.relkind in ('r', 'm', 'p', 'f', 'i', 'I')
          order by 1, 2, a.attnum"

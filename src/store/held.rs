@@ -183,7 +183,8 @@ impl HeldJob {
         Ok(queue::interruptions(&mut conn, &self.lease).await? + 1 >= queue::MAX_INTERRUPTIONS)
     }
 
-    fn lose(&self) {
+    /// The lease has lapsed or passed to another, as a write under it has told.
+    pub fn lose(&self) {
         // The first reason counts.
         let _ = self.reason.set(StopReason::LeaseLost);
         self.stop.cancel();

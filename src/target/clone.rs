@@ -41,7 +41,7 @@ const WAL_LOG_BELOW_BYTES: i64 = 128 << 20;
 /// so the role's rights are given again.
 pub async fn create(admin: &mut Admin, from: &str, to: &str) -> anyhow::Result<()> {
     drop(admin, to).await?;
-    let size_bytes: i64 = sqlx::query_scalar("select pg_database_size($1::text::name)")
+    let size_bytes: i64 = sqlx::query_scalar("select pg_catalog.pg_database_size($1::text::name)")
         .bind(admin.names.on_server(from))
         .fetch_one(&mut admin.conn)
         .await?;

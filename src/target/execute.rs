@@ -147,15 +147,16 @@ impl Session {
     }
 }
 
-/// Cancels, then terminates the backend until `running` ends.
+/// Cancels, then terminates the backend until `running` ends. A server that lets nobody in to do so is as good as stuck:
+/// a statement can use up what a new session needs.
 async fn stop_backend<T>(
     address: &Address,
     backend_pid: i32,
     mut running: impl Future<Output = Result<T, sqlx::Error>> + Unpin,
 ) -> anyhow::Result<Health> {
-    let mut admin = Admin::connect(address, "postgres")
-        .await
-        .context("reaching the server to cancel a statement")?;
+    let Ok(mut admin) = Admin::connect(address, "postgres").await else {
+        return Ok(Health::Stuck);
+    };
     for (function, patience) in [
         ("pg_cancel_backend", TERMINATE_AFTER),
         ("pg_terminate_backend", GIVE_UP_AFTER),

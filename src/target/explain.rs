@@ -36,14 +36,16 @@ pub enum Timed {
 }
 
 impl Session {
-    /// The plan of `sql` without running it.
+    /// The plan of `sql` without running it. Planning runs what the dump calls immutable, so it ends with a clean session.
     pub async fn explain(
         &mut self,
         sql: &str,
         limit: Duration,
         cancel: &CancellationToken,
     ) -> anyhow::Result<Ran<String>> {
-        self.explain_as(PLAIN, sql, limit, cancel).await
+        let ran = self.explain_as(PLAIN, sql, limit, cancel).await?;
+        self.reset().await;
+        Ok(ran)
     }
 
     /// The plan of `sql` with actual rows and buffers; runs it once.

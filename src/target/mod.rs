@@ -29,8 +29,8 @@ pub fn lost_in_words(error: &anyhow::Error) -> String {
         .find_map(|cause| ServerError::of(cause.downcast_ref::<sqlx::Error>()?));
     match said {
         _ if format!("{error:#}").contains(NO_SPACE) => OUT_OF_DISK.to_owned(),
-        Some(said) => format!("the server says: {said}"),
-        None => "a PostgreSQL server was lost".to_owned(),
+        Some(said) if !said.is_fatal => format!("the server says: {said}"),
+        _ => "a PostgreSQL server was lost".to_owned(),
     }
 }
 

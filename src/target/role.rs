@@ -25,29 +25,45 @@ const SETTINGS: [(&str, &str); 8] = [
 ];
 
 /// Makes the role if it is not there, takes back whatever it did to itself, and gives it a new password, which is
-/// returned. A backend whose client has gone notices within a second.
+/// returned.
 pub async fn renew(admin: &mut Admin) -> anyhow::Result<String> {
     let name = &admin.names.role;
     let password = random_password()?;
-    let role = ident::quote(name);
-    let mut sql = format!(
+    let made = format!(
         "do $do$ begin
            if not exists (select from pg_catalog.pg_roles where rolname = {literal}) then
              create role {role} login nosuperuser nocreatedb nocreaterole noreplication nobypassrls noinherit
                connection limit {CONNECTION_LIMIT};
            end if;
-         end $do$;
-         alter role {role} reset all;
-         alter role {role} password {secret};
-         alter role {role} set client_connection_check_interval = '1s';",
+         end $do$;",
         literal = ident::literal(name),
-        secret = ident::literal(&password),
+        role = ident::quote(name),
+    );
+    let as_meant = as_meant(&admin.names, &password);
+    admin.run(format!("{made}\n{as_meant}")).await?;
+    Ok(password)
+}
+
+/// Takes back whatever the role did to itself since, also by dropping what it owns: its password, its settings, its
+/// rights on `database`. No role can be kept from that, and no session must find it.
+pub async fn readmit(admin: &mut Admin, password: &str, database: &str) -> anyhow::Result<()> {
+    let (as_meant, grants) = (as_meant(&admin.names, password), grants(&admin.names, database));
+    admin.run(format!("{as_meant}\n{grants}")).await
+}
+
+/// A backend whose client has gone notices within a second. The password comes last: an error shows how the statement
+/// begins.
+fn as_meant(names: &Names, password: &str) -> String {
+    let role = ident::quote(&names.role);
+    let mut sql = format!(
+        "alter role {role} reset all;
+         alter role {role} set client_connection_check_interval = '1s';"
     );
     for (setting, value) in SETTINGS {
         sql.extend(["alter role ", &role, " set ", setting, " = '", value, "';"]);
     }
-    admin.run(sql).await?;
-    Ok(password)
+    sql.extend(["alter role ", &role, " password ", &ident::literal(password), ";"]);
+    sql
 }
 
 /// Lets the role in where `pg_hba.conf` is ours, and keeps every such role out of the server's own databases.
@@ -90,7 +106,8 @@ pub fn schema_grants(names: &Names) -> String {
          do $do$ declare f text; begin
            for f in select oid::pg_catalog.regprocedure from pg_catalog.pg_proc
                     where pronamespace = 'pg_catalog'::pg_catalog.regnamespace
-                      and proname in ('pg_logical_emit_message', 'pg_notify', 'xpath', 'xpath_exists') loop
+                      and proname in ('pg_logical_emit_message', 'pg_notify', 'xpath', 'xpath_exists',
+                                      'xmlexists', 'pg_cancel_backend', 'pg_terminate_backend') loop
              execute 'revoke execute on function ' || f || ' from public';
            end loop;
          end $do$;"

@@ -14,6 +14,7 @@ use crate::model::dataset::Setting;
 use crate::target::ServerError;
 use crate::target::execute::Health;
 use crate::target::names::Names;
+use crate::target::role;
 
 /// A server that says nothing at all for so long is away.
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
@@ -46,6 +47,13 @@ impl Address {
             names: Arc::new(names),
             password: Arc::from(""),
         }
+    }
+
+    /// Opens a session of the role in `database`, where it has to have the right already, and closes it.
+    pub async fn try_role(&self, database: &str) -> sqlx::Result<()> {
+        let options = self.options(database);
+        let conn = open(&options.username(&self.names.role).password(&self.password)).await?;
+        conn.close().await
     }
 
     fn options(&self, database: &str) -> PgConnectOptions {
@@ -92,13 +100,15 @@ impl Admin {
 
     /// The server's version, as it names itself at length.
     pub async fn version(&mut self) -> anyhow::Result<String> {
-        let version = sqlx::query_scalar("select version()").fetch_one(&mut self.conn).await;
+        let version = sqlx::query_scalar("select pg_catalog.version()")
+            .fetch_one(&mut self.conn)
+            .await;
         version.context("asking for the server's version")
     }
 
     /// The value of a setting; none when this server has no such setting.
     pub async fn setting(&mut self, name: &str) -> anyhow::Result<Option<String>> {
-        sqlx::query_scalar("select current_setting($1, true)")
+        sqlx::query_scalar("select pg_catalog.current_setting($1, true)")
             .bind(name)
             .fetch_one(&mut self.conn)
             .await
@@ -136,13 +146,17 @@ pub struct Session {
 }
 
 impl Session {
-    /// Connects to `database`, as the sandbox calls it, as the dataset's role and applies `settings` in order.
+    /// Connects to `database`, as the sandbox calls it, as the dataset's role, which is first made what it was meant to
+    /// be, and applies `settings` in order.
     pub async fn connect(
         address: &Address,
         database: &str,
         application_name: &str,
         settings: &[Setting],
     ) -> Result<Self, OpenError> {
+        let mut server = Admin::connect(address, "postgres").await?;
+        role::readmit(&mut server, &address.password, database).await?;
+        server.close().await;
         let options = address
             .options(database)
             .username(&address.names.role)
@@ -198,15 +212,14 @@ async fn open(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
     opened.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
 }
 
+/// One after the other only when together is refused, to find out which it is: this runs after every trial.
 async fn apply_settings(conn: &mut PgConnection, settings: &[Setting]) -> Result<(), OpenError> {
-    for Setting { name, value } in settings {
-        let applied = sqlx::query("select pg_catalog.set_config($1, $2, false)")
-            .bind(name)
-            .bind(value)
-            .persistent(false)
-            .execute(&mut *conn)
-            .await;
-        if let Err(error) = applied {
+    if apply_together(conn, settings).await.is_ok() {
+        return Ok(());
+    }
+    for setting in settings {
+        let Setting { name, value } = setting;
+        if let Err(error) = apply_together(conn, std::slice::from_ref(setting)).await {
             return Err(match ServerError::of(&error) {
                 Some(error) => OpenError::Setting {
                     name: name.clone(),
@@ -217,5 +230,22 @@ async fn apply_settings(conn: &mut PgConnection, settings: &[Setting]) -> Result
             });
         }
     }
+    Ok(())
+}
+
+async fn apply_together(conn: &mut PgConnection, settings: &[Setting]) -> sqlx::Result<()> {
+    if settings.is_empty() {
+        return Ok(());
+    }
+    let calls: Vec<String> = (1..=settings.len())
+        .map(|n| format!("pg_catalog.set_config(${}, ${}, false)", 2 * n - 1, 2 * n))
+        .collect();
+    // Safe: constants and parameter numbers only.
+    let sql = AssertSqlSafe(format!("select {}", calls.join(", ")));
+    let mut query = sqlx::query(sql).persistent(false);
+    for Setting { name, value } in settings {
+        query = query.bind(name).bind(value);
+    }
+    query.execute(conn).await?;
     Ok(())
 }

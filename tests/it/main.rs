@@ -1,9 +1,11 @@
 //! The product from outside: its binary, its pages, a real browser, and the rules of its house.
 
+mod attacks;
 mod bad_input;
 mod browser;
 mod cli;
 mod docker;
+mod faults;
 mod kill;
 mod pages;
 #[path = "../../src/testing/scratch.rs"]

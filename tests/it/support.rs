@@ -24,7 +24,7 @@ use crate::scratch;
 
 /// Longer than anything takes that works, also beside other work on two processors.
 const PATIENCE: Duration = Duration::from_mins(2);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Looks at something outside until it is there.
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -80,7 +80,12 @@ pub fn postmaster(data_dir: &Path) -> Option<(u32, PathBuf)> {
 
 /// Asks the embedded store of a data directory; none while it does not run.
 pub fn ask_store(data_dir: &Path, sql: &str) -> Option<String> {
-    let (_, socket_dir) = postmaster(&data_dir.join("store"))?;
+    ask_server(&data_dir.join("store"), sql)
+}
+
+/// Asks the server of a data directory, as superuser; none while it does not run.
+pub fn ask_server(server: &Path, sql: &str) -> Option<String> {
+    let (_, socket_dir) = postmaster(server)?;
     let psql = tool("psql")
         .args(["-XAtq", "-U", "postgres", "-d", "postgres", "-c", sql, "-h"])
         .arg(socket_dir)
@@ -139,6 +144,7 @@ pub struct Cluster {
     /// Where it listens besides its socket.
     port: Option<u16>,
     postmaster: Child,
+    environment: Vec<(String, String)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -154,15 +160,20 @@ const PASSWORD_IN_URL: &str = "p%40ss%20%2Fword";
 impl Cluster {
     /// One that is reached by its socket only, and lets everybody in.
     pub fn start() -> Self {
-        Self::make(Listen::Nowhere)
+        Self::start_with(|_| Vec::new())
+    }
+
+    /// The same, its processes in the environment that `environment` makes of its directory.
+    pub fn start_with(environment: impl FnOnce(&Path) -> Vec<(String, String)>) -> Self {
+        Self::make(Listen::Nowhere, environment)
     }
 
     /// One that also listens on TCP and asks for passwords there.
     pub fn with_passwords() -> Self {
-        Self::make(Listen::WithPasswords)
+        Self::make(Listen::WithPasswords, |_| Vec::new())
     }
 
-    fn make(listen: Listen) -> Self {
+    fn make(listen: Listen, environment: impl FnOnce(&Path) -> Vec<(String, String)>) -> Self {
         let dir = scratch::dir();
         if let Some(account) = account() {
             chown(&dir, Some(account.uid.as_raw()), Some(account.gid.as_raw())).unwrap();
@@ -174,13 +185,19 @@ impl Cluster {
         initdb.args(["--auth-local=trust", "--auth-host=scram-sha-256", "--pwfile"]);
         initdb.arg(password_file).arg("-D").arg(dir.join("data"));
         assert!(initdb.status().unwrap().success());
+        let environment = environment(&dir);
         // Somebody else may have the port.
         let started = (0..20).find_map(|_| {
             let port = (listen == Listen::WithPasswords).then(next_port);
-            Some((port, start_postmaster(&dir, port)?))
+            Some((port, start_postmaster(&dir, port, &environment)?))
         });
         let (port, postmaster) = started.expect("the cluster starts");
-        Self { dir, port, postmaster }
+        Self {
+            dir,
+            port,
+            postmaster,
+            environment,
+        }
     }
 
     /// A client program that has been told where the cluster is.
@@ -191,6 +208,11 @@ impl Cluster {
             command.arg("-p").arg(port.to_string());
         }
         command
+    }
+
+    /// The superuser's URL by the socket.
+    pub fn socket_url(&self) -> String {
+        format!("postgres://postgres@localhost/postgres?host={}", self.dir.display())
     }
 
     /// The superuser's URL of a cluster that asks for passwords.
@@ -229,10 +251,17 @@ impl Cluster {
 
     /// Kills it as a crash would, and starts it again on the same port.
     pub fn crash_and_recover(&mut self) {
-        self.postmaster.kill().unwrap();
+        self.restart(Signal::SIGKILL);
+    }
+
+    /// Ends it by a signal, and starts it again on the same port.
+    pub fn restart(&mut self, signal: Signal) {
+        send(self.postmaster.id(), signal);
         self.postmaster.wait().unwrap();
         // Until its last process is gone, none can be started.
-        self.postmaster = wait_for("the recovery", || start_postmaster(&self.dir, self.port));
+        self.postmaster = wait_for("the cluster", || {
+            start_postmaster(&self.dir, self.port, &self.environment)
+        });
     }
 }
 
@@ -246,9 +275,10 @@ fn next_port() -> u16 {
 }
 
 /// None when it does not start.
-fn start_postmaster(dir: &Path, port: Option<u16>) -> Option<Child> {
+fn start_postmaster(dir: &Path, port: Option<u16>, environment: &[(String, String)]) -> Option<Child> {
     let mut postgres = as_account(tool("postgres"), dir);
     postgres.args(["-c", "fsync=off", "-k"]).arg(dir);
+    postgres.envs(environment.iter().map(|(name, value)| (name, value)));
     match port {
         Some(port) => postgres
             .args(["-c", "listen_addresses=127.0.0.1", "-p"])
@@ -270,7 +300,8 @@ fn account() -> Option<User> {
     is_root.then(|| User::from_name("postgres").unwrap().unwrap())
 }
 
-fn as_account(mut command: Command, dir: &Path) -> Command {
+/// A command that works in `dir` as the user who runs servers.
+pub fn as_account(mut command: Command, dir: &Path) -> Command {
     if let Some(account) = account() {
         command
             .uid(account.uid.as_raw())

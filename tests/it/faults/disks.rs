@@ -1,0 +1,135 @@
+//! Disks that fill up: each a small one of its own, which only root can mount.
+
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::faults::ground;
+use crate::faults::ground::Ground;
+use crate::faults::ground::QUICK_DUMP;
+use crate::faults::http::Upload;
+use crate::support;
+use crate::support::wait_for;
+
+/// A disk of its own at a directory.
+struct Disk(PathBuf);
+
+impl Disk {
+    /// None, and a loud word about it, where this process may not mount.
+    fn mount(dir: &Path, size: &str) -> Option<Self> {
+        fs::create_dir_all(dir).unwrap();
+        let options = format!("size={size},mode=755");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "pgassay-test"])
+            .arg(dir)
+            .output();
+        match mounted {
+            Ok(output) if output.status.success() => Some(Self(dir.to_owned())),
+            refused => {
+                println!("SKIPPED, nothing was tested: no disk can be mounted here: {refused:?}");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Lazily: after a failed test something may still be at work there.
+        let unmounted = Command::new("umount").arg("--lazy").arg(&self.0).status();
+        assert!(unmounted.is_ok_and(|status| status.success()) || std::thread::panicking());
+    }
+}
+
+#[test]
+fn an_upload_that_fills_the_disk_is_refused_and_another_goes_on() {
+    let mut disk = None;
+    let mut ground = Ground::open_with(|data_dir| disk = Disk::mount(&data_dir.join("uploads"), "8m"));
+    if disk.is_none() {
+        return;
+    }
+    let padding = format!("-- {}\n", "x".repeat(1 << 20));
+    let small = format!("{QUICK_DUMP}{padding}");
+    let small = Upload::begin(ground.address(), "/upload/dump", "small", "small.sql", small.as_bytes());
+    let incoming = ground.data_dir.join("uploads/incoming");
+    wait_for("half a file", || (ground::names(&incoming).len() == 1).then_some(()));
+
+    let large = padding.repeat(12);
+    let large = Upload::begin(ground.address(), "/upload/dump", "large", "large.sql", large.as_bytes());
+    let refused = large.finish().unwrap();
+    assert_eq!(refused.status, 507, "{refused:?}");
+    assert!(
+        refused.body.contains("the disk of the data directory is full"),
+        "{refused:?}"
+    );
+    assert_eq!(ground::names(&incoming).len(), 1, "the other one stays");
+
+    assert_eq!(ground::id_of(&small.finish().unwrap()), "1");
+    ground.wait_for_end("datasets", "1");
+    assert_eq!(ground.answer("select count(*) from datasets"), "1");
+    ground.assert_files(&["1"]);
+    assert_eq!(ground.upload_dump(QUICK_DUMP), "2", "there is room for a small one");
+    ground.wait_for_end("datasets", "2");
+    ground.close();
+}
+
+#[test]
+fn a_restore_that_fills_the_disk_fails_in_words_and_leaves_nothing() {
+    let mut disk = None;
+    let mut ground = Ground::open_with(|data_dir| disk = Disk::mount(&data_dir.join("sandboxes"), "150m"));
+    if disk.is_none() {
+        return;
+    }
+    let fill = "insert into t select n, repeat('x', 500) from generate_series(1, 400000) as n;\n";
+    let table = "create table t (n integer, filler text);\n";
+    // Into a table of the same transaction rows go without the log. Otherwise it is the log that grows first, and the
+    // server does not survive that.
+    for (n, dump) in [format!("{table}{fill}"), format!("begin;\n{table}commit;\n{fill}")]
+        .iter()
+        .enumerate()
+    {
+        let dataset = ground.upload_dump(dump);
+        ground.wait_for_status("datasets", &dataset, "failed");
+        let page = ground.page(&format!("/datasets/{dataset}"));
+        assert!(page.contains("the disk that holds the datasets is full"), "{n}: {page}");
+        ground.assert_no_sandbox(&dataset);
+    }
+    let dataset = ground.upload_dump(QUICK_DUMP);
+    ground.wait_for_end("datasets", &dataset);
+    ground.assert_at_rest(&dataset);
+    ground.close();
+}
+
+#[test]
+fn a_query_that_fills_the_disk_has_failed_and_the_run_goes_on() {
+    let mut disk = None;
+    let mut ground = Ground::open_with(|data_dir| disk = Disk::mount(&data_dir.join("sandboxes"), "250m"));
+    if disk.is_none() {
+        return;
+    }
+    let dataset = ground.upload_dump(QUICK_DUMP);
+    ground.wait_for_end("datasets", &dataset);
+    let workload = ground.upload_queries(
+        "-- name: spills\nselect max(s) from (select repeat(md5(n::text), 30) as s from generate_series(1, 1000000) as n \
+         order by 1 offset 1) as sorted;\n-- name: small\nselect count(*) from item;\n",
+    );
+    let experiment = ground.launch(&dataset, &workload, 0, 1);
+    ground.wait_for_end("experiments", &experiment);
+    let outcomes = "select string_agg(q.label || ' ' || t.outcome || ' ' || coalesce(t.sqlstate, '') , ';' order by \
+                    t.query_idx, t.source_idx) from trials t join experiment_queries q using (experiment_id, query_idx)";
+    assert_eq!(
+        ground.answer(outcomes),
+        "spills failed 53100;spills failed 53100;spills failed 53100;small finished ;small finished ;small finished"
+    );
+    assert_eq!(ground.answer("select count(*) from segments"), "1");
+    assert!(
+        ground
+            .page(&format!("/results/{experiment}"))
+            .contains("No space left on device")
+    );
+    let left = support::processes_of(&ground.sandbox(&dataset));
+    assert_eq!(left, Vec::<String>::new());
+    ground.assert_at_rest(&dataset);
+    ground.close();
+}

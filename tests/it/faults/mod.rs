@@ -1,0 +1,11 @@
+//! The real binary, hurt: processes killed, servers restarted, disks filled, clocks moved, two of it at once. Afterwards
+//! trials, clones, roles, files and processes are counted: nothing is lost, nothing doubled, nothing orphaned, and the
+//! pages say in words what happened.
+
+mod clocks;
+mod disks;
+mod ground;
+mod http;
+mod kills;
+mod pairs;
+mod restarts;
