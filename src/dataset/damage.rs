@@ -7,6 +7,7 @@ use proptest::test_runner::TestCaseResult;
 use proptest::test_runner::TestRunner;
 
 use crate::dataset::error::RestoreError;
+use crate::dataset::truncation::ROOMY;
 use crate::dataset::truncation::Whole;
 use crate::dataset::truncation::every_format;
 use crate::dataset::truncation::read_whole;
@@ -131,7 +132,7 @@ impl Hospital {
     fn read(&self, bytes: &[u8]) -> Result<Vec<u8>, String> {
         let path = self.dir.path().join("dump");
         std::fs::write(&path, bytes).unwrap();
-        let read = self.runtime.block_on(read_whole(&path, &self.pg_restore));
+        let read = self.runtime.block_on(read_whole(&path, &self.pg_restore, ROOMY));
         match read {
             Ok(pieces) => Ok(seen(&pieces)),
             Err(RestoreError::Lost(fault)) => panic!("the file's fault was taken for ours: {fault:?}"),
