@@ -95,11 +95,16 @@ async fn start(pg_restore: &Path, file: &DumpFile<'_>, counter: &Counter) -> any
 
 async fn feed(unpacked: Bytes, mut stdin: ChildStdin, max_expanded_bytes: u64) -> Result<(), RestoreError> {
     let mut limited = unpacked.take(max_expanded_bytes);
-    match tokio::io::copy(&mut limited, &mut stdin).await {
+    let mut fed = tokio::io::copy(&mut limited, &mut stdin).await;
+    if let Err(error) = &fed
+        && error.kind() == std::io::ErrorKind::BrokenPipe
+    {
+        // It has read what it wanted, or has died and will say so. But at the file's end its checksum stands.
+        fed = tokio::io::copy(&mut limited, &mut tokio::io::sink()).await;
+    }
+    match fed {
         Ok(_) if limited.limit() == 0 => Err(RestoreError::expands_too_far(max_expanded_bytes)),
         Ok(_) => Ok(()),
-        // It has read what it wanted, or has died and will say so.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(RestoreError::damaged_compression("", &error)),
     }
 }
