@@ -141,7 +141,7 @@ async fn shared_server(url: &str, layout: &Layout, findings: &mut Vec<(&'static 
         Ok(home) => home,
         Err(error) => return findings.push((about, Finding::Problem(format!("{error:#}")))),
     };
-    match shared::inspect(url, &home).await {
+    match shared::inspect::inspect(url, &home).await {
         Ok(inspection) => {
             findings.push((
                 about,

@@ -38,7 +38,18 @@ pub struct Converter {
 }
 
 /// Starts `pg_restore` on an archive and returns it with the SQL that it writes.
-pub async fn convert(file: &DumpFile<'_>, counter: &Counter) -> anyhow::Result<(Converter, ChildStdout)> {
+pub async fn convert(file: &DumpFile<'_>, counter: &Counter) -> Result<(Converter, ChildStdout), RestoreError> {
+    if !file.pg_restore.exists() {
+        return Err(RestoreError::Sentence(
+            "Archives are read by pg_restore, which is not installed here. Install PostgreSQL's client programs, or make \
+             the dump in plain format: pg_dump -Fp."
+                .to_owned(),
+        ));
+    }
+    Ok(start(file, counter).await?)
+}
+
+async fn start(file: &DumpFile<'_>, counter: &Counter) -> anyhow::Result<(Converter, ChildStdout)> {
     let (pg_restore, archive) = (file.pg_restore, file.path);
     let size_bytes = tokio::fs::metadata(archive).await?.len();
     let mut command = confined(pg_restore, size_bytes);

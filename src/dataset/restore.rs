@@ -1,5 +1,7 @@
 //! Runs a dump's statements over the wire, as the dataset's own role, and says by line what was left out or failed.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgDatabaseError;
@@ -256,7 +258,7 @@ impl<'a> Restore<'a> {
             return Ok(());
         }
         self.flush().await?;
-        if let Err(error) = self.send(statement.text.clone()).await? {
+        if let Err(error) = self.send(Arc::new(statement.text.clone())).await? {
             return Err(RestoreError::Statement {
                 what: first_words(&statement.text),
                 line: statement.line,
@@ -278,32 +280,41 @@ impl<'a> Restore<'a> {
         let Some((first, _)) = batch.first() else { return Ok(()) };
         self.done.detail = first_words(&first.text);
         self.tell();
-        let texts: Vec<&str> = batch.iter().map(|(statement, _)| statement.text.as_str()).collect();
-        let message = self.guarded(&texts.join(";\n"));
-        let Err(error) = self.send(message).await? else {
-            let n_inserts = texts
-                .iter()
-                .filter(|text| text.get(..6).is_some_and(|verb| verb.eq_ignore_ascii_case("insert")));
-            self.done.n_rows += n_inserts.count() as u64;
-            self.n_succeeded += texts.len();
-            return Ok(());
-        };
-        self.undo().await?;
-        if batch.len() == 1 {
-            return batch
-                .into_iter()
-                .try_for_each(|(statement, meaning)| self.judge(&statement, meaning, error.clone()));
+        if batch.len() > 1 {
+            let texts: Vec<&str> = batch.iter().map(|(statement, _)| statement.text.as_str()).collect();
+            let message = Arc::new(self.guarded(&texts.join(";\n")));
+            if self.send(message).await?.is_ok() {
+                self.n_succeeded += texts.len();
+                self.done.n_rows += texts.iter().filter(|text| is_insert(text)).count() as u64;
+                return Ok(());
+            }
+            self.undo().await?;
         }
         for (statement, meaning) in batch {
-            let message = self.guarded(&statement.text);
-            match self.send(message).await? {
-                Ok(()) => self.n_succeeded += 1,
-                Err(error) => {
-                    self.undo().await?;
-                    self.judge(&statement, meaning, error)?;
-                }
-            }
+            self.run_alone(statement, meaning).await?;
         }
+        Ok(())
+    }
+
+    async fn run_alone(&mut self, statement: Statement, meaning: DumpStatement) -> Result<(), RestoreError> {
+        // Shared rather than copied: a statement may have 64 MiB.
+        let text = Arc::new(statement.text);
+        let message = if self.in_transaction {
+            Arc::new(self.guarded(&text))
+        } else {
+            Arc::clone(&text)
+        };
+        let sent = self.send(message).await?;
+        let statement = Statement {
+            text: Arc::unwrap_or_clone(text),
+            line: statement.line,
+        };
+        if let Err(error) = sent {
+            self.undo().await?;
+            return self.judge(&statement, meaning, error);
+        }
+        self.n_succeeded += 1;
+        self.done.n_rows += u64::from(is_insert(&statement.text));
         Ok(())
     }
 
@@ -334,7 +345,9 @@ impl<'a> Restore<'a> {
 
     async fn undo(&mut self) -> Result<(), RestoreError> {
         if self.in_transaction
-            && let Err(error) = self.send("rollback to savepoint pgassay_restore".to_owned()).await?
+            && let Err(error) = self
+                .send(Arc::new("rollback to savepoint pgassay_restore".to_owned()))
+                .await?
         {
             return Err(anyhow::anyhow!("the dump's transaction is lost: {error}").into());
         }
@@ -426,7 +439,7 @@ impl<'a> Restore<'a> {
     }
 
     /// The outer error is a lost server, the inner one the server's refusal.
-    async fn send(&mut self, sql: String) -> Result<Result<(), ServerError>, RestoreError> {
+    async fn send(&mut self, sql: Arc<String>) -> Result<Result<(), ServerError>, RestoreError> {
         let session = self.session().await?;
         // Not ours: statements of a dump, under the dataset's restricted role.
         match sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut session.conn).await {
@@ -485,6 +498,10 @@ fn lines_in(text: &str) -> u64 {
 #[expect(clippy::naive_bytecount, reason = "the compiler makes it fast enough for a wire")]
 fn count_lines(data: &[u8]) -> u64 {
     data.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
+fn is_insert(text: &str) -> bool {
+    text.get(..6).is_some_and(|verb| verb.eq_ignore_ascii_case("insert"))
 }
 
 /// The beginning of a statement, for people.

@@ -18,6 +18,7 @@ use crate::model::dataset::Dataset;
 use crate::model::dataset::NewDataset;
 use crate::model::ids::DatasetId;
 use crate::model::job::JobKind;
+use crate::model::job::JobStatus;
 use crate::model::text::display_name;
 use crate::model::text::given_name;
 use crate::model::user::Viewer;
@@ -160,12 +161,18 @@ impl Datasets {
     }
 
     /// Asks the restore of a dataset to stop. False when there was nothing to stop.
-    pub async fn stop(&self, viewer: Viewer, id: DatasetId) -> store::Result<bool> {
+    pub async fn stop(&self, viewer: Viewer, id: DatasetId) -> anyhow::Result<bool> {
         let mut conn = self.pool.acquire().await?;
-        match store::datasets::get(&mut conn, viewer, id).await? {
-            Some(dataset) => store::jobs::request_cancel(&mut conn, viewer, dataset.job.id).await,
-            None => Ok(false),
+        let Some(dataset) = store::datasets::get(&mut conn, viewer, id).await? else {
+            return Ok(false);
+        };
+        let is_asked = store::jobs::request_cancel(&mut conn, viewer, dataset.job.id).await?;
+        // One that runs is ended by whoever runs it, and its dump goes then.
+        let job = store::jobs::get(&mut conn, viewer, dataset.job.id).await?;
+        if job.is_some_and(|job| job.status == JobStatus::Cancelled) {
+            self.layout.remove_dump(id).await?;
         }
+        Ok(is_asked)
     }
 
     /// Deletes a dataset that nothing needs, with its dump and its sandbox. Results that it led to stay.

@@ -1,4 +1,4 @@
-//! Dumps of every format that end too early: however they are cut, nothing takes them for whole.
+//! Dumps of every format that end too early or never: however they are cut, nothing takes them for whole.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -71,8 +71,10 @@ async fn piped(program: &str, bytes: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
+const ROOMY: u64 = 1 << 30;
+
 /// Why a file is no whole dump, found at the upload or while it is read to its end; none when it is whole.
-async fn flaw(path: &Path, pg_restore: &Path) -> Option<String> {
+async fn flaw(path: &Path, pg_restore: &Path, max_expanded_bytes: u64) -> Option<String> {
     let (format, compression) = match format::detect(path, 15).await.unwrap() {
         Ok(found) => found,
         Err(error) => return Some(error.to_string()),
@@ -82,7 +84,7 @@ async fn flaw(path: &Path, pg_restore: &Path) -> Option<String> {
         format,
         compression,
         pg_restore,
-        max_expanded_bytes: 1 << 30,
+        max_expanded_bytes,
     };
     let reading = async {
         let mut pieces = Pieces::open(&file, &Counter::default()).await?;
@@ -143,7 +145,7 @@ fn end_of(bytes: &[u8], mark: &[u8]) -> usize {
 /// taken for words of SQL, which only a server refuses.
 fn cuts(len: usize, needed: usize) -> Vec<usize> {
     let mut rng = rand::rngs::ChaCha8Rng::seed_from_u64(len as u64);
-    let mut cuts: Vec<usize> = (0..20).map(|_| rng.random_range(10..needed)).collect();
+    let mut cuts: Vec<usize> = (0..12).map(|_| rng.random_range(10..needed)).collect();
     cuts.extend([10, 11, 40, 300]);
     cuts.extend([1, 2, 3, 8, 9, 12, 60].iter().map(|n| needed - n));
     cuts.extend([needed - 1, needed, len]);
@@ -160,7 +162,7 @@ async fn a_dump_of_any_format_that_is_cut_anywhere_is_not_whole() {
     for Whole { name, bytes, needed } in every_format(&bench).await {
         for cut in cuts(bytes.len(), needed) {
             std::fs::write(&path, &bytes[..cut]).unwrap();
-            let flaw = flaw(&path, &pg_restore).await;
+            let flaw = flaw(&path, &pg_restore, ROOMY).await;
             if flaw.is_none() != (cut >= needed) {
                 taken.push(format!(
                     "{name} cut at {cut} of {} ({needed} needed): {flaw:?}",
@@ -217,7 +219,7 @@ async fn the_words_say_where_a_plain_dump_ends() {
         ("--\n-- PostgreSQL database dump comp", "pg_dump's end mark"),
     ] {
         std::fs::write(&path, format!("{head}{tail}")).unwrap();
-        let flaw = flaw(&path, Path::new("unused")).await.unwrap();
+        let flaw = flaw(&path, Path::new("unused"), ROOMY).await.unwrap();
         assert!(flaw.contains(words), "{tail}: {flaw}");
     }
 }
@@ -232,6 +234,49 @@ fn number_of_entries_at(custom: &[u8]) -> usize {
         at += 5 + usize::try_from(length).unwrap();
     }
     at
+}
+
+#[tokio::test]
+async fn a_bomb_of_any_format_is_given_up_at_the_limit() {
+    const LIMIT: u64 = 4 << 20;
+    let bench = Bench::open().await;
+    let content = "create table t as select repeat('x', 1000) a, generate_series(1, 10000) b;";
+    let id = bench.restored(content).await;
+    let (custom, tar) = (dump(&bench, id, &["-Fc"]).await, dump(&bench, id, &["-Ft"]).await);
+    let spaces = [b"select 1;".as_slice(), &vec![b' '; 10 << 20]].concat();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dump");
+    for (name, bytes) in [
+        ("custom", custom.clone()),
+        ("custom in gzip", piped("gzip", &custom).await),
+        ("tar in gzip", piped("gzip", &tar).await),
+        ("tar in zstd", piped("zstd", &tar).await),
+        ("plain in gzip", piped("gzip", &spaces).await),
+        ("plain in zstd", piped("zstd", &spaces).await),
+    ] {
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(bytes.len() < 1 << 20, "{name} is small");
+        let flaw = flaw(&path, &bench.house.restorer.pg_restore, LIMIT).await;
+        let flaw = flaw.unwrap_or_default();
+        assert!(
+            flaw.starts_with("The dump expands to more than the limit of 4.0 MiB."),
+            "{name}: {flaw}"
+        );
+    }
+    bench.close().await;
+}
+
+/// Bad input 95.
+#[tokio::test]
+async fn without_pg_restore_archives_are_refused_in_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dump");
+    std::fs::write(&path, b"PGDMP\x01\x0e\x00\x04\x08\x01rest of the header").unwrap();
+    let flaw = flaw(&path, &dir.path().join("pg_restore"), ROOMY).await.unwrap();
+    assert!(
+        flaw.starts_with("Archives are read by pg_restore, which is not installed here."),
+        "{flaw}"
+    );
 }
 
 #[tokio::test]

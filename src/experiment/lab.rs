@@ -210,9 +210,12 @@ impl Lab {
             self.quarantined = Some(error.downcast()?);
             return Ok(());
         }
-        self.sandbox = Some(self.sandboxes.start(self.dataset_id).await?);
-        self.cold = (0..self.queries.len()).collect();
-        self.is_restarted = true;
+        let sandbox = self.sandboxes.start(self.dataset_id).await?;
+        if sandbox.warning().is_none() {
+            self.cold = (0..self.queries.len()).collect();
+            self.is_restarted = true;
+        }
+        self.sandbox = Some(sandbox);
         Ok(())
     }
 

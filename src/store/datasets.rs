@@ -166,7 +166,8 @@ pub async fn get_by_job(conn: &mut PgConnection, lease: &Lease) -> Result<Option
     Ok(row.map(Dataset::from))
 }
 
-/// Every dataset of this data directory that has files or will have, whoever owns it: what the sweep at start must keep.
+/// Every dataset of this data directory that has files or will have them, whoever owns it: what the sweep at start must
+/// keep. A restore that ended badly keeps none.
 pub async fn list_ids_of_home(conn: &mut PgConnection, home: &str) -> Result<Vec<DatasetId>> {
     sqlx::query_scalar!(
         r#"select d.id as "id: DatasetId" from datasets d join jobs j on j.id = d.job_id
@@ -303,6 +304,7 @@ mod tests {
     use super::*;
     use crate::store::jobs;
     use crate::store::queue;
+    use crate::testing::world::HOME;
     use crate::testing::world::World;
     use crate::testing::world::new_dataset;
 
@@ -400,6 +402,16 @@ mod tests {
         assert!(matches!(again, Err(sqlx::Error::Database(error)) if error.is_unique_violation()));
         // Another person may happen to send the same words.
         insert(&mut conn, stranger, &new_dataset("shop"), job_id).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_dataset_whose_restore_ended_badly_keeps_no_files() {
+        let world = World::new().await;
+        let (_, stopped) = world.dataset("stopped").await;
+        let (waiting, _) = world.dataset("waiting").await;
+        let mut conn = world.conn().await;
+        jobs::request_cancel(&mut conn, world.viewer, stopped).await.unwrap();
+        assert_eq!(list_ids_of_home(&mut conn, HOME).await.unwrap(), [waiting]);
     }
 
     #[tokio::test]

@@ -118,6 +118,7 @@ mod tests {
         for other in [names("home", 2), names("home", 11), names("elsewhere", 1)] {
             assert_eq!(own.in_sandbox(&other.on_server("t_1")), None);
             assert!(is_of_some_pgassay(&other.on_server("t_1")));
+            assert!(is_template(&other.on_server("t_1")) && !is_template(&other.on_server("e_1")));
             assert_ne!(own.role, other.role);
         }
         assert!(

@@ -49,6 +49,13 @@ impl Address {
         }
     }
 
+    /// Opens a session of the role in `database`, where it has to have the right already, and closes it.
+    pub async fn try_role(&self, database: &str) -> sqlx::Result<()> {
+        let options = self.options(database);
+        let conn = open(&options.username(&self.names.role).password(&self.password)).await?;
+        conn.close().await
+    }
+
     fn options(&self, database: &str) -> PgConnectOptions {
         self.server
             .clone()

@@ -22,7 +22,12 @@ pub struct Plain {
 impl Plain {
     pub fn of(server: &Server) -> Self {
         Self {
-            client: Client::builder().redirect(Policy::none()).build().unwrap(),
+            // No connection is kept: the server ends those that are idle, and a test that waits does not notice.
+            client: Client::builder()
+                .redirect(Policy::none())
+                .pool_max_idle_per_host(0)
+                .build()
+                .unwrap(),
             url: server.url.clone(),
         }
     }

@@ -489,6 +489,10 @@ async fn a_restore_that_is_asked_to_stop_ends_and_leaves_nothing() {
         Some("The restore was stopped on request.")
     );
     assert!(!bench.house.sandboxes.is_there(id).await.unwrap());
+    assert!(!bench.house.layout.dump(id).exists());
+    let waiting = bench.upload(b"select 1;").await;
+    assert!(bench.house.datasets.stop(bench.house.viewer, waiting).await.unwrap());
+    assert!(!bench.house.layout.dump(waiting).exists());
     bench.close().await;
 }
 
