@@ -12,6 +12,7 @@ mod finish;
 pub mod format;
 pub mod generators;
 pub mod growth;
+mod lines;
 mod log;
 mod pieces;
 mod psql;
