@@ -4,7 +4,7 @@
 export SQLX_OFFLINE = true
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt sqlx setup clean
+.PHONY: help run build test fuzz lint fmt sqlx setup clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,10 @@ build: setup ## build the release binary
 test: ## install what the tests need, and run the whole suite
 	.ci/setup --test
 	cargo test --locked
+
+fuzz: ## try generated scripts and damaged dumps for an hour or so; PROPTEST_CASES says how many
+	.ci/setup --test
+	PROPTEST_CASES=$${PROPTEST_CASES:-20000} cargo test --locked --lib -- split::fuzz split::oracle dataset::damage
 
 lint: ## check the formatting, and run clippy with warnings as errors
 	cargo fmt --check

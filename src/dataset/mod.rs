@@ -5,6 +5,8 @@
 
 mod archive;
 mod batch;
+#[cfg(test)]
+mod damage;
 mod encoding;
 mod error;
 mod extensions;

@@ -175,12 +175,7 @@ impl<'a> Restore<'a> {
                 );
             }
             DumpStatement::Transaction(transaction) => self.transaction(&statement, *transaction).await?,
-            DumpStatement::Joined => {
-                return Err(RestoreError::PsqlCommand {
-                    command: ";".to_owned(),
-                    line: statement.line,
-                });
-            }
+            DumpStatement::Joined => return Err(joined(&statement)),
             DumpStatement::StandardConformingStrings(_)
             | DumpStatement::Setting { .. }
             | DumpStatement::Tolerated
@@ -231,8 +226,10 @@ impl<'a> Restore<'a> {
                 None => Err(RestoreError::PsqlCommand { command, line }),
             },
             "encoding" if psql::is_encoding(&args, encoding) => Ok(()),
-            "echo" if !args.contains('`') => Ok(()),
-            "set" if args.starts_with("ON_ERROR_STOP") && !args.contains('`') => Ok(()),
+            // A backquote would run a program, a double backslash begins another command or a statement.
+            "echo" | "set" if args.contains(['`', '\\']) => Err(RestoreError::PsqlCommand { command, line }),
+            "echo" => Ok(()),
+            "set" if args.starts_with("ON_ERROR_STOP") => Ok(()),
             _ => Err(RestoreError::PsqlCommand { command, line }),
         }
     }
@@ -395,6 +392,7 @@ impl<'a> Restore<'a> {
         self.flush().await?;
         let table = match dump::read(&statement.text) {
             DumpStatement::CopyFromStdin { table } => table,
+            DumpStatement::Joined => return Err(joined(&statement)),
             _ => first_words(&statement.text),
         };
         if !pieces.transcoder().is_utf8() && statement.text.to_ascii_lowercase().contains("encoding") {
@@ -483,6 +481,13 @@ impl<'a> Restore<'a> {
 
     fn skip(&mut self, statement: &Statement, reason: String) {
         self.outcome.note(RestoreNoteKind::Skipped, statement, reason);
+    }
+}
+
+fn joined(statement: &Statement) -> RestoreError {
+    RestoreError::PsqlCommand {
+        command: ";".to_owned(),
+        line: statement.line,
     }
 }
 

@@ -8,12 +8,14 @@ use std::time::Duration;
 use rand::RngExt as _;
 use rand::SeedableRng as _;
 
+use crate::dataset::error::RestoreError;
 use crate::dataset::format;
 use crate::dataset::pieces::DumpFile;
 use crate::dataset::pieces::Pieces;
 use crate::dataset::reader::Counter;
 use crate::model::ids::DatasetId;
 use crate::model::job::JobStatus;
+use crate::sql::split::Piece;
 use crate::testing::bench::Bench;
 use crate::testing::bench::open_clone;
 
@@ -71,14 +73,13 @@ async fn piped(program: &str, bytes: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
-const ROOMY: u64 = 1 << 30;
+/// More than anything here expands to.
+pub const ROOMY: u64 = 1 << 30;
 
-/// Why a file is no whole dump, found at the upload or while it is read to its end; none when it is whole.
-async fn flaw(path: &Path, pg_restore: &Path, max_expanded_bytes: u64) -> Option<String> {
-    let (format, compression) = match format::detect(path, 15).await.unwrap() {
-        Ok(found) => found,
-        Err(error) => return Some(error.to_string()),
-    };
+/// Reads a file to its end, as an upload and a restore together do.
+pub async fn read_whole(path: &Path, pg_restore: &Path, max_expanded_bytes: u64) -> Result<Vec<Piece>, RestoreError> {
+    let found = format::detect(path, 15).await.unwrap();
+    let (format, compression) = found.map_err(|error| RestoreError::Sentence(error.to_string()))?;
     let file = DumpFile {
         path,
         format,
@@ -87,22 +88,33 @@ async fn flaw(path: &Path, pg_restore: &Path, max_expanded_bytes: u64) -> Option
         max_expanded_bytes,
     };
     let reading = async {
-        let mut pieces = Pieces::open(&file, &Counter::default()).await?;
-        while pieces.next().await?.is_some() {}
-        Ok::<_, crate::dataset::error::RestoreError>(())
+        let mut reader = Pieces::open(&file, &Counter::default()).await?;
+        let mut pieces = Vec::new();
+        while let Some(piece) = reader.next().await? {
+            pieces.push(piece);
+        }
+        Ok(pieces)
     };
     let read = tokio::time::timeout(PIECES_LIMIT, reading).await;
-    read.expect("it ends in seconds").err().map(|error| error.to_string())
+    read.expect("it ends in seconds")
+}
+
+/// Why a file is no whole dump; none when it is whole.
+async fn flaw(path: &Path, pg_restore: &Path, max_expanded_bytes: u64) -> Option<String> {
+    let read = read_whole(path, pg_restore, max_expanded_bytes).await;
+    read.err().map(|error| error.to_string())
 }
 
 /// A dump of the content above, and the fewest bytes of it that hold everything.
-struct Whole {
-    name: String,
-    bytes: Vec<u8>,
+pub struct Whole {
+    pub name: String,
+    pub bytes: Vec<u8>,
     needed: usize,
+    /// Whether its format tells a byte that has changed.
+    pub has_checksum: bool,
 }
 
-async fn every_format(bench: &Bench) -> Vec<Whole> {
+pub async fn every_format(bench: &Bench) -> Vec<Whole> {
     let id = bench.restored(CONTENT).await;
     let mut all = Vec::new();
     for (name, args) in [
@@ -125,12 +137,14 @@ async fn every_format(bench: &Bench) -> Vec<Whole> {
                 name: format!("{name} in {program}"),
                 needed: bytes.len(),
                 bytes,
+                has_checksum: true,
             });
         }
         all.push(Whole {
             name: name.to_owned(),
             bytes,
             needed,
+            has_checksum: false,
         });
     }
     all
@@ -159,7 +173,10 @@ async fn a_dump_of_any_format_that_is_cut_anywhere_is_not_whole() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("dump");
     let mut taken = Vec::new();
-    for Whole { name, bytes, needed } in every_format(&bench).await {
+    for Whole {
+        name, bytes, needed, ..
+    } in every_format(&bench).await
+    {
         for cut in cuts(bytes.len(), needed) {
             std::fs::write(&path, &bytes[..cut]).unwrap();
             let flaw = flaw(&path, &pg_restore, ROOMY).await;

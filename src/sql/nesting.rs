@@ -65,10 +65,12 @@ impl Nesting {
         }
     }
 
-    /// A `\;` starts a new count of words, and changes no depth.
-    pub fn restart_words(&mut self) {
-        self.n_words = 0;
-        self.introduction = [0; 4];
+    /// A `\;` starts a new statement, unless it stands inside of something.
+    pub fn escaped_semicolon(&mut self) {
+        if self.is_flat() {
+            self.n_words = 0;
+            self.introduction = [0; 4];
+        }
     }
 
     fn introduces_function(&self) -> bool {

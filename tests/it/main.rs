@@ -4,6 +4,7 @@ mod attacks;
 mod bad_input;
 mod browser;
 mod cli;
+mod docker;
 mod faults;
 mod kill;
 mod pages;

@@ -5,6 +5,7 @@ use std::io::BufReader;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
+use std::process::Command;
 use std::process::Stdio;
 use std::time::Duration;
 use std::time::Instant;
@@ -45,15 +46,18 @@ impl Server {
 
     /// The same with more options.
     pub fn start_with(data_dir: &Path, options: &[&str]) -> Self {
-        let mut child = support::pgassay(&["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        let mut serve = support::pgassay(&["serve", "--listen", "127.0.0.1:0", "--data-dir"]);
+        serve
             .arg(data_dir)
             .arg("--samples-dir")
             .arg(repository("samples"))
-            .args(options)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .args(options);
+        Self::run(serve)
+    }
+
+    /// Runs a command that serves.
+    pub fn run(mut serve: Command) -> Self {
+        let mut child = serve.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         let url = log
             .by_ref()

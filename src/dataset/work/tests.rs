@@ -114,6 +114,18 @@ async fn a_dump_that_cannot_be_restored_says_why_by_line() {
             "\\copy in line 3 is a command of psql that is not allowed in a dump. pgassay never runs psql.",
         ),
         (
+            "create table t (a integer);\n\\echo made \\\\ insert into t values (1);\n",
+            "\\echo in line 2 is a command of psql that is not allowed in a dump. pgassay never runs psql.",
+        ),
+        (
+            "create table t (a integer);\nselect 1\\; select 2;\n",
+            "\\; in line 2 is a command of psql that is not allowed in a dump. pgassay never runs psql.",
+        ),
+        (
+            "create table t (a integer);\ncopy t from stdin\\; select 2;\n1\n\\.\n",
+            "\\; in line 2 is a command of psql that is not allowed in a dump. pgassay never runs psql.",
+        ),
+        (
             "create database one;\n\\connect one\ncreate table t (a integer);\n\\connect two\n",
             "The dump holds a second database, two (line 4), beside one. Make a dump of one database: pg_dump one.",
         ),

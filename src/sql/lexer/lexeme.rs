@@ -2,6 +2,7 @@
 
 use crate::sql::lexer::Kind;
 use crate::sql::lexer::More;
+use crate::sql::lexer::Reader;
 use crate::sql::lexer::Scanner;
 
 /// A token of a statement that is at hand as a whole.
@@ -65,7 +66,7 @@ fn between(text: &str, quote: char) -> &str {
 
 /// The tokens of one statement without its comments, read as a server of today reads them. An unfinished one is left out.
 pub fn tokens(text: &str) -> impl Iterator<Item = Lexeme<'_>> {
-    let mut scanner = Scanner::new();
+    let mut scanner = Scanner::new(Reader::Server);
     std::iter::from_fn(move || scanner.next(text.as_bytes(), More::No))
         .filter(|token| !matches!(token.kind, Kind::Comment | Kind::Nul))
         .map(|token| Lexeme {
@@ -91,11 +92,7 @@ mod tests {
                 (Kind::Text, "$a$;$a$"),
                 (Kind::Text, "U&'x'"),
                 (Kind::QuotedName, "u&\"y\""),
-                (Kind::Number, "1"),
-                (Kind::Symbol, "."),
-                (Kind::Number, "5e"),
-                (Kind::Symbol, "-"),
-                (Kind::Number, "3"),
+                (Kind::Number, "1.5e-3"),
                 (Kind::Symbol, "::"),
                 (Kind::Word, "int"),
                 (Kind::Symbol, ":v"),
@@ -108,6 +105,24 @@ mod tests {
         );
         assert_eq!(read("\\x y 'z\n1"), [(Kind::PsqlLine, "\\x y 'z"), (Kind::Number, "1")]);
         assert_eq!(read("a 'unfinished"), [(Kind::Word, "a")]);
+        assert_eq!(
+            read("1..2 3.x .5 6e-y $1a$"),
+            [
+                (Kind::Number, "1"),
+                (Kind::Symbol, ".."),
+                (Kind::Number, "2"),
+                (Kind::Number, "3.x"),
+                (Kind::Number, ".5"),
+                (Kind::Number, "6e-"),
+                (Kind::Word, "y"),
+                (Kind::Parameter, "$1a$"),
+            ]
+        );
+        assert_eq!(
+            read("E'a'\n-- b\n'\\';'"),
+            [(Kind::Text, "E'a'"), (Kind::Text, "'\\';'")],
+            "a server joins them"
+        );
     }
 
     #[test]

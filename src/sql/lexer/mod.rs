@@ -3,6 +3,8 @@
 
 mod class;
 mod lexeme;
+mod making;
+mod number;
 mod token;
 
 use class::COMMENT_STOP;
@@ -16,50 +18,20 @@ use class::WORD;
 use class::is;
 use class::skip_until;
 use class::skip_while;
+use making::Backslashes;
+use making::Begun;
+use making::Ended;
+use making::Making;
+use making::Number;
+use making::Strings;
 
 pub use lexeme::Lexeme;
 pub use lexeme::tokens;
+pub use making::Reader;
 pub use token::Inside;
 pub use token::Kind;
 pub use token::More;
 pub use token::Token;
-
-/// What a token in the making is, as far as that is known.
-#[derive(Clone, Copy, Debug)]
-enum Making {
-    Word,
-    Number,
-    Variable,
-    Parameter,
-    Dollar,
-    Text { backslashes: Backslashes },
-    QuotedName,
-    DollarText { tag_len: usize },
-    LineComment,
-    BlockComment { depth: u32 },
-    PsqlLine,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Backslashes {
-    Escape,
-    Plain,
-}
-
-/// A token that has begun and not ended.
-#[derive(Clone, Copy, Debug)]
-struct Begun {
-    making: Making,
-    start: usize,
-    line: u64,
-}
-
-/// A string that has ended, but goes on if another quote follows on a later line.
-#[derive(Clone, Copy, Debug)]
-struct Ended {
-    backslashes: Backslashes,
-    newline: bool,
-}
 
 /// The lexer. It reads a window of bytes that its owner fills at the end and trims at the front (see [`Scanner::shift`]),
 /// and remembers where it stands, so no byte is looked at twice, however small the pieces are in which they arrive.
@@ -69,18 +41,19 @@ pub struct Scanner {
     pub pos: usize,
     /// The line of that byte, counted from 1 by line feeds.
     pub line: u64,
-    /// Whether a plain string takes backslashes as they are, as it does since version 9.1.
-    pub standard_strings: bool,
+    reader: Reader,
+    strings: Strings,
     begun: Option<Begun>,
     ended: Option<Ended>,
 }
 
 impl Scanner {
-    pub fn new() -> Scanner {
+    pub fn new(reader: Reader) -> Scanner {
         Scanner {
             pos: 0,
             line: 1,
-            standard_strings: true,
+            reader,
+            strings: Strings::new(),
             begun: None,
             ended: None,
         }
@@ -96,6 +69,17 @@ impl Scanner {
             },
         };
         self.go_on(begun, window, more)
+    }
+
+    /// Tells that `standard_conforming_strings` was set. psql learns of it at the next line.
+    pub fn set_standard_strings(&mut self, are_standard: bool) {
+        self.strings.set(are_standard, self.line);
+    }
+
+    /// Tells that the rest of one line is read as the rest of another.
+    pub fn move_line(&mut self, from: u64, to: u64) {
+        self.line = to;
+        self.strings.move_line(from, to);
     }
 
     /// Tells that the window has lost its first `n` bytes. They must not belong to a token that has begun,
@@ -127,9 +111,10 @@ impl Scanner {
             Making::DollarText { .. } => Inside::DollarText,
             Making::BlockComment { .. } => Inside::Comment,
             Making::Word
-            | Making::Number
+            | Making::Number(_)
             | Making::Variable
             | Making::Parameter
+            | Making::Junk(_)
             | Making::Dollar
             | Making::LineComment
             | Making::PsqlLine => return None,
@@ -142,7 +127,7 @@ impl Scanner {
         let start = self.pos;
         let byte = *window.get(start)?;
         let following = window.get(start + 1).copied();
-        if following.is_none() && more == More::Yes && matches!(byte, b'-' | b'/' | b':' | b'\\') {
+        if following.is_none() && more == More::Yes && matches!(byte, b'-' | b'/' | b':' | b'.' | b'\\') {
             return None;
         }
         let (len, making) = match (byte, following) {
@@ -159,17 +144,19 @@ impl Scanner {
             (b':', Some(following)) if is(following, TAG) => (1, Making::Variable),
             (b'\\', Some(b';' | b':')) => return Some(self.whole(Kind::Escaped, 2)),
             (b'\\', _) => (1, Making::PsqlLine),
-            (b':', Some(b':' | b'=')) => return Some(self.whole(Kind::Symbol, 2)),
+            (b'.', Some(following)) if is(following, DIGIT) => (1, Making::Number(Number::Fraction)),
+            (b':', Some(b':' | b'=')) | (b'.', Some(b'.')) => return Some(self.whole(Kind::Symbol, 2)),
             (b'(', _) => return Some(self.whole(Kind::Open, 1)),
             (b')', _) => return Some(self.whole(Kind::Close, 1)),
             (b';', _) => return Some(self.whole(Kind::Semicolon, 1)),
             (0, _) => return Some(self.whole(Kind::Nul, 1)),
-            _ if is(byte, DIGIT) => (1, Making::Number),
+            _ if is(byte, DIGIT) => (1, Making::Number(Number::Whole)),
             _ if is(byte, WORD) => (1, Making::Word),
             _ => return Some(self.whole(Kind::Symbol, 1)),
         };
-        if !matches!(making, Making::LineComment) {
-            self.ended = None;
+        match &mut self.ended {
+            Some(ended) if matches!(making, Making::LineComment) => ended.bare = false,
+            _ => self.ended = None,
         }
         self.pos += len;
         Some(Begin::Begun(Begun {
@@ -187,8 +174,15 @@ impl Scanner {
             if byte == b'\n' {
                 self.line += 1;
             }
-            if let (b'\n' | b'\r', Some(ended)) = (byte, &mut self.ended) {
-                ended.newline = true;
+            if let Some(ended) = &mut self.ended {
+                match (byte, self.reader) {
+                    (b'\n', Reader::Psql) if ended.bare => {}
+                    (b'\n', Reader::Psql) => self.ended = None,
+                    _ => {
+                        ended.newline |= matches!(byte, b'\n' | b'\r');
+                        ended.bare = false;
+                    }
+                }
             }
             self.pos += 1;
         }
@@ -199,13 +193,14 @@ impl Scanner {
             Some(Ended {
                 backslashes,
                 newline: true,
+                ..
             }) => backslashes,
             _ => self.backslashes_of_plain_text(),
         }
     }
 
     fn backslashes_of_plain_text(&self) -> Backslashes {
-        if self.standard_strings {
+        if self.strings.are_standard(self.line) {
             Backslashes::Plain
         } else {
             Backslashes::Escape
@@ -227,9 +222,9 @@ impl Scanner {
     fn go_on(&mut self, begun: Begun, window: &[u8], more: More) -> Option<Token> {
         match begun.making {
             Making::Word => self.word(begun, window, more),
-            // Letters behind digits belong to them: of `1e'\'` psql sees the plain string, since version 15.
-            Making::Number => self.run(begun, window, more, TAG, Kind::Number),
-            Making::Parameter => self.run(begun, window, more, TAG, Kind::Parameter),
+            Making::Number(part) => self.number(begun, part, window, more),
+            Making::Parameter => self.parameter(begun, window, more),
+            Making::Junk(kind) => self.run(begun, window, more, WORD, kind),
             Making::Variable => self.run(begun, window, more, TAG, Kind::Symbol),
             Making::Dollar => self.dollar(begun, window, more),
             Making::Text { backslashes } => self.text(begun, backslashes, window, more),
@@ -334,6 +329,7 @@ impl Scanner {
                     self.ended = Some(Ended {
                         backslashes,
                         newline: false,
+                        bare: true,
                     });
                     return Some(self.done(begun, Kind::Text));
                 }
@@ -473,10 +469,4 @@ impl Scanner {
 enum Begin {
     Whole(Token),
     Begun(Begun),
-}
-
-impl Begun {
-    fn is_comment(&self) -> bool {
-        matches!(self.making, Making::LineComment | Making::BlockComment { .. })
-    }
 }

@@ -3,14 +3,14 @@
 
 mod copy;
 mod error;
+mod meaning;
 mod piece;
 mod script;
 
-use crate::sql::dump;
-use crate::sql::dump::DumpStatement;
 use crate::sql::lexer::Inside;
 use crate::sql::lexer::Kind;
 use crate::sql::lexer::More;
+use crate::sql::lexer::Reader;
 use crate::sql::lexer::Scanner;
 use crate::sql::lexer::Token;
 use crate::sql::nesting::Level;
@@ -18,6 +18,8 @@ use crate::sql::nesting::Nesting;
 
 use copy::CopyData;
 use copy::Run;
+use meaning::standard_strings;
+use meaning::starts_with_copy;
 
 pub(super) use copy::Copy;
 pub(super) use copy::read as read_copy;
@@ -38,9 +40,6 @@ const SLICE_BYTES: usize = 256 * 1024;
 
 /// Longer comments are not looked at, so they need not be kept: marks and labels are short.
 const COMMENT_BYTES: usize = 1024;
-
-/// No statement longer than this is looked through for a change of `standard_conforming_strings`.
-const SETTING_BYTES: usize = 256;
 
 /// A label is cut to so many characters.
 const LABEL_CHARS: usize = 100;
@@ -96,7 +95,7 @@ impl Splitter {
     pub fn new(limits: Limits) -> Splitter {
         Splitter {
             limits,
-            scanner: Scanner::new(),
+            scanner: Scanner::new(Reader::Psql),
             window: Vec::new(),
             origin: 0,
             checked: 0,
@@ -189,7 +188,7 @@ impl Splitter {
             Kind::Close => self.nesting.close(),
             Kind::Word => self.nesting.word(&self.window[token.start..token.end], token.line),
             Kind::Escaped if self.window[token.start + 1] == b';' => {
-                self.nesting.restart_words();
+                self.nesting.escaped_semicolon();
                 if self.statement.is_none() {
                     return;
                 }
@@ -259,7 +258,7 @@ impl Splitter {
         let text = String::from_utf8(text).expect("checked, and only whole ASCII characters were taken out");
         self.ending.any_statement = true;
         if let Some(standard_strings) = standard_strings(&text) {
-            self.scanner.standard_strings = standard_strings;
+            self.scanner.set_standard_strings(standard_strings);
         }
         let copy = if starts_with_copy(&text) {
             copy::read(&text)
@@ -294,6 +293,9 @@ impl Splitter {
             command: text[..name_len].to_owned(),
             args: text[name_len..].trim().to_owned(),
         };
+        if matches!(psql_line.command.as_str(), "c" | "connect") {
+            self.scanner.set_standard_strings(true);
+        }
         if let Some(open) = &mut self.statement {
             line.fill(0);
             open.blotted = true;
@@ -376,9 +378,11 @@ impl Splitter {
                 Some(Piece::CopyData(self.window[start..start + len].to_vec()))
             }
             Run::EndMark { len } => {
+                let line = self.scanner.line;
+                let copy_line = line - 1 - copy.n_rows;
                 let piece = Piece::CopyEnd {
                     n_rows: copy.n_rows,
-                    line: self.scanner.line,
+                    line,
                 };
                 let rest_of_line = std::mem::take(rest_of_line);
                 self.mode = Mode::Sql;
@@ -388,6 +392,7 @@ impl Splitter {
                 self.pass(len);
                 if !rest_of_line.is_empty() {
                     self.read_again(&rest_of_line);
+                    self.scanner.move_line(copy_line, line);
                 }
                 Some(piece)
             }
@@ -400,12 +405,11 @@ impl Splitter {
         self.checked = self.scanner.pos;
     }
 
-    /// Puts the rest of a COPY's line behind its data. Its line is counted as the one of the end mark.
+    /// Puts the rest of a COPY's line behind its data, where it is counted as the line of the end mark.
     fn read_again(&mut self, rest_of_line: &[u8]) {
         self.trim();
         self.window.splice(0..0, rest_of_line.iter().copied());
         self.origin -= rest_of_line.len() as u64;
-        self.scanner.line -= 1;
     }
 
     /// Forgets what is done with.
@@ -477,22 +481,9 @@ enum Tail {
     Whole,
 }
 
-fn starts_with_copy(text: &str) -> bool {
-    text.as_bytes()
-        .get(..4)
-        .is_some_and(|word| word.eq_ignore_ascii_case(b"copy"))
-}
-
-/// What a statement makes of `standard_conforming_strings`, if it sets it.
-fn standard_strings(text: &str) -> Option<bool> {
-    if text.len() > SETTING_BYTES || !text.starts_with(['s', 'S']) {
-        return None;
-    }
-    match dump::read(text) {
-        DumpStatement::StandardConformingStrings(on) => Some(on),
-        _ => None,
-    }
-}
-
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod oracle;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,9 @@
-//! The splitter against psql's rules, one by one, and against all ways to cut a file into chunks.
-
-use proptest::prelude::*;
+//! The splitter against psql's rules, one by one.
 
 use super::*;
 
 /// Splits text given in chunks of so many bytes. Runs of COPY data are joined, as their cuts mean nothing.
-fn split_in(text: &[u8], chunk_bytes: usize, limits: Limits) -> (Vec<Piece>, Result<Ending, SplitError>) {
+pub fn split_in(text: &[u8], chunk_bytes: usize, limits: Limits) -> (Vec<Piece>, Result<Ending, SplitError>) {
     let mut splitter = Splitter::new(limits);
     let mut pieces = Vec::new();
     let mut ending = Ok(());
@@ -26,11 +24,11 @@ fn split_in(text: &[u8], chunk_bytes: usize, limits: Limits) -> (Vec<Piece>, Res
     (joined, ending)
 }
 
-fn split(text: &[u8]) -> (Vec<Piece>, Result<Ending, SplitError>) {
+pub fn split(text: &[u8]) -> (Vec<Piece>, Result<Ending, SplitError>) {
     split_in(text, usize::MAX, Limits::default())
 }
 
-fn texts_of(pieces: &[Piece]) -> Vec<&str> {
+pub fn texts_of(pieces: &[Piece]) -> Vec<&str> {
     let texts = pieces.iter().filter_map(|piece| match piece {
         Piece::Statement(statement) | Piece::CopyStart(statement) => Some(statement.text.as_str()),
         Piece::CopyData(_) | Piece::CopyEnd { .. } | Piece::PsqlLine(_) => None,
@@ -90,9 +88,10 @@ fn quotes_hide_semicolons() {
         ("select u&x, u & ';'; x", &["select u&x, u & ';'", "x"]),
         ("select \"a;\"\"b;\"; x", &["select \"a;\"\"b;\"", "x"]),
         (
-            "select E'a'\n  -- '\n '\\';'; x",
-            &["select E'a'\n  -- '\n '\\';'", "x"],
+            "select E'a'\r  -- '\r '\\';'; x",
+            &["select E'a'\r  -- '\r '\\';'", "x"],
         ),
+        ("select E'a'\n'\\'; x", &["select E'a'\n'\\'", "x"]),
         ("select E'a' '\\'; x", &["select E'a' '\\'", "x"]),
         ("select E'a' /*\n*/ '\\'; x", &["select E'a' /*\n*/ '\\'", "x"]),
         ("select 1e'\\'; x", &["select 1e'\\'", "x"]),
@@ -173,9 +172,10 @@ fn parentheses_and_function_bodies_hold_semicolons() {
 fn standard_conforming_strings_are_followed() {
     check(&[
         (
-            "set standard_conforming_strings = off; select '\\';'; SET standard_conforming_strings TO on; select '\\'; x",
+            "set standard_conforming_strings = off; select '\\';\nselect '\\';'; SET standard_conforming_strings TO on;\nselect '\\'; x",
             &[
                 "set standard_conforming_strings = off",
+                "select '\\'",
                 "select '\\';'",
                 "SET standard_conforming_strings TO on",
                 "select '\\'",
@@ -183,7 +183,7 @@ fn standard_conforming_strings_are_followed() {
             ],
         ),
         (
-            "set standard_conforming_strings = off; select B'\\', U&'\\', n'\\';'; x",
+            "set standard_conforming_strings = off;\nselect B'\\', U&'\\', n'\\';'; x",
             &[
                 "set standard_conforming_strings = off",
                 "select B'\\', U&'\\', n'\\';'",
@@ -438,68 +438,4 @@ fn the_ending_tells_a_whole_dump_from_a_cut_one() {
     );
     assert!(!ending("select 1".to_owned()).lacks_trailer());
     assert_eq!(ending("-- x\n\\echo hi".to_owned()), Ending::default());
-}
-
-fn fragment() -> impl Strategy<Value = String> {
-    prop_oneof![
-        4 => prop::sample::select(vec![
-            ";", "'", "\"", "$", "$$", "$a$", "E'", "U&'", "u&\"", "n'", "\\", "--", "/*", "*/", "(", ")", "\n", "\r\n", "\r", " ",
-            "begin", "end", "case", "create", "function", "or", "replace", "copy", "t", "from", "stdin", "copy t from stdin;\n",
-            "\\.\n", "\\.\r\n", "\\;", ":", "-", "/", "*", "u", "&", "e", "1", "ä", "€",
-            "set standard_conforming_strings = off;", "-- name: x\n", "select 1;",
-        ]).prop_map(str::to_owned),
-        1 => "\\PC{0,3}",
-    ]
-}
-
-fn text() -> impl Strategy<Value = String> {
-    prop::collection::vec(fragment(), 0..40).prop_map(|fragments| fragments.concat())
-}
-
-proptest! {
-    #[test]
-    fn chunks_do_not_change_the_pieces(text in text(), chunk_bytes in 1_usize..9, limit in prop_oneof![Just(usize::MAX), 1_usize..40]) {
-        let limits = Limits { statement_bytes: limit };
-        prop_assert_eq!(split_in(text.as_bytes(), usize::MAX, limits), split_in(text.as_bytes(), chunk_bytes, limits));
-    }
-
-    #[test]
-    fn chunks_do_not_change_what_is_made_of_arbitrary_bytes(
-        text in text(), bytes in prop::collection::vec(any::<u8>(), 0..4), at in any::<prop::sample::Index>(), chunk_bytes in 1_usize..9,
-    ) {
-        let mut text = text.into_bytes();
-        let at = at.index(text.len() + 1);
-        text.splice(at..at, bytes);
-        let limits = Limits::default();
-        prop_assert_eq!(split_in(&text, usize::MAX, limits), split_in(&text, chunk_bytes, limits));
-    }
-
-    #[test]
-    fn statements_stand_in_the_text_in_their_order(text in text()) {
-        // What is blotted out or read later cannot be found in place.
-        let text = text.replace('\\', "").replace("stdin", "file");
-        let (pieces, _) = split(text.as_bytes());
-        let mut rest = text.as_str();
-        for statement in texts_of(&pieces) {
-            let at = rest.find(statement);
-            prop_assert!(at.is_some(), "{statement:?} in {rest:?}");
-            rest = &rest[at.unwrap_or_default() + statement.len()..];
-        }
-    }
-
-    #[test]
-    fn scripts_split_as_dumps_do(text in text()) {
-        let (pieces, ending) = split(text.as_bytes());
-        match script(&text) {
-            Ok(items) => {
-                prop_assert!(ending.is_ok());
-                let queries: Vec<&str> = items.iter().filter_map(|item| match item {
-                    ScriptItem::Query { sql, .. } => Some(sql.as_str()),
-                    ScriptItem::PsqlLine(_) => None,
-                }).collect();
-                prop_assert_eq!(queries, texts_of(&pieces));
-            }
-            Err(error) => prop_assert_eq!(Some(error), ending.err()),
-        }
-    }
 }
