@@ -14,6 +14,7 @@ mod finish;
 pub mod format;
 pub mod generators;
 pub mod growth;
+mod lines;
 mod log;
 pub mod pg_restore;
 mod pieces;

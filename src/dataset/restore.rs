@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use sqlx::AssertSqlSafe;
-use sqlx::postgres::PgDatabaseError;
 use tokio::sync::watch;
 
 use crate::dataset::batch::Batch;
@@ -13,6 +12,10 @@ use crate::dataset::error::Wanting;
 use crate::dataset::error::is_about_the_machine;
 use crate::dataset::error::with_disk_hint;
 use crate::dataset::extensions;
+use crate::dataset::lines::copy_row;
+use crate::dataset::lines::count_lines;
+use crate::dataset::lines::is_insert;
+use crate::dataset::lines::lines_in;
 use crate::dataset::log::Outcome;
 use crate::dataset::pieces::Pieces;
 use crate::dataset::psql;
@@ -494,27 +497,6 @@ fn joined(statement: &Statement) -> RestoreError {
         command: ";".to_owned(),
         line: statement.line,
     }
-}
-
-/// The row, from 1, of a COPY's data at which the server stumbled, as the context of its error tells.
-fn copy_row(error: &sqlx::Error) -> Option<u64> {
-    let error = error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?;
-    let (_, rest) = error.r#where()?.split_once(", line ")?;
-    let n_digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    rest[..n_digits].parse().ok()
-}
-
-fn lines_in(text: &str) -> u64 {
-    text.matches('\n').count() as u64
-}
-
-#[expect(clippy::naive_bytecount, reason = "the compiler makes it fast enough for a wire")]
-fn count_lines(data: &[u8]) -> u64 {
-    data.iter().filter(|byte| **byte == b'\n').count() as u64
-}
-
-fn is_insert(text: &str) -> bool {
-    text.get(..6).is_some_and(|verb| verb.eq_ignore_ascii_case("insert"))
 }
 
 /// The beginning of a statement, for people.

@@ -17,11 +17,14 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 
 /// `$1` is the directory. A server that is still starting writes its lock file a moment later, hence the loop. The
-/// directories of sockets are named by a hash of the data directory.
+/// directories of sockets are named by a hash of the data directory. A test may have mounted a disk.
 const GUARD: &str = r#"
 read -r _
 for dir in "$1" "$1"/*; do
   rm -rf "/tmp/pgassay-$(printf %s "$dir" | sha256sum | cut -c1-8)"
+done
+for disk in $(cut -d ' ' -f 2 /proc/mounts 2>/dev/null | grep "^$1/"); do
+  umount -l "$disk"
 done
 for attempt in 1 2 3 4 5 6 7 8 9 10; do
   find "$1" -name postmaster.pid -exec head -n 1 {} \; | xargs -r kill -QUIT
