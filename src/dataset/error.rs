@@ -122,3 +122,23 @@ pub fn with_disk_hint(mut error: ServerError) -> ServerError {
     }
     error
 }
+
+/// Of errors that end a session: the server is being stopped, has crashed, or is not up yet.
+const SERVER_GOES: [&str; 3] = ["57P01", "57P02", "57P03"];
+
+/// What the server has against a statement of a dump; `Err` when the session is gone with it.
+pub fn refusal(error: sqlx::Error) -> Result<ServerError, RestoreError> {
+    match ServerError::of(&error) {
+        Some(server) if !server.is_fatal => Ok(server),
+        Some(server) if !SERVER_GOES.contains(&server.sqlstate.as_str()) => Err(RestoreError::Sentence(format!(
+            "The server ended the session of the restore. It says: {server}"
+        ))),
+        // The only thing that the server may ask for and that was not looked out for: the data of a COPY.
+        None if matches!(error, sqlx::Error::Protocol(_)) => Err(RestoreError::Sentence(
+            "pgassay and the server disagree on where a statement of this dump ends. standard_conforming_strings may be \
+             set by SET only, not by a function or a block."
+                .to_owned(),
+        )),
+        _ => Err(anyhow::Error::new(error).context("restoring").into()),
+    }
+}

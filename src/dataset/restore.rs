@@ -10,6 +10,7 @@ use crate::dataset::batch::Batch;
 use crate::dataset::error::RestoreError;
 use crate::dataset::error::Wanting;
 use crate::dataset::error::is_about_the_machine;
+use crate::dataset::error::refusal;
 use crate::dataset::error::with_disk_hint;
 use crate::dataset::extensions;
 use crate::dataset::lines::copy_row;
@@ -37,9 +38,6 @@ use crate::target::ServerError;
 use crate::target::clone;
 use crate::target::session::Address;
 use crate::target::session::Session;
-
-/// Of errors that end a session: the server is being stopped, has crashed, or is not up yet.
-const SERVER_GOES: [&str; 3] = ["57P01", "57P02", "57P03"];
 
 /// How a restore's session differs from others. A crash makes the restore begin again, so its commits need not wait for
 /// the disk; and indexes are sorted in memory, where the default of 64 MB, shared by two workers, would go to files.
@@ -454,19 +452,7 @@ impl<'a> Restore<'a> {
         // Not ours: statements of a dump, under the dataset's restricted role.
         match sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut session.conn).await {
             Ok(_) => Ok(Ok(())),
-            Err(error) => match ServerError::of(&error) {
-                Some(server) if !server.is_fatal => Ok(Err(server)),
-                Some(server) if !SERVER_GOES.contains(&server.sqlstate.as_str()) => Err(RestoreError::Sentence(
-                    format!("The server ended the session of the restore. It says: {server}"),
-                )),
-                // The only thing that the server may ask for and that was not looked out for: the data of a COPY.
-                None if matches!(error, sqlx::Error::Protocol(_)) => Err(RestoreError::Sentence(
-                    "pgassay and the server disagree on where a statement of this dump ends. \
-                     standard_conforming_strings may be set by SET only, not by a function or a block."
-                        .to_owned(),
-                )),
-                _ => Err(anyhow::Error::new(error).context("restoring").into()),
-            },
+            Err(error) => refusal(error).map(Err),
         }
     }
 

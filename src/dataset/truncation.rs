@@ -297,7 +297,7 @@ async fn without_pg_restore_archives_are_refused_in_words() {
     std::fs::write(&path, b"PGDMP\x01\x0e\x00\x04\x08\x01rest of the header").unwrap();
     let flaw = flaw(&path, &dir.path().join("pg_restore"), ROOMY).await.unwrap();
     assert!(
-        flaw.starts_with("Archives are read by pg_restore, which is not installed here."),
+        flaw.starts_with("The file is an archive, and this machine has no pg_restore to read it."),
         "{flaw}"
     );
 }

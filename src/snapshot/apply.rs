@@ -169,13 +169,13 @@ async fn find_column(conn: &mut PgConnection, column: &ColumnStatistics) -> anyh
                      when taken.typtype = 'p' then a.atttypid
                      else oc.opcintype end,
                 case when oc.oid is null then a.atttypmod else -1 end
-         from pg_attribute a
-         join pg_class c on c.oid = a.attrelid
-         join pg_namespace n on n.oid = c.relnamespace
-         join pg_type kept on kept.oid = a.atttypid
-         left join pg_index i on i.indexrelid = a.attrelid
-         left join pg_opclass oc on oc.oid = i.indclass[a.attnum - 1] and oc.opckeytype <> 0
-         left join pg_type taken on taken.oid = oc.opcintype
+         from pg_catalog.pg_attribute a
+         join pg_catalog.pg_class c on c.oid = a.attrelid
+         join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         join pg_catalog.pg_type kept on kept.oid = a.atttypid
+         left join pg_catalog.pg_index i on i.indexrelid = a.attrelid
+         left join pg_catalog.pg_opclass oc on oc.oid = i.indclass[a.attnum - 1] and oc.opckeytype <> 0
+         left join pg_catalog.pg_type taken on taken.oid = oc.opcintype
          where n.nspname = $1 and c.relname = $2 and a.attnum = $3 and a.attname = $4 and not a.attisdropped",
     )
     .bind(&column.schema)

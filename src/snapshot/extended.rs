@@ -25,11 +25,11 @@ use crate::target::session::Session;
 pub(super) async fn capture(admin: &mut Admin) -> anyhow::Result<Vec<ExtendedStatistics>> {
     // Safe: constants only.
     let sql = AssertSqlSafe(format!(
-        "select n.nspname::text, e.stxname::text, d.stxdinherit, encode(d.stxdndistinct::bytea, 'hex'),
-                encode(d.stxddependencies::bytea, 'hex'), encode(d.stxdmcv::bytea, 'hex')
-         from pg_statistic_ext_data d
-         join pg_statistic_ext e on e.oid = d.stxoid
-         join pg_namespace n on n.oid = e.stxnamespace
+        "select n.nspname::text, e.stxname::text, d.stxdinherit, pg_catalog.encode(d.stxdndistinct::bytea, 'hex'),
+                pg_catalog.encode(d.stxddependencies::bytea, 'hex'), pg_catalog.encode(d.stxdmcv::bytea, 'hex')
+         from pg_catalog.pg_statistic_ext_data d
+         join pg_catalog.pg_statistic_ext e on e.oid = d.stxoid
+         join pg_catalog.pg_namespace n on n.oid = e.stxnamespace
          where {USER_SCHEMA} order by n.nspname, e.stxname, d.stxdinherit"
     ));
     let mut objects = Vec::new();
@@ -53,10 +53,10 @@ async fn capture_expressions(admin: &mut Admin, objects: &mut [ExtendedStatistic
     // Safe: constants only.
     let sql = AssertSqlSafe(format!(
         "select {gathered}, n.nspname::text, e.stxname::text, d.stxdinherit
-         from pg_statistic_ext_data d
-         join pg_statistic_ext e on e.oid = d.stxoid
-         join pg_namespace n on n.oid = e.stxnamespace
-         cross join lateral generate_subscripts(d.stxdexpr, 1) as x (idx)
+         from pg_catalog.pg_statistic_ext_data d
+         join pg_catalog.pg_statistic_ext e on e.oid = d.stxoid
+         join pg_catalog.pg_namespace n on n.oid = e.stxnamespace
+         cross join lateral pg_catalog.generate_subscripts(d.stxdexpr, 1) as x (idx)
          {slots}
          where {USER_SCHEMA} and (v.slot = 1 or v.kind <> 0)
          order by n.nspname, e.stxname, d.stxdinherit, x.idx, v.slot",
@@ -126,10 +126,10 @@ impl Object {
     ) -> anyhow::Result<Option<Self>> {
         let found: Option<ObjectRow> = sqlx::query_as(
             "select e.oid,
-                    array(select a.atttypid from unnest(e.stxkeys) with ordinality as k (attnum, idx)
-                          join pg_attribute a on a.attrelid = e.stxrelid and a.attnum = k.attnum order by k.idx),
-                    pg_get_statisticsobjdef_expressions(e.oid), e.stxrelid::regclass::text
-             from pg_statistic_ext e join pg_namespace n on n.oid = e.stxnamespace
+                    array(select a.atttypid from pg_catalog.unnest(e.stxkeys) with ordinality as k (attnum, idx)
+                          join pg_catalog.pg_attribute a on a.attrelid = e.stxrelid and a.attnum = k.attnum order by k.idx),
+                    pg_catalog.pg_get_statisticsobjdef_expressions(e.oid), e.stxrelid::regclass::text
+             from pg_catalog.pg_statistic_ext e join pg_catalog.pg_namespace n on n.oid = e.stxnamespace
              where n.nspname = $1 and e.stxname = $2",
         )
         .bind(&statistics.schema)
@@ -241,8 +241,8 @@ async fn insert(conn: &mut PgConnection, object: &Object, statistics: &ExtendedS
     sqlx::query(
         "insert into pg_catalog.pg_statistic_ext_data
            (stxoid, stxdinherit, stxdndistinct, stxddependencies, stxdmcv)
-         values ($1, $2, decode($3, 'hex')::pg_ndistinct, decode($4, 'hex')::pg_dependencies,
-                 decode($5, 'hex')::pg_mcv_list)",
+         values ($1, $2, pg_catalog.decode($3, 'hex')::pg_ndistinct, pg_catalog.decode($4, 'hex')::pg_dependencies,
+                 pg_catalog.decode($5, 'hex')::pg_mcv_list)",
     )
     .bind(object.id)
     .bind(statistics.inherited)
@@ -260,7 +260,7 @@ async fn insert(conn: &mut PgConnection, object: &Object, statistics: &ExtendedS
         sqlx::query(
             "with made as (delete from pg_catalog.pg_statistic where starelid = 0 returning pg_statistic)
              update pg_catalog.pg_statistic_ext_data
-             set stxdexpr = array_append(stxdexpr, (select pg_statistic from made))
+             set stxdexpr = pg_catalog.array_append(stxdexpr, (select pg_statistic from made))
              where stxoid = $1 and stxdinherit = $2",
         )
         .bind(object.id)
