@@ -14,7 +14,6 @@ use sqlx::PgPool;
 use crate::dataset::service::Datasets;
 use crate::dataset::service::Deleted;
 use crate::model::dataset::Dataset;
-use crate::model::dataset::RestoreNote;
 use crate::model::dataset::RestoreNoteKind;
 use crate::model::dataset::Setting;
 use crate::model::dataset::Table;
@@ -34,12 +33,11 @@ use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
 use crate::web::pages::queue;
+use crate::web::pages::restore_log;
+use crate::web::pages::restore_log::NoteGroup;
 use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
-
-/// Lines of one group of the restore log that are shown.
-const MOST_LINES: usize = 100;
 
 pub fn router() -> Router<AppState> {
     Router::new()
@@ -116,21 +114,6 @@ struct TableLine {
     n_rows: String,
     size: String,
     n_columns: String,
-}
-
-/// Lines of the log that say the same of different statements.
-struct NoteGroup {
-    kind: &'static str,
-    class: &'static str,
-    reason: String,
-    count: String,
-    lines: Vec<NoteLine>,
-    more: String,
-}
-
-struct NoteLine {
-    line: String,
-    statement: String,
 }
 
 #[derive(Template)]
@@ -277,7 +260,7 @@ impl ShowPage {
             tables: tables.iter().map(TableLine::new).collect(),
             n_notes: grouped(notes.len() as u64),
             has_failures: notes.iter().any(|note| note.kind == RestoreNoteKind::Failed),
-            log: group(notes),
+            log: restore_log::group(notes),
             experiment_href: urls::experiment_on(Some(id), None),
             delete_href: urls::dataset_delete(id),
         })
@@ -443,52 +426,6 @@ impl TableLine {
     }
 }
 
-/// One group for each kind and reason, in the order in which they first came up.
-fn group(notes: Vec<RestoreNote>) -> Vec<NoteGroup> {
-    let mut groups: Vec<Vec<RestoreNote>> = Vec::new();
-    for note in notes {
-        let same = |group: &&mut Vec<RestoreNote>| group[0].kind == note.kind && group[0].reason == note.reason;
-        match groups.iter_mut().find(same) {
-            Some(group) => group.push(note),
-            None => groups.push(vec![note]),
-        }
-    }
-    groups.into_iter().map(NoteGroup::new).collect()
-}
-
-impl NoteGroup {
-    /// `notes` is not empty.
-    fn new(notes: Vec<RestoreNote>) -> Self {
-        use crate::model::dataset::RestoreNoteKind as Kind;
-        let n = notes.len();
-        let first = &notes[0];
-        let class = match first.kind {
-            Kind::Skipped => "stopped",
-            Kind::Failed => "warn",
-            Kind::Note => "waiting",
-        };
-        Self {
-            kind: first.kind.word(),
-            class,
-            reason: first.reason.clone(),
-            count: counted(n as u64, "statement", "statements"),
-            more: match n.saturating_sub(MOST_LINES) {
-                0 => String::new(),
-                more => format!("and {} more", grouped(more as u64)),
-            },
-            lines: notes
-                .into_iter()
-                .take(MOST_LINES)
-                .filter(|note| note.line > 0)
-                .map(|note| NoteLine {
-                    line: grouped(note.line),
-                    statement: note.statement,
-                })
-                .collect(),
-        }
-    }
-}
-
 impl DeletePage {
     async fn load(pool: &PgPool, viewer: Viewer, id: DatasetId) -> Result<Self, Error> {
         let dataset = store::datasets::get(&mut *pool.acquire().await?, viewer, id).await?;
@@ -509,35 +446,9 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::model::dataset::RestoreNoteKind;
     use crate::model::ids::JobId;
     use crate::model::job::JobKind;
     use crate::model::job::Progress;
-
-    fn note(kind: RestoreNoteKind, line: u64, reason: &str) -> RestoreNote {
-        RestoreNote {
-            kind,
-            line,
-            statement: format!("statement {line}"),
-            reason: reason.to_owned(),
-        }
-    }
-
-    #[test]
-    fn the_log_is_grouped_by_what_it_says() {
-        let mut notes = vec![
-            note(RestoreNoteKind::Skipped, 3, "owners"),
-            note(RestoreNoteKind::Failed, 9, "owners"),
-            note(RestoreNoteKind::Note, 0, "the dump holds no tables"),
-        ];
-        notes.extend((10..150).map(|line| note(RestoreNoteKind::Skipped, line, "owners")));
-        let groups = group(notes);
-        let counts: Vec<&str> = groups.iter().map(|group| group.count.as_str()).collect();
-        assert_eq!(counts, ["141 statements", "1 statement", "1 statement"]);
-        assert_eq!(groups[0].lines.len(), MOST_LINES);
-        assert_eq!(groups[0].more, "and 41 more");
-        assert!(groups[2].lines.is_empty());
-    }
 
     #[test]
     fn a_restore_says_how_far_it_is_and_guesses_the_rest() {

@@ -10,6 +10,7 @@ mod health;
 mod progress;
 mod query;
 mod queue;
+mod restore_log;
 mod results;
 mod upload;
 mod workloads;
