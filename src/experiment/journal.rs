@@ -1,6 +1,8 @@
 //! The journal of a real run: the store, under the runner's lease.
 
 use sqlx::PgPool;
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
 
 use crate::experiment::runner::Journal;
 use crate::model::ids::ExperimentId;
@@ -19,12 +21,20 @@ pub struct StoreJournal {
     pub lease: Lease,
     pub experiment_id: ExperimentId,
     pub segment_no: i32,
+    /// Kept between outcomes: the pool asks the server whether a connection lives each time it hands one out.
+    pub conn: Option<PoolConnection<Postgres>>,
 }
 
 impl StoreJournal {
-    async fn try_record(&self, outcomes: &[(Trial, Outcome)]) -> store::Result<bool> {
-        let mut conn = self.pool.acquire().await?;
-        trials::record(&mut conn, &self.lease, self.experiment_id, self.segment_no, outcomes).await
+    async fn try_record(&mut self, outcomes: &[(Trial, Outcome)]) -> store::Result<bool> {
+        // Taken out, so that one that fails is not used again.
+        let mut conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => self.pool.acquire().await?,
+        };
+        let is_stored = trials::record(&mut conn, &self.lease, self.experiment_id, self.segment_no, outcomes).await?;
+        self.conn = Some(conn);
+        Ok(is_stored)
     }
 
     async fn try_begin_segment(&self, first_trial: usize, reason: &str) -> store::Result<Option<i32>> {

@@ -314,6 +314,7 @@ async fn measure(job: &HeldJob, experiment: &Experiment, lab: &mut Lab, is_rebui
         lease: job.lease.clone(),
         experiment_id: experiment.id,
         segment_no: 0,
+        conn: None,
     };
     if !journal.begin_segment(first.trial_idx, &reason).await? {
         job.lose();

@@ -65,8 +65,7 @@ impl Session {
     ) -> anyhow::Result<Ran<String>> {
         self.begin().await;
         let ran = self.explain_as(prefix, sql, limit, cancel).await?;
-        let wrote = self.undo().await;
-        self.reset().await;
+        let wrote = self.clean(matches!(ran, Ran::Done(_))).await;
         Ok(match ran {
             Ran::Done(_) if wrote => Ran::Failed(ServerError {
                 sqlstate: READ_ONLY.to_owned(),
@@ -108,8 +107,7 @@ impl Session {
     ) -> anyhow::Result<Timed> {
         self.begin().await;
         let timed = self.time_alone(sql, clock, limit, cancel).await?;
-        let wrote = self.undo().await;
-        self.reset().await;
+        let wrote = self.clean(matches!(timed, Timed::Outcome(Outcome::Finished(_)))).await;
         Ok(match timed {
             Timed::Outcome(_) if wrote => Timed::Writes,
             timed => timed,

@@ -8,6 +8,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::ConnectOptions as _;
 use sqlx::Connection as _;
 use sqlx::PgConnection;
+use sqlx::Row as _;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::model::dataset::Setting;
@@ -29,6 +30,12 @@ const ADMIN_SETTINGS: [(&str, &str); 5] = [
     ("password_encryption", "scram-sha-256"),
     ("track_counts", "off"),
 ];
+
+/// What `DISCARD ALL` does, by its own documentation: that statement refuses to share a message with others. Whatever
+/// transaction is open ends first; where none is, the server only remarks on it.
+const DISCARD_ALL: &str = "rollback; close all; set session authorization default; reset all; deallocate all; \
+                           unlisten *; select pg_catalog.pg_advisory_unlock_all(); discard plans; discard temp; \
+                           discard sequences;";
 
 /// Where a sandbox listens, and as whom its dataset's statements run.
 #[derive(Clone)]
@@ -216,39 +223,29 @@ impl Session {
         }
     }
 
-    /// Takes back what was written, and says whether a statement that went well has written anything.
-    pub(super) async fn undo(&mut self) -> bool {
-        if self.writes == Writes::Kept || self.health != Health::Alive {
+    /// Takes back what a statement wrote and whatever it did to its session: settings, locks, temporary tables,
+    /// sequences' last values. Says whether one that `went_well` has written. A session that cannot be made clean is
+    /// marked as gone, to be opened anew.
+    pub(super) async fn clean(&mut self, went_well: bool) -> bool {
+        if self.health != Health::Alive {
             return false;
         }
-        // The number of a transaction is given out when it first writes. After an error nothing can be asked.
-        let wrote = sqlx::query_scalar("select pg_catalog.pg_current_xact_id_if_assigned() is not null")
-            .persistent(false)
-            .fetch_one(&mut self.conn)
-            .await;
-        if sqlx::raw_sql("rollback").execute(&mut self.conn).await.is_err() {
-            self.health = Health::Gone;
+        let may_have_written = went_well && self.writes == Writes::Undone;
+        let mut sql = String::new();
+        if may_have_written {
+            // The number of a transaction is given out when it first writes. After an error nothing can be asked.
+            sql.push_str("select pg_catalog.pg_current_xact_id_if_assigned() is not null;");
         }
-        wrote.unwrap_or(false)
-    }
-
-    /// Takes back whatever a statement did to its session: settings, locks, temporary tables, sequences' last values.
-    /// A session that cannot be reset is marked as gone, to be opened anew.
-    pub(super) async fn reset(&mut self) {
-        if self.health != Health::Alive {
-            return;
-        }
-        let reset = async {
-            sqlx::raw_sql("discard all")
-                .execute(&mut self.conn)
-                .await
-                .map_err(anyhow::Error::from)?;
-            apply_settings(&mut self.conn, &self.settings)
-                .await
-                .map_err(anyhow::Error::from)
-        };
-        if reset.await.is_err() {
-            self.health = Health::Gone;
+        sql.push_str(DISCARD_ALL);
+        sql.push_str(&set_together(&self.settings));
+        // In one message: this happens after every trial. Safe: constants and literals.
+        match sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut self.conn).await {
+            Ok(rows) if may_have_written => rows.first().is_some_and(|row| row.try_get(0).unwrap_or(false)),
+            Ok(_) => false,
+            Err(_) => {
+                self.health = Health::Gone;
+                false
+            }
         }
     }
 
@@ -285,10 +282,17 @@ async fn apply_settings(conn: &mut PgConnection, settings: &[Setting]) -> Result
     Ok(())
 }
 
-/// In one message: this happens after every trial, and each setting by itself would wait for its answer.
 async fn apply_together(conn: &mut PgConnection, settings: &[Setting]) -> sqlx::Result<()> {
+    // Safe: names and values are literals.
+    let sql = AssertSqlSafe(set_together(settings));
+    sqlx::raw_sql(sql).execute(conn).await?;
+    Ok(())
+}
+
+/// Sets everything in order by one statement; none where there is nothing to set.
+fn set_together(settings: &[Setting]) -> String {
     if settings.is_empty() {
-        return Ok(());
+        return String::new();
     }
     let calls: Vec<String> = settings
         .iter()
@@ -297,8 +301,5 @@ async fn apply_together(conn: &mut PgConnection, settings: &[Setting]) -> sqlx::
             format!("pg_catalog.set_config({name}, {value}, false)")
         })
         .collect();
-    // Safe: names and values are literals.
-    let sql = AssertSqlSafe(format!("select {}", calls.join(", ")));
-    sqlx::raw_sql(sql).execute(conn).await?;
-    Ok(())
+    format!("select {}", calls.join(", "))
 }
