@@ -23,6 +23,9 @@ insert into series select n, md5(n::text) from generate_series(1, 400000) n;
 /// Queries of about 0.05, 1 and 20 ms by their rows, and how many rounds of each are run.
 const QUERIES: [(&str, u32, u32); 3] = [("0.05 ms", 300, 400), ("1 ms", 8_000, 300), ("20 ms", 160_000, 60)];
 
+/// The peers plan as a trial does; with parallel workers theirs would be other queries.
+const SESSION: &str = "-c jit=off -c max_parallel_workers_per_gather=0 -c synchronize_seqscans=off";
+
 pub fn query(n_rows: u32) -> String {
     format!("select sum(length(value)) from series where id <= {n_rows}")
 }
@@ -84,9 +87,13 @@ fn overhead(
         ours.push(pace(program, &program.experiment(dataset, &workload, &wish)));
         let per_statement = |took_s: f64| took_s * 1000.0 / f64::from(n_rounds);
         psql.push(per_statement(seconds(
-            peer.client("psql").args(["-Xq", "-d", "x", "-f"]).arg(&many),
+            peer.client("psql")
+                .env("PGOPTIONS", SESSION)
+                .args(["-Xq", "-d", "x", "-f"])
+                .arg(&many),
         )));
         let mut client = peer.client("pgbench");
+        client.env("PGOPTIONS", SESSION);
         client.args(["-n", "-c1", "-t", &rounds, "-f"]).arg(&once).arg("x");
         pgbench.push(per_statement(seconds(&mut client)));
     }
