@@ -15,6 +15,9 @@ pub mod shared;
 
 use sqlx::postgres::PgDatabaseError;
 
+use crate::cluster::limits::PRIVATE_BYTES;
+use crate::target::role::TEMP_FILE_LIMIT;
+
 /// What a full disk does to a server, and what helps.
 pub const OUT_OF_DISK: &str = "the disk that holds the datasets is full; free some space on it, or delete datasets that \
                                are not needed";
@@ -34,7 +37,8 @@ pub fn lost_in_words(error: &anyhow::Error) -> String {
     }
 }
 
-/// What a server said about a statement, for people; never our own chain of causes.
+/// What a server said about a statement, for people, with what is behind it where a limit of the sandbox is; never our
+/// own chain of causes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerError {
     pub sqlstate: String,
@@ -59,9 +63,12 @@ impl ServerError {
         };
         let error = error.try_downcast_ref::<PgDatabaseError>()?;
         let detail = error.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+        let behind = what_is_behind(error)
+            .map(|behind| format!(". {behind}"))
+            .unwrap_or_default();
         Some(Self {
             sqlstate: error.code().to_owned(),
-            message: format!("{}{detail}", error.message()),
+            message: format!("{}{detail}{behind}", error.message()),
             position: match error.position() {
                 Some(sqlx::postgres::PgErrorPosition::Original(position)) => Some(position),
                 _ => None,
@@ -72,4 +79,23 @@ impl ServerError {
             ),
         })
     }
+}
+
+/// The limit that a statement has met, by SQLSTATE, and what helps.
+fn what_is_behind(error: &PgDatabaseError) -> Option<String> {
+    Some(match error.code() {
+        "53100" => format!("That is, {OUT_OF_DISK}"),
+        "53200" if error.message().contains("shared memory") => {
+            "The server's table of locks is full, which has room for thousands of them".to_owned()
+        }
+        "53200" => format!(
+            "A process of a sandbox may take {} GB beside the server's shared memory",
+            PRIVATE_BYTES >> 30
+        ),
+        "53400" => format!(
+            "Sorting, hashing or a large result may take {TEMP_FILE_LIMIT} of temporary files; with more work_mem, or with \
+             fewer rows at once, it takes less"
+        ),
+        _ => return None,
+    })
 }
