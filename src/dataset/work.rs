@@ -39,9 +39,10 @@ use crate::store::queue::MAX_INTERRUPTIONS;
 use crate::target::OUT_OF_DISK;
 use crate::target::ServerError;
 use crate::target::lease;
+use crate::target::lease::Sandbox;
 use crate::target::lease::Sandboxes;
 use crate::target::lost_in_words;
-use crate::target::shared::Quarantined;
+use crate::target::to_be_put_right;
 
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(500);
@@ -66,9 +67,9 @@ enum Trouble {
 
 impl From<anyhow::Error> for Trouble {
     fn from(error: anyhow::Error) -> Self {
-        match error.downcast::<Quarantined>() {
-            Ok(quarantined) => Self::Failed(quarantined.to_string()),
-            Err(error) => Self::Lost(error),
+        match to_be_put_right(&error) {
+            Some(sentence) => Self::Failed(sentence),
+            None => Self::Lost(error),
         }
     }
 }
@@ -183,7 +184,7 @@ impl Restorer {
         let (tell, told) = watch::channel(Done::default());
         let mut restore = Restore::new(&sandbox.address, dataset.id, tell);
         let result = tokio::select! {
-            result = self.restore(job, &dataset, &mut restore, told) => result,
+            result = self.restore(job, &dataset, &sandbox, &mut restore, told) => result,
             () = tokio::time::sleep(self.limits.time) => Err(Trouble::Failed(format!(
                 "The restore took longer than the limit of {}. A larger limit is set by PGASSAY_MAX_RESTORE_MINUTES.",
                 seconds_in_words(self.limits.time.as_secs_f64())
@@ -220,6 +221,7 @@ impl Restorer {
         &self,
         job: &HeldJob,
         dataset: &Dataset,
+        sandbox: &Sandbox,
         restore: &mut Restore<'_>,
         told: watch::Receiver<Done>,
     ) -> Result<Restored, Trouble> {
@@ -233,7 +235,7 @@ impl Restorer {
             max_expanded_bytes: self.limits.expanded_bytes,
         };
         let counter = Counter::default();
-        let growth = Growth::new(restore.address, dataset.id, self.limits);
+        let growth = Growth::new(sandbox, self.limits);
         let run = async {
             let mut pieces = Pieces::open(&file, &counter).await?;
             restore.run(&mut pieces).await?;

@@ -25,6 +25,8 @@ use crate::target::execute::Ran;
 use crate::target::explain::Timed;
 use crate::target::lease::Sandbox;
 use crate::target::lease::Sandboxes;
+use crate::target::room::Shortage;
+use crate::target::room::Watch;
 use crate::target::session::Admin;
 use crate::target::session::OpenError;
 use crate::target::session::Session;
@@ -283,6 +285,14 @@ impl Lab {
         Ok(!matches!(planned, Ran::Interrupted))
     }
 
+    async fn time_reading(&mut self, sql: &str, cancel: &CancellationToken) -> anyhow::Result<(Timed, Health)> {
+        let (clock, limit, stop) = (self.spec.clock, self.limit(), cancel.child_token());
+        let mut watch = Watch::of_reading(&self.sandbox()?.room);
+        let session = self.session().await?;
+        let timed = watch.over(&stop, session.time(sql, clock, limit, &stop)).await?;
+        Ok((unless_cut_off(timed), session.health))
+    }
+
     /// Looks after a session that a statement left unusable.
     pub async fn recover(&mut self, health: Health) -> anyhow::Result<()> {
         match health {
@@ -303,6 +313,20 @@ fn seed_of_random(seed: u64) -> f64 {
     f64::from(bits) / 4_294_967_296.0
 }
 
+/// What a statement came to over which something watched.
+pub fn unless_cut_off((timed, shortage): (Timed, Option<Shortage>)) -> Timed {
+    match (timed, shortage) {
+        (Timed::Interrupted, Some(shortage)) => {
+            let said = shortage.as_server_error();
+            Timed::Outcome(Outcome::Failed {
+                sqlstate: Some(said.sqlstate),
+                message: said.message,
+            })
+        }
+        (timed, _) => timed,
+    }
+}
+
 /// What a session may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -320,6 +344,7 @@ pub enum CloneIs {
 impl Executor for Lab {
     async fn begin_visit(&mut self, visit: &[Trial], cancel: &CancellationToken) -> anyhow::Result<bool> {
         let Some(first) = visit.first() else { return Ok(true) };
+        self.sandbox()?.room.require(0)?;
         self.swap_in(first.source_idx).await?;
         let readers: Vec<usize> = visit
             .iter()
@@ -342,7 +367,6 @@ impl Executor for Lab {
             .context("a query of the schedule")?
             .sql
             .clone();
-        let (clock, limit) = (self.spec.clock, self.limit());
         if !self.is_writer(trial.query_idx) {
             self.swap_in(trial.source_idx).await?;
             // Both for a session or a server that a statement before has cost.
@@ -350,14 +374,10 @@ impl Executor for Lab {
                 return Ok(None);
             }
             if self.cold.remove(&trial.query_idx) {
-                let session = self.session().await?;
-                session.time(&sql, clock, limit, cancel).await?;
-                let health = session.health;
+                let (_, health) = self.time_reading(&sql, cancel).await?;
                 self.recover(health).await?;
             }
-            let session = self.session().await?;
-            let timed = session.time(&sql, clock, limit, cancel).await?;
-            let health = session.health;
+            let (timed, health) = self.time_reading(&sql, cancel).await?;
             self.recover(health).await?;
             if health == Health::Stuck {
                 // It would cost the server again.
@@ -372,7 +392,7 @@ impl Executor for Lab {
                 Timed::Writes => self.note_writer(trial.query_idx),
             }
         }
-        let (timed, health) = writers::time(self, trial.source_idx, &sql, clock, cancel).await?;
+        let (timed, health) = writers::time(self, trial.source_idx, &sql, cancel).await?;
         self.recover(health).await?;
         Ok(match timed {
             Timed::Outcome(outcome) => Some(outcome),

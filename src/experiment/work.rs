@@ -36,7 +36,7 @@ use crate::target::lease::Sandbox;
 use crate::target::lease::Sandboxes;
 use crate::target::lost_in_words;
 use crate::target::session::OpenError;
-use crate::target::shared::Quarantined;
+use crate::target::to_be_put_right;
 
 /// What keeps an experiment from going on.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +54,9 @@ pub enum Trouble {
 
 impl From<anyhow::Error> for Trouble {
     fn from(error: anyhow::Error) -> Self {
-        match error.downcast::<Quarantined>() {
-            Ok(quarantined) => Self::Sentence(quarantined.to_string()),
-            Err(error) => Self::Lost(error),
+        match to_be_put_right(&error) {
+            Some(sentence) => Self::Sentence(sentence),
+            None => Self::Lost(error),
         }
     }
 }

@@ -72,7 +72,7 @@ impl From<UploadError> for Error {
         let status = match &error {
             UploadError::Fault(_) | UploadError::Intake(IntakeError::Fault(_)) => return Self::Fault(error.into()),
             UploadError::Intake(IntakeError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
-            UploadError::Intake(IntakeError::DiskFull) => StatusCode::INSUFFICIENT_STORAGE,
+            UploadError::Intake(IntakeError::DiskFull | IntakeError::LowDisk(_)) => StatusCode::INSUFFICIENT_STORAGE,
             UploadError::Intake(IntakeError::BrokenOff { .. }) => StatusCode::BAD_REQUEST,
             UploadError::Format(_) => StatusCode::UNPROCESSABLE_ENTITY,
         };

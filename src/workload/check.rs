@@ -25,7 +25,7 @@ use crate::target::lease::Sandboxes;
 use crate::target::prepare::Prepared;
 use crate::target::session::Admin;
 use crate::target::session::Session;
-use crate::target::shared::Quarantined;
+use crate::target::to_be_put_right;
 
 /// Parsing and planning names takes milliseconds; a query that needs longer is broken in some new way.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -59,10 +59,8 @@ async fn conclude(job: &HeldJob, error: &anyhow::Error) -> store::Result<Parted>
         None if lease::is_in_use(error) => job.release(lease::IN_USE, &Interruption::Busy).await,
         None => {
             error!(job.id = %id, "The check of job {id} failed: {error:#}");
-            let sentence = match error.downcast_ref::<Quarantined>() {
-                Some(quarantined) => quarantined.to_string(),
-                None => format!("The check could not be made; the log says more under job {id}."),
-            };
+            let sentence = to_be_put_right(error)
+                .unwrap_or_else(|| format!("The check could not be made; the log says more under job {id}."));
             job.settle(JobStatus::Failed, Some(&sentence)).await
         }
     }
@@ -108,7 +106,7 @@ async fn check_all(
     let desk = clone::desk_name(dataset.id);
     let mut server = Admin::connect(&sandbox.address, "postgres").await?;
     if !clone::exists(&mut server, &desk).await? {
-        clone::create(&mut server, &clone::template_name(dataset.id), &desk).await?;
+        clone::create(&mut server, &sandbox.room, &clone::template_name(dataset.id), &desk).await?;
     }
     server.close().await;
     let mut session = Session::connect(&sandbox.address, &desk, "pgassay check", &dataset.settings).await?;

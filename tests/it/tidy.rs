@@ -16,7 +16,7 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ("files", "model config"),
     ("cluster", "model config"),
     ("store", "model config"),
-    ("target", "model config sql plan cluster store"),
+    ("target", "model config sql plan files cluster store"),
     ("snapshot", "model sql target"),
     ("source", "model sql plan target snapshot"),
     ("dataset", "model config sql files store cluster target"),

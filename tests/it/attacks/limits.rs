@@ -48,11 +48,17 @@ const SLOW: [(&str, &str); 4] = [
     ("select public.selfish()", "timed_out"),
 ];
 
-/// What is too much is refused by the server, with this SQLSTATE.
-const LARGE: [(&str, &str); 1] = [(
-    "select count(pg_advisory_lock(g)) from generate_series(1, 1000000) g",
-    "53200",
-)];
+/// What is too much is refused by the server, with this SQLSTATE: locks, and temporary files.
+const LARGE: [(&str, &str); 2] = [
+    (
+        "select count(pg_advisory_lock(g)) from generate_series(1, 1000000) g",
+        "53200",
+    ),
+    (
+        "select count(*) from (select repeat('x', 8000) as filler from generate_series(1, 1000000) order by 1 offset 0) s",
+        "53400",
+    ),
+];
 
 async fn try_all(ground: &Ground, dataset: i64, hogs: &[(&str, &str)], timeout: &str) {
     let mut script = String::new();
@@ -78,7 +84,7 @@ async fn a_query_that_uses_up_what_there_is_ends_and_the_next_one_runs() {
     let ground = Ground::embedded();
     let dataset = ground.restored(DUMP).await;
     try_all(&ground, dataset, &SLOW, "1s").await;
-    try_all(&ground, dataset, &LARGE, "20s").await;
+    try_all(&ground, dataset, &LARGE, "60s").await;
     ground.assert_untouched();
 }
 
@@ -97,4 +103,35 @@ async fn a_query_that_nothing_can_end_costs_the_sandbox_and_not_the_experiment()
     let outcomes: Vec<&str> = trials.iter().map(|trial| trial.outcome.as_str()).collect();
     assert_eq!(outcomes, ["timed_out", "finished"], "{trials:?}");
     ground.assert_untouched();
+}
+
+/// Grows by 4 MB at a time, and by no more than 80 MB a second.
+const GROWS: &str = "
+create function grow() returns integer language plpgsql as $$
+begin
+  create table public.grown (filler text);
+  for n in 1..1000 loop
+    insert into public.grown select repeat('x', 1000) from generate_series(1, 4000);
+    perform pg_catalog.pg_sleep(0.05);
+  end loop;
+  return 1;
+end $$;
+";
+
+#[tokio::test]
+async fn a_query_that_writes_too_much_is_cut_off_on_a_server_of_its_own_and_on_one_that_is_shared() {
+    let options = ["--max-database-bytes", "60000000"];
+    for ground in [Ground::embedded_with(&options), Ground::shared_with(&options)] {
+        let dataset = ground.restored(format!("{DUMP} {GROWS}")).await;
+        let script = "-- name: grows\nselect grow();\n-- name: after\nselect count(*) from things;\n";
+        let trials = ground.trials(dataset, script, &[("order", "sequential")]).await;
+        let came_to: Vec<_> = trials
+            .iter()
+            .map(|trial| (&*trial.outcome, trial.sqlstate.as_deref()))
+            .collect();
+        assert_eq!(came_to, [("failed", Some("53400")), ("finished", None)], "{trials:?}");
+        let message = trials[0].message.as_deref().unwrap();
+        assert!(message.contains("grew beyond the limit of"), "{message}");
+        ground.assert_untouched();
+    }
 }

@@ -120,15 +120,18 @@ pub struct Ground {
 
 impl Ground {
     pub fn open() -> Self {
-        Self::open_with(|_| {})
+        Self::open_with(&[], |_| {})
     }
 
-    /// `prepare` may do something to the data directory before pgassay sees it.
-    pub fn open_with(prepare: impl FnOnce(&Path)) -> Self {
+    /// With settings of its own. `prepare` may do something to the data directory before pgassay sees it.
+    pub fn open_with(environment: &[(&str, &str)], prepare: impl FnOnce(&Path)) -> Self {
         let data_dir = scratch::dir().join("data");
         fs::create_dir(&data_dir).unwrap();
         prepare(&data_dir);
-        Self::at(data_dir.clone(), data_dir.join("store"), Vec::new())
+        let environment = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self::at(data_dir.clone(), data_dir.join("store"), environment.collect())
     }
 
     /// Its store is a database of somebody else's server.
