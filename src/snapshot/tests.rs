@@ -362,23 +362,18 @@ async fn no_code_of_a_dump_runs_as_superuser_when_a_snapshot_is_written() {
         );
     }
     let names: Vec<&str> = left_out.iter().map(|left_out| left_out.column.as_str()).collect();
-    if pristine::server_version_num(&mut clone.admin).await.unwrap() >= 180_000 {
-        assert_eq!(names, ["public.suspects"], "the role itself writes the columns");
-        assert_eq!(found.columns, snapshot.columns);
-    } else {
-        assert_eq!(
-            names,
-            [
-                "public.planted.composite",
-                "public.planted.deep",
-                "public.planted.list",
-                "public.planted.lists",
-                "public.suspects"
-            ]
-        );
-        // A domain itself is read as what it is made of.
-        assert_eq!(found.columns, snapshot.columns[..2]);
-    }
+    assert_eq!(
+        names,
+        [
+            "public.planted.composite",
+            "public.planted.deep",
+            "public.planted.list",
+            "public.planted.lists",
+            "public.suspects"
+        ]
+    );
+    // A domain itself is read as what it is made of.
+    assert_eq!(found.columns, snapshot.columns[..2]);
     clone.close().await;
     bench.close().await;
 }
