@@ -121,9 +121,7 @@ async fn block(
     UrlQuery(params): UrlQuery<HashMap<String, String>>,
 ) -> PageResult<Response> {
     let params = ChartParams::read(&params);
-    if !hx.is_fragment {
-        return Ok(hx.redirect(&format!("{}?{}", urls::result(id), params.to_query())));
-    }
+    hx.require_fragment_of(&format!("{}?{}", urls::result(id), params.to_query()))?;
     results::chart_block(&state, viewer, id, &params).await
 }
 

@@ -275,10 +275,7 @@ async fn queries(
     UrlQuery(given): UrlQuery<HashMap<String, String>>,
 ) -> PageResult<Response> {
     let workload = given.get("workload").cloned().unwrap_or_default();
-    if !hx.is_fragment {
-        let id = workload.parse().ok();
-        return Ok(hx.redirect(&urls::experiment_on(None, id)));
-    }
+    hx.require_fragment_of(&urls::experiment_on(None, workload.parse().ok()))?;
     let form = ExperimentForm {
         workload,
         ..ExperimentForm::default()
@@ -351,9 +348,7 @@ async fn status(
     hx: Hx,
     Id(id): Id<ExperimentId>,
 ) -> PageResult<Response> {
-    if !hx.is_fragment {
-        return Ok(hx.redirect(&urls::result(id)));
-    }
+    hx.require_fragment_of(&urls::result(id))?;
     let look = experiments
         .progress(viewer, id)
         .await?

@@ -417,9 +417,7 @@ async fn show_table(
     hx: Hx,
     Id(id): Id<ExperimentId>,
 ) -> PageResult<Response> {
-    if !hx.is_fragment {
-        return Ok(hx.redirect(&urls::result(id)));
-    }
+    hx.require_fragment_of(&urls::result(id))?;
     let page = ShowPage::load(&state, viewer, id, &ChartParams::default()).await?;
     fragment::with_status(StatusCode::OK, &page.as_table())
 }
