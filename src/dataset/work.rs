@@ -310,4 +310,6 @@ mod bad_input;
 #[cfg(test)]
 mod dumps;
 #[cfg(test)]
+mod failures;
+#[cfg(test)]
 mod tests;

@@ -34,7 +34,7 @@ use crate::web::extract::user::CurrentUser;
 use crate::web::fragment::Hx;
 use crate::web::middleware::headers::SERVER_TIMING;
 use crate::web::pages::chart_view::revision;
-use crate::web::pages::results;
+use crate::web::pages::results::show;
 use crate::web::state::AppState;
 use crate::web::urls;
 
@@ -122,7 +122,7 @@ async fn block(
 ) -> PageResult<Response> {
     let params = ChartParams::read(&params);
     hx.require_fragment_of(&format!("{}?{}", urls::result(id), params.to_query()))?;
-    results::chart_block(&state, viewer, id, &params).await
+    show::chart_block(&state, viewer, id, &params).await
 }
 
 /// GET /results/{id}/chart.png
