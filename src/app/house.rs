@@ -82,15 +82,14 @@ impl House {
         let site = || site.clone().ok_or(ClusterError::NoBinaries);
         let home = layout.home()?;
         let limits = &config.limits;
-        let sandboxes = match config.sandbox_url() {
-            Some(url) => Sandboxes::shared(SharedServer::open(url, &home).await?, limits.max_database_bytes),
-            None => {
-                let room = Room {
-                    disk: Some(Disk::of(&layout.sandboxes(), limits.disk_reserve_bytes)),
-                    max_database_bytes: limits.max_database_bytes,
-                };
-                Sandboxes::clusters(site()?, layout.sandboxes(), room)
-            }
+        let sandboxes = if let Some(url) = config.sandbox_url() {
+            Sandboxes::shared(SharedServer::open(url, &home).await?, limits.max_database_bytes)
+        } else {
+            let room = Room {
+                disk: Some(Disk::of(&layout.sandboxes(), limits.disk_reserve_bytes)),
+                max_database_bytes: limits.max_database_bytes,
+            };
+            Sandboxes::clusters(site()?, layout.sandboxes(), room)
         };
         let (options, store) = match config.database_url() {
             Some(url) => (url.parse::<PgConnectOptions>().context("reading DATABASE_URL")?, None),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tracing::error;
 use tracing::info;
@@ -31,8 +32,8 @@ use crate::model::units::seconds_in_words;
 use crate::store;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
-use crate::store::held::Patience;
 use crate::store::held::StopReason;
+use crate::store::held::patiently;
 use crate::store::queue;
 use crate::store::queue::Interruption;
 use crate::store::queue::MAX_INTERRUPTIONS;
@@ -102,21 +103,10 @@ impl From<sqlx::Error> for Trouble {
 impl Restorer {
     /// Runs the restore of a claimed job until it is settled, put back into the queue, or taken over.
     pub async fn run(&self, job: HeldJob) -> Parted {
-        let id = job.lease.job_id;
         let mut notes = Vec::new();
-        let Err(trouble) = Box::pin(self.attempt(&job, &mut notes)).await else {
-            return Parted::Over;
-        };
-        let patience = Patience::begin();
-        loop {
-            match self.conclude(&job, &trouble, &notes).await {
-                Ok(parted) => return parted,
-                Err(error) if patience.waits_for(error.as_ref()).await => {}
-                Err(error) => {
-                    error!(job.id = %id, "The end of job {id} could not be recorded: {error:#}");
-                    return Parted::Released;
-                }
-            }
+        match Box::pin(self.attempt(&job, &mut notes)).await {
+            Ok(()) => Parted::Over,
+            Err(trouble) => job.part(|| self.conclude(&job, &trouble, &notes).boxed()).await,
         }
     }
 
@@ -208,12 +198,8 @@ impl Restorer {
             }
         };
         sandbox.stop().await?;
-        let patience = Patience::begin();
-        while let Err(error) = record(job, &dataset, &restored, notes).await {
-            if !patience.waits_for(&error).await {
-                return Err(error.into());
-            }
-        }
+        let notes = &*notes;
+        patiently(|| record(job, &dataset, &restored, notes).boxed()).await?;
         Ok(())
     }
 
@@ -280,7 +266,7 @@ impl Restorer {
 }
 
 /// Ends a restore that went well.
-async fn record(job: &HeldJob, dataset: &Dataset, restored: &Restored, notes: &[RestoreNote]) -> store::Result<()> {
+async fn record(job: &HeldJob, dataset: &Dataset, restored: &Restored, notes: &[RestoreNote]) -> anyhow::Result<()> {
     let mut transaction = job.pool.begin().await?;
     store::datasets::set_restored(&mut transaction, &job.lease, dataset.id, restored).await?;
     store::datasets::set_notes(&mut transaction, dataset.id, notes).await?;

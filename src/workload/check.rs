@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
+use futures_util::TryFutureExt as _;
 use tracing::error;
 
 use crate::model::job::JobStatus;
@@ -14,7 +16,6 @@ use crate::model::workload::QueryClass;
 use crate::store;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
-use crate::store::held::Patience;
 use crate::store::held::StopReason;
 use crate::store::queue;
 use crate::store::queue::Interruption;
@@ -32,20 +33,9 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// Runs the check of a claimed job.
 pub async fn run(job: HeldJob, sandboxes: &Sandboxes) -> Parted {
-    let id = job.lease.job_id;
-    let Err(error) = attempt(&job, sandboxes).await else {
-        return Parted::Over;
-    };
-    let patience = Patience::begin();
-    loop {
-        match conclude(&job, &error).await {
-            Ok(parted) => return parted,
-            Err(error) if patience.waits_for(&error).await => {}
-            Err(error) => {
-                error!(job.id = %id, "The end of job {id} could not be recorded: {error}");
-                return Parted::Released;
-            }
-        }
+    match attempt(&job, sandboxes).await {
+        Ok(()) => Parted::Over,
+        Err(error) => job.part(|| conclude(&job, &error).map_err(Into::into).boxed()).await,
     }
 }
 

@@ -49,7 +49,7 @@ const KEEPS_NOTHING_FREE: [(&str, &str); 1] = [("PGASSAY_DISK_RESERVE_BYTES", "0
 fn an_upload_that_fills_the_disk_is_refused_and_another_goes_on() {
     let mut disk = None;
     let mut ground = Ground::open_with(&KEEPS_NOTHING_FREE, |data_dir| {
-        disk = Disk::mount(&data_dir.join("uploads"), "8m")
+        disk = Disk::mount(&data_dir.join("uploads"), "8m");
     });
     if disk.is_none() {
         return;
@@ -83,7 +83,7 @@ fn an_upload_that_fills_the_disk_is_refused_and_another_goes_on() {
 fn a_restore_that_fills_the_disk_fails_in_words_and_leaves_nothing() {
     let mut disk = None;
     let mut ground = Ground::open_with(&KEEPS_NOTHING_FREE, |data_dir| {
-        disk = Disk::mount(&data_dir.join("sandboxes"), "150m")
+        disk = Disk::mount(&data_dir.join("sandboxes"), "150m");
     });
     if disk.is_none() {
         return;
@@ -112,7 +112,7 @@ fn a_restore_that_fills_the_disk_fails_in_words_and_leaves_nothing() {
 fn a_query_that_fills_the_disk_has_failed_and_the_run_goes_on() {
     let mut disk = None;
     let mut ground = Ground::open_with(&KEEPS_NOTHING_FREE, |data_dir| {
-        disk = Disk::mount(&data_dir.join("sandboxes"), "250m")
+        disk = Disk::mount(&data_dir.join("sandboxes"), "250m");
     });
     if disk.is_none() {
         return;
