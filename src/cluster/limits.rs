@@ -14,7 +14,7 @@ pub const STORE_SHARED_BUFFERS_BYTES: u64 = 128 * MIB;
 
 /// Room of one process beside the shared memory. Under it six attacks that took 4 to 6 GB each ended with an error of
 /// one session (`reliability.md` 3.2).
-const PRIVATE_BYTES: u64 = 3 * GIB;
+pub const PRIVATE_BYTES: u64 = 3 * GIB;
 
 /// `shared_buffers` of a sandbox on this machine: an eighth of memory between 128 MB and 1 GB.
 pub fn sandbox_shared_buffers_bytes() -> u64 {

@@ -3,7 +3,6 @@
 use crate::dataset::encoding::EncodingError;
 use crate::model::units::bytes_in_words;
 use crate::sql::split::SplitError;
-use crate::target::OUT_OF_DISK;
 use crate::target::ServerError;
 use crate::target::session::OpenError;
 
@@ -107,20 +106,9 @@ impl Wanting {
     }
 }
 
-/// `disk_full`.
-const DISK_FULL: &str = "53100";
-
 /// Whether the server failed for want of memory, disk or connections, or because the system under it failed.
 pub fn is_about_the_machine(error: &ServerError) -> bool {
     error.sqlstate.starts_with("53") || error.sqlstate.starts_with("58")
-}
-
-/// Says what helps where the disk is full.
-pub fn with_disk_hint(mut error: ServerError) -> ServerError {
-    if error.sqlstate == DISK_FULL {
-        error.message = format!("{}. That is, {OUT_OF_DISK}", error.message);
-    }
-    error
 }
 
 /// Of errors that end a session: the server is being stopped, has crashed, or is not up yet.

@@ -11,7 +11,6 @@ use crate::dataset::error::RestoreError;
 use crate::dataset::error::Wanting;
 use crate::dataset::error::is_about_the_machine;
 use crate::dataset::error::refusal;
-use crate::dataset::error::with_disk_hint;
 use crate::dataset::extensions;
 use crate::dataset::lines::copy_row;
 use crate::dataset::lines::count_lines;
@@ -368,7 +367,7 @@ impl<'a> Restore<'a> {
             _ if is_about_the_machine(&error) => Err(RestoreError::Statement {
                 what: first_words(&statement.text),
                 line: statement.line,
-                error: with_disk_hint(error),
+                error,
             }),
             DumpStatement::Essential { what } => Err(RestoreError::Statement {
                 what,
@@ -418,7 +417,7 @@ impl<'a> Restore<'a> {
             Some(server) => RestoreError::Statement {
                 what: format!("COPY into {table}"),
                 line: copy_row(&error).map_or(statement.line, |row| data_line + row),
-                error: with_disk_hint(wanting.explain(server)),
+                error: wanting.explain(server),
             },
             None => RestoreError::Lost(anyhow::Error::new(error).context("copying data")),
         };

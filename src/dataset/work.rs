@@ -11,7 +11,6 @@ use tracing::error;
 use tracing::info;
 
 use crate::dataset::error::RestoreError;
-use crate::dataset::error::with_disk_hint;
 use crate::dataset::finish;
 use crate::dataset::growth::Growth;
 use crate::dataset::growth::RestoreLimits;
@@ -85,8 +84,7 @@ impl Trouble {
             Some(server) if !server.is_fatal => {
                 let doing = error.to_string();
                 Self::Failed(format!(
-                    "The restored database could not be finished ({doing}). The server says: {}",
-                    with_disk_hint(server)
+                    "The restored database could not be finished ({doing}). The server says: {server}"
                 ))
             }
             _ => Self::Lost(error),

@@ -52,15 +52,18 @@ impl Nesting {
         self.parentheses = self.parentheses.saturating_sub(1);
     }
 
-    /// Counts a word without quotes, keyword or not.
+    /// Counts a word without quotes, keyword or not. Those in parentheses do not count.
     pub fn word(&mut self, word: &[u8], line: u64) {
+        if self.parentheses > 0 {
+            return;
+        }
         if let Some(letter) = self.introduction.get_mut(self.n_words as usize)
             && INTRODUCTIONS.iter().any(|known| word.eq_ignore_ascii_case(known))
         {
             *letter = word[0].to_ascii_lowercase();
         }
         self.n_words = self.n_words.saturating_add(1);
-        if self.introduces_function() && self.parentheses == 0 {
+        if self.introduces_function() {
             self.body_word(word, line);
         }
     }

@@ -16,6 +16,8 @@ pub mod shared;
 
 use sqlx::postgres::PgDatabaseError;
 
+use crate::cluster::limits::PRIVATE_BYTES;
+use crate::target::role::TEMP_FILE_LIMIT;
 use crate::target::room::Shortage;
 use crate::target::shared::Quarantined;
 
@@ -44,7 +46,8 @@ pub fn lost_in_words(error: &anyhow::Error) -> String {
     }
 }
 
-/// What a server said about a statement, for people; never our own chain of causes.
+/// What a server said about a statement, for people, with what is behind it where a limit of the sandbox is; never our
+/// own chain of causes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerError {
     pub sqlstate: String,
@@ -69,9 +72,12 @@ impl ServerError {
         };
         let error = error.try_downcast_ref::<PgDatabaseError>()?;
         let detail = error.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+        let behind = what_is_behind(error)
+            .map(|behind| format!(". {behind}"))
+            .unwrap_or_default();
         Some(Self {
             sqlstate: error.code().to_owned(),
-            message: format!("{}{detail}", error.message()),
+            message: format!("{}{detail}{behind}", error.message()),
             position: match error.position() {
                 Some(sqlx::postgres::PgErrorPosition::Original(position)) => Some(position),
                 _ => None,
@@ -82,4 +88,23 @@ impl ServerError {
             ),
         })
     }
+}
+
+/// The limit that a statement has met, by SQLSTATE, and what helps.
+fn what_is_behind(error: &PgDatabaseError) -> Option<String> {
+    Some(match error.code() {
+        "53100" => format!("That is, {OUT_OF_DISK}"),
+        "53200" if error.message().contains("shared memory") => {
+            "The server's table of locks is full, which has room for thousands of them".to_owned()
+        }
+        "53200" => format!(
+            "A process of a sandbox may take {} GB beside the server's shared memory",
+            PRIVATE_BYTES >> 30
+        ),
+        "53400" => format!(
+            "Sorting, hashing or a large result may take {TEMP_FILE_LIMIT} of temporary files; with more work_mem, or with \
+             fewer rows at once, it takes less"
+        ),
+        _ => return None,
+    })
 }

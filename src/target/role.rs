@@ -21,10 +21,13 @@ const WITHHELD: &str = "'pg_logical_emit_message', 'pg_notify', 'xpath', 'xpath_
                         'pg_restore_relation_stats', 'pg_restore_attribute_stats', 'pg_restore_extended_stats', \
                         'pg_clear_relation_stats', 'pg_clear_attribute_stats', 'pg_clear_extended_stats'";
 
+/// How much of its intermediate results one session may put into temporary files.
+pub const TEMP_FILE_LIMIT: &str = "2GB";
+
 /// What the role cannot change itself, whatever the server has it otherwise: how much one session spills, that neither
 /// text nor rows of a dump get into a log, and that autovacuum, where it runs, finds nothing to analyze.
 const SETTINGS: [(&str, &str); 8] = [
-    ("temp_file_limit", "2GB"),
+    ("temp_file_limit", TEMP_FILE_LIMIT),
     ("log_min_messages", "fatal"),
     ("log_min_error_statement", "panic"),
     ("log_statement", "none"),

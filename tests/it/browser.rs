@@ -46,13 +46,24 @@ impl Driver {
     }
 
     async fn browser(&self, profile: &std::path::Path) -> Client {
+        self.open(profile, &serde_json::json!({})).await
+    }
+
+    /// A browser that takes itself for a phone of 360 pixels.
+    async fn phone(&self, profile: &std::path::Path) -> Client {
+        let metrics = serde_json::json!({ "width": 360, "height": 740, "pixelRatio": 1.0, "mobile": true });
+        let emulation = serde_json::json!({ "deviceMetrics": metrics });
+        self.open(profile, &emulation).await
+    }
+
+    async fn open(&self, profile: &std::path::Path, emulation: &serde_json::Value) -> Client {
         let profile = format!("--user-data-dir={}", profile.display());
         let options = serde_json::json!({
             "goog:chromeOptions": { "args": [
                 "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
                 "--disable-background-networking", "--disable-component-update", "--disable-sync",
                 "--no-first-run", "--window-size=1280,1000", profile,
-            ] },
+            ], "mobileEmulation": emulation },
             "goog:loggingPrefs": { "browser": "ALL" },
         });
         let capabilities = options.as_object().unwrap().clone();
@@ -103,6 +114,32 @@ async fn upload(browser: &Client, url: &str, form: &str, file: &str, leads_to: &
 async fn picture_is_drawn(browser: &Client) -> Option<()> {
     let script = "const i = document.querySelector('#chart img'); return !!i && i.complete && i.naturalWidth > 0";
     browser.execute(script, Vec::new()).await.ok()?.as_bool()?.then_some(())
+}
+
+/// Wide tables scroll by themselves; the page does not.
+async fn every_page_fits_a_phone(driver: &Driver, url: &str) {
+    let profile = data_dir();
+    let phone = driver.phone(profile.path()).await;
+    for path in [
+        "/",
+        "/upload",
+        "/datasets",
+        "/datasets/1",
+        "/datasets/1/delete",
+        "/workloads",
+        "/workloads/1",
+        "/experiment",
+        "/results",
+        "/results/1",
+        "/results/1/queries/0",
+        "/nowhere",
+    ] {
+        phone.goto(&format!("{url}{path}")).await.unwrap();
+        let script = "return [document.documentElement.scrollWidth, innerWidth]";
+        let widths = phone.execute(script, Vec::new()).await.unwrap();
+        assert_eq!(widths, serde_json::json!([360, 360]), "the width of {path}");
+    }
+    phone.close().await.unwrap();
 }
 
 #[tokio::test]
@@ -188,6 +225,7 @@ async fn a_person_gets_from_two_files_to_a_chart() {
     wait_for("the plans of a query", async || text(&browser, "#plans .plan").await).await;
 
     browser.close().await.unwrap();
+    every_page_fits_a_phone(&driver, &server.url).await;
     drop(driver);
     assert_eq!(server.stop(), Some(0));
 }

@@ -216,7 +216,7 @@ pub(super) fn paint_empty(canvas: &Canvas) -> Result<Vec<u8>, ChartError> {
     canvas.paint(|painter| {
         let middle = (f64::from(canvas.width) / 2.0, f64::from(canvas.height) / 2.0 + BASE);
         let muted = painter.inks.muted;
-        painter.text("No finished trials yet", middle, Align::Centre, muted)
+        painter.text("No finished trials", middle, Align::Centre, muted)
     })
 }
 
