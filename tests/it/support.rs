@@ -138,6 +138,20 @@ pub fn tool(name: &str) -> Command {
     }
 }
 
+/// Of a dump: a function that writes 4 MB at a time, and no more than 80 MB a second, so that a look every second or so
+/// comes in time.
+pub const GROWS: &str = "
+create function grow() returns integer language plpgsql as $$
+begin
+  create table public.grown (filler text);
+  for n in 1..1000 loop
+    insert into public.grown select repeat('x', 1000) from generate_series(1, 4000);
+    perform pg_catalog.pg_sleep(0.05);
+  end loop;
+  return 1;
+end $$;
+";
+
 /// A cluster as anybody may have one, to make dumps from and to be shared by datasets.
 pub struct Cluster {
     pub dir: PathBuf,

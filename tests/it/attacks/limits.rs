@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::attacks::Ground;
+use crate::support::GROWS;
 
 const DUMP: &str = "
 create table things (a integer);
@@ -129,19 +130,6 @@ async fn a_query_that_nothing_can_end_costs_the_sandbox_and_not_the_experiment()
     assert_eq!(outcomes, ["timed_out", "finished"], "{trials:?}");
     ground.assert_untouched();
 }
-
-/// Grows by 4 MB at a time, and by no more than 80 MB a second.
-const GROWS: &str = "
-create function grow() returns integer language plpgsql as $$
-begin
-  create table public.grown (filler text);
-  for n in 1..1000 loop
-    insert into public.grown select repeat('x', 1000) from generate_series(1, 4000);
-    perform pg_catalog.pg_sleep(0.05);
-  end loop;
-  return 1;
-end $$;
-";
 
 #[tokio::test]
 async fn a_query_that_writes_too_much_is_cut_off_on_a_server_of_its_own_and_on_one_that_is_shared() {

@@ -10,6 +10,7 @@ use crate::faults::ground::Ground;
 use crate::faults::ground::QUICK_DUMP;
 use crate::faults::http::Upload;
 use crate::support;
+use crate::support::GROWS;
 use crate::support::wait_for;
 
 /// A disk of its own at a directory.
@@ -44,6 +45,10 @@ impl Drop for Disk {
 
 /// So that a disk can be filled to the last byte.
 const KEEPS_NOTHING_FREE: [(&str, &str); 1] = [("PGASSAY_DISK_RESERVE_BYTES", "0")];
+
+/// What every trial came to.
+const OUTCOMES: &str = "select string_agg(q.label || ' ' || t.outcome || ' ' || coalesce(t.sqlstate, '') , ';' order by \
+                        t.query_idx, t.source_idx) from trials t join experiment_queries q using (experiment_id, query_idx)";
 
 #[test]
 fn an_upload_that_fills_the_disk_is_refused_and_another_goes_on() {
@@ -125,10 +130,8 @@ fn a_query_that_fills_the_disk_has_failed_and_the_run_goes_on() {
     );
     let experiment = ground.launch(&dataset, &workload, 0, 1);
     ground.wait_for_end("experiments", &experiment);
-    let outcomes = "select string_agg(q.label || ' ' || t.outcome || ' ' || coalesce(t.sqlstate, '') , ';' order by \
-                    t.query_idx, t.source_idx) from trials t join experiment_queries q using (experiment_id, query_idx)";
     assert_eq!(
-        ground.answer(outcomes),
+        ground.answer(OUTCOMES),
         "spills failed 53100;spills failed 53100;spills failed 53100;small finished ;small finished ;small finished"
     );
     assert_eq!(ground.answer("select count(*) from segments"), "1");
@@ -145,19 +148,6 @@ fn a_query_that_fills_the_disk_has_failed_and_the_run_goes_on() {
 
 /// Of a disk of 2 GiB, 600 MiB are for pgassay: more than it has before anything grows.
 const KEEPS_MOST_FREE: [(&str, &str); 1] = [("PGASSAY_DISK_RESERVE_BYTES", "1518338048")];
-
-/// Grows by 4 MB at a time, and by no more than 80 MB a second, so that a look every second or so comes in time.
-const GROWS: &str = "
-create table grown (filler text);
-create function grow() returns integer language plpgsql as $$
-begin
-  for n in 1..1000 loop
-    insert into public.grown select repeat('x', 1000) from generate_series(1, 4000);
-    perform pg_catalog.pg_sleep(0.05);
-  end loop;
-  return 1;
-end $$;
-";
 
 #[test]
 fn what_would_leave_too_little_of_the_disk_is_ended_in_words_before_it_is_full() {
@@ -179,10 +169,8 @@ fn what_would_leave_too_little_of_the_disk_is_ended_in_words_before_it_is_full()
     ground.wait_for_end("datasets", &dataset);
     let experiment = ground.launch(&dataset, &workload, 0, 1);
     ground.wait_for_end("experiments", &experiment);
-    let outcomes = "select string_agg(q.label || ' ' || t.outcome || ' ' || coalesce(t.sqlstate, '') , ';' order by \
-                    t.query_idx, t.source_idx) from trials t join experiment_queries q using (experiment_id, query_idx)";
     assert_eq!(
-        ground.answer(outcomes),
+        ground.answer(OUTCOMES),
         "grows failed 53400;grows failed 53400;grows failed 53400;small finished ;small finished ;small finished"
     );
     assert!(ground.page(&format!("/results/{experiment}")).contains(low));

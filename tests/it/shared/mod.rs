@@ -268,6 +268,7 @@ async fn the_main_job_is_done_on_a_shared_server_and_nothing_is_left_of_it() {
     );
 
     neither_dataset_reaches_the_other(&ground, tag);
+    no_dataset_uses_up_the_connections(&ground, &role);
     autovacuum_analyzes_no_dataset(&ground);
 
     for dataset in ["1", "2"] {
@@ -306,6 +307,27 @@ fn neither_dataset_reaches_the_other(ground: &Ground, tag: &str) {
          where grantee = 0 and datname <> 'template0'",
     );
     assert_eq!(rights, Vec::<String>::new(), "nothing is open to everybody");
+}
+
+/// With the password that it was given just before, a role gets forty sessions of the server's hundred.
+fn no_dataset_uses_up_the_connections(ground: &Ground, role: &str) {
+    let database = format!("{role}_d_1");
+    let url = ground.cluster.url_of(role, "secret", &database);
+    let mut sessions: Vec<Running> = (0..40)
+        .map(|_| {
+            let mut psql = support::tool("psql");
+            psql.args(["-Xqc", "select pg_sleep(600)", &url]);
+            Running(psql.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+        })
+        .collect();
+    let n_sessions = format!("select count(*) from pg_stat_activity where usename = '{role}' and state = 'active'");
+    wait_for("forty sessions", || {
+        (ground.cluster.ask(&n_sessions) == ["40"]).then_some(())
+    });
+    let said = look_in(ground, role, &database);
+    assert!(said.contains("too many connections for role"), "{said}");
+    sessions.clear();
+    wait_for("their end", || (ground.cluster.ask(&n_sessions) == ["0"]).then_some(()));
 }
 
 /// However eager it is: statistics that come by themselves would be measured in place of a source's.
