@@ -55,7 +55,7 @@ impl Bench {
                 max_database_bytes: 1 << 30,
                 max_objects: 50_000,
                 max_restore_minutes: 5,
-                disk_reserve_bytes: None,
+                disk_reserve_bytes: Some(0),
             },
         };
         Self {

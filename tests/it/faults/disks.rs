@@ -43,9 +43,6 @@ impl Drop for Disk {
     }
 }
 
-/// So that a disk can be filled to the last byte.
-const KEEPS_NOTHING_FREE: [(&str, &str); 1] = [("PGASSAY_DISK_RESERVE_BYTES", "0")];
-
 /// What every trial came to.
 const OUTCOMES: &str = "select string_agg(q.label || ' ' || t.outcome || ' ' || coalesce(t.sqlstate, '') , ';' order by \
                         t.query_idx, t.source_idx) from trials t join experiment_queries q using (experiment_id, query_idx)";
@@ -53,7 +50,7 @@ const OUTCOMES: &str = "select string_agg(q.label || ' ' || t.outcome || ' ' || 
 #[test]
 fn an_upload_that_fills_the_disk_is_refused_and_another_goes_on() {
     let mut disk = None;
-    let mut ground = Ground::open_with(&KEEPS_NOTHING_FREE, |data_dir| {
+    let mut ground = Ground::open_with(&[], |data_dir| {
         disk = Disk::mount(&data_dir.join("uploads"), "8m");
     });
     if disk.is_none() {
@@ -87,7 +84,7 @@ fn an_upload_that_fills_the_disk_is_refused_and_another_goes_on() {
 #[test]
 fn a_restore_that_fills_the_disk_fails_in_words_and_leaves_nothing() {
     let mut disk = None;
-    let mut ground = Ground::open_with(&KEEPS_NOTHING_FREE, |data_dir| {
+    let mut ground = Ground::open_with(&[], |data_dir| {
         disk = Disk::mount(&data_dir.join("sandboxes"), "150m");
     });
     if disk.is_none() {
@@ -116,7 +113,7 @@ fn a_restore_that_fills_the_disk_fails_in_words_and_leaves_nothing() {
 #[test]
 fn a_query_that_fills_the_disk_has_failed_and_the_run_goes_on() {
     let mut disk = None;
-    let mut ground = Ground::open_with(&KEEPS_NOTHING_FREE, |data_dir| {
+    let mut ground = Ground::open_with(&[], |data_dir| {
         disk = Disk::mount(&data_dir.join("sandboxes"), "250m");
     });
     if disk.is_none() {
