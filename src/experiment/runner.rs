@@ -60,48 +60,87 @@ pub async fn run(
     journal: &mut impl Journal,
     cancel: &CancellationToken,
 ) -> anyhow::Result<Ended> {
-    let mut batching = Batching::default();
+    let mut unwritten = Unwritten::new(journal);
     for visit in schedule::visits(trials) {
-        if cancel.is_cancelled() || !executor.begin_visit(visit, cancel).await? {
+        let beginning = async { Ok(!cancel.is_cancelled() && executor.begin_visit(visit, cancel).await?) };
+        // Neither is timed, and the visit's first trial waits for both.
+        let (is_kept, has_begun): (_, anyhow::Result<bool>) = tokio::join!(unwritten.write(), beginning);
+        if !is_kept? {
+            return Ok(Ended::Replaced);
+        }
+        if !has_begun? {
             return Ok(Ended::Interrupted);
         }
-        let mut unwritten: Vec<(Trial, Outcome)> = Vec::new();
-        let mut unwritten_since = Instant::now();
         for trial in visit {
-            if let Some(reason) = executor.take_restart() {
-                let is_kept = unwritten.is_empty() || journal.record(&unwritten).await?;
-                if !is_kept || !journal.begin_segment(trial.trial_idx, &reason).await? {
-                    return Ok(Ended::Replaced);
-                }
-                unwritten.clear();
+            let restarted = executor.take_restart();
+            if (restarted.is_some() || !unwritten.may_wait()) && !unwritten.write().await? {
+                return Ok(Ended::Replaced);
+            }
+            if let Some(reason) = restarted
+                && !unwritten.journal.begin_segment(trial.trial_idx, &reason).await?
+            {
+                return Ok(Ended::Replaced);
             }
             let started = Instant::now();
             let outcome = executor.execute(trial, cancel).await;
-            let took = started.elapsed();
-            if let Ok(Some(outcome)) = &outcome {
-                unwritten.push((*trial, outcome.clone()));
+            if let Ok(Some(outcome)) = outcome {
+                unwritten.push(*trial, outcome, started.elapsed());
+                continue;
             }
-            let ends_here = !matches!(outcome, Ok(Some(_)));
-            if !unwritten.is_empty() && (ends_here || !batching.may_wait(unwritten.len(), unwritten_since.elapsed())) {
-                let started = Instant::now();
-                if !journal.record(&unwritten).await? {
-                    return Ok(Ended::Replaced);
-                }
-                batching.observe(took, started.elapsed());
-                unwritten.clear();
-                unwritten_since = Instant::now();
+            if !unwritten.write().await? {
+                return Ok(Ended::Replaced);
             }
-            match outcome {
-                Ok(Some(_)) => {}
-                Ok(None) => return Ok(Ended::Interrupted),
-                Err(error) => return Err(error),
-            }
-        }
-        if !unwritten.is_empty() && !journal.record(&unwritten).await? {
-            return Ok(Ended::Replaced);
+            return outcome.map(|_| Ended::Interrupted);
         }
     }
-    Ok(Ended::Completed)
+    let is_kept = unwritten.write().await?;
+    Ok(if is_kept { Ended::Completed } else { Ended::Replaced })
+}
+
+/// Outcomes on their way into the journal.
+struct Unwritten<'a, J> {
+    journal: &'a mut J,
+    outcomes: Vec<(Trial, Outcome)>,
+    /// When the last ones were written.
+    since: Instant,
+    /// How long the newest trial took.
+    trial: Duration,
+    batching: Batching,
+}
+
+impl<'a, J: Journal> Unwritten<'a, J> {
+    fn new(journal: &'a mut J) -> Self {
+        Self {
+            journal,
+            outcomes: Vec::new(),
+            since: Instant::now(),
+            trial: Duration::ZERO,
+            batching: Batching::default(),
+        }
+    }
+
+    fn push(&mut self, trial: Trial, outcome: Outcome, took: Duration) {
+        self.outcomes.push((trial, outcome));
+        self.trial = took;
+    }
+
+    fn may_wait(&self) -> bool {
+        self.batching.may_wait(self.outcomes.len(), self.since.elapsed())
+    }
+
+    /// False when this runner was replaced.
+    async fn write(&mut self) -> anyhow::Result<bool> {
+        if !self.outcomes.is_empty() {
+            let started = Instant::now();
+            if !self.journal.record(&self.outcomes).await? {
+                return Ok(false);
+            }
+            self.batching.observe(self.trial, started.elapsed());
+            self.outcomes.clear();
+        }
+        self.since = Instant::now();
+        Ok(true)
+    }
 }
 
 /// Whether outcomes may be written together: only when a commit takes more than a tenth of a trial, and then never
