@@ -180,6 +180,12 @@ fn median(durations: &mut [Duration]) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering;
+
+    use tokio::sync::Barrier;
+
     use super::*;
     use crate::model::trial::Timing;
     use crate::model::trial::TrialKind;
@@ -269,6 +275,62 @@ mod tests {
         assert_eq!(executor.visits, [0, 1, 0, 1]);
         assert_eq!(journal.written, (0..12).collect::<Vec<_>>());
         assert_eq!(journal.writes, 12);
+    }
+
+    /// Executor and journal in one. A visit begins only once the last outcome of the visit before is being stored, and
+    /// the other way round; storing then takes longer.
+    #[derive(Clone)]
+    struct Meeting {
+        both: Arc<Barrier>,
+        n_stored: Arc<AtomicUsize>,
+    }
+
+    impl Executor for Meeting {
+        async fn begin_visit(&mut self, visit: &[Trial], _: &CancellationToken) -> anyhow::Result<bool> {
+            if visit[0].trial_idx > 0 {
+                self.both.wait().await;
+            }
+            Ok(true)
+        }
+
+        async fn execute(&mut self, trial: &Trial, _: &CancellationToken) -> anyhow::Result<Option<Outcome>> {
+            assert_eq!(self.n_stored.load(Ordering::SeqCst), trial.trial_idx);
+            Ok(Some(Outcome::TimedOut { limit_ms: 1.0 }))
+        }
+
+        fn take_restart(&mut self) -> Option<String> {
+            None
+        }
+    }
+
+    impl Journal for Meeting {
+        async fn record(&mut self, outcomes: &[(Trial, Outcome)]) -> anyhow::Result<bool> {
+            if outcomes.iter().any(|(trial, _)| trial.trial_idx == 2) {
+                self.both.wait().await;
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            self.n_stored.fetch_add(outcomes.len(), Ordering::SeqCst);
+            Ok(true)
+        }
+
+        async fn begin_segment(&mut self, _: usize, _: &str) -> anyhow::Result<bool> {
+            Ok(true)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_visit_begins_while_the_last_outcome_is_being_stored_and_its_first_trial_waits_for_both() {
+        let mut executor = Meeting {
+            both: Arc::new(Barrier::new(2)),
+            n_stored: Arc::default(),
+        };
+        let mut journal = executor.clone();
+        let (trials, cancel) = (trials(2), CancellationToken::new());
+        let running = run(&trials, &mut executor, &mut journal, &cancel);
+        let ended = tokio::time::timeout(Duration::from_secs(60), running).await;
+        assert_eq!(ended.expect("they meet").unwrap(), Ended::Completed);
     }
 
     #[tokio::test]
