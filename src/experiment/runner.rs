@@ -329,7 +329,7 @@ mod tests {
         let mut journal = executor.clone();
         let (trials, cancel) = (trials(2), CancellationToken::new());
         let running = run(&trials, &mut executor, &mut journal, &cancel);
-        let ended = tokio::time::timeout(Duration::from_secs(60), running).await;
+        let ended = tokio::time::timeout(Duration::from_mins(1), running).await;
         assert_eq!(ended.expect("they meet").unwrap(), Ended::Completed);
     }
 

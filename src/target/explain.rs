@@ -46,6 +46,26 @@ impl Session {
         self.explain_alone(PLAIN, sql, limit, cancel).await
     }
 
+    /// Plans statements without running them, which fills the catalog caches for them. All in one transaction, which ends
+    /// with a clean session. Returns how many were planned: what comes behind one that went wrong was not.
+    pub async fn plan_together(
+        &mut self,
+        statements: &[&str],
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<usize> {
+        self.begin().await;
+        let mut n_planned = 0;
+        for sql in statements {
+            if !matches!(self.explain_as(PLAIN, sql, limit, cancel).await?, Ran::Done(_)) {
+                break;
+            }
+            n_planned += 1;
+        }
+        let wrote = self.clean(n_planned == statements.len()).await;
+        Ok(if wrote { 0 } else { n_planned })
+    }
+
     /// The plan of `sql` with actual rows and buffers; runs it once.
     pub async fn explain_analyzed(
         &mut self,
