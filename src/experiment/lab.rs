@@ -259,6 +259,30 @@ impl Lab {
         }
     }
 
+    /// Plans the queries of a visit together. Those that were not are planned each before its trial.
+    async fn plan_visit(&mut self, visit: &[Trial], cancel: &CancellationToken) -> anyhow::Result<()> {
+        let readers: Vec<usize> = visit
+            .iter()
+            .map(|trial| trial.query_idx)
+            .filter(|query_idx| !self.is_writer(*query_idx))
+            .collect();
+        if readers.is_empty() {
+            return Ok(());
+        }
+        self.session().await?;
+        let session = self.session.as_mut().context("the role's session is open")?;
+        let queries = readers.iter().filter_map(|query_idx| self.queries.get(*query_idx));
+        let statements: Vec<&str> = queries.map(|query| query.sql.as_str()).collect();
+        let limit = Duration::from_millis(self.spec.timeout_ms);
+        let n_planned = session.plan_together(&statements, limit, cancel).await?;
+        let health = session.health;
+        self.planned = readers[..n_planned].iter().copied().collect();
+        if n_planned < readers.len() {
+            self.doubt_statistics();
+        }
+        self.recover(health).await
+    }
+
     /// Plans a query once in the open session, unless that has happened; false when it was cancelled. Whatever is
     /// wrong with the query, its trial will say again.
     async fn plan_untimed(&mut self, query_idx: usize, cancel: &CancellationToken) -> anyhow::Result<bool> {
@@ -346,18 +370,8 @@ impl Executor for Lab {
         let Some(first) = visit.first() else { return Ok(true) };
         self.sandbox()?.room.require(0)?;
         self.swap_in(first.source_idx).await?;
-        let readers: Vec<usize> = visit
-            .iter()
-            .map(|trial| trial.query_idx)
-            .filter(|n| !self.is_writer(*n))
-            .collect();
-        self.planned.clear();
-        for query_idx in readers {
-            if !self.plan_untimed(query_idx, cancel).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        self.plan_visit(visit, cancel).await?;
+        Ok(!cancel.is_cancelled())
     }
 
     async fn execute(&mut self, trial: &Trial, cancel: &CancellationToken) -> anyhow::Result<Option<Outcome>> {
