@@ -308,4 +308,6 @@ mod bad_input;
 #[cfg(test)]
 mod dumps;
 #[cfg(test)]
+mod loading;
+#[cfg(test)]
 mod tests;
