@@ -1,6 +1,7 @@
 //! Runs a dump's statements over the wire, as the dataset's own role, and says by line what was left out or failed.
 
 mod copy;
+mod indexes;
 
 use std::sync::Arc;
 
@@ -286,6 +287,11 @@ impl<'a> Restore<'a> {
         let Some((first, _)) = batch.first() else { return Ok(()) };
         self.done.detail = first_words(&first.text);
         self.tell();
+        if let Some(builds) = self.builds_apart(&batch)
+            && let Some(second) = self.second_session().await?
+        {
+            return self.build(batch, builds, second).await;
+        }
         if batch.len() > 1 {
             let texts: Vec<&str> = batch.iter().map(|(statement, _)| statement.text.as_str()).collect();
             let message = Arc::new(self.guarded(&texts.join(";\n")));

@@ -1,8 +1,24 @@
 //! Rows of new tables are written frozen and without a log; that this happened, and where it must not.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
+use tokio::sync::watch;
+
+use crate::dataset::pieces::DumpFile;
+use crate::dataset::pieces::Pieces;
+use crate::dataset::reader::Counter;
+use crate::dataset::restore::Done;
+use crate::dataset::restore::Restore;
+use crate::model::dataset::Compression;
+use crate::model::dataset::DumpFormat;
+use crate::target::clone;
+use crate::target::session::Address;
+use crate::target::session::Admin;
 use crate::testing::bench::Bench;
+
+/// How long what is waited for may take on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// More than is read at a time, so that no COPY of it is over before it is begun. The last page is not full.
 const N_ROWS: usize = 60_001;
@@ -75,4 +91,134 @@ async fn a_row_that_a_new_table_refuses_fails_the_restore_by_its_line() {
     let message = dataset.job.message.unwrap_or_default();
     assert!(message.starts_with("COPY into t in line 50002 failed."), "{message}");
     bench.close().await;
+}
+
+/// Two tables with so many rows that their indexes are worth two sessions.
+fn two_tables() -> String {
+    let rows = rows();
+    let table = |name: &str| {
+        format!("create table {name} (a integer, b integer default 1);\ncopy public.{name} (a) from stdin;\n{rows}")
+    };
+    table("left_one") + &table("right_one")
+}
+
+#[tokio::test]
+async fn an_index_that_fails_beside_another_is_listed_as_it_would_be_alone() {
+    let bench = Bench::open().await;
+    let tables = two_tables();
+    let first_line = tables.lines().count() + 1;
+    let dump = format!(
+        "{tables}create unique index refused on public.left_one using btree (b);
+         alter table only public.right_one add constraint kept primary key (a);
+         create index also_kept on public.left_one using btree (b, a);
+         create index unknown on public.right_one using btree (nowhere);
+         create index kept on public.left_one using btree (a);\n"
+    );
+    let twin = dump.replace(
+        " on public.left_one using btree (a);",
+        " on public.right_one using btree (a);",
+    );
+    for dump in [&dump, &twin] {
+        let id = bench.restored(dump).await;
+        let notes = bench.notes(id).await;
+        let listed: Vec<(u64, &str)> = notes.iter().map(|note| (note.line, note.reason.as_str())).collect();
+        let line = first_line as u64;
+        assert_eq!(
+            listed,
+            [
+                (
+                    line,
+                    "could not create unique index \"refused\" (Key (b)=(1) is duplicated.)"
+                ),
+                (line + 3, "column \"nowhere\" does not exist"),
+                (line + 4, "relation \"kept\" already exists"),
+            ]
+        );
+        let indexes =
+            "select string_agg(concat(relname, ' on ', indrelid::regclass, ' ', indisvalid), ', ' order by relname)
+                       from pg_index join pg_class on oid = indexrelid where relnamespace = 'public'::regnamespace";
+        assert_eq!(
+            bench.ask(id, indexes).await.as_deref(),
+            Some("also_kept on public.left_one t, kept on public.right_one t")
+        );
+    }
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn one_index_does_not_wait_for_that_of_another_table_and_both_sessions_end_with_the_restore() {
+    let bench = Bench::open().await;
+    // The dump goes on when it sees the lock of this test.
+    let dump = format!(
+        "{}create table loaded ();
+         do $$ begin while not exists (select from pg_locks where locktype = 'advisory' and objid = 7) loop
+           perform pg_sleep(0.01); end loop; end $$;
+         create index held_up on public.left_one using btree (a);
+         create index ready on public.right_one using btree (a);\n",
+        two_tables()
+    );
+    let id = bench.upload(dump.as_bytes()).await;
+    let sandbox = bench.sandbox(id).await;
+    let path = bench.house.layout.dump(id);
+    let file = DumpFile {
+        path: &path,
+        format: DumpFormat::Plain,
+        compression: Compression::None,
+        pg_restore: None,
+        max_expanded_bytes: u64::MAX,
+    };
+    let mut pieces = Pieces::open(&file, &Counter::default()).await.unwrap();
+    let mut restore = Restore::new(&sandbox.address, id, watch::channel(Done::default()).0);
+    let database = clone::template_name(id);
+    let (holder, mut looking) = tokio::select! {
+        ended = restore.run(&mut pieces) => panic!("{ended:?}"),
+        both = async {
+            let holder = wait_for(async || holding_up(&sandbox.address, &database).await).await;
+            let mut looking = Admin::connect(&sandbox.address, &database).await.unwrap();
+            wait_for(async || (seen(&mut looking).await == [true, true, false]).then_some(())).await;
+            (holder, looking)
+        } => both,
+    };
+    drop(restore);
+    wait_for(async || (seen(&mut looking).await == [false, true, false]).then_some(())).await;
+    holder.close().await;
+    looking.close().await;
+    sandbox.stop().await.unwrap();
+    bench.close().await;
+}
+
+/// Keeps indexes of one table waiting and lets the dump go on; none while its rows are not loaded.
+async fn holding_up(address: &Address, database: &str) -> Option<Admin> {
+    let mut admin = Admin::connect(address, database).await.ok()?;
+    let sql = "select from public.loaded; begin; lock table public.left_one in row exclusive mode; \
+               select pg_catalog.pg_advisory_lock(7)";
+    admin.run(sql.to_owned()).await.ok()?;
+    Some(admin)
+}
+
+/// Whether a session of the restore is there, whether the index that nothing holds up, and whether the other.
+async fn seen(admin: &mut Admin) -> [bool; 3] {
+    let (restoring, ready, held_up) = sqlx::query_as(
+        "select exists (select from pg_stat_activity where application_name = 'pgassay restore'),
+                exists (select from pg_class where relname = 'ready'),
+                exists (select from pg_class where relname = 'held_up')",
+    )
+    .fetch_one(&mut admin.conn)
+    .await
+    .unwrap();
+    [restoring, ready, held_up]
+}
+
+async fn wait_for<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking)
+        .await
+        .expect("what is waited for comes")
 }
