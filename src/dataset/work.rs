@@ -296,4 +296,6 @@ mod dumps;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod loading;
+#[cfg(test)]
 mod tests;

@@ -24,6 +24,7 @@ use meaning::starts_with_copy;
 
 pub(super) use copy::Copy;
 pub(super) use copy::read as read_copy;
+pub use copy::table_of_plain as table_of_plain_copy;
 pub use error::SplitError;
 pub use error::Unclosed;
 pub use piece::Ending;
