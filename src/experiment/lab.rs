@@ -261,23 +261,29 @@ impl Lab {
 
     /// Plans the queries of a visit together. Those that were not are planned each before its trial.
     async fn plan_visit(&mut self, visit: &[Trial], cancel: &CancellationToken) -> anyhow::Result<()> {
-        let readers: Vec<usize> = visit
+        // Opens it where there is none, which has planned nothing.
+        self.session().await?;
+        // Nothing empties the caches of the only source. Of several, one that follows itself is planned again without
+        // need, so that its visit begins as all others do.
+        if self.spec.sources.len() > 1 {
+            self.planned.clear();
+        }
+        let unplanned: Vec<usize> = visit
             .iter()
             .map(|trial| trial.query_idx)
-            .filter(|query_idx| !self.is_writer(*query_idx))
+            .filter(|query_idx| !self.is_writer(*query_idx) && !self.planned.contains(query_idx))
             .collect();
-        if readers.is_empty() {
+        if unplanned.is_empty() {
             return Ok(());
         }
-        self.session().await?;
         let session = self.session.as_mut().context("the role's session is open")?;
-        let queries = readers.iter().filter_map(|query_idx| self.queries.get(*query_idx));
+        let queries = unplanned.iter().filter_map(|query_idx| self.queries.get(*query_idx));
         let statements: Vec<&str> = queries.map(|query| query.sql.as_str()).collect();
         let limit = Duration::from_millis(self.spec.timeout_ms);
         let n_planned = session.plan_together(&statements, limit, cancel).await?;
         let health = session.health;
-        self.planned = readers[..n_planned].iter().copied().collect();
-        if n_planned < readers.len() {
+        self.planned.extend(&unplanned[..n_planned]);
+        if n_planned < unplanned.len() {
             self.doubt_statistics();
         }
         self.recover(health).await
