@@ -401,11 +401,14 @@ fn at_rest(server: &Path, sql: &str) -> Vec<String> {
     values.map(|(value, _)| value.to_owned()).collect()
 }
 
-/// A session of another hand in a server.
-pub fn session(server: &Path, sql: &str) -> Child {
+/// A session of another hand in a database of a server.
+pub fn session(server: &Path, database: &str, sql: &str) -> Child {
     let (_, socket_dir) = support::postmaster(server).unwrap();
     let mut psql: Command = support::tool("psql");
-    psql.args(["-XAtq", "-U", "postgres", "-d", "postgres", "-c", sql, "-h"]);
-    psql.arg(socket_dir).stdin(Stdio::null()).stdout(Stdio::null());
+    psql.args(["-XAtq", "-U", "postgres", "-d", database, "-c", sql, "-h"]);
+    psql.arg(socket_dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     psql.spawn().unwrap()
 }
