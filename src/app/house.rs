@@ -27,10 +27,12 @@ use crate::dataset::pg_restore::PgRestore;
 use crate::dataset::service::Datasets;
 use crate::dataset::work::Restorer;
 use crate::experiment::service::Experiments;
+use crate::files::disk::Disk;
 use crate::files::layout::Layout;
 use crate::model::user::Viewer;
 use crate::store;
 use crate::target::lease::Sandboxes;
+use crate::target::room::Room;
 use crate::target::shared::SharedServer;
 use crate::web::state::Services;
 use crate::workload::service::Workloads;
@@ -79,9 +81,15 @@ impl House {
         let site = site.transpose()?.map(Arc::new);
         let site = || site.clone().ok_or(ClusterError::NoBinaries);
         let home = layout.home()?;
-        let sandboxes = match config.sandbox_url() {
-            Some(url) => Sandboxes::shared(SharedServer::open(url, &home).await?),
-            None => Sandboxes::clusters(site()?, layout.sandboxes()),
+        let limits = &config.limits;
+        let sandboxes = if let Some(url) = config.sandbox_url() {
+            Sandboxes::shared(SharedServer::open(url, &home).await?, limits.max_database_bytes)
+        } else {
+            let room = Room {
+                disk: Some(Disk::of(&layout.sandboxes(), limits.disk_reserve_bytes)),
+                max_database_bytes: limits.max_database_bytes,
+            };
+            Sandboxes::clusters(site()?, layout.sandboxes(), room)
         };
         let (options, store) = match config.database_url() {
             Some(url) => (url.parse::<PgConnectOptions>().context("reading DATABASE_URL")?, None),
@@ -96,7 +104,8 @@ impl House {
                 home: home.clone(),
                 sandboxes: sandboxes.clone(),
                 tools_major: pg_restore.as_ref().map(PgRestore::major),
-                max_upload_bytes: config.limits.max_upload_bytes,
+                max_upload_bytes: limits.max_upload_bytes,
+                disk: Disk::of(&layout.uploads(), limits.disk_reserve_bytes),
             },
             workloads: Workloads {
                 pool: pool.clone(),
@@ -110,7 +119,7 @@ impl House {
                 layout: layout.clone(),
                 sandboxes: sandboxes.clone(),
                 pg_restore: pg_restore.map(|found| found.path),
-                limits: RestoreLimits::of(&config.limits),
+                limits: RestoreLimits::of(limits),
             },
             pool,
             viewer,

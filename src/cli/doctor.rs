@@ -13,13 +13,14 @@ use crate::cluster::leftover;
 use crate::cluster::privileges::Account;
 use crate::config::HouseConfig;
 use crate::dataset::pg_restore::PgRestore;
+use crate::files::disk::Disk;
 use crate::files::layout::Layout;
 use crate::model::units::bytes_in_words;
 use crate::model::units::counted;
 use crate::store;
 use crate::target::shared;
 
-/// Below so many free bytes a restore may not fit.
+/// With fewer bytes to use a restore may not fit.
 const LOW_DISK_BYTES: u64 = 5 << 30;
 
 /// What was found about one thing.
@@ -34,7 +35,7 @@ enum Finding {
 /// Prints what was found. Returns false when something does not work.
 pub async fn doctor(config: &HouseConfig) -> bool {
     let mut findings = Vec::new();
-    let layout = data_directory(&config.data_dir, &mut findings);
+    let layout = data_directory(config, &mut findings);
     programs(config, &mut findings).await;
     if config.sandbox_url().is_none() {
         findings.push(("memory limits", memory_limits()));
@@ -60,7 +61,8 @@ pub async fn doctor(config: &HouseConfig) -> bool {
     is_well
 }
 
-fn data_directory(path: &Path, findings: &mut Vec<(&'static str, Finding)>) -> Option<Layout> {
+fn data_directory(config: &HouseConfig, findings: &mut Vec<(&'static str, Finding)>) -> Option<Layout> {
+    let path = &config.data_dir;
     match Account::for_servers() {
         Ok(None) => findings.push((
             "servers run as",
@@ -89,17 +91,8 @@ fn data_directory(path: &Path, findings: &mut Vec<(&'static str, Finding)>) -> O
         Ok(layout) => {
             let text = layout.root().display().to_string();
             findings.push(("data directory", Finding::Good(text)));
-            findings.push(match layout.free_bytes() {
-                Ok(free) if free < LOW_DISK_BYTES => (
-                    "free disk",
-                    Finding::Note(format!(
-                        "{}; a dump takes two to three times its size. Make room.",
-                        bytes_in_words(free)
-                    )),
-                ),
-                Ok(free) => ("free disk", Finding::Good(bytes_in_words(free))),
-                Err(error) => ("free disk", Finding::Problem(format!("{error:#}"))),
-            });
+            let disk = Disk::of(layout.root(), config.limits.disk_reserve_bytes);
+            findings.push(("free disk", free_disk(&disk)));
             Some(layout)
         }
         Err(error) => {
@@ -109,6 +102,23 @@ fn data_directory(path: &Path, findings: &mut Vec<(&'static str, Finding)>) -> O
             ));
             None
         }
+    }
+}
+
+fn free_disk(disk: &Disk) -> Finding {
+    let space = match disk.space() {
+        Ok(space) => space,
+        Err(error) => return Finding::Problem(format!("{error:#}")),
+    };
+    let text = format!(
+        "{}, of which {} are kept free",
+        bytes_in_words(space.free_bytes),
+        bytes_in_words(space.reserve_bytes)
+    );
+    match (space.low(0), space.low(LOW_DISK_BYTES)) {
+        (Some(low), _) => Finding::Problem(format!("Nothing is taken in or run. {low}")),
+        (None, Some(_)) => Finding::Note(format!("{text}; a dump takes two to three times its size. Make room.")),
+        (None, None) => Finding::Good(text),
     }
 }
 

@@ -23,7 +23,7 @@ pub struct HouseConfig {
     pub limits: LimitsConfig,
 }
 
-/// How much one upload may ask for.
+/// How much uploads and what is made of them may take.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LimitsConfig {
     /// The largest dump file, in bytes.
@@ -32,7 +32,7 @@ pub struct LimitsConfig {
     /// The most that a compressed dump or an archive may expand to, in bytes.
     #[arg(long, env = "PGASSAY_MAX_EXPANDED_BYTES", default_value_t = 32 << 30)]
     pub max_expanded_bytes: u64,
-    /// The most that a database may grow to while a dump is restored into it, in bytes.
+    /// The most that a database may grow to while a dump is restored into it or a query writes to a clone of it, in bytes.
     #[arg(long, env = "PGASSAY_MAX_DATABASE_BYTES", default_value_t = 32 << 30)]
     pub max_database_bytes: u64,
     /// The most tables, indexes, views and sequences that a dump may make.
@@ -41,6 +41,10 @@ pub struct LimitsConfig {
     /// A restore that takes longer is given up, in minutes.
     #[arg(long, env = "PGASSAY_MAX_RESTORE_MINUTES", default_value_t = 120)]
     pub max_restore_minutes: u64,
+    /// What stays free of the disk that holds the data directory, in bytes. Unset, a tenth of it, or 5 GiB if that is
+    /// less.
+    #[arg(long, env = "PGASSAY_DISK_RESERVE_BYTES")]
+    pub disk_reserve_bytes: Option<u64>,
 }
 
 /// Who may come in.

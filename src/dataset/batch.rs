@@ -1,5 +1,6 @@
 //! Statements that are sent in one message, because one by one each would wait for its commit.
 
+use crate::sql::dump;
 use crate::sql::dump::DumpStatement;
 use crate::sql::split::Statement;
 
@@ -13,6 +14,8 @@ const MOST_BYTES: usize = 256 * 1024;
 enum Kind {
     /// Defines things; running it again after a rollback is as if it had run once.
     Definition,
+    /// Builds an index and nothing else.
+    Index,
     /// Rows, which may draw from sequences. A failing one fails the restore.
     Rows,
     /// May do anything: it goes alone.
@@ -53,6 +56,7 @@ fn kind_of(text: &str) -> Kind {
     let word: String = text.chars().take_while(char::is_ascii_alphabetic).collect();
     match word.to_ascii_lowercase().as_str() {
         "insert" | "update" | "delete" | "merge" => Kind::Rows,
+        "create" | "alter" if dump::read_index_build(text).is_some() => Kind::Index,
         "create" | "alter" | "drop" | "comment" | "set" => Kind::Definition,
         _ => Kind::Alone,
     }
@@ -61,7 +65,6 @@ fn kind_of(text: &str) -> Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::dump;
 
     /// How a script is cut into messages.
     fn messages(texts: &[&str]) -> Vec<usize> {
@@ -93,6 +96,15 @@ mod tests {
         assert_eq!(
             messages(&["select f()", "select g()", "do $$ $$", "set a = 1", "set b = 1"]),
             [1, 1, 1, 2]
+        );
+        assert_eq!(
+            messages(&[
+                "create view v as select 1",
+                "create index i on s.t using btree (a)",
+                "alter table only s.t add constraint k unique (b)",
+                "create index j on s.t using btree (f(a))",
+            ]),
+            [1, 2, 1]
         );
         assert_eq!(messages(&["insert into t values (1)"; 250]), [100, 100, 50]);
     }

@@ -1,19 +1,16 @@
-//! How much one restore may take, and the watch over it: eighty bytes of SQL can fill a disk.
+//! How much one restore may take, and the watch over it.
 
 use std::time::Duration;
 
 use crate::config::LimitsConfig;
 use crate::dataset::error::RestoreError;
-use crate::model::ids::DatasetId;
-use crate::model::units::bytes_in_words;
 use crate::model::units::grouped;
 use crate::target::ServerError;
 use crate::target::clone;
-use crate::target::session::Address;
+use crate::target::lease::Sandbox;
+use crate::target::room::LOOK_EVERY;
+use crate::target::room::Shortage;
 use crate::target::session::Admin;
-
-/// A server writes about 120 MB a second (`reliability.md` 7), so a limit is passed by little.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A dump can hurt its server so that nobody can ask it anything, by taking all locks for one. It may for so many looks.
 const MOST_MISSES: u32 = 20;
@@ -26,7 +23,6 @@ const NO_DATABASE: &str = "3D000";
 pub struct RestoreLimits {
     /// The text of the dump, unpacked.
     pub expanded_bytes: u64,
-    pub database_bytes: u64,
     /// Tables, indexes, views and sequences.
     pub n_objects: u64,
     pub time: Duration,
@@ -36,7 +32,6 @@ impl RestoreLimits {
     pub fn of(config: &LimitsConfig) -> Self {
         Self {
             expanded_bytes: config.max_expanded_bytes,
-            database_bytes: config.max_database_bytes,
             n_objects: config.max_objects,
             time: Duration::from_secs(config.max_restore_minutes * 60),
         }
@@ -45,16 +40,16 @@ impl RestoreLimits {
 
 /// The database that a dump is restored into, as it grows.
 pub struct Growth<'a> {
-    address: &'a Address,
+    sandbox: &'a Sandbox,
     database: String,
     limits: RestoreLimits,
 }
 
 impl<'a> Growth<'a> {
-    pub fn new(address: &'a Address, dataset_id: DatasetId, limits: RestoreLimits) -> Self {
+    pub fn new(sandbox: &'a Sandbox, limits: RestoreLimits) -> Self {
         Self {
-            address,
-            database: clone::template_name(dataset_id),
+            sandbox,
+            database: clone::template_name(sandbox.dataset_id),
             limits,
         }
     }
@@ -74,30 +69,18 @@ impl<'a> Growth<'a> {
 
     /// Refuses a database that is beyond its limits. One that is not there yet is not.
     pub async fn check(&self) -> Result<(), RestoreError> {
-        let mut admin = match Admin::connect(self.address, &self.database).await {
+        let mut admin = match Admin::connect(&self.sandbox.address, &self.database).await {
             Ok(admin) => admin,
             Err(error) if is_no_database(&error) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        // Tables bring indexes and TOAST tables along; what lies in pg_toast (OID 99) is not counted.
-        let asked: sqlx::Result<(i64, i64)> = sqlx::query_as(
-            "select pg_catalog.pg_database_size(pg_catalog.current_database()),
-                    (select pg_catalog.count(*) from pg_catalog.pg_class c
-                     where c.oid >= 16384 and c.relnamespace <> 99)",
-        )
-        .persistent(false)
-        .fetch_one(&mut admin.conn)
-        .await;
+        let asked = self.ask(&mut admin).await;
         admin.close().await;
-        let (size_bytes, n_objects) = asked.map_err(anyhow::Error::new)?;
-        let is_beyond = |value: i64, limit: u64| u64::try_from(value).is_ok_and(|value| value > limit);
-        if is_beyond(size_bytes, self.limits.database_bytes) {
-            return Err(RestoreError::Sentence(format!(
-                "The database grew beyond the limit of {}. A larger limit is set by PGASSAY_MAX_DATABASE_BYTES.",
-                bytes_in_words(self.limits.database_bytes)
-            )));
+        let (shortage, n_objects) = asked?;
+        if let Some(shortage) = shortage {
+            return Err(RestoreError::Sentence(shortage.to_string()));
         }
-        if is_beyond(n_objects, self.limits.n_objects) {
+        if u64::try_from(n_objects).is_ok_and(|n_objects| n_objects > self.limits.n_objects) {
             return Err(RestoreError::Sentence(format!(
                 "The dump makes more than {} tables, indexes, views and sequences. A larger limit is set by \
                  PGASSAY_MAX_OBJECTS.",
@@ -105,6 +88,18 @@ impl<'a> Growth<'a> {
             )));
         }
         Ok(())
+    }
+
+    async fn ask(&self, admin: &mut Admin) -> anyhow::Result<(Option<Shortage>, i64)> {
+        let shortage = self.sandbox.room.shortage(admin, &self.database).await?;
+        // Tables bring indexes and TOAST tables along; what lies in pg_toast (OID 99) is not counted.
+        let n_objects = sqlx::query_scalar(
+            "select pg_catalog.count(*) from pg_catalog.pg_class where oid >= 16384 and relnamespace <> 99",
+        )
+        .persistent(false)
+        .fetch_one(&mut admin.conn)
+        .await?;
+        Ok((shortage, n_objects))
     }
 }
 

@@ -18,8 +18,8 @@ pub struct PgRestore {
 const NAME: &str = "pg_restore";
 
 impl PgRestore {
-    /// The newest one beside the server, where one is here, in `PATH` and in the usual places; of equals the first in this order. None that
-    /// its cage keeps from running.
+    /// The newest one beside the server, where one is here, in `PATH` and in the usual places; of equals the first in this
+    /// order. None that its cage keeps from running.
     pub async fn newest(server_bindir: Option<&Path>) -> Option<Self> {
         let mut newest: Option<Self> = None;
         for path in candidates(server_bindir).await {

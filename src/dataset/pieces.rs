@@ -120,6 +120,11 @@ impl Pieces {
         }
     }
 
+    /// Whether all data of the COPY that was just given out are at hand: whether they are few.
+    pub fn holds_end_of_copy(&self) -> bool {
+        self.ready.iter().any(|piece| matches!(piece, Piece::CopyEnd { .. }))
+    }
+
     /// The next bytes, as many as there are up to `most`; empty at the end.
     async fn read(&mut self, most: usize) -> Result<Vec<u8>, RestoreError> {
         let mut chunk = Vec::with_capacity(most);

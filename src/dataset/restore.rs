@@ -1,5 +1,8 @@
 //! Runs a dump's statements over the wire, as the dataset's own role, and says by line what was left out or failed.
 
+mod copy;
+mod indexes;
+
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -12,10 +15,7 @@ use crate::dataset::error::Wanting;
 use crate::dataset::error::is_about_the_machine;
 use crate::dataset::error::refusal;
 use crate::dataset::extensions;
-use crate::dataset::lines::copy_row;
-use crate::dataset::lines::count_lines;
 use crate::dataset::lines::is_insert;
-use crate::dataset::lines::lines_in;
 use crate::dataset::log::Outcome;
 use crate::dataset::pieces::Pieces;
 use crate::dataset::psql;
@@ -286,6 +286,11 @@ impl<'a> Restore<'a> {
         let Some((first, _)) = batch.first() else { return Ok(()) };
         self.done.detail = first_words(&first.text);
         self.tell();
+        if let Some(builds) = self.builds_apart(&batch)
+            && let Some(second) = self.second_session().await?
+        {
+            return self.build(batch, builds, second).await;
+        }
         if batch.len() > 1 {
             let texts: Vec<&str> = batch.iter().map(|(statement, _)| statement.text.as_str()).collect();
             let message = Arc::new(self.guarded(&texts.join(";\n")));
@@ -391,54 +396,6 @@ impl<'a> Restore<'a> {
                 Ok(())
             }
         }
-    }
-
-    /// Streams the data of one COPY.
-    async fn copy(&mut self, statement: Statement, pieces: &mut Pieces) -> Result<(), RestoreError> {
-        self.flush().await?;
-        let table = match dump::read(&statement.text) {
-            DumpStatement::CopyFromStdin { table } => table,
-            DumpStatement::Joined => return Err(joined(&statement)),
-            _ => first_words(&statement.text),
-        };
-        if !pieces.transcoder().is_utf8() && statement.text.to_ascii_lowercase().contains("encoding") {
-            return Err(RestoreError::Sentence(format!(
-                "The COPY in line {} names an encoding of its own beside the file's; that cannot be read here.",
-                statement.line
-            )));
-        }
-        let n_rows_before = self.done.n_rows;
-        self.done.detail.clone_from(&table);
-        self.session().await?;
-        let session = self.session.as_mut().context("a session that was just opened")?;
-        let wanting = &self.wanting;
-        let data_line = statement.line + lines_in(&statement.text);
-        let failed = |error: sqlx::Error| match ServerError::of(&error) {
-            Some(server) => RestoreError::Statement {
-                what: format!("COPY into {table}"),
-                line: copy_row(&error).map_or(statement.line, |row| data_line + row),
-                error: wanting.explain(server),
-            },
-            None => RestoreError::Lost(anyhow::Error::new(error).context("copying data")),
-        };
-        let mut copy = session.conn.copy_in_raw(&statement.text).await.map_err(failed)?;
-        loop {
-            match pieces.next().await? {
-                Some(Piece::CopyData(data)) => {
-                    self.done.n_rows += count_lines(&data);
-                    copy.send(data).await.map_err(failed)?;
-                }
-                Some(Piece::CopyEnd { n_rows, .. }) => {
-                    self.done.n_rows = n_rows_before + n_rows;
-                    break;
-                }
-                _ => return Err(anyhow::anyhow!("COPY data without an end").into()),
-            }
-            self.tell.send_replace(self.done.clone());
-        }
-        copy.finish().await.map_err(failed)?;
-        self.n_succeeded += 1;
-        Ok(())
     }
 
     fn tell(&self) {

@@ -10,6 +10,7 @@ use tokio_util::io::ReaderStream;
 
 use crate::dataset::format;
 use crate::dataset::format::FormatError;
+use crate::files::disk::Disk;
 use crate::files::intake;
 use crate::files::intake::Arrived;
 use crate::files::intake::IntakeError;
@@ -38,6 +39,7 @@ pub struct Datasets {
     /// The version of the `pg_restore` that reads archives; none where this machine has none.
     pub tools_major: Option<u32>,
     pub max_upload_bytes: u64,
+    pub disk: Disk,
 }
 
 /// Why an upload is not taken. Nothing of it is left.
@@ -78,7 +80,7 @@ impl Datasets {
         stream: impl Stream<Item = Result<Bytes, E>>,
     ) -> Result<Arrived, UploadError> {
         let path = self.layout.new_incoming()?;
-        Ok(intake::receive(stream, path, self.max_upload_bytes).await?)
+        Ok(intake::receive(stream, path, &self.disk, self.max_upload_bytes).await?)
     }
 
     /// Makes a dataset of a file that has arrived, and queues its restore. The same form sent twice makes one.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tracing::error;
 use tracing::info;
@@ -30,17 +31,18 @@ use crate::model::units::seconds_in_words;
 use crate::store;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
-use crate::store::held::Patience;
 use crate::store::held::StopReason;
+use crate::store::held::patiently;
 use crate::store::queue;
 use crate::store::queue::Interruption;
 use crate::store::queue::MAX_INTERRUPTIONS;
 use crate::target::OUT_OF_DISK;
 use crate::target::ServerError;
 use crate::target::lease;
+use crate::target::lease::Sandbox;
 use crate::target::lease::Sandboxes;
 use crate::target::lost_in_words;
-use crate::target::shared::Quarantined;
+use crate::target::to_be_put_right;
 
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(500);
@@ -65,9 +67,9 @@ enum Trouble {
 
 impl From<anyhow::Error> for Trouble {
     fn from(error: anyhow::Error) -> Self {
-        match error.downcast::<Quarantined>() {
-            Ok(quarantined) => Self::Failed(quarantined.to_string()),
-            Err(error) => Self::Lost(error),
+        match to_be_put_right(&error) {
+            Some(sentence) => Self::Failed(sentence),
+            None => Self::Lost(error),
         }
     }
 }
@@ -99,21 +101,10 @@ impl From<sqlx::Error> for Trouble {
 impl Restorer {
     /// Runs the restore of a claimed job until it is settled, put back into the queue, or taken over.
     pub async fn run(&self, job: HeldJob) -> Parted {
-        let id = job.lease.job_id;
         let mut notes = Vec::new();
-        let Err(trouble) = Box::pin(self.attempt(&job, &mut notes)).await else {
-            return Parted::Over;
-        };
-        let patience = Patience::begin();
-        loop {
-            match self.conclude(&job, &trouble, &notes).await {
-                Ok(parted) => return parted,
-                Err(error) if patience.waits_for(error.as_ref()).await => {}
-                Err(error) => {
-                    error!(job.id = %id, "The end of job {id} could not be recorded: {error:#}");
-                    return Parted::Released;
-                }
-            }
+        match Box::pin(self.attempt(&job, &mut notes)).await {
+            Ok(()) => Parted::Over,
+            Err(trouble) => job.part(|| self.conclude(&job, &trouble, &notes).boxed()).await,
         }
     }
 
@@ -181,7 +172,7 @@ impl Restorer {
         let (tell, told) = watch::channel(Done::default());
         let mut restore = Restore::new(&sandbox.address, dataset.id, tell);
         let result = tokio::select! {
-            result = self.restore(job, &dataset, &mut restore, told) => result,
+            result = self.restore(job, &dataset, &sandbox, &mut restore, told) => result,
             () = tokio::time::sleep(self.limits.time) => Err(Trouble::Failed(format!(
                 "The restore took longer than the limit of {}. A larger limit is set by PGASSAY_MAX_RESTORE_MINUTES.",
                 seconds_in_words(self.limits.time.as_secs_f64())
@@ -205,12 +196,8 @@ impl Restorer {
             }
         };
         sandbox.stop().await?;
-        let patience = Patience::begin();
-        while let Err(error) = record(job, &dataset, &restored, notes).await {
-            if !patience.waits_for(&error).await {
-                return Err(error.into());
-            }
-        }
+        let notes = &*notes;
+        patiently(|| record(job, &dataset, &restored, notes).boxed()).await?;
         Ok(())
     }
 
@@ -218,6 +205,7 @@ impl Restorer {
         &self,
         job: &HeldJob,
         dataset: &Dataset,
+        sandbox: &Sandbox,
         restore: &mut Restore<'_>,
         told: watch::Receiver<Done>,
     ) -> Result<Restored, Trouble> {
@@ -231,7 +219,7 @@ impl Restorer {
             max_expanded_bytes: self.limits.expanded_bytes,
         };
         let counter = Counter::default();
-        let growth = Growth::new(restore.address, dataset.id, self.limits);
+        let growth = Growth::new(sandbox, self.limits);
         let run = async {
             let mut pieces = Pieces::open(&file, &counter).await?;
             restore.run(&mut pieces).await?;
@@ -276,7 +264,7 @@ impl Restorer {
 }
 
 /// Ends a restore that went well.
-async fn record(job: &HeldJob, dataset: &Dataset, restored: &Restored, notes: &[RestoreNote]) -> store::Result<()> {
+async fn record(job: &HeldJob, dataset: &Dataset, restored: &Restored, notes: &[RestoreNote]) -> anyhow::Result<()> {
     let mut transaction = job.pool.begin().await?;
     store::datasets::set_restored(&mut transaction, &job.lease, dataset.id, restored).await?;
     store::datasets::set_notes(&mut transaction, dataset.id, notes).await?;
@@ -305,5 +293,9 @@ fn compression_of(dataset: &Dataset) -> anyhow::Result<Compression> {
 mod bad_input;
 #[cfg(test)]
 mod dumps;
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
+mod loading;
 #[cfg(test)]
 mod tests;

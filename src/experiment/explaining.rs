@@ -14,6 +14,7 @@ use crate::store::plans;
 use crate::target::execute::Health;
 use crate::target::execute::Ran;
 use crate::target::explain::READ_ONLY;
+use crate::target::room::Watch;
 use crate::target::session::Session;
 
 /// Explains every pair that has not been explained yet, plainly and with ANALYZE, and keeps what it saw.
@@ -131,14 +132,16 @@ async fn look_under(
     let limit = lab.limit();
     let (plain, analyzed, health) = if lab.is_writer(query_idx) {
         let mut session = writers::open(lab, source_idx).await?;
-        let looked = look(&mut session, &sql, limit, cancel).await?;
+        let watch = writers::watch(lab).await?;
+        let looked = look(&mut session, watch, &sql, limit, cancel).await?;
         session.close().await;
         if looked.2 != Health::Stuck {
             writers::drop_writer(lab).await?;
         }
         looked
     } else {
-        look(lab.session().await?, &sql, limit, cancel).await?
+        let watch = Watch::of_reading(&lab.sandbox()?.room);
+        look(lab.session().await?, watch, &sql, limit, cancel).await?
     };
     if !matches!(analyzed, Some(Ran::Done(_))) {
         lab.doubt_statistics();
@@ -150,6 +153,7 @@ async fn look_under(
 /// Plainly first: a query that times out has a plan too.
 async fn look(
     session: &mut Session,
+    mut watch: Watch,
     sql: &str,
     limit: std::time::Duration,
     cancel: &CancellationToken,
@@ -158,6 +162,10 @@ async fn look(
     if !matches!(plain, Ran::Done(_)) {
         return Ok((plain, None, session.health));
     }
-    let analyzed = session.explain_analyzed(sql, limit, cancel).await?;
+    let stop = cancel.child_token();
+    let analyzed = match watch.over(&stop, session.explain_analyzed(sql, limit, &stop)).await? {
+        (Ran::Interrupted, Some(shortage)) => Ran::Failed(shortage.as_server_error()),
+        (analyzed, _) => analyzed,
+    };
     Ok((plain, Some(analyzed), session.health))
 }

@@ -68,6 +68,8 @@ impl Journal for StoreJournal {
                     return Ok(true);
                 }
                 Ok(None) => return Ok(false),
+                // The attempt before, whose answer was lost, was still being stored; the next finds what it has stored.
+                Err(error) if store::is_duplicate(&error) => {}
                 Err(error) if patience.waits_for(&error).await => {}
                 Err(error) => return Err(error.into()),
             }

@@ -63,7 +63,7 @@ pub async fn prepare(
     }
     stage(job, "cloning the dataset", 0, experiment.spec.sources.len(), "").await?;
     crate::experiment::writers::drop_clones(sandbox, experiment.id).await?;
-    clone::create(&mut server, &clone::template_name(dataset_id), &name).await?;
+    clone::create(&mut server, &sandbox.room, &clone::template_name(dataset_id), &name).await?;
     server.close().await;
     match stored {
         Some(stored) => rebuild(sandbox, &name, &stored).await,

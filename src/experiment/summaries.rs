@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::FutureExt as _;
 use sqlx::PgConnection;
 use sqlx::PgPool;
 
@@ -22,7 +23,7 @@ use crate::model::trial::TrialKind;
 use crate::model::user::Viewer;
 use crate::store;
 use crate::store::held::HeldJob;
-use crate::store::held::Patience;
+use crate::store::held::patiently;
 use crate::store::queue;
 
 /// Stores the summaries of what was recorded and ends the job, in one transaction. Waits for a store that is away.
@@ -32,13 +33,7 @@ pub async fn settle(
     status: JobStatus,
     message: Option<&str>,
 ) -> anyhow::Result<()> {
-    let patience = Patience::begin();
-    loop {
-        match try_settle(job, experiment, status, message).await {
-            Err(error) if patience.waits_for(error.as_ref()).await => {}
-            settled => return settled,
-        }
-    }
+    patiently(|| try_settle(job, experiment, status, message).boxed()).await
 }
 
 async fn try_settle(

@@ -1,6 +1,7 @@
 //! Does the job of one experiment, from the claim to its summaries.
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use tracing::error;
 use tracing::info;
 
@@ -25,7 +26,6 @@ use crate::model::job::Progress;
 use crate::store;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
-use crate::store::held::Patience;
 use crate::store::held::StopReason;
 use crate::store::queue::Interruption;
 use crate::store::queue::MAX_INTERRUPTIONS;
@@ -36,7 +36,7 @@ use crate::target::lease::Sandbox;
 use crate::target::lease::Sandboxes;
 use crate::target::lost_in_words;
 use crate::target::session::OpenError;
-use crate::target::shared::Quarantined;
+use crate::target::to_be_put_right;
 
 /// What keeps an experiment from going on.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +54,9 @@ pub enum Trouble {
 
 impl From<anyhow::Error> for Trouble {
     fn from(error: anyhow::Error) -> Self {
-        match error.downcast::<Quarantined>() {
-            Ok(quarantined) => Self::Sentence(quarantined.to_string()),
-            Err(error) => Self::Lost(error),
+        match to_be_put_right(&error) {
+            Some(sentence) => Self::Sentence(sentence),
+            None => Self::Lost(error),
         }
     }
 }
@@ -94,20 +94,9 @@ impl Trouble {
 
 /// Runs the experiment of a claimed job until it is settled, put back into the queue, or taken over.
 pub async fn run(job: HeldJob, sandboxes: &Sandboxes) -> Parted {
-    let id = job.lease.job_id;
-    let Err(trouble) = attempt(&job, sandboxes).await else {
-        return Parted::Over;
-    };
-    let patience = Patience::begin();
-    loop {
-        match conclude(&job, &trouble).await {
-            Ok(parted) => return parted,
-            Err(error) if patience.waits_for(error.as_ref()).await => {}
-            Err(error) => {
-                error!(job.id = %id, "The end of job {id} could not be recorded: {error:#}");
-                return Parted::Released;
-            }
-        }
+    match Box::pin(attempt(&job, sandboxes)).await {
+        Ok(()) => Parted::Over,
+        Err(trouble) => job.part(|| conclude(&job, &trouble).boxed()).await,
     }
 }
 

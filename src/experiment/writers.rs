@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::experiment::lab::Access;
 use crate::experiment::lab::Lab;
-use crate::model::experiment::ClockKind;
+use crate::experiment::lab::unless_cut_off;
 use crate::model::ids::ExperimentId;
 use crate::model::trial::Outcome;
 use crate::target::clone;
@@ -13,6 +13,7 @@ use crate::target::execute::Health;
 use crate::target::execute::Ran;
 use crate::target::explain::Timed;
 use crate::target::lease::Sandbox;
+use crate::target::room::Watch;
 use crate::target::session::Admin;
 use crate::target::session::Session;
 
@@ -21,7 +22,6 @@ pub async fn time(
     lab: &mut Lab,
     source_idx: usize,
     sql: &str,
-    clock: ClockKind,
     cancel: &CancellationToken,
 ) -> anyhow::Result<(Timed, Health)> {
     let mut session = open(lab, source_idx).await?;
@@ -29,7 +29,11 @@ pub async fn time(
     let planned = session.explain(sql, lab.limit(), cancel).await?;
     let timed = match (planned, session.health) {
         (Ran::Interrupted, _) => Timed::Interrupted,
-        (_, Health::Alive) => session.time(sql, clock, lab.limit(), cancel).await?,
+        (_, Health::Alive) => {
+            let (mut watch, stop) = (watch(lab).await?, cancel.child_token());
+            let timing = session.time(sql, lab.spec.clock, lab.limit(), &stop);
+            unless_cut_off(watch.over(&stop, timing).await?)
+        }
         // Planning alone has cost the session.
         (planned, Health::Gone | Health::Stuck) => Timed::Outcome(match planned {
             Ran::Failed(error) => Outcome::Failed {
@@ -49,10 +53,22 @@ pub async fn time(
     Ok((timed, health))
 }
 
+/// Over a statement in the clone of a writing trial.
+pub async fn watch(lab: &Lab) -> anyhow::Result<Watch> {
+    let sandbox = lab.sandbox()?;
+    let server = Admin::connect(&sandbox.address, "postgres").await?;
+    Ok(Watch::of_writing(
+        &sandbox.room,
+        server,
+        &clone::writer_name(lab.experiment_id),
+    ))
+}
+
 /// A session in a fresh clone that has the statistics of a source in force.
 pub async fn open(lab: &mut Lab, source_idx: usize) -> anyhow::Result<Session> {
     let base = clone::writer_base_name(lab.experiment_id, source_idx);
     let name = clone::writer_name(lab.experiment_id);
+    let room = lab.sandbox()?.room.clone();
     let mut server = Admin::connect(&lab.sandbox()?.address, "postgres").await?;
     if !clone::exists(&mut server, &base).await? {
         lab.swap_in(source_idx).await?;
@@ -60,12 +76,12 @@ pub async fn open(lab: &mut Lab, source_idx: usize) -> anyhow::Result<Session> {
         let from = clone::experiment_name(lab.experiment_id);
         // Under another name first: a base that is there is complete.
         let draft = format!("{base}_new");
-        clone::create(&mut server, &from, &draft)
+        clone::create(&mut server, &room, &from, &draft)
             .await
             .context("making the base of writing trials")?;
         clone::rename(&mut server, &draft, &base).await?;
     }
-    clone::create(&mut server, &base, &name).await?;
+    clone::create(&mut server, &room, &base, &name).await?;
     server.close().await;
     Ok(lab.open_session(&name, Access::ReadWrite).await?)
 }

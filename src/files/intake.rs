@@ -10,6 +10,8 @@ use sha2::Digest as _;
 use sha2::Sha256;
 use tokio::io::AsyncWriteExt as _;
 
+use crate::files::disk::Disk;
+use crate::files::disk::LowDisk;
 use crate::model::units::bytes_in_words;
 
 /// Why a file did not get in. Nothing of it is left.
@@ -21,6 +23,8 @@ pub enum IntakeError {
     BrokenOff { received_bytes: u64 },
     #[error("There is no room for this file: the disk of the data directory is full.")]
     DiskFull,
+    #[error("There is no room for this file. {0}")]
+    LowDisk(#[from] LowDisk),
     #[error(transparent)]
     Fault(#[from] anyhow::Error),
 }
@@ -57,10 +61,14 @@ impl Drop for Arrived {
     }
 }
 
-/// Writes a stream to `path` until it ends, and flushes it to disk.
+/// How often the disk is looked at while a file arrives.
+const LOOK_EVERY_BYTES: u64 = 1 << 20;
+
+/// Writes a stream to `path` on `disk` until it ends, and flushes it.
 pub async fn receive<E: std::fmt::Display>(
     stream: impl Stream<Item = Result<Bytes, E>>,
     path: PathBuf,
+    disk: &Disk,
     limit_bytes: u64,
 ) -> Result<Arrived, IntakeError> {
     let mut file = tokio::fs::OpenOptions::new()
@@ -80,6 +88,7 @@ pub async fn receive<E: std::fmt::Display>(
     // Nobody else knows the file yet.
     arrived.lock.lock().map_err(write_error)?;
     let mut hash = Sha256::new();
+    let mut look_at_bytes = 0;
     let mut stream = std::pin::pin!(stream);
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_| IntakeError::BrokenOff {
@@ -88,6 +97,12 @@ pub async fn receive<E: std::fmt::Display>(
         arrived.size_bytes += chunk.len() as u64;
         if arrived.size_bytes > limit_bytes {
             return Err(IntakeError::TooLarge { limit_bytes });
+        }
+        if arrived.size_bytes >= look_at_bytes {
+            if let Some(low) = disk.low(chunk.len() as u64)? {
+                return Err(low.into());
+            }
+            look_at_bytes = arrived.size_bytes + LOOK_EVERY_BYTES;
         }
         hash.update(&chunk);
         file.write_all(&chunk).await.map_err(write_error)?;
@@ -125,12 +140,21 @@ mod tests {
         futures_util::stream::iter(chunks)
     }
 
+    /// Takes a stream in as the file `1`.
+    async fn receive_into(
+        dir: &Path,
+        reserve_bytes: u64,
+        limit_bytes: u64,
+        chunks: &[Result<&'static str, &'static str>],
+    ) -> Result<Arrived, IntakeError> {
+        let disk = Disk::of(dir, Some(reserve_bytes));
+        receive(stream(chunks), dir.join("1"), &disk, limit_bytes).await
+    }
+
     #[tokio::test]
     async fn a_file_arrives_whole_with_its_hash() {
         let dir = tempfile::tempdir().unwrap();
-        let mut arrived = receive(stream(&[Ok("a"), Ok("bc")]), dir.path().join("1"), 10)
-            .await
-            .unwrap();
+        let mut arrived = receive_into(dir.path(), 0, 10, &[Ok("a"), Ok("bc")]).await.unwrap();
         assert_eq!(arrived.size_bytes, 3);
         // FIPS 180-4, the example "abc".
         assert_eq!(
@@ -144,14 +168,12 @@ mod tests {
     #[tokio::test]
     async fn what_does_not_get_in_leaves_nothing_behind() {
         let dir = tempfile::tempdir().unwrap();
-        let error = receive(stream(&[Ok("abcdef"), Ok("g")]), dir.path().join("1"), 6)
-            .await
-            .unwrap_err();
-        assert!(matches!(error, IntakeError::TooLarge { limit_bytes: 6 }));
-        let error = receive(stream(&[Ok("abc"), Err("reset")]), dir.path().join("1"), 6)
-            .await
-            .unwrap_err();
-        assert!(matches!(error, IntakeError::BrokenOff { received_bytes: 3 }));
+        let too_large = receive_into(dir.path(), 0, 6, &[Ok("abcdef"), Ok("g")]).await;
+        assert!(matches!(too_large, Err(IntakeError::TooLarge { limit_bytes: 6 })));
+        let broken_off = receive_into(dir.path(), 0, 6, &[Ok("abc"), Err("reset")]).await;
+        assert!(matches!(broken_off, Err(IntakeError::BrokenOff { received_bytes: 3 })));
+        let no_room = receive_into(dir.path(), u64::MAX, 6, &[Ok("abc")]).await;
+        assert!(matches!(no_room, Err(IntakeError::LowDisk(_))));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

@@ -57,7 +57,7 @@ impl Layout {
         self.root.join("pgassay.present")
     }
 
-    fn uploads(&self) -> PathBuf {
+    pub fn uploads(&self) -> PathBuf {
         self.root.join("uploads")
     }
 
@@ -109,13 +109,6 @@ impl Layout {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).context("removing a dump"),
             _ => Ok(()),
         }
-    }
-
-    /// Bytes free on the disk that holds the data directory.
-    pub fn free_bytes(&self) -> anyhow::Result<u64> {
-        let disk = nix::sys::statvfs::statvfs(&self.root).context("asking for free disk space")?;
-        #[allow(clippy::useless_conversion, reason = "the width of these differs between systems")]
-        Ok(u64::from(disk.blocks_available()) * u64::from(disk.fragment_size()))
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! The element type of every list of values comes from the clone's own catalog, never from the snapshot: a wrong one
 //! crashes the server. A domain's input would run the dump's CHECK as superuser, so a domain is read as its base type,
-//! and a column whose type holds a domain further down is left to the dataset's role, or left out and listed.
+//! and a column whose type holds a domain further down is left out and listed.
 
 use sqlx::AssertSqlSafe;
 use sqlx::Connection as _;
 use sqlx::PgConnection;
+use sqlx::Transaction;
+use sqlx::postgres::Postgres;
 use sqlx::postgres::types::Oid;
 
 use crate::model::snapshot::ColumnStatistics;
@@ -46,7 +48,7 @@ pub(super) const HOLDS_DOMAIN: &str = "its type contains a domain, whose checks 
 /// Puts `snapshot` in force in place of the live statistics, and returns what could not be applied.
 ///
 /// `session` is of the dataset's role, in the same clone. Where `admin` is no superuser, it does all of it by the
-/// server's own functions (from PostgreSQL 18 on); otherwise only what a superuser must not touch.
+/// server's own functions (from PostgreSQL 18 on); otherwise it only looks up types that a superuser must not.
 pub async fn apply(
     admin: &mut Admin,
     session: &mut Session,
@@ -59,13 +61,7 @@ pub async fn apply(
     lot.clear(admin, snapshot).await?;
     let mut left_out: Vec<LeftOut> = Vec::new();
     for column in &snapshot.columns {
-        let applied = match apply_column(admin, column).await? {
-            Err(reason) if reason == HOLDS_DOMAIN && functions::are_there(session).await? => {
-                functions::restore_column(session, column).await?
-            }
-            applied => applied,
-        };
-        if let Err(reason) = applied {
+        if let Err(reason) = apply_column(admin, column).await? {
             left_out.push(LeftOut::column(column, reason));
         }
     }
@@ -106,17 +102,28 @@ async fn apply_column(admin: &mut Admin, column: &ColumnStatistics) -> anyhow::R
         return Ok(Err(HOLDS_DOMAIN.to_owned()));
     }
     let key = (relation_id, column.column_number, column.inherited);
-    match insert(&mut transaction, key, &column.gathered, &types).await {
-        Ok(()) => {
-            transaction.commit().await?;
-            Ok(Ok(()))
-        }
+    let inserted = insert(&mut transaction, key, &column.gathered, &types).await;
+    end(transaction, inserted.map(Ok)).await
+}
+
+/// Keeps what a transaction has written, or undoes it for the reason that `written` holds: the inner error, or what the
+/// server says against it.
+pub(super) async fn end(
+    transaction: Transaction<'_, Postgres>,
+    written: sqlx::Result<Result<(), String>>,
+) -> anyhow::Result<Result<(), String>> {
+    let written = match written {
+        Ok(written) => written,
         Err(error) => {
             let server = ServerError::of(&error).filter(|server| !server.is_fatal).ok_or(error)?;
-            transaction.rollback().await?;
-            Ok(Err(format!("the server refused it: {server}")))
+            Err(format!("the server refused it: {server}"))
         }
+    };
+    match written {
+        Ok(()) => transaction.commit().await?,
+        Err(_) => transaction.rollback().await?,
     }
+    Ok(written)
 }
 
 /// Refuses numbers that the server would take and then plan nonsense with, or worse.

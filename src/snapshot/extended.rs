@@ -17,7 +17,6 @@ use crate::snapshot::apply;
 use crate::snapshot::apply::ValueTypes;
 use crate::snapshot::capture;
 use crate::snapshot::capture::N_GATHERED;
-use crate::target::ServerError;
 use crate::target::session::Admin;
 use crate::target::session::Session;
 
@@ -94,17 +93,8 @@ pub(super) async fn write(
         return Ok(Err(reason));
     }
     let mut transaction = admin.conn.begin().await?;
-    match insert(&mut transaction, &object, statistics).await {
-        Ok(()) => {
-            transaction.commit().await?;
-            Ok(Ok(()))
-        }
-        Err(error) => {
-            let server = ServerError::of(&error).filter(|server| !server.is_fatal).ok_or(error)?;
-            transaction.rollback().await?;
-            Ok(Err(format!("the server refused it: {server}")))
-        }
-    }
+    let inserted = insert(&mut transaction, &object, statistics).await;
+    apply::end(transaction, inserted.map(Ok)).await
 }
 
 /// A statistics object of the clone.

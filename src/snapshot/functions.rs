@@ -1,7 +1,8 @@
-//! Writes a snapshot by the server's own functions, as the role that owns the tables: where we are no superuser, and for
-//! values that a superuser must not read. PostgreSQL has them since 18; extended statistics have none yet.
+//! Writes a snapshot by the server's own functions, as the role that owns the tables, where we are no superuser.
+//! PostgreSQL has them since 18; extended statistics have none yet.
 //!
-//! Up to 18.5 these functions can be made to run code (CVE-2026-16238), so only snapshots of our own making are for them.
+//! Up to 18.5 these functions can be made to run code (CVE-2026-16238), so only snapshots of our own making are for them,
+//! and in a sandbox they are withheld from the role.
 
 use anyhow::Context as _;
 use sqlx::AssertSqlSafe;
@@ -14,11 +15,9 @@ use crate::snapshot::USER_RELATION;
 use crate::snapshot::USER_SCHEMA;
 use crate::snapshot::apply;
 use crate::snapshot::apply::LeftOut;
-use crate::target::ServerError;
 use crate::target::session::Session;
 
-/// Whether this server has the functions.
-pub(super) async fn are_there(session: &mut Session) -> anyhow::Result<bool> {
+async fn are_there(session: &mut Session) -> anyhow::Result<bool> {
     let found = sqlx::query_scalar(
         "select exists (select from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
                         where n.nspname = 'pg_catalog' and p.proname = 'pg_restore_attribute_stats')",
@@ -89,30 +88,19 @@ async fn restore_sizes(session: &mut Session, snapshot: &Snapshot) -> sqlx::Resu
 }
 
 /// Writes the statistics of one column that has none. The inner error is the reason why it is left out.
-pub(super) async fn restore_column(
-    session: &mut Session,
-    column: &ColumnStatistics,
-) -> anyhow::Result<Result<(), String>> {
+async fn restore_column(session: &mut Session, column: &ColumnStatistics) -> anyhow::Result<Result<(), String>> {
     if let Err(reason) = apply::validate(&column.gathered) {
         return Ok(Err(reason));
     }
     let mut transaction = session.conn.begin().await?;
-    match restore_row(&mut transaction, column).await {
-        Ok(true) => {
-            transaction.commit().await?;
-            Ok(Ok(()))
-        }
-        // It has warned, and left out what it could not use.
-        Ok(false) => {
-            transaction.rollback().await?;
-            Ok(Err("the server takes only a part of it".to_owned()))
-        }
-        Err(error) => {
-            let server = ServerError::of(&error).filter(|server| !server.is_fatal).ok_or(error)?;
-            transaction.rollback().await?;
-            Ok(Err(format!("the server refused it: {server}")))
-        }
-    }
+    let restored = restore_row(&mut transaction, column).await;
+    // Where it does not take all, it has warned and left out what it could not use.
+    let part = || "the server takes only a part of it".to_owned();
+    apply::end(
+        transaction,
+        restored.map(|is_whole| is_whole.then_some(()).ok_or_else(part)),
+    )
+    .await
 }
 
 /// False when the server did not take all of it.

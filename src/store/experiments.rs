@@ -353,7 +353,8 @@ pub async fn set_headline(conn: &mut PgConnection, id: ExperimentId, headline: &
     Ok(())
 }
 
-/// Opens a new segment and returns its number, from 1; none when the lease is lost.
+/// Opens a new segment and returns its number, from 1; none when the lease is lost. Asked again under the same lease for
+/// the same first trial, it is the same segment: the answer before may have been lost.
 pub async fn insert_segment(
     conn: &mut PgConnection,
     lease: &Lease,
@@ -362,10 +363,14 @@ pub async fn insert_segment(
     reason: &str,
 ) -> Result<Option<i32>> {
     sqlx::query_scalar!(
-        r#"insert into segments (experiment_id, segment_no, epoch, first_trial, reason)
-           select $1, (select count(*) + 1 from segments where experiment_id = $1), $2, $3, $4
-           where exists (select from jobs where id = $5 and epoch = $2 and status = 'running')
-           returning segment_no"#,
+        r#"with lease as (select from jobs where id = $5 and epoch = $2 and status = 'running'),
+                known as (select segment_no from segments
+                          where experiment_id = $1 and epoch = $2 and first_trial = $3),
+                added as (insert into segments (experiment_id, segment_no, epoch, first_trial, reason)
+                          select $1, (select count(*) + 1 from segments where experiment_id = $1), $2, $3, $4
+                          from lease where not exists (select from known)
+                          returning segment_no)
+           select segment_no as "segment_no!" from lease, known union all select segment_no from added"#,
         id.0,
         lease.epoch,
         i32::try_from(first_trial).unwrap_or(i32::MAX),
@@ -502,10 +507,31 @@ mod tests {
         let (id, _) = world.experiment("e", &["none"]).await;
         let lease = world.claim("a").await.unwrap().lease;
         let mut conn = world.conn().await;
-        for (n, reason) in [(1, "start"), (2, "resumed after 1 of 2 trials")] {
-            assert_eq!(insert_segment(&mut conn, &lease, id, 0, reason).await.unwrap(), Some(n));
+        for (n, first_trial, reason) in [(1, 0, "start"), (2, 1, "resumed after 1 of 2 trials")] {
+            let segment_no = insert_segment(&mut conn, &lease, id, first_trial, reason).await;
+            assert_eq!(segment_no.unwrap(), Some(n));
         }
         let segments = list_segments(&mut conn, world.viewer, id).await.unwrap();
         assert_eq!(segments[1].reason, "resumed after 1 of 2 trials");
+    }
+
+    #[tokio::test]
+    async fn a_segment_whose_answer_was_lost_is_not_opened_twice() {
+        let world = World::new().await;
+        let (id, _) = world.experiment("e", &["none"]).await;
+        let lease = world.claim("a").await.unwrap().lease;
+        let mut conn = world.conn().await;
+        for _ in 0..2 {
+            let segment_no = insert_segment(&mut conn, &lease, id, 0, "start").await;
+            assert_eq!(segment_no.unwrap(), Some(1));
+        }
+        assert_eq!(list_segments(&mut conn, world.viewer, id).await.unwrap().len(), 1);
+        // A runner that was replaced learns so, also about what it has opened itself.
+        sqlx::query("update jobs set epoch = epoch + 1")
+            .execute(&world.pool)
+            .await
+            .unwrap();
+        let segment_no = insert_segment(&mut conn, &lease, id, 0, "start").await;
+        assert_eq!(segment_no.unwrap(), None);
     }
 }

@@ -5,11 +5,13 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use std::time::Instant;
 
+use futures_util::future::BoxFuture;
 use sqlx::PgPool;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::Postgres;
 use tokio_util::sync::CancellationToken;
 use tokio_util::sync::DropGuard;
+use tracing::error;
 use tracing::warn;
 
 use crate::model::job::JobStatus;
@@ -53,6 +55,18 @@ impl Patience {
         warn!("The store is away, and what has to be written waits for it: {error}");
         tokio::time::sleep(RETRY_AFTER).await;
         true
+    }
+}
+
+/// What `attempt` comes to. While the store is away it is made again, for as long as a lease can hold; an earlier attempt
+/// may have been done all the same.
+pub async fn patiently<'a, T>(attempt: impl Fn() -> BoxFuture<'a, anyhow::Result<T>>) -> anyhow::Result<T> {
+    let patience = Patience::begin();
+    loop {
+        match attempt().await {
+            Err(error) if patience.waits_for(error.as_ref()).await => {}
+            answer => return answer,
+        }
     }
 }
 
@@ -159,6 +173,19 @@ impl HeldJob {
                 }
                 Err(error) if patience.waits_for(&error).await => {}
                 Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Parts from a job that did not come to its end, as `conclude` records it. Where even that fails the job is left to
+    /// whoever comes next.
+    pub async fn part<'a>(&self, conclude: impl Fn() -> BoxFuture<'a, anyhow::Result<Parted>>) -> Parted {
+        match patiently(conclude).await {
+            Ok(parted) => parted,
+            Err(error) => {
+                let id = self.lease.job_id;
+                error!(job.id = %id, "The end of job {id} could not be recorded: {error:#}");
+                Parted::Released
             }
         }
     }

@@ -7,6 +7,7 @@ use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::sql::ident;
 use crate::target::role;
+use crate::target::room::Room;
 use crate::target::session::Admin;
 
 /// The pristine database of a dataset; it takes no connections.
@@ -37,14 +38,15 @@ pub fn writer_name(experiment_id: ExperimentId) -> String {
 /// Below it, copying through the log takes less than the two checkpoints that copying files needs.
 const WAL_LOG_BELOW_BYTES: i64 = 128 << 20;
 
-/// Copies the database `from`, to which nobody may be connected, as `to`. A copy inherits neither rights nor settings,
-/// so the role's rights are given again.
-pub async fn create(admin: &mut Admin, from: &str, to: &str) -> anyhow::Result<()> {
+/// Copies the database `from`, to which nobody may be connected, as `to`, if there is room for it. A copy inherits neither
+/// rights nor settings, so the role's rights are given again.
+pub async fn create(admin: &mut Admin, room: &Room, from: &str, to: &str) -> anyhow::Result<()> {
     drop(admin, to).await?;
     let size_bytes: i64 = sqlx::query_scalar("select pg_catalog.pg_database_size($1::text::name)")
         .bind(admin.names.on_server(from))
         .fetch_one(&mut admin.conn)
         .await?;
+    room.require(size_bytes.unsigned_abs())?;
     let strategy = if size_bytes < WAL_LOG_BELOW_BYTES {
         "wal_log"
     } else {

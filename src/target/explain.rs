@@ -46,6 +46,26 @@ impl Session {
         self.explain_alone(PLAIN, sql, limit, cancel).await
     }
 
+    /// Plans statements without running them, which fills the catalog caches for them. All in one transaction, which ends
+    /// with a clean session. Returns how many were planned: what comes behind one that went wrong was not.
+    pub async fn plan_together(
+        &mut self,
+        statements: &[&str],
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<usize> {
+        self.begin().await;
+        let mut n_planned = 0;
+        for sql in statements {
+            if !matches!(self.explain_as(PLAIN, sql, limit, cancel).await?, Ran::Done(_)) {
+                break;
+            }
+            n_planned += 1;
+        }
+        let wrote = self.clean(n_planned == statements.len()).await;
+        Ok(if wrote { 0 } else { n_planned })
+    }
+
     /// The plan of `sql` with actual rows and buffers; runs it once.
     pub async fn explain_analyzed(
         &mut self,
@@ -170,4 +190,42 @@ fn timed_out(limit: Duration) -> Timed {
 
 fn read(explain: &str) -> anyhow::Result<Plan> {
     crate::plan::parse(explain).context("reading the server's EXPLAIN")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::bench;
+    use crate::testing::bench::Bench;
+
+    #[tokio::test]
+    async fn planning_together_stops_at_what_goes_wrong_and_leaves_a_clean_session() {
+        let bench = Bench::open().await;
+        // A constant call of it is made while the statement is planned.
+        let dump = "create function public.forget() returns integer language plpgsql immutable as
+                    $$ begin perform set_config('work_mem', '64kB', false); return 1; end $$;";
+        let sandbox = bench.sandbox(bench.restored(dump).await).await;
+        bench::open_clone(&sandbox, "planned").await.close().await;
+        let session = Session::connect(&sandbox.address, "planned", "test", &[])
+            .await
+            .unwrap();
+        let mut session = session.undoing_writes();
+        let (limit, cancel) = (Duration::from_secs(20), CancellationToken::new());
+        for (statements, n_planned) in [
+            (["select public.forget()", "select 1 / 0", "select 1"], 1),
+            (["select 1", "select 2; select 3", "select public.forget()"], 1),
+            (["select 1", "select 2", "select public.forget()"], 3),
+        ] {
+            let planned = session.plan_together(&statements, limit, &cancel).await.unwrap();
+            assert_eq!(planned, n_planned, "{statements:?}");
+            let shown = session.execute("show work_mem".to_owned(), Rows::Text, limit, &cancel);
+            let Ran::Done(answer) = shown.await.unwrap() else {
+                panic!("show always answers");
+            };
+            assert_eq!(answer.text.as_deref(), Some("4MB"), "{statements:?}");
+        }
+        session.close().await;
+        sandbox.stop().await.unwrap();
+        bench.close().await;
+    }
 }

@@ -22,6 +22,7 @@ use crate::model::ids::DatasetId;
 use crate::target::NO_SPACE;
 use crate::target::names::Names;
 use crate::target::role;
+use crate::target::room::Room;
 use crate::target::session::Address;
 use crate::target::session::Admin;
 use crate::target::shared;
@@ -31,6 +32,7 @@ use crate::target::shared::SharedServer;
 #[derive(Clone)]
 pub struct Sandboxes {
     place: Place,
+    pub room: Room,
 }
 
 #[derive(Clone)]
@@ -45,6 +47,7 @@ enum Place {
 pub struct Sandbox {
     pub dataset_id: DatasetId,
     pub address: Address,
+    pub room: Room,
     server: Running,
 }
 
@@ -55,16 +58,21 @@ enum Running {
 
 impl Sandboxes {
     /// A cluster for each dataset. `root` is the directory that holds a data directory for each of them.
-    pub fn clusters(site: Arc<Site>, root: PathBuf) -> Self {
+    pub fn clusters(site: Arc<Site>, root: PathBuf, room: Room) -> Self {
         Self {
             place: Place::Clusters { site, root },
+            room,
         }
     }
 
-    /// All datasets on one server.
-    pub fn shared(server: SharedServer) -> Self {
+    /// All datasets on one server, of whose disk nothing is known.
+    pub fn shared(server: SharedServer, max_database_bytes: u64) -> Self {
         Self {
             place: Place::Shared(Arc::new(server)),
+            room: Room {
+                disk: None,
+                max_database_bytes,
+            },
         }
     }
 
@@ -88,8 +96,9 @@ impl Sandboxes {
     /// earlier runner is left running in it.
     ///
     /// The caller holds the job that works on this dataset, so nobody else starts it. An `Err` may be a
-    /// [`Quarantined`](shared::Quarantined).
+    /// [`Quarantined`](shared::Quarantined), or a [`Shortage`](crate::target::room::Shortage) of disk.
     pub async fn start(&self, dataset_id: DatasetId) -> anyhow::Result<Sandbox> {
+        self.room.require(0)?;
         let (address, server) = match &self.place {
             Place::Clusters { site, root } => {
                 let (address, server) = start_cluster(site, &spec(root, dataset_id), dataset_id).await?;
@@ -100,6 +109,7 @@ impl Sandboxes {
         Ok(Sandbox {
             dataset_id,
             address,
+            room: self.room.clone(),
             server,
         })
     }

@@ -10,6 +10,7 @@ pub mod lease;
 pub mod names;
 pub mod prepare;
 pub mod role;
+pub mod room;
 pub mod session;
 pub mod shared;
 
@@ -17,6 +18,8 @@ use sqlx::postgres::PgDatabaseError;
 
 use crate::cluster::limits::PRIVATE_BYTES;
 use crate::target::role::TEMP_FILE_LIMIT;
+use crate::target::room::Shortage;
+use crate::target::shared::Quarantined;
 
 /// What a full disk does to a server, and what helps.
 pub const OUT_OF_DISK: &str = "the disk that holds the datasets is full; free some space on it, or delete datasets that \
@@ -24,6 +27,12 @@ pub const OUT_OF_DISK: &str = "the disk that holds the datasets is full; free so
 
 /// How the system says that a disk is full, in the servers' language.
 const NO_SPACE: &str = "No space left on device";
+
+/// What has to be put right before another try makes sense, where that is why something failed. A sentence.
+pub fn to_be_put_right(error: &anyhow::Error) -> Option<String> {
+    let quarantined = error.downcast_ref::<Quarantined>().map(Quarantined::to_string);
+    quarantined.or_else(|| error.downcast_ref::<Shortage>().map(Shortage::to_string))
+}
 
 /// How a server was lost, for people: in its own words where it had any.
 pub fn lost_in_words(error: &anyhow::Error) -> String {

@@ -55,6 +55,7 @@ impl Bench {
                 max_database_bytes: 1 << 30,
                 max_objects: 50_000,
                 max_restore_minutes: 5,
+                disk_reserve_bytes: Some(0),
             },
         };
         Self {
@@ -238,7 +239,9 @@ impl Bench {
 pub async fn open_clone(sandbox: &Sandbox, name: &str) -> Admin {
     let mut server = Admin::connect(&sandbox.address, "postgres").await.unwrap();
     let template = clone::template_name(sandbox.dataset_id);
-    clone::create(&mut server, &template, name).await.unwrap();
+    clone::create(&mut server, &sandbox.room, &template, name)
+        .await
+        .unwrap();
     server.close().await;
     Admin::connect(&sandbox.address, name).await.unwrap()
 }

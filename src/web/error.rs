@@ -6,6 +6,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Html;
 use axum::response::IntoResponse;
+use axum::response::Redirect;
 use axum::response::Response;
 use tracing::error;
 
@@ -27,6 +28,8 @@ pub enum Error {
         message: String,
     },
     Fault(anyhow::Error),
+    /// What is asked for is a part of the page at this address, and is shown there.
+    Elsewhere(String),
 }
 
 /// What pages answer.
@@ -72,7 +75,7 @@ impl From<UploadError> for Error {
         let status = match &error {
             UploadError::Fault(_) | UploadError::Intake(IntakeError::Fault(_)) => return Self::Fault(error.into()),
             UploadError::Intake(IntakeError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
-            UploadError::Intake(IntakeError::DiskFull) => StatusCode::INSUFFICIENT_STORAGE,
+            UploadError::Intake(IntakeError::DiskFull | IntakeError::LowDisk(_)) => StatusCode::INSUFFICIENT_STORAGE,
             UploadError::Intake(IntakeError::BrokenOff { .. }) => StatusCode::BAD_REQUEST,
             UploadError::Format(_) => StatusCode::UNPROCESSABLE_ENTITY,
         };
@@ -125,6 +128,7 @@ impl IntoResponse for Error {
                 format!("There is no such {what}, or not any more."),
                 None,
             ),
+            Self::Elsewhere(page) => return Redirect::to(&page).into_response(),
             Self::Refused { status, message } => (status, "That did not work", message, None),
             Self::Fault(error) => {
                 let request_id = RequestId::current();

@@ -30,6 +30,14 @@ impl Hx {
         }
     }
 
+    /// For a fragment alone: opened directly, its address leads to the page that it is a part of.
+    pub fn require_fragment_of(self, page: &str) -> Result<(), Error> {
+        if self.is_fragment {
+            return Ok(());
+        }
+        Err(Error::Elsewhere(page.to_owned()))
+    }
+
     /// Sends the browser elsewhere after a POST: by a header that htmx obeys, else by a 303.
     pub fn redirect(self, address: &str) -> Response {
         if !self.is_fragment {

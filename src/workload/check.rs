@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
+use futures_util::TryFutureExt as _;
 use tracing::error;
 
 use crate::model::job::JobStatus;
@@ -14,7 +16,6 @@ use crate::model::workload::QueryClass;
 use crate::store;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
-use crate::store::held::Patience;
 use crate::store::held::StopReason;
 use crate::store::queue;
 use crate::store::queue::Interruption;
@@ -25,27 +26,16 @@ use crate::target::lease::Sandboxes;
 use crate::target::prepare::Prepared;
 use crate::target::session::Admin;
 use crate::target::session::Session;
-use crate::target::shared::Quarantined;
+use crate::target::to_be_put_right;
 
 /// Parsing and planning names takes milliseconds; a query that needs longer is broken in some new way.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Runs the check of a claimed job.
 pub async fn run(job: HeldJob, sandboxes: &Sandboxes) -> Parted {
-    let id = job.lease.job_id;
-    let Err(error) = attempt(&job, sandboxes).await else {
-        return Parted::Over;
-    };
-    let patience = Patience::begin();
-    loop {
-        match conclude(&job, &error).await {
-            Ok(parted) => return parted,
-            Err(error) if patience.waits_for(&error).await => {}
-            Err(error) => {
-                error!(job.id = %id, "The end of job {id} could not be recorded: {error}");
-                return Parted::Released;
-            }
-        }
+    match attempt(&job, sandboxes).await {
+        Ok(()) => Parted::Over,
+        Err(error) => job.part(|| conclude(&job, &error).map_err(Into::into).boxed()).await,
     }
 }
 
@@ -59,10 +49,8 @@ async fn conclude(job: &HeldJob, error: &anyhow::Error) -> store::Result<Parted>
         None if lease::is_in_use(error) => job.release(lease::IN_USE, &Interruption::Busy).await,
         None => {
             error!(job.id = %id, "The check of job {id} failed: {error:#}");
-            let sentence = match error.downcast_ref::<Quarantined>() {
-                Some(quarantined) => quarantined.to_string(),
-                None => format!("The check could not be made; the log says more under job {id}."),
-            };
+            let sentence = to_be_put_right(error)
+                .unwrap_or_else(|| format!("The check could not be made; the log says more under job {id}."));
             job.settle(JobStatus::Failed, Some(&sentence)).await
         }
     }
@@ -108,7 +96,7 @@ async fn check_all(
     let desk = clone::desk_name(dataset.id);
     let mut server = Admin::connect(&sandbox.address, "postgres").await?;
     if !clone::exists(&mut server, &desk).await? {
-        clone::create(&mut server, &clone::template_name(dataset.id), &desk).await?;
+        clone::create(&mut server, &sandbox.room, &clone::template_name(dataset.id), &desk).await?;
     }
     server.close().await;
     let mut session = Session::connect(&sandbox.address, &desk, "pgassay check", &dataset.settings).await?;

@@ -81,224 +81,175 @@ fn begin_upload(server: &Server, body_headers: &str) -> TcpStream {
 
 const PART: &str = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"d.sql\"\r\n\r\n";
 
-#[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one table")]
-async fn uploads_that_cannot_be_taken_are_refused_in_words_and_leave_nothing() {
-    let dir = data_dir();
-    let limit = MAX_UPLOAD.to_string();
-    let server = Server::start_with(dir.path(), &["--max-upload-bytes", &limit]);
-    let plain = Plain::of(&server);
-    let refused = StatusCode::UNPROCESSABLE_ENTITY;
-    let dumps: &[(&str, Vec<u8>, StatusCode, &str)] = &[
-        ("1", b"".to_vec(), refused, "The file is empty."),
-        ("1", gzip(b""), refused, "The file is empty."),
-        (
-            "5",
-            b"\xff\xfes\0e\0".to_vec(),
-            refused,
-            "The file is UTF-16. Save it as UTF-8.",
-        ),
-        (
-            "10",
-            b"\x89PNG\r\n\x1a\n".to_vec(),
-            refused,
-            "it looks like a PNG picture",
-        ),
-        ("10", b"%PDF-1.7\n".to_vec(), refused, "it looks like a PDF document"),
-        ("10", b"MZ\x90\0\x03\0".to_vec(), refused, "it looks like a program"),
-        (
+/// A file that is not taken, and why.
+struct Row {
+    number: &'static str,
+    bytes: Vec<u8>,
+    status: StatusCode,
+    words: &'static str,
+}
+
+fn refused(number: &'static str, bytes: impl AsRef<[u8]>, words: &'static str) -> Row {
+    Row {
+        number,
+        bytes: bytes.as_ref().to_vec(),
+        status: StatusCode::UNPROCESSABLE_ENTITY,
+        words,
+    }
+}
+
+fn too_large(number: &'static str, bytes: Vec<u8>, words: &'static str) -> Row {
+    Row {
+        number,
+        bytes,
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        words,
+    }
+}
+
+fn dumps() -> Vec<Row> {
+    vec![
+        refused("1", b"", "The file is empty."),
+        refused("1", gzip(b""), "The file is empty."),
+        refused("5", b"\xff\xfes\0e\0", "The file is UTF-16. Save it as UTF-8."),
+        refused("10", b"\x89PNG\r\n\x1a\n", "it looks like a PNG picture"),
+        refused("10", b"%PDF-1.7\n", "it looks like a PDF document"),
+        refused("10", b"MZ\x90\0\x03\0", "it looks like a program"),
+        refused(
             "11",
-            b"PK\x03\x04....".to_vec(),
-            refused,
+            b"PK\x03\x04....",
             "it looks like a zip archive. Plain SQL, custom and tar archives",
         ),
-        (
-            "11",
-            b"7z\xbc\xaf\x27\x1c".to_vec(),
-            refused,
-            "it looks like a 7z archive",
-        ),
-        ("11", b"Rar!\x1a\x07".to_vec(), refused, "it looks like a rar archive"),
-        (
+        refused("11", b"7z\xbc\xaf\x27\x1c", "it looks like a 7z archive"),
+        refused("11", b"Rar!\x1a\x07", "it looks like a rar archive"),
+        refused(
             "12",
             gzip(&gzip(b"select 1;")),
-            refused,
             "The file is compressed twice. Unpack it once.",
         ),
-        (
+        refused(
             "14",
-            b"\x1f\x8b\x08\0garbage".to_vec(),
-            refused,
+            b"\x1f\x8b\x08\0garbage",
             "damaged or cut off at its very beginning",
         ),
-        (
-            "16",
-            b"PGDMP".to_vec(),
-            refused,
-            "The archive is cut off: its header is incomplete.",
-        ),
-        (
+        refused("16", b"PGDMP", "The archive is cut off: its header is incomplete."),
+        refused(
             "20",
-            b"PGDMP\x01\x10\x00\x04\x08\x01".to_vec(),
-            refused,
+            b"PGDMP\x01\x10\x00\x04\x08\x01",
             "The archive was made by pg_dump 17 or newer; the tools here are of PostgreSQL 15.",
         ),
-        (
-            "21",
-            b"PGDMP\x01\x63\x00\x04\x08\x01".to_vec(),
-            refused,
-            "its version 1.99 is not known",
-        ),
-        (
-            "21",
-            b"PGDMP\x01\x0e\x00\xff\x08\x01".to_vec(),
-            refused,
-            "header is damaged",
-        ),
-        (
+        refused("21", b"PGDMP\x01\x63\x00\x04\x08\x01", "its version 1.99 is not known"),
+        refused("21", b"PGDMP\x01\x0e\x00\xff\x08\x01", "header is damaged"),
+        refused(
             "23",
             tar("toc.dat", b'0', 5000, TOC),
-            refused,
             "its member toc.dat extends past the end of the file",
         ),
-        (
+        refused(
             "24",
             tar("toc.dat", b'2', TOC.len(), TOC),
-            refused,
             "The tar archive holds the unsafe member toc.dat.",
         ),
-        (
+        refused(
             "24",
             [
                 &tar("toc.dat", b'0', TOC.len(), TOC)[..1024],
                 &tar("/etc/passwd", b'0', 1, b"x"),
             ]
             .concat(),
-            refused,
             "The tar archive holds the unsafe member passwd.",
         ),
-        (
+        refused(
             "25",
             tar("readme", b'0', 5, b"hello"),
-            refused,
             "The file is a tar, but not one of pg_dump",
         ),
-        (
+        refused(
             "26",
-            TOC.to_vec(),
-            refused,
+            TOC,
             "a part of a directory-format dump, which is not taken. Make one file of it",
         ),
-        (
-            "74",
-            vec![b' '; 2 * MAX_UPLOAD],
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "larger than the limit of 1.0 MiB",
-        ),
-        (
-            "74",
-            vec![b' '; MAX_UPLOAD + 1],
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "larger than the limit of 1.0 MiB",
-        ),
-    ];
-    for (number, bytes, status, words) in dumps {
-        let (answered, page) = plain.upload("/upload/dump", "r", "dump.sql", bytes.clone()).await;
-        assert_eq!(answered, *status, "{number}: {words}");
-        assert!(page.contains(words), "{number}: {words} in {page}");
-    }
-    let queries: &[(&str, Vec<u8>, StatusCode, &str)] = &[
-        ("1", b"".to_vec(), refused, "The file is empty."),
-        ("5", b"\xff\xfes\0".to_vec(), refused, "The file is UTF-16."),
-        (
-            "6",
-            b"select 1;\n'\xfc'".to_vec(),
-            refused,
-            "byte 11, in line 2, cannot be read",
-        ),
-        (
+        too_large("74", vec![b' '; 2 * MAX_UPLOAD], "larger than the limit of 1.0 MiB"),
+        too_large("74", vec![b' '; MAX_UPLOAD + 1], "larger than the limit of 1.0 MiB"),
+    ]
+}
+
+fn queries() -> Vec<Row> {
+    vec![
+        refused("1", b"", "The file is empty."),
+        refused("5", b"\xff\xfes\0", "The file is UTF-16."),
+        refused("6", b"select 1;\n'\xfc'", "byte 11, in line 2, cannot be read"),
+        refused(
             "29",
-            b"select 1;\nselect 'x".to_vec(),
-            refused,
+            b"select 1;\nselect 'x",
             "inside a string that was opened at line 2",
         ),
-        ("53", b"-- nothing\n".to_vec(), refused, "No SQL statement was found."),
-        (
+        refused("53", b"-- nothing\n", "No SQL statement was found."),
+        refused(
             "54",
             b"select 1;".repeat(10_001),
-            refused,
             "These are 10001 statements; at most 500 fit",
         ),
-        (
+        refused(
             "55",
-            b"select $1;".to_vec(),
-            refused,
+            b"select $1;",
             "Parameters are not supported; put a value in the place of $1.",
         ),
-        (
+        refused("57", b"begin; commit;", "BEGIN: transaction control is not allowed"),
+        refused(
             "57",
-            b"begin; commit;".to_vec(),
-            refused,
-            "BEGIN: transaction control is not allowed",
-        ),
-        (
-            "57",
-            b"prepare transaction 'x';".to_vec(),
-            refused,
+            b"prepare transaction 'x';",
             "PREPARE TRANSACTION: transaction control",
         ),
-        ("58", b"copy t to stdout;".to_vec(), refused, "COPY cannot be measured"),
-        ("59", b"vacuum;".to_vec(), refused, "VACUUM has no plan to measure"),
-        (
-            "59",
-            b"create index concurrently on t (a);".to_vec(),
-            refused,
-            "CREATE INDEX has no plan",
-        ),
-        (
-            "60",
-            b"set work_mem = '1GB';".to_vec(),
-            refused,
-            "SET changes the session",
-        ),
-        (
-            "74",
-            vec![b' '; 6 << 20],
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "Query files have at most 5 MiB.",
-        ),
-    ];
-    for (number, bytes, status, words) in queries {
-        let (answered, page) = plain.upload("/upload/queries", "r", "q.sql", bytes.clone()).await;
-        assert_eq!(answered, *status, "{number}: {words}");
-        assert!(page.contains(words), "{number}: {words} in {page}");
+        refused("58", b"copy t to stdout;", "COPY cannot be measured"),
+        refused("59", b"vacuum;", "VACUUM has no plan to measure"),
+        refused("59", b"create index concurrently on t (a);", "CREATE INDEX has no plan"),
+        refused("60", b"set work_mem = '1GB';", "SET changes the session"),
+        too_large("74", vec![b' '; 6 << 20], "Query files have at most 5 MiB."),
+    ]
+}
+
+#[tokio::test]
+async fn uploads_that_cannot_be_taken_are_refused_in_words_and_leave_nothing() {
+    let dir = data_dir();
+    let limit = MAX_UPLOAD.to_string();
+    let server = Server::start_with(dir.path(), &["--max-upload-bytes", &limit]);
+    let plain = Plain::of(&server);
+    for (path, rows) in [("/upload/dump", dumps()), ("/upload/queries", queries())] {
+        for row in rows {
+            let (status, page) = plain.upload(path, "r", "file.sql", row.bytes).await;
+            assert_eq!(status, row.status, "{}: {}", row.number, row.words);
+            assert!(page.contains(row.words), "{}: {} in {page}", row.number, row.words);
+        }
     }
+    let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
+    let not_whole = "The form did not arrive whole.";
     let two_files = format!("{PART}select 1;\r\n{PART}select 2;\r\n--x--\r\n");
     let no_file = "--x\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nshop\r\n--x--\r\n";
     for (number, kind, body, status, words) in [
-        ("77", BOUNDARY, two_files.as_str(), refused, "Send one file at a time."),
-        ("77", BOUNDARY, no_file, refused, "Choose a dump file first."),
+        (
+            "77",
+            BOUNDARY,
+            two_files.as_str(),
+            unprocessable,
+            "Send one file at a time.",
+        ),
+        ("77", BOUNDARY, no_file, unprocessable, "Choose a dump file first."),
         (
             "77",
             BOUNDARY,
             "--y\r\nnothing of ours",
             StatusCode::BAD_REQUEST,
-            "The form did not arrive whole.",
+            not_whole,
         ),
         (
             "77",
             "multipart/form-data",
             &two_files,
             StatusCode::BAD_REQUEST,
-            "The form did not arrive whole.",
+            not_whole,
         ),
-        (
-            "77",
-            "text/plain",
-            "select 1;",
-            StatusCode::BAD_REQUEST,
-            "The form did not arrive whole.",
-        ),
+        ("77", "text/plain", "select 1;", StatusCode::BAD_REQUEST, not_whole),
     ] {
         let request = plain.client.post(format!("{}/upload/dump", plain.url));
         let answer = request
@@ -312,7 +263,7 @@ async fn uploads_that_cannot_be_taken_are_refused_in_words_and_leave_nothing() {
         assert!(page.contains(words), "{number}: {words} in {page}");
     }
     let (status, page) = plain.post("/upload/sample", &[("what", "nonsense")]).await;
-    assert_eq!(status, refused);
+    assert_eq!(status, unprocessable);
     assert!(page.contains("Something is missing in the form."), "{page}");
     assert_nothing_is_left(dir.path());
     assert_eq!(server.stop(), Some(0));

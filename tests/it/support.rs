@@ -45,6 +45,8 @@ pub fn pgassay(args: &[&str]) -> Command {
         command.env_remove(name);
     }
     command.env_remove("DATABASE_URL").env_remove("SANDBOX_URL");
+    // The suite is to run on a disk that is nearly full, too.
+    command.env("PGASSAY_DISK_RESERVE_BYTES", "0");
     command.args(args).stdin(Stdio::null());
     command
 }
@@ -73,7 +75,7 @@ pub fn send(pid: u32, signal: Signal) {
 pub fn postmaster(data_dir: &Path) -> Option<(u32, PathBuf)> {
     let text = fs::read_to_string(data_dir.join("postmaster.pid")).ok()?;
     let lines: Vec<&str> = text.lines().collect();
-    let is_ready = lines.get(7)?.trim() == "ready";
+    let is_ready = matches!(lines.get(7)?.trim(), "ready" | "standby");
     let found = (lines.first()?.parse().ok()?, PathBuf::from(lines.get(4)?));
     is_ready.then_some(found)
 }
@@ -138,6 +140,20 @@ pub fn tool(name: &str) -> Command {
     }
 }
 
+/// Of a dump: a function that writes 4 MB at a time, and no more than 80 MB a second, so that a look every second or so
+/// comes in time.
+pub const GROWS: &str = "
+create function grow() returns integer language plpgsql as $$
+begin
+  create table public.grown (filler text);
+  for n in 1..1000 loop
+    insert into public.grown select repeat('x', 1000) from generate_series(1, 4000);
+    perform pg_catalog.pg_sleep(0.05);
+  end loop;
+  return 1;
+end $$;
+";
+
 /// A cluster as anybody may have one, to make dumps from and to be shared by datasets.
 pub struct Cluster {
     pub dir: PathBuf,
@@ -153,6 +169,9 @@ enum Listen {
     WithPasswords,
 }
 
+/// As most are.
+const IN_UTF8: [&str; 3] = ["-E", "UTF8", "--locale=C"];
+
 /// Of the superuser, where passwords are asked for. Not all of it may stand in a URL as it is.
 const PASSWORD: &str = "p@ss /word";
 const PASSWORD_IN_URL: &str = "p%40ss%20%2Fword";
@@ -165,7 +184,7 @@ impl Cluster {
 
     /// The same, its processes in the environment that `environment` makes of its directory.
     pub fn start_with(environment: impl FnOnce(&Path) -> Vec<(String, String)>) -> Self {
-        Self::make(Listen::Nowhere, &[], environment)
+        Self::make(Listen::Nowhere, &IN_UTF8, &[], environment)
     }
 
     /// One that also listens on TCP and asks for passwords there.
@@ -175,10 +194,20 @@ impl Cluster {
 
     /// The same with lines of its `postgresql.conf`.
     pub fn with_passwords_and(settings: &[&str]) -> Self {
-        Self::make(Listen::WithPasswords, settings, |_| Vec::new())
+        Self::make(Listen::WithPasswords, &IN_UTF8, settings, |_| Vec::new())
     }
 
-    fn make(listen: Listen, settings: &[&str], environment: impl FnOnce(&Path) -> Vec<(String, String)>) -> Self {
+    /// The same with an encoding and a locale, as `initdb` takes them.
+    pub fn with_passwords_made_by(encoding: &[&str]) -> Self {
+        Self::make(Listen::WithPasswords, encoding, &[], |_| Vec::new())
+    }
+
+    fn make(
+        listen: Listen,
+        encoding: &[&str],
+        settings: &[&str],
+        environment: impl FnOnce(&Path) -> Vec<(String, String)>,
+    ) -> Self {
         let dir = scratch::dir();
         if let Some(account) = account() {
             chown(&dir, Some(account.uid.as_raw()), Some(account.gid.as_raw())).unwrap();
@@ -186,7 +215,7 @@ impl Cluster {
         let password_file = dir.join("password");
         fs::write(&password_file, PASSWORD).unwrap();
         let mut initdb = as_account(tool("initdb"), &dir);
-        initdb.args(["-N", "-U", "postgres", "-E", "UTF8", "--locale=C"]);
+        initdb.args(["-N", "-U", "postgres"]).args(encoding);
         initdb.args(["--auth-local=trust", "--auth-host=scram-sha-256", "--pwfile"]);
         initdb.arg(password_file).arg("-D").arg(dir.join("data"));
         assert!(initdb.status().unwrap().success());
@@ -260,6 +289,12 @@ impl Cluster {
     /// Kills it as a crash would, and starts it again on the same port.
     pub fn crash_and_recover(&mut self) {
         self.restart(Signal::SIGKILL);
+    }
+
+    /// Goes on as a server that only follows another one; there is none, so it waits.
+    pub fn become_standby(&mut self) {
+        fs::write(self.dir.join("data/standby.signal"), "").unwrap();
+        self.restart(Signal::SIGINT);
     }
 
     /// Ends it by a signal, and starts it again on the same port.

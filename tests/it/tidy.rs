@@ -16,7 +16,7 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ("files", "model config"),
     ("cluster", "model config"),
     ("store", "model config"),
-    ("target", "model config sql plan cluster store"),
+    ("target", "model config sql plan files cluster store"),
     ("snapshot", "model sql target"),
     ("source", "model sql plan target snapshot"),
     ("dataset", "model config sql files store cluster target"),
@@ -103,11 +103,10 @@ impl SourceFile {
     }
 }
 
-/// Every file of the product. Files that hold nothing but tests are left out.
-fn sources() -> Vec<SourceFile> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+/// Every Rust file below a directory, in order.
+fn files_below(root: &Path) -> Vec<SourceFile> {
     let mut files = Vec::new();
-    let mut dirs = vec![root.clone()];
+    let mut dirs = vec![root.to_owned()];
     while let Some(dir) = dirs.pop() {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
@@ -115,18 +114,24 @@ fn sources() -> Vec<SourceFile> {
                 dirs.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                let path = path.strip_prefix(&root).unwrap().to_owned();
+                let path = path.strip_prefix(root).unwrap().to_owned();
                 files.push(SourceFile { path, text });
             }
         }
     }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files
+}
+
+/// Every file of the product. Files that hold nothing but tests are left out.
+fn sources() -> Vec<SourceFile> {
+    let mut files = files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     let for_tests: Vec<PathBuf> = files.iter().flat_map(SourceFile::modules_for_tests).collect();
     files.retain(|file| {
         !for_tests
             .iter()
             .any(|module| file.path.with_extension("").starts_with(module))
     });
-    files.sort_by(|a, b| a.path.cmp(&b.path));
     files
 }
 
@@ -262,15 +267,9 @@ fn every_use_names_one_path() {
 
 #[test]
 fn no_test_is_ignored() {
-    let mut files = sources();
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() && !path.ends_with("tidy.rs") {
-            let text = fs::read_to_string(&path).unwrap();
-            files.push(SourceFile { path, text });
-        }
-    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = files_below(&root.join("src"));
+    files.extend(files_below(&root.join("tests/it")));
     for file in files {
         let is_ignored = file.text.lines().any(|line| line.trim_start().starts_with("#[ignore"));
         assert!(!is_ignored, "{}", file.path.display());

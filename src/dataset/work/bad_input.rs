@@ -210,7 +210,7 @@ async fn a_dump_that_asks_for_too_much_is_given_up_in_seconds_and_leaves_nothing
     assert_failed(&bench, &dataset, words).await;
     bench.house.restorer.limits = limits;
 
-    bench.house.restorer.limits.database_bytes = 32 << 20;
+    bench.house.restorer.sandboxes.room.max_database_bytes = 32 << 20;
     let dump = b"create table t as select repeat('x', 1000), generate_series(1, 1000000000);\n";
     let dataset = bench.restore(dump).await;
     let words = "The database grew beyond the limit of 32 MiB. A larger limit is set by PGASSAY_MAX_DATABASE_BYTES. It was \

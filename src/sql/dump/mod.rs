@@ -3,6 +3,7 @@
 
 mod cursor;
 mod database;
+mod index;
 mod skip;
 
 use crate::sql::classify::Class;
@@ -17,6 +18,8 @@ use crate::sql::split::read_copy;
 use cursor::Cursor;
 
 pub use database::NewDatabase;
+pub use index::IndexBuild;
+pub use index::read as read_index_build;
 pub use skip::SkipReason;
 
 /// What a statement of a dump is to a restore. Names are without their quotes, `value_sql` is as it is written.

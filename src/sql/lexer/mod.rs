@@ -2,21 +2,18 @@
 //! It knows where a token ends, not whether it is legal, and it does not count parentheses: that is `nesting`.
 
 mod class;
+mod comment;
 mod lexeme;
 mod making;
 mod number;
+mod text;
 mod token;
 
-use class::COMMENT_STOP;
 use class::DIGIT;
-use class::DOLLAR_STOP;
-use class::NAME_STOP;
 use class::SPACE;
 use class::TAG;
-use class::TEXT_STOP;
 use class::WORD;
 use class::is;
-use class::skip_until;
 use class::skip_while;
 use making::Backslashes;
 use making::Begun;
@@ -278,160 +275,6 @@ impl Scanner {
         };
         self.pos += len;
         self.go_on(Begun { making, ..begun }, window, more)
-    }
-
-    /// After a `$`: a parameter, the tag of a dollar quote, or a `$` that means nothing.
-    fn dollar(&mut self, begun: Begun, window: &[u8], more: More) -> Option<Token> {
-        let after = begun.start + 1;
-        if window.get(after).is_some_and(|&byte| is(byte, DIGIT)) {
-            return self.go_on(
-                Begun {
-                    making: Making::Parameter,
-                    ..begun
-                },
-                window,
-                more,
-            );
-        }
-        self.pos = skip_while(window, self.pos, TAG);
-        match window.get(self.pos) {
-            None if more == More::Yes => self.wait(begun),
-            Some(b'$') => {
-                self.pos += 1;
-                let tag_len = self.pos - begun.start;
-                self.go_on(
-                    Begun {
-                        making: Making::DollarText { tag_len },
-                        ..begun
-                    },
-                    window,
-                    more,
-                )
-            }
-            _ => {
-                self.pos = after;
-                Some(self.done(begun, Kind::Symbol))
-            }
-        }
-    }
-
-    fn text(&mut self, begun: Begun, backslashes: Backslashes, window: &[u8], more: More) -> Option<Token> {
-        loop {
-            self.pos = skip_until(window, self.pos, TEXT_STOP);
-            let following = window.get(self.pos + 1);
-            match window.get(self.pos) {
-                None => return self.wait(begun),
-                Some(0) => return Some(self.nul(begun)),
-                Some(b'\n') => self.newline(),
-                Some(b'\'' | b'\\') if following.is_none() && more == More::Yes => return self.wait(begun),
-                Some(b'\'') if following != Some(&b'\'') => {
-                    self.pos += 1;
-                    self.ended = Some(Ended {
-                        backslashes,
-                        newline: false,
-                        bare: true,
-                    });
-                    return Some(self.done(begun, Kind::Text));
-                }
-                Some(b'\'') => self.pos += 2,
-                Some(_) => match (backslashes, following) {
-                    (Backslashes::Escape, Some(b'\'' | b'\\')) => self.pos += 2,
-                    _ => self.pos += 1,
-                },
-            }
-        }
-    }
-
-    fn quoted_name(&mut self, begun: Begun, window: &[u8], more: More) -> Option<Token> {
-        loop {
-            self.pos = skip_until(window, self.pos, NAME_STOP);
-            match (window.get(self.pos), window.get(self.pos + 1)) {
-                (None, _) => return self.wait(begun),
-                (Some(0), _) => return Some(self.nul(begun)),
-                (Some(b'\n'), _) => self.newline(),
-                (Some(_), None) if more == More::Yes => return self.wait(begun),
-                (Some(_), Some(b'"')) => self.pos += 2,
-                (Some(_), _) => {
-                    self.pos += 1;
-                    return Some(self.done(begun, Kind::QuotedName));
-                }
-            }
-        }
-    }
-
-    fn dollar_text(&mut self, begun: Begun, tag_len: usize, window: &[u8], more: More) -> Option<Token> {
-        let tag = &window[begun.start..begun.start + tag_len];
-        loop {
-            self.pos = skip_until(window, self.pos, DOLLAR_STOP);
-            match window.get(self.pos) {
-                None => return self.wait(begun),
-                Some(0) => return Some(self.nul(begun)),
-                Some(b'\n') => self.newline(),
-                Some(_) => {
-                    let rest = &window[self.pos..];
-                    if rest.starts_with(tag) {
-                        self.pos += tag_len;
-                        return Some(self.done(begun, Kind::Text));
-                    }
-                    if more == More::Yes && tag.starts_with(rest) {
-                        return self.wait(begun);
-                    }
-                    self.pos += 1;
-                }
-            }
-        }
-    }
-
-    fn line_comment(&mut self, begun: Begun, window: &[u8], more: More) -> Option<Token> {
-        loop {
-            self.pos = skip_until(window, self.pos, COMMENT_STOP);
-            match window.get(self.pos) {
-                None if more == More::Yes => return self.wait(begun),
-                Some(0) => return Some(self.nul(begun)),
-                None | Some(b'\n' | b'\r') => return Some(self.done(begun, Kind::Comment)),
-                Some(_) => self.pos += 1,
-            }
-        }
-    }
-
-    fn block_comment(&mut self, begun: Begun, mut depth: u32, window: &[u8], more: More) -> Option<Token> {
-        loop {
-            self.pos = skip_until(window, self.pos, COMMENT_STOP);
-            let so_far = Begun {
-                making: Making::BlockComment { depth },
-                ..begun
-            };
-            match (window.get(self.pos), window.get(self.pos + 1)) {
-                (None, _) => return self.wait(so_far),
-                (Some(0), _) => return Some(self.nul(so_far)),
-                (Some(b'\n'), _) => self.newline(),
-                (Some(b'*' | b'/'), None) if more == More::Yes => return self.wait(so_far),
-                (Some(b'/'), Some(b'*')) => {
-                    depth = depth.saturating_add(1);
-                    self.pos += 2;
-                }
-                (Some(b'*'), Some(b'/')) => {
-                    depth -= 1;
-                    self.pos += 2;
-                    if depth == 0 {
-                        return Some(self.done(begun, Kind::Comment));
-                    }
-                }
-                (Some(_), _) => self.pos += 1,
-            }
-        }
-    }
-
-    fn psql_line(&mut self, begun: Begun, window: &[u8], more: More) -> Option<Token> {
-        loop {
-            self.pos = skip_until(window, self.pos, COMMENT_STOP);
-            match window.get(self.pos) {
-                None if more == More::Yes => return self.wait(begun),
-                Some(0) => return Some(self.nul(begun)),
-                None | Some(b'\n') => return Some(self.done(begun, Kind::PsqlLine)),
-                Some(_) => self.pos += 1,
-            }
-        }
     }
 
     fn newline(&mut self) {

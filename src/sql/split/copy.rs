@@ -1,5 +1,7 @@
 //! `COPY ... FROM STDIN` inside a file: which statement is one, and where its data end.
 
+use std::iter::Peekable;
+
 use crate::sql::lexer::Kind;
 use crate::sql::lexer::Lexeme;
 use crate::sql::lexer::More;
@@ -28,13 +30,7 @@ pub fn read(text: &str) -> Option<Copy> {
     if tokens.next_if(|token| token.kind == Kind::Open).is_some() {
         return Some(Copy::To);
     }
-    let mut table = String::new();
-    while let Some(token) = tokens.next_if(|token| is_part_of_name(token, &table)) {
-        table.push_str(token.text);
-    }
-    if table.is_empty() {
-        return None;
-    }
+    let table = take_name(&mut tokens)?;
     if tokens.peek().is_some_and(|token| token.kind == Kind::Open) {
         tokens.by_ref().find(|token| token.kind == Kind::Close)?;
     }
@@ -54,6 +50,32 @@ pub fn read(text: &str) -> Option<Copy> {
     } else {
         Some(Copy::FromServer { table })
     }
+}
+
+/// The table of `COPY table [(columns)] FROM STDIN`, which is what `pg_dump` writes, as it is written. Nothing for any
+/// other COPY: only behind this one may an option be added.
+pub fn table_of_plain(text: &str) -> Option<String> {
+    let mut tokens = tokens(text).peekable();
+    tokens.next_if(|token| token.is("copy"))?;
+    let table = take_name(&mut tokens)?;
+    if tokens.next_if(|token| token.kind == Kind::Open).is_some() {
+        let mut columns = tokens
+            .by_ref()
+            .skip_while(|token| token.kind != Kind::Close && token.kind != Kind::Open);
+        columns.next().filter(|token| token.kind == Kind::Close)?;
+    }
+    tokens.next_if(|token| token.is("from"))?;
+    tokens.next_if(|token| token.is("stdin"))?;
+    tokens.next().is_none().then_some(table)
+}
+
+/// A name with its schema, without comments.
+fn take_name<'a>(tokens: &mut Peekable<impl Iterator<Item = Lexeme<'a>>>) -> Option<String> {
+    let mut name = String::new();
+    while let Some(token) = tokens.next_if(|token| is_part_of_name(token, &name)) {
+        name.push_str(token.text);
+    }
+    (!name.is_empty()).then_some(name)
 }
 
 /// Names and dots take turns.
@@ -214,6 +236,27 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_copy_as_pg_dump_writes_it_takes_an_option() {
+        for (text, table) in [
+            ("COPY public.t (a, \"b)\") FROM stdin", Some("public.t")),
+            ("copy \"My T\"/* x */FROM STDIN", Some("\"My T\"")),
+            ("COPY t FROM STDOUT", None),
+            ("COPY BINARY t FROM stdin", None),
+            ("COPY t (a) WITH OIDS FROM stdin", None),
+            ("COPY t FROM stdin WITH (FORMAT csv)", None),
+            ("COPY t FROM stdin WHERE a > 1", None),
+            ("COPY t (a) (b) FROM stdin", None),
+            ("COPY t ((a)) FROM stdin", None),
+            ("COPY t (a FROM stdin", None),
+            ("COPY t. FROM stdin", None),
+            ("COPY t FROM stdin; TRUNCATE t", None),
+            ("COPY t TO STDOUT", None),
+        ] {
+            assert_eq!(table_of_plain(text).as_deref(), table, "{text}");
         }
     }
 

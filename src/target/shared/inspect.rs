@@ -77,7 +77,8 @@ pub async fn inspect(url: &str, home: &str) -> Result<Inspection, SharedError> {
         Some(NO_PRIVILEGE) => SharedError::NotSuperuser(server.server.get_username().to_owned()),
         _ => away(error),
     })?;
-    let version = check_server(&mut admin).await?;
+    let said = Said::by(&mut admin).await?;
+    said.check()?;
     let (system_identifier, databases, trusts): (String, Vec<String>, bool) = sqlx::query_as(
         "select (select system_identifier::text from pg_catalog.pg_control_system()),
                 array(select datname::text from pg_catalog.pg_database
@@ -104,7 +105,7 @@ pub async fn inspect(url: &str, home: &str) -> Result<Inspection, SharedError> {
         .filter(|name| names::is_of_some_pgassay(name))
         .partition(|name| name.starts_with(&tag));
     let mut notes = Vec::new();
-    notes.extend(binaries::known_holes("PostgreSQL", version.number));
+    notes.extend(binaries::known_holes("PostgreSQL", said.version_num.unsigned_abs()));
     if !others.is_empty() {
         notes.push(format!(
             "The server also holds {} of another pgassay. Unless both have one store they do not wait for each other, \
@@ -119,7 +120,7 @@ pub async fn inspect(url: &str, home: &str) -> Result<Inspection, SharedError> {
         );
     }
     Ok(Inspection {
-        version: version.words,
+        version: said.version,
         n_datasets: ours.iter().filter(|name| names::is_template(name)).count(),
         notes,
         system_identifier,
@@ -141,38 +142,48 @@ fn away(error: anyhow::Error) -> SharedError {
     }
 }
 
-struct Version {
-    number: u32,
-    words: String,
+/// What a server says of itself.
+#[derive(Clone, Debug, sqlx::FromRow)]
+struct Said {
+    /// As `server_version_num` counts: 150018 is 15.18.
+    version_num: i32,
+    version: String,
+    user: String,
+    is_superuser: bool,
+    is_standby: bool,
+    /// In which databases are made, where that cannot be chosen: in the C locale it can.
+    fixed_encoding: Option<String>,
 }
 
-/// Whether the server can do what is needed, and we with it.
-async fn check_server(admin: &mut Admin) -> Result<Version, SharedError> {
-    let (number, words, user, is_superuser, is_standby, encoding): (i32, String, String, bool, bool, Option<String>) =
-        sqlx::query_as(
-            "select pg_catalog.current_setting('server_version_num')::integer,
-                    pg_catalog.current_setting('server_version'), current_user::text,
-                    (select rolsuper from pg_catalog.pg_roles where rolname = current_user),
-                    pg_catalog.pg_is_in_recovery(),
+impl Said {
+    async fn by(admin: &mut Admin) -> Result<Self, SharedError> {
+        let said = sqlx::query_as(
+            "select pg_catalog.current_setting('server_version_num')::integer as version_num,
+                    pg_catalog.current_setting('server_version') as version, current_user::text as \"user\",
+                    (select rolsuper from pg_catalog.pg_roles where rolname = current_user) as is_superuser,
+                    pg_catalog.pg_is_in_recovery() as is_standby,
                     (select pg_catalog.pg_encoding_to_char(encoding)::text from pg_catalog.pg_database
-                     where datname = 'template0' and datcollate not in ('C', 'POSIX'))",
-        )
-        .fetch_one(&mut admin.conn)
-        .await
-        .context("asking the shared server what it is")?;
-    let number = u32::try_from(number).context("a version is positive")?;
-    if number / 10_000 < binaries::OLDEST_MAJOR {
-        return Err(SharedError::TooOld(words));
+                     where datname = 'template0' and datcollate not in ('C', 'POSIX')) as fixed_encoding",
+        );
+        let said = said.fetch_one(&mut admin.conn).await;
+        Ok(said.context("asking the shared server what it is")?)
     }
-    if !is_superuser {
-        return Err(SharedError::NotSuperuser(user));
-    }
-    if is_standby {
-        return Err(SharedError::Standby);
-    }
-    match encoding {
-        Some(encoding) if encoding != "UTF8" => Err(SharedError::Encoding(encoding)),
-        _ => Ok(Version { number, words }),
+
+    /// Whether the server can do what is needed, and we with it.
+    fn check(&self) -> Result<(), SharedError> {
+        if self.version_num.unsigned_abs() / 10_000 < binaries::OLDEST_MAJOR {
+            return Err(SharedError::TooOld(self.version.clone()));
+        }
+        if !self.is_superuser {
+            return Err(SharedError::NotSuperuser(self.user.clone()));
+        }
+        if self.is_standby {
+            return Err(SharedError::Standby);
+        }
+        match &self.fixed_encoding {
+            Some(encoding) if encoding != "UTF8" => Err(SharedError::Encoding(encoding.clone())),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -206,4 +217,50 @@ async fn check_empty(superuser: &PgConnectOptions, database: &str) -> Result<(),
 
 fn sqlstate(error: &anyhow::Error) -> Option<String> {
     Some(ServerError::of(error.downcast_ref::<sqlx::Error>()?)?.sqlstate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_refused_for_what_it_says_of_itself_and_no_other_is() {
+        let good = Said {
+            version_num: 150_020,
+            version: "15.20".to_owned(),
+            user: "postgres".to_owned(),
+            is_superuser: true,
+            is_standby: false,
+            fixed_encoding: Some("UTF8".to_owned()),
+        };
+        let refusal = |change: fn(&mut Said)| {
+            let mut said = good.clone();
+            change(&mut said);
+            said.check().err().map(|error| error.to_string())
+        };
+        assert_eq!(refusal(|_| {}), None);
+        assert_eq!(refusal(|said| said.fixed_encoding = None), None);
+        assert_eq!(refusal(|said| said.version_num = 190_000), None);
+        for (change, words) in [
+            (
+                (|said| (said.version_num, said.version) = (140_023, "14.23".to_owned())) as fn(&mut Said),
+                "SANDBOX_URL is PostgreSQL 14.23; pgassay needs 15 or newer",
+            ),
+            (
+                |said| said.is_superuser = false,
+                "The user postgres of SANDBOX_URL is not a superuser",
+            ),
+            (|said| said.is_standby = true, "is a standby"),
+            (
+                |said| said.fixed_encoding = Some("LATIN1".to_owned()),
+                "are made in LATIN1; pgassay needs one that was made with UTF8",
+            ),
+        ] {
+            let refusal = refusal(change);
+            assert!(
+                refusal.as_ref().is_some_and(|said| said.contains(words)),
+                "{words}: {refusal:?}"
+            );
+        }
+    }
 }

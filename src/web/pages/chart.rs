@@ -34,7 +34,7 @@ use crate::web::extract::user::CurrentUser;
 use crate::web::fragment::Hx;
 use crate::web::middleware::headers::SERVER_TIMING;
 use crate::web::pages::chart_view::revision;
-use crate::web::pages::results;
+use crate::web::pages::results::show;
 use crate::web::state::AppState;
 use crate::web::urls;
 
@@ -121,10 +121,8 @@ async fn block(
     UrlQuery(params): UrlQuery<HashMap<String, String>>,
 ) -> PageResult<Response> {
     let params = ChartParams::read(&params);
-    if !hx.is_fragment {
-        return Ok(hx.redirect(&format!("{}?{}", urls::result(id), params.to_query())));
-    }
-    results::chart_block(&state, viewer, id, &params).await
+    hx.require_fragment_of(&format!("{}?{}", urls::result(id), params.to_query()))?;
+    show::chart_block(&state, viewer, id, &params).await
 }
 
 /// GET /results/{id}/chart.png

@@ -4,8 +4,6 @@ use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::IntoResponse as _;
-use axum::response::Redirect;
 use axum::response::Response;
 use axum::routing::get;
 use axum::routing::post;
@@ -150,9 +148,7 @@ async fn status(
     hx: Hx,
     Id(id): Id<DatasetId>,
 ) -> Result<Response, Error> {
-    if !hx.is_fragment {
-        return Ok(Redirect::to(&urls::dataset(id)).into_response());
-    }
+    hx.require_fragment_of(&urls::dataset(id))?;
     let page = ShowPage::load(&datasets, viewer, id).await?;
     if page.status.poll_href.is_some() {
         return fragment::page(&page.as_status());

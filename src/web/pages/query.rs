@@ -281,9 +281,7 @@ async fn plans(
     Path(address): Path<(String, String)>,
 ) -> PageResult<Response> {
     let (id, query_idx) = read(&address)?;
-    if !hx.is_fragment {
-        return Ok(hx.redirect(&format!("{}#plans", urls::result_query(id, query_idx))));
-    }
+    hx.require_fragment_of(&format!("{}#plans", urls::result_query(id, query_idx)))?;
     let page = QueryPage::load(&pool, viewer, id, query_idx).await?;
     fragment::with_status(StatusCode::OK, &page.as_plans())
 }

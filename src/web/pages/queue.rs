@@ -3,8 +3,6 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
-use axum::response::IntoResponse as _;
-use axum::response::Redirect;
 use axum::response::Response;
 use axum::routing::get;
 use sqlx::PgPool;
@@ -52,9 +50,7 @@ struct QueueStrip {
 
 /// GET /queue: the strip alone.
 async fn show(State(pool): State<PgPool>, CurrentUser(viewer): CurrentUser, hx: Hx) -> Result<Response, Error> {
-    if !hx.is_fragment {
-        return Ok(Redirect::to(urls::DASHBOARD).into_response());
-    }
+    hx.require_fragment_of(urls::DASHBOARD)?;
     let jobs = store::jobs::list_unsettled(&mut *pool.acquire().await?, viewer).await?;
     let strip = QueueStrip {
         queue: QueueView::new(&jobs),

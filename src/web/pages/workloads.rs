@@ -5,8 +5,6 @@ use axum::Router;
 use axum::extract::Query as QueryString;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::IntoResponse as _;
-use axum::response::Redirect;
 use axum::response::Response;
 use axum::routing::get;
 use serde::Deserialize;
@@ -170,10 +168,8 @@ async fn check(
     Id(id): Id<WorkloadId>,
     QueryString(params): QueryString<CheckParams>,
 ) -> Result<Response, Error> {
-    if !hx.is_fragment {
-        let page = params.dataset_id().map(|dataset| urls::workload_on(id, dataset));
-        return Ok(Redirect::to(&page.unwrap_or_else(|| urls::workload(id))).into_response());
-    }
+    let page = params.dataset_id().map(|dataset| urls::workload_on(id, dataset));
+    hx.require_fragment_of(&page.unwrap_or_else(|| urls::workload(id)))?;
     let page = ShowPage::load(&workloads, viewer, id, params.dataset_id()).await?;
     if page.check.poll_href.is_some() {
         return fragment::page(&page.as_check());

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::attacks::Ground;
+use crate::support::GROWS;
 
 const DUMP: &str = "
 create table things (a integer);
@@ -128,4 +129,22 @@ async fn a_query_that_nothing_can_end_costs_the_sandbox_and_not_the_experiment()
     let outcomes: Vec<&str> = trials.iter().map(|trial| trial.outcome.as_str()).collect();
     assert_eq!(outcomes, ["timed_out", "finished"], "{trials:?}");
     ground.assert_untouched();
+}
+
+#[tokio::test]
+async fn a_query_that_writes_too_much_is_cut_off_on_a_server_of_its_own_and_on_one_that_is_shared() {
+    let options = ["--max-database-bytes", "60000000"];
+    for ground in [Ground::embedded_with(&options), Ground::shared_with(&options)] {
+        let dataset = ground.restored(format!("{DUMP} {GROWS}")).await;
+        let script = "-- name: grows\nselect grow();\n-- name: after\nselect count(*) from things;\n";
+        let trials = ground.trials(dataset, script, &[("order", "sequential")]).await;
+        let came_to: Vec<_> = trials
+            .iter()
+            .map(|trial| (&*trial.outcome, trial.sqlstate.as_deref()))
+            .collect();
+        assert_eq!(came_to, [("failed", Some("53400")), ("finished", None)], "{trials:?}");
+        let message = trials[0].message.as_deref().unwrap();
+        assert!(message.contains("grew beyond the limit of"), "{message}");
+        ground.assert_untouched();
+    }
 }

@@ -80,13 +80,23 @@ pub struct Trial {
 impl Ground {
     /// Every dataset gets a server of its own.
     pub fn embedded() -> Self {
-        Self::open(None)
+        Self::embedded_with(&[])
+    }
+
+    /// The same with more options.
+    pub fn embedded_with(options: &[&str]) -> Self {
+        Self::open(None, options)
     }
 
     /// All datasets share a server that trusts more than it should: others can prepare transactions and replicate, and
     /// it writes down what it is told, as JSON.
     pub fn shared() -> Self {
-        Self::open(Some(Cluster::with_passwords_and(&[
+        Self::shared_with(&[])
+    }
+
+    /// The same with more options.
+    pub fn shared_with(options: &[&str]) -> Self {
+        let cluster = Cluster::with_passwords_and(&[
             "max_prepared_transactions = 10",
             "wal_level = logical",
             "logging_collector = on",
@@ -94,10 +104,11 @@ impl Ground {
             "log_directory = log",
             "log_filename = server",
             "log_statement = all",
-        ])))
+        ]);
+        Self::open(Some(cluster), options)
     }
 
-    fn open(shared: Option<Cluster>) -> Self {
+    fn open(shared: Option<Cluster>, more_options: &[&str]) -> Self {
         let dir = scratch::dir();
         let (secret, out) = (dir.join("secret"), dir.join("out"));
         fs::write(&secret, SECRET).unwrap();
@@ -108,7 +119,8 @@ impl Ground {
             chown(&secret, Some(account.uid.as_raw()), Some(account.gid.as_raw())).unwrap();
         }
         let url = shared.as_ref().map(Cluster::url);
-        let options = url.as_ref().map_or(Vec::new(), |url| vec!["--sandbox-url", url]);
+        let mut options = url.as_ref().map_or(Vec::new(), |url| vec!["--sandbox-url", url]);
+        options.extend(more_options);
         let server = Server::start_with(&dir.join("data"), &options);
         Self {
             shared,

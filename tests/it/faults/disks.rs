@@ -10,6 +10,7 @@ use crate::faults::ground::Ground;
 use crate::faults::ground::QUICK_DUMP;
 use crate::faults::http::Upload;
 use crate::support;
+use crate::support::GROWS;
 use crate::support::wait_for;
 
 /// A disk of its own at a directory.
@@ -42,10 +43,16 @@ impl Drop for Disk {
     }
 }
 
+/// What every trial came to.
+const OUTCOMES: &str = "select string_agg(q.label || ' ' || t.outcome || ' ' || coalesce(t.sqlstate, '') , ';' order by \
+                        t.query_idx, t.source_idx) from trials t join experiment_queries q using (experiment_id, query_idx)";
+
 #[test]
 fn an_upload_that_fills_the_disk_is_refused_and_another_goes_on() {
     let mut disk = None;
-    let mut ground = Ground::open_with(|data_dir| disk = Disk::mount(&data_dir.join("uploads"), "8m"));
+    let mut ground = Ground::open_with(&[], |data_dir| {
+        disk = Disk::mount(&data_dir.join("uploads"), "8m");
+    });
     if disk.is_none() {
         return;
     }
@@ -77,7 +84,9 @@ fn an_upload_that_fills_the_disk_is_refused_and_another_goes_on() {
 #[test]
 fn a_restore_that_fills_the_disk_fails_in_words_and_leaves_nothing() {
     let mut disk = None;
-    let mut ground = Ground::open_with(|data_dir| disk = Disk::mount(&data_dir.join("sandboxes"), "150m"));
+    let mut ground = Ground::open_with(&[], |data_dir| {
+        disk = Disk::mount(&data_dir.join("sandboxes"), "150m");
+    });
     if disk.is_none() {
         return;
     }
@@ -104,7 +113,9 @@ fn a_restore_that_fills_the_disk_fails_in_words_and_leaves_nothing() {
 #[test]
 fn a_query_that_fills_the_disk_has_failed_and_the_run_goes_on() {
     let mut disk = None;
-    let mut ground = Ground::open_with(|data_dir| disk = Disk::mount(&data_dir.join("sandboxes"), "250m"));
+    let mut ground = Ground::open_with(&[], |data_dir| {
+        disk = Disk::mount(&data_dir.join("sandboxes"), "250m");
+    });
     if disk.is_none() {
         return;
     }
@@ -116,10 +127,8 @@ fn a_query_that_fills_the_disk_has_failed_and_the_run_goes_on() {
     );
     let experiment = ground.launch(&dataset, &workload, 0, 1);
     ground.wait_for_end("experiments", &experiment);
-    let outcomes = "select string_agg(q.label || ' ' || t.outcome || ' ' || coalesce(t.sqlstate, '') , ';' order by \
-                    t.query_idx, t.source_idx) from trials t join experiment_queries q using (experiment_id, query_idx)";
     assert_eq!(
-        ground.answer(outcomes),
+        ground.answer(OUTCOMES),
         "spills failed 53100;spills failed 53100;spills failed 53100;small finished ;small finished ;small finished"
     );
     assert_eq!(ground.answer("select count(*) from segments"), "1");
@@ -131,5 +140,59 @@ fn a_query_that_fills_the_disk_has_failed_and_the_run_goes_on() {
     let left = support::processes_of(&ground.sandbox(&dataset));
     assert_eq!(left, Vec::<String>::new());
     ground.assert_at_rest(&dataset);
+    ground.close();
+}
+
+/// Of a disk of 2 GiB, 600 MiB are for pgassay: more than it has before anything grows.
+const KEEPS_MOST_FREE: [(&str, &str); 1] = [("PGASSAY_DISK_RESERVE_BYTES", "1518338048")];
+
+#[test]
+fn what_would_leave_too_little_of_the_disk_is_ended_in_words_before_it_is_full() {
+    let mut disk = None;
+    let mut ground = Ground::open_with(&KEEPS_MOST_FREE, |data_dir| disk = Disk::mount(data_dir, "2g"));
+    if disk.is_none() {
+        return;
+    }
+    let low = "are kept free. Free some space on it";
+    let queries = "-- name: grows\nselect grow();\n-- name: small\nselect count(*) from item;\n";
+    let workload = ground.upload_queries(queries);
+
+    let dataset = ground.upload_dump(&format!("{GROWS} select grow();"));
+    ground.wait_for_status("datasets", &dataset, "failed");
+    assert!(ground.page(&format!("/datasets/{dataset}")).contains(low));
+    ground.assert_no_sandbox(&dataset);
+
+    let dataset = ground.upload_dump(&format!("{GROWS} {QUICK_DUMP}"));
+    ground.wait_for_end("datasets", &dataset);
+    let experiment = ground.launch(&dataset, &workload, 0, 1);
+    ground.wait_for_end("experiments", &experiment);
+    assert_eq!(
+        ground.answer(OUTCOMES),
+        "grows failed 53400;grows failed 53400;grows failed 53400;small finished ;small finished ;small finished"
+    );
+    assert!(ground.page(&format!("/results/{experiment}")).contains(low));
+    ground.assert_at_rest(&dataset);
+
+    // Somebody else takes it.
+    let other = ground.data_dir.join("somebody else's");
+    let taken = Command::new("fallocate").args(["-l", "700MiB"]).arg(&other).status();
+    assert!(taken.unwrap().success());
+    let experiment = ground.launch(&dataset, &workload, 0, 1);
+    ground.wait_for_status("experiments", &experiment, "failed");
+    assert!(ground.message("experiments", &experiment).contains(low));
+    let request_id = ground.request_id();
+    let upload = Upload::begin(
+        ground.address(),
+        "/upload/dump",
+        &request_id,
+        "d.sql",
+        QUICK_DUMP.as_bytes(),
+    );
+    let refused = upload.finish().unwrap();
+    assert_eq!(refused.status, 507, "{refused:?}");
+    assert!(refused.body.contains(low), "{refused:?}");
+    fs::remove_file(&other).unwrap();
+    let dataset = ground.upload_dump(QUICK_DUMP);
+    ground.wait_for_end("datasets", &dataset);
     ground.close();
 }

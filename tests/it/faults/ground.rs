@@ -120,15 +120,18 @@ pub struct Ground {
 
 impl Ground {
     pub fn open() -> Self {
-        Self::open_with(|_| {})
+        Self::open_with(&[], |_| {})
     }
 
-    /// `prepare` may do something to the data directory before pgassay sees it.
-    pub fn open_with(prepare: impl FnOnce(&Path)) -> Self {
+    /// With settings of its own. `prepare` may do something to the data directory before pgassay sees it.
+    pub fn open_with(environment: &[(&str, &str)], prepare: impl FnOnce(&Path)) -> Self {
         let data_dir = scratch::dir().join("data");
         fs::create_dir(&data_dir).unwrap();
         prepare(&data_dir);
-        Self::at(data_dir.clone(), data_dir.join("store"), Vec::new())
+        let environment = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self::at(data_dir.clone(), data_dir.join("store"), environment.collect())
     }
 
     /// Its store is a database of somebody else's server.
@@ -398,11 +401,14 @@ fn at_rest(server: &Path, sql: &str) -> Vec<String> {
     values.map(|(value, _)| value.to_owned()).collect()
 }
 
-/// A session of another hand in a server.
-pub fn session(server: &Path, sql: &str) -> Child {
+/// A session of another hand in a database of a server.
+pub fn session(server: &Path, database: &str, sql: &str) -> Child {
     let (_, socket_dir) = support::postmaster(server).unwrap();
     let mut psql: Command = support::tool("psql");
-    psql.args(["-XAtq", "-U", "postgres", "-d", "postgres", "-c", sql, "-h"]);
-    psql.arg(socket_dir).stdin(Stdio::null()).stdout(Stdio::null());
+    psql.args(["-XAtq", "-U", "postgres", "-d", database, "-c", sql, "-h"]);
+    psql.arg(socket_dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     psql.spawn().unwrap()
 }

@@ -146,12 +146,21 @@ fn restore(ground: &mut Ground, victim: Victim) {
     ground.assert_files(&["1"]);
 }
 
-/// The first source is captured, the second half applied.
+/// Some sources are captured; the last is applied and not captured, which is held up by somebody else's lock.
 fn prepare(ground: &mut Ground, victim: Victim) {
     let captured = "select count(*) from experiment_sources where snapshot is not null";
     wait_for("the first snapshot", || (ground.ask(captured)? != "0").then_some(()));
     ground.wait_for_sleeper("1", "pgassay prepare");
+    // Nothing but a capture reads it.
+    let lock = "begin; lock table pg_statistic_ext_data in access exclusive mode; select pg_sleep(600)";
+    let mut holder = ground::session(&ground.sandbox("1"), "e_1", lock);
+    let waiting = "select count(*) from pg_stat_activity where datname = 'e_1' and application_name = 'pgassay admin' \
+                   and wait_event_type = 'Lock'";
+    wait_for("a capture", || (ground.ask_sandbox("1", waiting)? != "0").then_some(()));
+    assert_eq!(ground.answer(captured), "2");
     victim.kill(ground);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
 }
 
 fn warm_up(ground: &mut Ground, victim: Victim) {
@@ -174,7 +183,7 @@ fn summary(ground: &mut Ground, victim: Victim, experiment: &str) {
     ground.wait_for_trials(experiment, "measured", 5);
     let store = ground.data_dir.join("store");
     let lock = "begin; lock table summaries in access exclusive mode; select pg_sleep(600)";
-    let mut holder = ground::session(&store, lock);
+    let mut holder = ground::session(&store, "postgres", lock);
     let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%summaries%'";
     wait_for("the summaries to be stored", || {
         (ground.ask(waiting)? != "0").then_some(())

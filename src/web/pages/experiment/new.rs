@@ -1,34 +1,22 @@
-//! The form for a new experiment, what it would take, its launch, and how far it is.
+//! The form for a new experiment, what it would take, and its launch.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
-use std::time::Duration;
 
 use askama::Template;
-use axum::Router;
 use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::IntoResponse as _;
 use axum::response::Response;
-use axum::response::Sse;
-use axum::response::sse::Event;
-use axum::response::sse::KeepAlive;
-use axum::routing::get;
-use axum::routing::post;
-use futures_util::Stream;
 use sqlx::PgPool;
-use tokio_util::sync::CancellationToken;
 
 use crate::experiment::estimate::Estimate;
 use crate::experiment::form::ExperimentForm;
 use crate::experiment::form::FieldError;
 use crate::experiment::service::Experiments;
 use crate::experiment::service::LaunchError;
-use crate::model::ids::ExperimentId;
 use crate::model::ids::WorkloadId;
 use crate::model::job::JobStatus;
 use crate::model::units::counted;
@@ -40,24 +28,13 @@ use crate::store;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
 use crate::web::extract::form::Form;
-use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
-use crate::web::pages::progress::ProgressView;
+use crate::web::pages::experiment::follow;
 use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
-
-pub fn router() -> Router<AppState> {
-    Router::new()
-        .route("/experiment", get(new).post(create))
-        .route("/experiment/check", post(check))
-        .route("/experiment/queries", get(queries))
-        .route("/experiment/status/{id}", get(status))
-        .route("/experiment/stream/{id}", get(stream))
-        .route("/experiment/stream", get(stream_newest))
-}
 
 #[derive(Template)]
 #[template(path = "experiment/new.html", blocks = ["estimate", "queries"])]
@@ -227,7 +204,7 @@ fn source_choices(form: &ExperimentForm) -> Vec<SourceChoice> {
 }
 
 /// GET /experiment
-async fn new(
+pub(super) async fn new(
     State(pool): State<PgPool>,
     State(experiments): State<Experiments>,
     CurrentUser(viewer): CurrentUser,
@@ -268,17 +245,14 @@ fn chosen(choices: &[Choice]) -> Option<String> {
 }
 
 /// GET /experiment/queries: the tick boxes of the chosen workload.
-async fn queries(
+pub(super) async fn queries(
     State(pool): State<PgPool>,
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
     UrlQuery(given): UrlQuery<HashMap<String, String>>,
 ) -> PageResult<Response> {
     let workload = given.get("workload").cloned().unwrap_or_default();
-    if !hx.is_fragment {
-        let id = workload.parse().ok();
-        return Ok(hx.redirect(&urls::experiment_on(None, id)));
-    }
+    hx.require_fragment_of(&urls::experiment_on(None, workload.parse().ok()))?;
     let form = ExperimentForm {
         workload,
         ..ExperimentForm::default()
@@ -288,7 +262,7 @@ async fn queries(
 }
 
 /// POST /experiment/check: what the form, as it stands, would take and could show.
-async fn check(
+pub(super) async fn check(
     State(pool): State<PgPool>,
     State(experiments): State<Experiments>,
     CurrentUser(viewer): CurrentUser,
@@ -313,7 +287,7 @@ async fn check(
 }
 
 /// POST /experiment
-async fn create(
+pub(super) async fn create(
     State(state): State<AppState>,
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
@@ -328,7 +302,7 @@ async fn create(
                 .and_then(|accept| accept.to_str().ok())
                 .is_some_and(|accept| accept.contains("text/event-stream"));
             if wants_stream {
-                return Ok(events(state.experiments, viewer, id, state.shutdown).into_response());
+                return Ok(follow::events(state.experiments, viewer, id, state.shutdown).into_response());
             }
             Ok(hx.redirect(&urls::result(id)))
         }
@@ -342,113 +316,4 @@ async fn create(
         }
         Err(LaunchError::Fault(error)) => Err(error.into()),
     }
-}
-
-/// GET /experiment/status/{id}: the progress block, which stops asking when there is nothing more to tell.
-async fn status(
-    State(experiments): State<Experiments>,
-    CurrentUser(viewer): CurrentUser,
-    hx: Hx,
-    Id(id): Id<ExperimentId>,
-) -> PageResult<Response> {
-    if !hx.is_fragment {
-        return Ok(hx.redirect(&urls::result(id)));
-    }
-    let look = experiments
-        .progress(viewer, id)
-        .await?
-        .ok_or(Error::NotFound("experiment"))?;
-    let view = ProgressView::new(&look);
-    let is_settled = view.is_settled;
-    // 286 tells htmx to stop polling, should the markup without hx-get get lost.
-    let status = if is_settled {
-        StatusCode::from_u16(286).unwrap_or(StatusCode::OK)
-    } else {
-        StatusCode::OK
-    };
-    let mut response = fragment::with_status(status, &view)?;
-    if is_settled {
-        // The page has more to show now.
-        response
-            .headers_mut()
-            .insert("hx-refresh", HeaderValue::from_static("true"));
-    }
-    Ok(response)
-}
-
-/// GET /experiment/stream/{id}: the same block as server-sent events.
-async fn stream(
-    State(state): State<AppState>,
-    CurrentUser(viewer): CurrentUser,
-    Id(id): Id<ExperimentId>,
-) -> PageResult<Response> {
-    state
-        .experiments
-        .progress(viewer, id)
-        .await?
-        .ok_or(Error::NotFound("experiment"))?;
-    Ok(events(state.experiments, viewer, id, state.shutdown).into_response())
-}
-
-/// GET /experiment/stream: follows the newest experiment that runs.
-async fn stream_newest(State(state): State<AppState>, CurrentUser(viewer): CurrentUser) -> PageResult<Response> {
-    let mut conn = state.pool.acquire().await?;
-    let newest = store::experiments::newest_unsettled(&mut conn, viewer).await?;
-    drop(conn);
-    let id = newest.ok_or(Error::NotFound("running experiment"))?;
-    Ok(events(state.experiments, viewer, id, state.shutdown).into_response())
-}
-
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-
-/// A snapshot at once, then every change, then `done`, so that a late or returning listener needs no history.
-fn events(
-    experiments: Experiments,
-    viewer: Viewer,
-    id: ExperimentId,
-    shutdown: CancellationToken,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    struct Follow {
-        n_sent: u64,
-        last: String,
-        is_over: bool,
-    }
-    let start = Follow {
-        n_sent: 0,
-        last: String::new(),
-        is_over: false,
-    };
-    let stream = futures_util::stream::unfold(start, move |mut follow| {
-        let (experiments, shutdown) = (experiments.clone(), shutdown.clone());
-        async move {
-            if follow.is_over {
-                return None;
-            }
-            loop {
-                // While the store is away nothing changes; the listener waits.
-                if let Ok(Some(look)) = experiments.progress(viewer, id).await {
-                    let view = ProgressView::new(&look);
-                    let html = view.render().unwrap_or_default();
-                    if view.is_settled {
-                        follow.is_over = true;
-                        return Some((Ok(Event::default().event("done").data(html)), follow));
-                    }
-                    if html != follow.last {
-                        follow.n_sent += 1;
-                        let event = Event::default()
-                            .event("progress")
-                            .id(follow.n_sent.to_string())
-                            .data(&html);
-                        follow.last = html;
-                        return Some((Ok(event), follow));
-                    }
-                }
-                tokio::select! {
-                    () = shutdown.cancelled() => return None,
-                    () = tokio::time::sleep(LOOK_EVERY) => {}
-                }
-            }
-        }
-    });
-    Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
 }

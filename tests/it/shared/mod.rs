@@ -1,8 +1,10 @@
 //! All datasets on one server that somebody else runs (`SANDBOX_URL`): the main job, what becomes of it when things go
 //! wrong, and what is left afterwards.
 
+mod refusals;
+mod without_programs;
+
 use std::fs;
-use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Stdio;
@@ -45,10 +47,14 @@ struct Ground {
 
 impl Ground {
     fn new() -> Self {
+        Self::on(Cluster::with_passwords())
+    }
+
+    fn on(cluster: Cluster) -> Self {
         let dir = scratch::dir();
         fs::write(dir.join("queries.sql"), QUERIES).unwrap();
         Self {
-            cluster: Cluster::with_passwords(),
+            cluster,
             data_dir: dir.join("data"),
             dir,
         }
@@ -262,6 +268,7 @@ async fn the_main_job_is_done_on_a_shared_server_and_nothing_is_left_of_it() {
     );
 
     neither_dataset_reaches_the_other(&ground, tag);
+    no_dataset_uses_up_the_connections(&ground, &role);
     autovacuum_analyzes_no_dataset(&ground);
 
     for dataset in ["1", "2"] {
@@ -300,6 +307,27 @@ fn neither_dataset_reaches_the_other(ground: &Ground, tag: &str) {
          where grantee = 0 and datname <> 'template0'",
     );
     assert_eq!(rights, Vec::<String>::new(), "nothing is open to everybody");
+}
+
+/// With the password that it was given just before, a role gets forty sessions of the server's hundred.
+fn no_dataset_uses_up_the_connections(ground: &Ground, role: &str) {
+    let database = format!("{role}_d_1");
+    let url = ground.cluster.url_of(role, "secret", &database);
+    let mut sessions: Vec<Running> = (0..40)
+        .map(|_| {
+            let mut psql = support::tool("psql");
+            psql.args(["-Xqc", "select pg_sleep(600)", &url]);
+            Running(psql.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+        })
+        .collect();
+    let n_sessions = format!("select count(*) from pg_stat_activity where usename = '{role}' and state = 'active'");
+    wait_for("forty sessions", || {
+        (ground.cluster.ask(&n_sessions) == ["40"]).then_some(())
+    });
+    let said = look_in(ground, role, &database);
+    assert!(said.contains("too many connections for role"), "{said}");
+    sessions.clear();
+    wait_for("their end", || (ground.cluster.ask(&n_sessions) == ["0"]).then_some(()));
 }
 
 /// However eager it is: statistics that come by themselves would be measured in place of a source's.
@@ -433,78 +461,4 @@ async fn a_statement_that_nothing_ends_sets_its_dataset_aside_until_it_has_ended
     plain.post("/datasets/1/delete", &[]).await;
     assert_eq!(ground.left_on_server(), Vec::<String>::new());
     assert_eq!(server.stop(), Some(0));
-}
-
-/// Both commands refuse the URL with these words and exit code 1, and start nothing.
-fn assert_refused(data_dir: &Path, url: &str, words: &str) {
-    for command in ["serve", "doctor"] {
-        let mut refused = support::pgassay(&[command, "--data-dir"]);
-        refused.arg(data_dir).args(["--sandbox-url", url]);
-        if command == "serve" {
-            refused.args(["--listen", "127.0.0.1:0"]);
-        }
-        let output = refused.output().unwrap();
-        let said = format!(
-            "{}{}",
-            support::stderr(&output),
-            String::from_utf8_lossy(&output.stdout)
-        );
-        assert_eq!(output.status.code(), Some(1), "{command}: {said}");
-        assert!(said.contains(words), "{command}: {words} in {said}");
-        assert!(!said.contains("secret"), "{command} keeps passwords: {said}");
-    }
-    assert!(!data_dir.join("store").exists());
-}
-
-#[test]
-fn a_server_that_cannot_be_shared_is_refused_in_words() {
-    let ground = Ground::new();
-    let (cluster, data_dir, url) = (&ground.cluster, &ground.data_dir, ground.cluster.url());
-    cluster.ask("create role guest login password 'secret'");
-    for (url, words) in [
-        ("secret@nowhere", "SANDBOX_URL cannot be read"),
-        ("postgres://postgres:secret@127.0.0.1:1/postgres", "does not answer"),
-        (
-            &cluster.url_of("postgres", "secret", "postgres"),
-            "password authentication failed",
-        ),
-        (
-            &cluster.url_of("guest", "secret", "postgres"),
-            "The user guest of SANDBOX_URL is not a superuser",
-        ),
-    ] {
-        assert_refused(data_dir, url, words);
-    }
-    cluster.ask("create database accounts");
-    assert_refused(data_dir, &url, "holds what is not pgassay's: the databases accounts");
-    cluster.ask("drop database accounts");
-    cluster.ask("create table kept (a integer)");
-    assert_refused(data_dir, &url, "tables in the database postgres, public.kept for one");
-    cluster.ask("drop table kept");
-
-    let said = ground.doctor();
-    for words in [
-        "at SANDBOX_URL, with 0 datasets",
-        "All datasets share one",
-        "without a password (trust)",
-    ] {
-        assert!(said.contains(words), "{words} in {said}");
-    }
-    let changed = cluster.ask("select datname from pg_database where datacl is not null and not datistemplate");
-    assert_eq!(changed, Vec::<String>::new(), "looking changes nothing");
-    let only_superusers = "local all all trust\nhost all postgres 127.0.0.1/32 scram-sha-256\n";
-    fs::write(cluster.dir.join("data/pg_hba.conf"), only_superusers).unwrap();
-    cluster.reload();
-    let mut serve = support::pgassay(&["serve", "--listen", "127.0.0.1:0", "--data-dir"]);
-    let output = serve.arg(data_dir).args(["--sandbox-url", &url]).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let said = support::stderr(&output);
-    assert!(
-        said.contains("does not let a role in by its password: no pg_hba.conf entry"),
-        "{said}"
-    );
-    let limits = cluster.ask("select datname from pg_database where datconnlimit <> -1");
-    assert_eq!(limits, Vec::<String>::new(), "trying changes nothing but rights");
-    let roles = cluster.ask("select rolname from pg_roles where rolname ~ '^(w|trial)_'");
-    assert_eq!(roles, Vec::<String>::new(), "what tried it is gone");
 }

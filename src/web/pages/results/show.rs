@@ -1,24 +1,14 @@
-//! Results: the list, and the page of one experiment with its table, chart, queries and surroundings.
+//! The page of one experiment with its table, chart, queries and surroundings.
 
 use std::collections::HashMap;
 
 use askama::Template;
-use axum::Router;
-use axum::extract::Path;
 use axum::extract::Query as UrlQuery;
 use axum::extract::State;
-use axum::http::HeaderValue;
 use axum::http::StatusCode;
-use axum::http::header;
-use axum::response::IntoResponse as _;
 use axum::response::Response;
-use axum::routing::get;
-use axum::routing::post;
-use serde::Deserialize;
-use sqlx::PgPool;
 
 use crate::experiment::environment;
-use crate::experiment::service::Experiments;
 use crate::model::dataset::Setting;
 use crate::model::experiment::Experiment;
 use crate::model::ids::ExperimentId;
@@ -30,10 +20,8 @@ use crate::report::export;
 use crate::report::table;
 use crate::report::table::QueryRows;
 use crate::store;
-use crate::store::experiments::ListOrder;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
-use crate::web::extract::form::Form;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
@@ -45,156 +33,10 @@ use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
 
-pub fn router() -> Router<AppState> {
-    Router::new()
-        .route("/results", get(index))
-        .route("/results/{id}", get(show))
-        .route("/results/{id}/table", get(show_table))
-        .route("/results/{id}/stop", post(stop))
-        .route("/results/{id}/rerun", post(rerun))
-        .route("/results/{id}/{export}", get(download))
-}
-
-/// Experiments on one page of the list.
-const PER_PAGE: u32 = 25;
-
-#[derive(Template)]
-#[template(path = "results/index.html")]
-struct IndexPage {
-    rows: Vec<IndexRow>,
-    heads: Vec<SortHead>,
-    previous: Option<String>,
-    next: Option<String>,
-}
-
-/// One experiment in a list.
-pub struct IndexRow {
-    pub id: ExperimentId,
-    pub address: String,
-    pub status: &'static str,
-    pub class: &'static str,
-    pub dataset: String,
-    pub workload: String,
-    pub sources: String,
-    pub headline: String,
-    pub date: String,
-    pub datetime: String,
-}
-
-impl IndexRow {
-    pub fn new(experiment: &Experiment) -> Self {
-        let labels: Vec<&str> = experiment
-            .spec
-            .sources
-            .iter()
-            .map(|source| source.name.as_str())
-            .collect();
-        let headline = match (&experiment.headline, &experiment.job.message) {
-            (Some(headline), _) => headline.clone(),
-            (None, Some(message)) => message.clone(),
-            (None, None) => String::new(),
-        };
-        Self {
-            id: experiment.id,
-            address: urls::result(experiment.id),
-            status: experiment.job.status.word(),
-            class: view::status_class(experiment.job.status),
-            dataset: experiment.dataset_name.clone(),
-            workload: experiment.workload_name.clone(),
-            sources: labels.join(", "),
-            headline,
-            date: view::date(experiment.created_at),
-            datetime: view::rfc3339(experiment.created_at),
-        }
-    }
-}
-
-struct SortHead {
-    label: &'static str,
-    /// Empty where the list cannot be sorted by this column.
-    address: String,
-    aria_sort: &'static str,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct ListParams {
-    #[serde(default)]
-    sort: String,
-    #[serde(default)]
-    page: String,
-}
-
-/// GET /results
-async fn index(
-    State(pool): State<PgPool>,
-    CurrentUser(viewer): CurrentUser,
-    UrlQuery(params): UrlQuery<ListParams>,
-) -> PageResult<Response> {
-    let order = match params.sort.as_str() {
-        "oldest" => ListOrder::Oldest,
-        "dataset" => ListOrder::Dataset,
-        "workload" => ListOrder::Workload,
-        "status" => ListOrder::Status,
-        _ => ListOrder::Newest,
-    };
-    let mut conn = pool.acquire().await?;
-    let page: u32 = params.page.parse().unwrap_or(0);
-    let offset = page.saturating_mul(PER_PAGE);
-    let experiments = store::experiments::list(&mut conn, viewer, order, PER_PAGE, offset).await?;
-    let total = store::experiments::count(&mut conn, viewer).await?;
-    let page_at = |page: u32| format!("{}?sort={}&page={page}", urls::RESULTS, sort_word(order));
-    fragment::page(&IndexPage {
-        heads: heads(order),
-        previous: page.checked_sub(1).map(page_at),
-        next: (total > u64::from(offset) + u64::from(PER_PAGE)).then(|| page_at(page + 1)),
-        rows: experiments.iter().map(IndexRow::new).collect(),
-    })
-}
-
-fn sort_word(order: ListOrder) -> &'static str {
-    match order {
-        ListOrder::Newest => "newest",
-        ListOrder::Oldest => "oldest",
-        ListOrder::Dataset => "dataset",
-        ListOrder::Workload => "workload",
-        ListOrder::Status => "status",
-    }
-}
-
-fn heads(order: ListOrder) -> Vec<SortHead> {
-    let by = |label, target: ListOrder| SortHead {
-        label,
-        address: format!("{}?sort={}", urls::RESULTS, sort_word(target)),
-        aria_sort: if order == target { "ascending" } else { "none" },
-    };
-    let plain = |label| SortHead {
-        label,
-        address: String::new(),
-        aria_sort: "none",
-    };
-    let (flip, aria_sort) = match order {
-        ListOrder::Newest => (ListOrder::Oldest, "descending"),
-        ListOrder::Oldest => (ListOrder::Newest, "ascending"),
-        ListOrder::Dataset | ListOrder::Workload | ListOrder::Status => (ListOrder::Newest, "none"),
-    };
-    vec![
-        plain("No."),
-        by("State", ListOrder::Status),
-        by("Dataset", ListOrder::Dataset),
-        by("Workload", ListOrder::Workload),
-        plain("Sources"),
-        plain("Largest difference"),
-        SortHead {
-            aria_sort,
-            ..by("Launched (UTC)", flip)
-        },
-    ]
-}
-
 #[derive(Template)]
 #[template(path = "results/show.html", blocks = ["table", "chart"])]
 #[expect(clippy::struct_excessive_bools, reason = "what the template shows or leaves out")]
-pub struct ShowPage {
+struct ShowPage {
     id: ExperimentId,
     title: String,
     subtitle: String,
@@ -401,7 +243,7 @@ fn facts(experiment: &Experiment) -> Vec<Setting> {
 }
 
 /// GET /results/{id}
-async fn show(
+pub(super) async fn show(
     State(state): State<AppState>,
     CurrentUser(viewer): CurrentUser,
     Id(id): Id<ExperimentId>,
@@ -411,15 +253,13 @@ async fn show(
 }
 
 /// GET /results/{id}/table
-async fn show_table(
+pub(super) async fn show_table(
     State(state): State<AppState>,
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
     Id(id): Id<ExperimentId>,
 ) -> PageResult<Response> {
-    if !hx.is_fragment {
-        return Ok(hx.redirect(&urls::result(id)));
-    }
+    hx.require_fragment_of(&urls::result(id))?;
     let page = ShowPage::load(&state, viewer, id, &ChartParams::default()).await?;
     fragment::with_status(StatusCode::OK, &page.as_table())
 }
@@ -433,66 +273,4 @@ pub async fn chart_block(
 ) -> PageResult<Response> {
     let page = ShowPage::load(state, viewer, id, params).await?;
     fragment::with_status(StatusCode::OK, &page.as_chart())
-}
-
-/// POST /results/{id}/stop
-async fn stop(
-    State(experiments): State<Experiments>,
-    CurrentUser(viewer): CurrentUser,
-    hx: Hx,
-    Id(id): Id<ExperimentId>,
-) -> PageResult<Response> {
-    experiments
-        .progress(viewer, id)
-        .await?
-        .ok_or(Error::NotFound("experiment"))?;
-    experiments.stop(viewer, id).await?;
-    Ok(hx.redirect(&urls::result(id)))
-}
-
-#[derive(Debug, Deserialize)]
-struct RerunForm {
-    #[serde(default)]
-    request_id: String,
-}
-
-/// POST /results/{id}/rerun
-async fn rerun(
-    State(experiments): State<Experiments>,
-    CurrentUser(viewer): CurrentUser,
-    hx: Hx,
-    Id(id): Id<ExperimentId>,
-    Form(form): Form<RerunForm>,
-) -> PageResult<Response> {
-    let request_id = view::request_id_or(form.request_id)?;
-    let id = experiments.rerun(viewer, id, &request_id).await?;
-    Ok(hx.redirect(&urls::result(id)))
-}
-
-/// GET /results/{id}/export.csv, trials.csv, export.json
-async fn download(
-    State(pool): State<PgPool>,
-    CurrentUser(viewer): CurrentUser,
-    Path((id, name)): Path<(String, String)>,
-) -> PageResult<Response> {
-    let exporter = export::find(&name).ok_or(Error::NotFound("file"))?;
-    let id: ExperimentId = id.parse().map_err(|_| Error::NotFound("experiment"))?;
-    let mut conn = pool.acquire().await?;
-    let data = ReportData::load(&mut conn, viewer, id)
-        .await?
-        .ok_or(Error::NotFound("experiment"))?;
-    let trials = store::trials::list(&mut conn, viewer, id, None).await?;
-    drop(conn);
-    let file_name = export::file_name(exporter, &data);
-    let bytes = tokio::task::spawn_blocking(move || exporter.write(&data, &trials))
-        .await
-        .map_err(anyhow::Error::new)??;
-    let disposition =
-        HeaderValue::from_str(&format!("attachment; filename=\"{file_name}\"")).map_err(anyhow::Error::new)?;
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(exporter.media_type())),
-        (header::CONTENT_DISPOSITION, disposition),
-        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
-    ];
-    Ok((headers, bytes).into_response())
 }

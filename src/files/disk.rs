@@ -1,0 +1,113 @@
+//! How much of a disk stays free, whatever people upload, restore and run: a full one stops everything on it, the store
+//! and the rest of the machine too.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use crate::model::units::bytes_in_words;
+
+/// What stays free where nobody says otherwise: a part of the disk, and of a large one no more than this
+/// (`reliability.md` 7).
+const RESERVED_PART: u64 = 10;
+const MOST_RESERVED_BYTES: u64 = 5 << 30;
+
+/// The disk that holds a directory.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    dir: PathBuf,
+    reserve_bytes: Option<u64>,
+}
+
+/// There is no room for what somebody wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "The disk of the data directory has {} free, and {} of it are kept free. Free some space on it, delete datasets that \
+     are not needed, or keep less free with PGASSAY_DISK_RESERVE_BYTES.",
+    bytes_in_words(*free_bytes),
+    bytes_in_words(*reserve_bytes)
+)]
+pub struct LowDisk {
+    pub free_bytes: u64,
+    pub reserve_bytes: u64,
+}
+
+/// What a disk has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    pub free_bytes: u64,
+    /// Of the free ones, how many are not for us.
+    pub reserve_bytes: u64,
+}
+
+impl Disk {
+    /// The disk of a directory, which has to be there. Without `reserve_bytes` a tenth stays free, or 5 GiB of a disk of
+    /// more than 50.
+    pub fn of(dir: &Path, reserve_bytes: Option<u64>) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            reserve_bytes,
+        }
+    }
+
+    /// What there is just now.
+    pub fn space(&self) -> anyhow::Result<Space> {
+        let disk = nix::sys::statvfs::statvfs(&self.dir).context("asking for free disk space")?;
+        let bytes = |blocks| {
+            #[allow(clippy::useless_conversion, reason = "the width of these differs between systems")]
+            (u64::from(blocks) * u64::from(disk.fragment_size()))
+        };
+        let usual = (bytes(disk.blocks()) / RESERVED_PART).min(MOST_RESERVED_BYTES);
+        Ok(Space {
+            free_bytes: bytes(disk.blocks_available()),
+            reserve_bytes: self.reserve_bytes.unwrap_or(usual),
+        })
+    }
+
+    /// None as long as so many more bytes can be written.
+    pub fn low(&self, more_bytes: u64) -> anyhow::Result<Option<LowDisk>> {
+        Ok(self.space()?.low(more_bytes))
+    }
+}
+
+impl Space {
+    /// None as long as so many more bytes can be written.
+    pub fn low(self, more_bytes: u64) -> Option<LowDisk> {
+        let is_low = self.free_bytes < self.reserve_bytes.saturating_add(more_bytes);
+        is_low.then_some(LowDisk {
+            free_bytes: self.free_bytes,
+            reserve_bytes: self.reserve_bytes,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_free_is_nobodys() {
+        let space = Space {
+            free_bytes: 100,
+            reserve_bytes: 60,
+        };
+        let low = Some(LowDisk {
+            free_bytes: 100,
+            reserve_bytes: 60,
+        });
+        for (more_bytes, expected) in [(0, None), (40, None), (41, low), (u64::MAX, low)] {
+            assert_eq!(space.low(more_bytes), expected, "{more_bytes}");
+        }
+    }
+
+    #[test]
+    fn a_tenth_of_a_disk_stays_free_unless_somebody_says_otherwise() {
+        let dir = tempfile::tempdir().unwrap();
+        let space = Disk::of(dir.path(), None).space().unwrap();
+        assert!((1..=MOST_RESERVED_BYTES).contains(&space.reserve_bytes), "{space:?}");
+        let space = Disk::of(dir.path(), Some(7)).space().unwrap();
+        assert_eq!(space.reserve_bytes, 7);
+        assert!(Disk::of(dir.path(), Some(u64::MAX)).low(0).unwrap().is_some());
+    }
+}

@@ -1,0 +1,224 @@
+//! Snapshots on a real sandbox: what goes in comes out, to the byte, and no code of a dump runs on the way.
+
+mod written;
+
+use crate::model::experiment::Params;
+use crate::model::experiment::SourceSpec;
+use crate::model::ids::DatasetId;
+use crate::model::snapshot::ColumnTarget;
+use crate::model::snapshot::Snapshot;
+use crate::snapshot::apply;
+use crate::snapshot::apply::LeftOut;
+use crate::snapshot::capture::capture;
+use crate::snapshot::checksum;
+use crate::snapshot::park::Lot;
+use crate::snapshot::pristine;
+use crate::snapshot::pristine::Pristine;
+use crate::source;
+use crate::target::lease::Sandbox;
+use crate::target::session::Admin;
+use crate::target::session::Session;
+use crate::testing::bench::Bench;
+use crate::testing::bench::open_clone;
+
+/// A column of every sort of type, with enough rows and repetition for every kind of statistic.
+const MANY_TYPES: &str = include_str!("many_types.sql");
+
+/// One clone of a dataset with everything that sources and snapshots need of it.
+struct Clone {
+    sandbox: Sandbox,
+    admin: Admin,
+    session: Session,
+    lot: Lot,
+    pristine: Pristine,
+}
+
+impl Clone {
+    async fn open(bench: &Bench, dataset_id: DatasetId) -> Self {
+        let sandbox = bench.sandbox(dataset_id).await;
+        let mut admin = open_clone(&sandbox, "one").await;
+        let session = Session::connect(&sandbox.address, "one", "test", &[]).await.unwrap();
+        let lot = Lot::open(&mut admin).await.unwrap();
+        let pristine = Pristine::remember(&mut admin).await.unwrap();
+        Self {
+            sandbox,
+            admin,
+            session,
+            lot,
+            pristine,
+        }
+    }
+
+    /// Gives the clone the statistics of a source, from the pristine state.
+    async fn prepare(&mut self, source: &SourceSpec) -> Snapshot {
+        self.pristine.reset(&mut self.admin, &self.lot).await.unwrap();
+        let found = source::find(&source.name).unwrap();
+        found.apply(&mut self.session, &source.params).await.unwrap();
+        capture(&mut self.admin).await.unwrap()
+    }
+
+    async fn targets(&mut self) -> Vec<ColumnTarget> {
+        pristine::targets(&mut self.admin).await.unwrap()
+    }
+
+    /// Writes a snapshot into a second clone, and says what it then holds and what was left out.
+    async fn apply_elsewhere(&self, snapshot: &Snapshot) -> (Snapshot, Vec<LeftOut>) {
+        let mut admin = open_clone(&self.sandbox, "two").await;
+        let mut session = Session::connect(&self.sandbox.address, "two", "test", &[])
+            .await
+            .unwrap();
+        let lot = Lot::open(&mut admin).await.unwrap();
+        let left_out = apply::apply(&mut admin, &mut session, &lot, snapshot).await.unwrap();
+        let found = capture(&mut admin).await.unwrap();
+        session.close().await;
+        admin.close().await;
+        (found, left_out)
+    }
+
+    /// Writes snapshots one after the other into a second clone as a role that is no superuser. Says for each what the
+    /// clone then holds and what was left out; none where the server has no functions for that.
+    async fn apply_without_superuser(&self, snapshots: &[&Snapshot]) -> Option<Vec<(Snapshot, Vec<LeftOut>)>> {
+        let mut admin = open_clone(&self.sandbox, "two").await;
+        let connect = || Session::connect(&self.sandbox.address, "two", "test", &[]);
+        let (mut session, role) = (connect().await.unwrap(), connect().await.unwrap());
+        let names = std::sync::Arc::clone(&self.sandbox.address.names);
+        let mut no_superuser = Admin { conn: role.conn, names };
+        // What is withheld from a dataset in a sandbox is the role's on a server that somebody else runs.
+        let grants = format!(
+            "do $do$ declare call text; begin
+               for call in select p.oid::pg_catalog.regprocedure from pg_catalog.pg_proc p
+                           where p.proname in ('pg_restore_relation_stats', 'pg_restore_attribute_stats',
+                                               'pg_clear_relation_stats', 'pg_clear_attribute_stats') loop
+                 execute 'grant execute on function ' || call || ' to {role}';
+               end loop;
+             end $do$",
+            role = self.sandbox.address.names.role,
+        );
+        admin.run(grants).await.unwrap();
+        let lot = Lot::open(&mut admin).await.unwrap();
+        let has_functions = pristine::server_version_num(&mut admin).await.unwrap() >= 180_000;
+        let mut applied = Vec::new();
+        for snapshot in snapshots {
+            match apply::apply(&mut no_superuser, &mut session, &lot, snapshot).await {
+                Ok(left_out) => applied.push((capture(&mut admin).await.unwrap(), left_out)),
+                Err(error) => {
+                    let said = error.to_string();
+                    assert_eq!(said, "before PostgreSQL 18 only a superuser may write statistics");
+                }
+            }
+        }
+        no_superuser.close().await;
+        session.close().await;
+        admin.close().await;
+        assert_eq!(applied.len(), if has_functions { snapshots.len() } else { 0 });
+        has_functions.then_some(applied)
+    }
+
+    async fn close(self) {
+        self.session.close().await;
+        self.admin.close().await;
+        self.sandbox.stop().await.unwrap();
+    }
+}
+
+/// Says what differs, where a checksum says only that something does.
+fn assert_same(found: &Snapshot, expected: &Snapshot) {
+    for (found, expected) in found.columns.iter().zip(&expected.columns) {
+        assert_eq!(found, expected);
+    }
+    for (found, expected) in found.extended.iter().zip(&expected.extended) {
+        assert_eq!(found, expected);
+    }
+    assert_eq!(found, expected);
+}
+
+/// As on the command line, without what stands behind the colon.
+fn source(name: &str, params: &[(&str, &str)]) -> SourceSpec {
+    let params: Params = params
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    source::parse(name, &params).unwrap()
+}
+
+#[tokio::test]
+async fn parked_statistics_come_back_to_the_byte_in_any_order() {
+    let bench = Bench::open().await;
+    let dataset_id = bench.restored(MANY_TYPES).await;
+    let mut clone = Clone::open(&bench, dataset_id).await;
+    let sources = [
+        source("built_in", &[]),
+        source("none", &[]),
+        source("random_targets", &[("seed", "7")]),
+        source("uniform_target", &[("target", "3")]),
+    ];
+    let mut snapshots = Vec::new();
+    for (source_idx, source) in sources.iter().enumerate() {
+        let snapshot = clone.prepare(source).await;
+        clone.lot.park(&mut clone.admin, source_idx).await.unwrap();
+        snapshots.push(snapshot);
+    }
+    assert!(snapshots[1].columns.is_empty(), "`none` has no statistics");
+    for source_idx in [2, 0, 3, 1, 0, 0, 1, 2, 3] {
+        let snapshot = &snapshots[source_idx];
+        clone.lot.swap_in(&mut clone.admin, source_idx, snapshot).await.unwrap();
+        let found = capture(&mut clone.admin).await.unwrap();
+        assert_eq!(checksum(&found), checksum(snapshot), "{}", sources[source_idx].label);
+    }
+    let different: std::collections::HashSet<String> = snapshots.iter().map(checksum).collect();
+    assert_eq!(different.len(), sources.len());
+    clone.lot.vacuum(&mut clone.admin).await.unwrap();
+    clone.close().await;
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn targets_depend_on_the_seed_and_not_on_what_was_prepared_before() {
+    let bench = Bench::open().await;
+    let dump = format!("{MANY_TYPES}; alter table many alter column name set statistics 42;");
+    let dataset_id = bench.restored(&dump).await;
+    let mut clone = Clone::open(&bench, dataset_id).await;
+    let seven = source("random_targets", &[("seed", "7")]);
+    let eight = source("random_targets", &[("seed", "8")]);
+    let own = clone.targets().await;
+    assert_eq!((own.len(), own[0].target), (1, 42), "the dump's own target is kept");
+
+    let first = (clone.prepare(&seven).await, clone.targets().await);
+    clone.prepare(&eight).await;
+    let other = clone.targets().await;
+    clone.prepare(&source("built_in", &[])).await;
+    assert_eq!(
+        clone.targets().await,
+        own,
+        "preparing starts from the dump's own targets"
+    );
+    clone.prepare(&source("uniform_target", &[("target", "5")])).await;
+    assert!(clone.targets().await.iter().all(|target| target.target == 5));
+    let again = (clone.prepare(&seven).await, clone.targets().await);
+
+    assert_eq!(first.1, again.1);
+    assert_eq!(checksum(&first.0), checksum(&again.0));
+    assert_ne!(first.1, other);
+    clone.close().await;
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn the_sizes_of_relations_come_back_with_their_snapshot() {
+    let bench = Bench::open().await;
+    let dataset_id = bench.restored(MANY_TYPES).await;
+    let mut clone = Clone::open(&bench, dataset_id).await;
+    let real = clone.prepare(&source("built_in", &[])).await;
+    clone.lot.park(&mut clone.admin, 0).await.unwrap();
+    let mut imagined = real.clone();
+    for relation in &mut imagined.relations {
+        (relation.pages, relation.tuples, relation.all_visible_pages) = (777, "1.5e+06".to_owned(), 7);
+    }
+    for snapshot in [&imagined, &real] {
+        clone.lot.swap_in(&mut clone.admin, 0, snapshot).await.unwrap();
+        let found = capture(&mut clone.admin).await.unwrap();
+        assert_eq!(found.relations, snapshot.relations);
+    }
+    clone.close().await;
+    bench.close().await;
+}

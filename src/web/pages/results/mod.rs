@@ -1,0 +1,103 @@
+//! Results: the list, the page of one experiment, and what can be done with it.
+
+mod index;
+pub mod show;
+
+use axum::Router;
+use axum::extract::Path;
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::http::header;
+use axum::response::IntoResponse as _;
+use axum::response::Response;
+use axum::routing::get;
+use axum::routing::post;
+use serde::Deserialize;
+use sqlx::PgPool;
+
+use crate::experiment::service::Experiments;
+use crate::model::ids::ExperimentId;
+use crate::report::data::ReportData;
+use crate::report::export;
+use crate::store;
+use crate::web::error::Error;
+use crate::web::error::PageResult;
+use crate::web::extract::form::Form;
+use crate::web::extract::id::Id;
+use crate::web::extract::user::CurrentUser;
+use crate::web::fragment::Hx;
+use crate::web::state::AppState;
+use crate::web::urls;
+use crate::web::view;
+
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .route("/results", get(index::index))
+        .route("/results/{id}", get(show::show))
+        .route("/results/{id}/table", get(show::show_table))
+        .route("/results/{id}/stop", post(stop))
+        .route("/results/{id}/rerun", post(rerun))
+        .route("/results/{id}/{export}", get(download))
+}
+
+/// POST /results/{id}/stop
+async fn stop(
+    State(experiments): State<Experiments>,
+    CurrentUser(viewer): CurrentUser,
+    hx: Hx,
+    Id(id): Id<ExperimentId>,
+) -> PageResult<Response> {
+    experiments
+        .progress(viewer, id)
+        .await?
+        .ok_or(Error::NotFound("experiment"))?;
+    experiments.stop(viewer, id).await?;
+    Ok(hx.redirect(&urls::result(id)))
+}
+
+#[derive(Debug, Deserialize)]
+struct RerunForm {
+    #[serde(default)]
+    request_id: String,
+}
+
+/// POST /results/{id}/rerun
+async fn rerun(
+    State(experiments): State<Experiments>,
+    CurrentUser(viewer): CurrentUser,
+    hx: Hx,
+    Id(id): Id<ExperimentId>,
+    Form(form): Form<RerunForm>,
+) -> PageResult<Response> {
+    let request_id = view::request_id_or(form.request_id)?;
+    let id = experiments.rerun(viewer, id, &request_id).await?;
+    Ok(hx.redirect(&urls::result(id)))
+}
+
+/// GET /results/{id}/export.csv, trials.csv, export.json
+async fn download(
+    State(pool): State<PgPool>,
+    CurrentUser(viewer): CurrentUser,
+    Path((id, name)): Path<(String, String)>,
+) -> PageResult<Response> {
+    let exporter = export::find(&name).ok_or(Error::NotFound("file"))?;
+    let id: ExperimentId = id.parse().map_err(|_| Error::NotFound("experiment"))?;
+    let mut conn = pool.acquire().await?;
+    let data = ReportData::load(&mut conn, viewer, id)
+        .await?
+        .ok_or(Error::NotFound("experiment"))?;
+    let trials = store::trials::list(&mut conn, viewer, id, None).await?;
+    drop(conn);
+    let file_name = export::file_name(exporter, &data);
+    let bytes = tokio::task::spawn_blocking(move || exporter.write(&data, &trials))
+        .await
+        .map_err(anyhow::Error::new)??;
+    let disposition =
+        HeaderValue::from_str(&format!("attachment; filename=\"{file_name}\"")).map_err(anyhow::Error::new)?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(exporter.media_type())),
+        (header::CONTENT_DISPOSITION, disposition),
+        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+    ];
+    Ok((headers, bytes).into_response())
+}
