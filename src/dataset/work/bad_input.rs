@@ -115,7 +115,7 @@ async fn what_is_no_dump_fails_in_words_and_leaves_nothing() {
               create table t (a integer never null);\n\
               --\n-- PostgreSQL database dump complete\n--\n"
                 .to_vec(),
-            "CREATE TABLE t in line 8 failed. The server says: syntax error at or near \"null\". The dump was made from \
+            "CREATE TABLE t in line 8 failed. The server says: syntax error at or near \"never\". The dump was made from \
              PostgreSQL 99, and the server here is ",
         ),
     ];
