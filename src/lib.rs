@@ -35,7 +35,7 @@
 //! 2. A failed or slow query is an outcome, never an `Err`; `Err` from an executor means that the target is lost.
 //! 3. One measurement at a time per machine or shared server, across processes: a unique index on the running jobs of a
 //!    host.
-//! 4. Every outcome is stored before the next trial begins, or for very short trials before the next visit's first.
+//! 4. Every outcome is stored before the next trial begins, or for very short trials before the next visit.
 //! 5. A schedule depends on spec and seed only.
 //! 6. When `execute` returns, no statement of ours runs on the server.
 //! 7. A settled experiment never changes.

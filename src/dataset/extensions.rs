@@ -26,7 +26,8 @@ const ALLOWED: &[&str] = &[
 ];
 
 /// Keeps a database to them whatever runs in it: a block or a function of a dump may create extensions, too, where no
-/// splitter sees it. To be run by a superuser, whose event trigger no role can take away.
+/// splitter sees it. To be run by a superuser, whose event trigger no role can take away. It looks at what there is, not at
+/// what the command made: while a materialized view is refreshed nobody is told that.
 pub fn guard() -> String {
     let allowed: Vec<String> = ALLOWED.iter().map(|name| ident::literal(name)).collect();
     format!(
@@ -34,8 +35,7 @@ pub fn guard() -> String {
          language plpgsql set search_path = pg_catalog as $guard$
          declare refused text;
          begin
-           select object_identity into refused from pg_catalog.pg_event_trigger_ddl_commands()
-           where object_type = 'extension' and object_identity not in ({});
+           select extname into refused from pg_catalog.pg_extension where extname not in ({}) limit 1;
            if refused is not null then
              raise exception 'the extension % is not available in a sandbox', refused using errcode = '42501';
            end if;

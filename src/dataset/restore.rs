@@ -287,6 +287,7 @@ impl<'a> Restore<'a> {
         self.done.detail = first_words(&first.text);
         self.tell();
         if let Some(builds) = self.builds_apart(&batch)
+            && self.are_on_plain_tables(&builds).await?
             && let Some(second) = self.second_session().await?
         {
             return self.build(batch, builds, second).await;

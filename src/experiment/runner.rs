@@ -60,87 +60,48 @@ pub async fn run(
     journal: &mut impl Journal,
     cancel: &CancellationToken,
 ) -> anyhow::Result<Ended> {
-    let mut unwritten = Unwritten::new(journal);
+    let mut batching = Batching::default();
     for visit in schedule::visits(trials) {
-        let beginning = async { Ok(!cancel.is_cancelled() && executor.begin_visit(visit, cancel).await?) };
-        // Neither is timed, and the visit's first trial waits for both.
-        let (is_kept, has_begun): (_, anyhow::Result<bool>) = tokio::join!(unwritten.write(), beginning);
-        if !is_kept? {
-            return Ok(Ended::Replaced);
-        }
-        if !has_begun? {
+        if cancel.is_cancelled() || !executor.begin_visit(visit, cancel).await? {
             return Ok(Ended::Interrupted);
         }
+        let mut unwritten: Vec<(Trial, Outcome)> = Vec::new();
+        let mut unwritten_since = Instant::now();
         for trial in visit {
-            let restarted = executor.take_restart();
-            if (restarted.is_some() || !unwritten.may_wait()) && !unwritten.write().await? {
-                return Ok(Ended::Replaced);
-            }
-            if let Some(reason) = restarted
-                && !unwritten.journal.begin_segment(trial.trial_idx, &reason).await?
-            {
-                return Ok(Ended::Replaced);
+            if let Some(reason) = executor.take_restart() {
+                let is_kept = unwritten.is_empty() || journal.record(&unwritten).await?;
+                if !is_kept || !journal.begin_segment(trial.trial_idx, &reason).await? {
+                    return Ok(Ended::Replaced);
+                }
+                unwritten.clear();
             }
             let started = Instant::now();
             let outcome = executor.execute(trial, cancel).await;
-            if let Ok(Some(outcome)) = outcome {
-                unwritten.push(*trial, outcome, started.elapsed());
-                continue;
+            let took = started.elapsed();
+            if let Ok(Some(outcome)) = &outcome {
+                unwritten.push((*trial, outcome.clone()));
             }
-            if !unwritten.write().await? {
-                return Ok(Ended::Replaced);
+            let ends_here = !matches!(outcome, Ok(Some(_)));
+            if !unwritten.is_empty() && (ends_here || !batching.may_wait(unwritten.len(), unwritten_since.elapsed())) {
+                let started = Instant::now();
+                if !journal.record(&unwritten).await? {
+                    return Ok(Ended::Replaced);
+                }
+                batching.observe(took, started.elapsed());
+                unwritten.clear();
+                unwritten_since = Instant::now();
             }
-            return outcome.map(|_| Ended::Interrupted);
+            match outcome {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(Ended::Interrupted),
+                Err(error) => return Err(error),
+            }
+        }
+        if !unwritten.is_empty() && !journal.record(&unwritten).await? {
+            return Ok(Ended::Replaced);
         }
     }
-    let is_kept = unwritten.write().await?;
-    Ok(if is_kept { Ended::Completed } else { Ended::Replaced })
-}
-
-/// Outcomes on their way into the journal.
-struct Unwritten<'a, J> {
-    journal: &'a mut J,
-    outcomes: Vec<(Trial, Outcome)>,
-    /// When the last ones were written.
-    since: Instant,
-    /// How long the newest trial took.
-    trial: Duration,
-    batching: Batching,
-}
-
-impl<'a, J: Journal> Unwritten<'a, J> {
-    fn new(journal: &'a mut J) -> Self {
-        Self {
-            journal,
-            outcomes: Vec::new(),
-            since: Instant::now(),
-            trial: Duration::ZERO,
-            batching: Batching::default(),
-        }
-    }
-
-    fn push(&mut self, trial: Trial, outcome: Outcome, took: Duration) {
-        self.outcomes.push((trial, outcome));
-        self.trial = took;
-    }
-
-    fn may_wait(&self) -> bool {
-        self.batching.may_wait(self.outcomes.len(), self.since.elapsed())
-    }
-
-    /// False when this runner was replaced.
-    async fn write(&mut self) -> anyhow::Result<bool> {
-        if !self.outcomes.is_empty() {
-            let started = Instant::now();
-            if !self.journal.record(&self.outcomes).await? {
-                return Ok(false);
-            }
-            self.batching.observe(self.trial, started.elapsed());
-            self.outcomes.clear();
-        }
-        self.since = Instant::now();
-        Ok(true)
-    }
+    Ok(Ended::Completed)
 }
 
 /// Whether outcomes may be written together: only when a commit takes more than a tenth of a trial, and then never
@@ -180,12 +141,6 @@ fn median(durations: &mut [Duration]) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicUsize;
-    use std::sync::atomic::Ordering;
-
-    use tokio::sync::Barrier;
-
     use super::*;
     use crate::model::trial::Timing;
     use crate::model::trial::TrialKind;
@@ -275,62 +230,6 @@ mod tests {
         assert_eq!(executor.visits, [0, 1, 0, 1]);
         assert_eq!(journal.written, (0..12).collect::<Vec<_>>());
         assert_eq!(journal.writes, 12);
-    }
-
-    /// Executor and journal in one. A visit begins only once the last outcome of the visit before is being stored, and
-    /// the other way round; storing then takes longer.
-    #[derive(Clone)]
-    struct Meeting {
-        both: Arc<Barrier>,
-        n_stored: Arc<AtomicUsize>,
-    }
-
-    impl Executor for Meeting {
-        async fn begin_visit(&mut self, visit: &[Trial], _: &CancellationToken) -> anyhow::Result<bool> {
-            if visit[0].trial_idx > 0 {
-                self.both.wait().await;
-            }
-            Ok(true)
-        }
-
-        async fn execute(&mut self, trial: &Trial, _: &CancellationToken) -> anyhow::Result<Option<Outcome>> {
-            assert_eq!(self.n_stored.load(Ordering::SeqCst), trial.trial_idx);
-            Ok(Some(Outcome::TimedOut { limit_ms: 1.0 }))
-        }
-
-        fn take_restart(&mut self) -> Option<String> {
-            None
-        }
-    }
-
-    impl Journal for Meeting {
-        async fn record(&mut self, outcomes: &[(Trial, Outcome)]) -> anyhow::Result<bool> {
-            if outcomes.iter().any(|(trial, _)| trial.trial_idx == 2) {
-                self.both.wait().await;
-                for _ in 0..100 {
-                    tokio::task::yield_now().await;
-                }
-            }
-            self.n_stored.fetch_add(outcomes.len(), Ordering::SeqCst);
-            Ok(true)
-        }
-
-        async fn begin_segment(&mut self, _: usize, _: &str) -> anyhow::Result<bool> {
-            Ok(true)
-        }
-    }
-
-    #[tokio::test]
-    async fn a_visit_begins_while_the_last_outcome_is_being_stored_and_its_first_trial_waits_for_both() {
-        let mut executor = Meeting {
-            both: Arc::new(Barrier::new(2)),
-            n_stored: Arc::default(),
-        };
-        let mut journal = executor.clone();
-        let (trials, cancel) = (trials(2), CancellationToken::new());
-        let running = run(&trials, &mut executor, &mut journal, &cancel);
-        let ended = tokio::time::timeout(Duration::from_mins(1), running).await;
-        assert_eq!(ended.expect("they meet").unwrap(), Ended::Completed);
     }
 
     #[tokio::test]

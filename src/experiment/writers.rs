@@ -25,12 +25,13 @@ pub async fn time(
     cancel: &CancellationToken,
 ) -> anyhow::Result<(Timed, Health)> {
     let mut session = open(lab, source_idx).await?;
+    // Opened before the query is planned: nothing is to come between that and the trial.
+    let (mut watch, stop) = (watch(lab).await?, cancel.child_token());
     // Untimed, to fill the catalog caches of the new session; the trial itself says what is wrong with the query.
     let planned = session.explain(sql, lab.limit(), cancel).await?;
     let timed = match (planned, session.health) {
         (Ran::Interrupted, _) => Timed::Interrupted,
         (_, Health::Alive) => {
-            let (mut watch, stop) = (watch(lab).await?, cancel.child_token());
             let timing = session.time(sql, lab.spec.clock, lab.limit(), &stop);
             unless_cut_off(watch.over(&stop, timing).await?)
         }

@@ -23,14 +23,24 @@ pub struct Disk {
 /// There is no room for what somebody wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "The disk of the data directory has {} free, and {} of it are kept free. Free some space on it, delete datasets that \
-     are not needed, or keep less free with PGASSAY_DISK_RESERVE_BYTES.",
+    "The disk of the data directory has {} free, {}and {} have to stay free. Free some space on it, delete datasets that are \
+     not needed, or keep less free with PGASSAY_DISK_RESERVE_BYTES.",
     bytes_in_words(*free_bytes),
+    needed(*more_bytes),
     bytes_in_words(*reserve_bytes)
 )]
 pub struct LowDisk {
     pub free_bytes: u64,
     pub reserve_bytes: u64,
+    /// What was to be written; 0 where it is not known.
+    pub more_bytes: u64,
+}
+
+fn needed(more_bytes: u64) -> String {
+    match more_bytes {
+        0 => String::new(),
+        _ => format!("{} are needed, ", bytes_in_words(more_bytes)),
+    }
 }
 
 /// What a disk has.
@@ -78,6 +88,7 @@ impl Space {
         is_low.then_some(LowDisk {
             free_bytes: self.free_bytes,
             reserve_bytes: self.reserve_bytes,
+            more_bytes,
         })
     }
 }
@@ -92,13 +103,12 @@ mod tests {
             free_bytes: 100,
             reserve_bytes: 60,
         };
-        let low = Some(LowDisk {
-            free_bytes: 100,
-            reserve_bytes: 60,
-        });
-        for (more_bytes, expected) in [(0, None), (40, None), (41, low), (u64::MAX, low)] {
-            assert_eq!(space.low(more_bytes), expected, "{more_bytes}");
+        for (more_bytes, is_low) in [(0, false), (40, false), (41, true), (u64::MAX, true)] {
+            assert_eq!(space.low(more_bytes).is_some(), is_low, "{more_bytes}");
         }
+        assert!(space.low(41).unwrap().to_string().starts_with(
+            "The disk of the data directory has 100 bytes free, 41 bytes are needed, and 60 bytes have to stay free. "
+        ));
     }
 
     #[test]

@@ -99,7 +99,7 @@ pub async fn receive<E: std::fmt::Display>(
             return Err(IntakeError::TooLarge { limit_bytes });
         }
         if arrived.size_bytes >= look_at_bytes {
-            if let Some(low) = disk.low(chunk.len() as u64)? {
+            if let Some(low) = disk.low(0)? {
                 return Err(low.into());
             }
             look_at_bytes = arrived.size_bytes + LOOK_EVERY_BYTES;

@@ -98,7 +98,7 @@ fn what_is_behind(error: &PgDatabaseError) -> Option<String> {
             "The server's table of locks is full, which has room for thousands of them".to_owned()
         }
         "53200" => format!(
-            "A process of a sandbox may take {} GB beside the server's shared memory",
+            "A process of a server that pgassay starts may take {} GB beside its shared memory",
             PRIVATE_BYTES >> 30
         ),
         "53400" => format!(

@@ -105,8 +105,9 @@ impl Watch {
         }
     }
 
-    /// Waits for what runs, and cancels `stop`, which is for it to obey, when it may not go on: the reason then stands
-    /// beside its answer.
+    /// Waits for what runs, and cancels `stop`, which is for it to obey, when it may not go on. Of a statement that may
+    /// write the reason then stands beside its answer. One that reads has not used up the disk, so it does not count: the
+    /// reason is an `Err` that is a [`Shortage`].
     pub async fn over<T>(
         &mut self,
         stop: &CancellationToken,
@@ -118,7 +119,11 @@ impl Watch {
             shortage = self.wait_for_shortage() => shortage,
         };
         stop.cancel();
-        Ok((running.await?, Some(shortage)))
+        let answer = running.await?;
+        match self.written {
+            Some(_) => Ok((answer, Some(shortage))),
+            None => Err(shortage.into()),
+        }
     }
 
     async fn wait_for_shortage(&mut self) -> Shortage {

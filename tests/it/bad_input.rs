@@ -82,6 +82,16 @@ fn begin_upload(server: &Server, body_headers: &str) -> TcpStream {
 const PART: &str = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"d.sql\"\r\n\r\n";
 
 /// A file that is not taken, and why.
+/// Of an archive by `pg_dump` 17.
+const NEWER_THAN_TOOLS: &str = "The archive was made by pg_dump 17 or newer; the tools here are of PostgreSQL 1";
+
+fn pg_restore_major() -> u32 {
+    let said = support::tool("pg_restore").arg("--version").output().unwrap().stdout;
+    let said = String::from_utf8(said).unwrap();
+    let version = said.split_whitespace().nth(2).unwrap();
+    version.split('.').next().unwrap().parse().unwrap()
+}
+
 struct Row {
     number: &'static str,
     bytes: Vec<u8>,
@@ -133,11 +143,7 @@ fn dumps() -> Vec<Row> {
             "damaged or cut off at its very beginning",
         ),
         refused("16", b"PGDMP", "The archive is cut off: its header is incomplete."),
-        refused(
-            "20",
-            b"PGDMP\x01\x10\x00\x04\x08\x01",
-            "The archive was made by pg_dump 17 or newer; the tools here are of PostgreSQL 15.",
-        ),
+        refused("20", b"PGDMP\x01\x10\x00\x04\x08\x01", NEWER_THAN_TOOLS),
         refused("21", b"PGDMP\x01\x63\x00\x04\x08\x01", "its version 1.99 is not known"),
         refused("21", b"PGDMP\x01\x0e\x00\xff\x08\x01", "header is damaged"),
         refused(
@@ -217,6 +223,9 @@ async fn uploads_that_cannot_be_taken_are_refused_in_words_and_leave_nothing() {
     let plain = Plain::of(&server);
     for (path, rows) in [("/upload/dump", dumps()), ("/upload/queries", queries())] {
         for row in rows {
+            if row.words == NEWER_THAN_TOOLS && pg_restore_major() >= 17 {
+                continue;
+            }
             let (status, page) = plain.upload(path, "r", "file.sql", row.bytes).await;
             assert_eq!(status, row.status, "{}: {}", row.number, row.words);
             assert!(page.contains(row.words), "{}: {} in {page}", row.number, row.words);

@@ -120,12 +120,15 @@ pub fn processes_of(data_dir: &Path) -> Vec<String> {
 /// A program of the `PostgreSQL` that pgassay would find.
 pub fn tool(name: &str) -> Command {
     let found = Command::new("pg_config").arg("--bindir").output();
-    let mut dirs: Vec<PathBuf> = found
+    let found = found
         .ok()
         .filter(|output| output.status.success())
-        .map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+        .map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
+    let mut dirs: Vec<PathBuf> = std::env::var_os("PGASSAY_PG_BINDIR")
+        .map(PathBuf::from)
         .into_iter()
         .collect();
+    dirs.extend(found);
     if let Ok(versions) = fs::read_dir("/usr/lib/postgresql") {
         let mut versions: Vec<PathBuf> = versions.flatten().map(|entry| entry.path().join("bin")).collect();
         versions.sort();

@@ -1,4 +1,4 @@
-//! Streams the data of a COPY, into tables that are new without a log of every row.
+//! Streams the data of a COPY; into tables that are new with rows frozen, and, on a server of ours, not logged.
 
 use anyhow::Context as _;
 use sqlx::AssertSqlSafe;
@@ -88,8 +88,9 @@ impl Restore<'_> {
 
 /// Begins a transaction in which the table of this COPY is made anew, and returns the COPY that may then write frozen
 /// rows without a log; the transaction's commit has to follow it. Nothing is begun, and nothing returned, where COPY
-/// FREEZE would be refused or where making a table anew could be told from leaving it as it is: it has to be a table of
-/// rows that never held any and that has neither triggers nor foreign keys, which are triggers, too.
+/// FREEZE would be refused or where either could be told from a plain COPY: it has to be a table of rows that never held
+/// any, without triggers or foreign keys, which are triggers, too, and without functions of the dump in its constraints,
+/// generated columns and indexes. These would see the frozen rows while they are being written.
 async fn freeze(conn: &mut PgConnection, copy: &str) -> Result<Option<String>, RestoreError> {
     let Some(table) = table_of_plain_copy(copy) else {
         return Ok(None);
@@ -98,7 +99,15 @@ async fn freeze(conn: &mut PgConnection, copy: &str) -> Result<Option<String>, R
     let asked = format!(
         "select 1 from pg_catalog.pg_class c
          where c.oid = pg_catalog.to_regclass({}) and c.relkind = 'r' and not c.relhastriggers
-           and pg_catalog.pg_relation_size(c.oid) = 0 and not exists (select from pg_catalog.pg_cursors)",
+           and pg_catalog.pg_relation_size(c.oid) = 0 and not exists (select from pg_catalog.pg_cursors)
+           and not exists (
+             select from pg_catalog.pg_depend d
+             where d.refclassid = 'pg_catalog.pg_proc'::regclass and (d.classid, d.objid) in (
+               select 'pg_catalog.pg_constraint'::regclass, oid from pg_catalog.pg_constraint where conrelid = c.oid
+               union all
+               select 'pg_catalog.pg_attrdef'::regclass, oid from pg_catalog.pg_attrdef where adrelid = c.oid
+               union all
+               select 'pg_catalog.pg_class'::regclass, indexrelid from pg_catalog.pg_index where indrelid = c.oid))",
         ident::literal(&table)
     );
     // Safe: the name is a literal.

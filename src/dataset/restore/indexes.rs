@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use sqlx::AssertSqlSafe;
 use sqlx::PgConnection;
+use tracing::warn;
 
 use crate::dataset::error::RestoreError;
 use crate::dataset::error::refusal;
@@ -13,9 +14,9 @@ use crate::model::dataset::Setting;
 use crate::sql::dump;
 use crate::sql::dump::DumpStatement;
 use crate::sql::dump::IndexBuild;
+use crate::sql::ident;
 use crate::sql::split::Statement;
 use crate::target::clone;
-use crate::target::session::OpenError;
 use crate::target::session::Session;
 
 use super::Restore;
@@ -66,6 +67,27 @@ impl Restore<'_> {
         Ok(())
     }
 
+    /// Whether none of the tables is partitioned: an index of such a one also makes or takes up indexes of others.
+    pub(super) async fn are_on_plain_tables(&mut self, builds: &[IndexBuild]) -> Result<bool, RestoreError> {
+        let names: Vec<String> = builds
+            .iter()
+            .map(|build| ident::quote_qualified(&build.schema, &build.table))
+            .map(|name| format!("pg_catalog.to_regclass({})", ident::literal(&name)))
+            .collect();
+        // Safe: names are literals.
+        let asked = AssertSqlSafe(format!(
+            "select 1 from pg_catalog.pg_class where relkind <> 'r' and oid in ({}) limit 1",
+            names.join(", ")
+        ));
+        match sqlx::raw_sql(asked)
+            .fetch_optional(&mut self.session().await?.conn)
+            .await
+        {
+            Ok(found) => Ok(found.is_none()),
+            Err(error) => refusal(error).map(|_| false),
+        }
+    }
+
     /// A session with the settings that the dump has given to the first; none where they cannot be had.
     pub(super) async fn second_session(&mut self) -> Result<Option<Session>, RestoreError> {
         let first = self.session().await?;
@@ -84,8 +106,11 @@ impl Restore<'_> {
         let name = clone::template_name(self.dataset_id);
         match Session::connect(self.address, &name, "pgassay restore", &settings).await {
             Ok(session) => Ok(Some(session)),
-            Err(OpenError::Setting { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                // If the server is lost, the first session says so next.
+                warn!("Indexes are built over one session, because there is no second: {error}");
+                Ok(None)
+            }
         }
     }
 }

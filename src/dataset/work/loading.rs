@@ -54,6 +54,8 @@ async fn rows_of_new_tables_come_frozen_and_everything_else_is_as_psql_leaves_it
          create table referred (a integer primary key);\ncreate table referring (a integer references referred);
          copy referred (a) from stdin;\n{rows}
          create table optioned (a integer);\ncopy optioned (a) from stdin with (format csv);\n{rows}
+         create function calm() returns boolean language sql stable as 'select true';
+         create table checked (a integer check (calm()));\ncopy checked (a) from stdin;\n{rows}
          begin;\ncreate table inside (a integer);\ncopy inside (a) from stdin;\n{rows}
          commit;
          declare c cursor with hold for select 1;
@@ -72,7 +74,7 @@ async fn rows_of_new_tables_come_frozen_and_everything_else_is_as_psql_leaves_it
     assert_eq!(
         tables.as_deref(),
         Some(
-            "My Table 60001 made anew, beside_cursor 60001, child 1, emptied 60001, few 1, fresh 60001 made anew, \
+            "My Table 60001 made anew, beside_cursor 60001, checked 60001, child 1, emptied 60001, few 1, fresh 60001 made anew, \
              inside 60001, leaf 60001, optioned 60001, parent 60001 made anew, referred 60001, referring 0, told 0, \
              twice 60002, watched 60001"
         )
@@ -100,6 +102,27 @@ fn two_tables() -> String {
         format!("create table {name} (a integer, b integer default 1);\ncopy public.{name} (a) from stdin;\n{rows}")
     };
     table("left_one") + &table("right_one")
+}
+
+#[tokio::test]
+async fn an_index_of_a_partitioned_table_is_built_in_its_order() {
+    let bench = Bench::open().await;
+    let rows = two_tables();
+    // The other way round the table's own would be taken up by the one of its root, and there would be one.
+    let dump = format!(
+        "{rows}create table root (a integer) partition by range (a);
+         create table leaf partition of root for values from (0) to (1000000);
+         insert into leaf select generate_series(1, 200000);
+         create index of_root on public.root using btree (a);\ncreate index of_leaf on public.leaf using btree (a);\n"
+    );
+    let id = bench.restored(&dump).await;
+    let indexes = "select string_agg(relname, ' ' order by relname) from pg_index join pg_class on oid = indexrelid
+                   where relnamespace = 'public'::regnamespace";
+    assert_eq!(
+        bench.ask(id, indexes).await.as_deref(),
+        Some("leaf_a_idx of_leaf of_root")
+    );
+    bench.close().await;
 }
 
 #[tokio::test]

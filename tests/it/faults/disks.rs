@@ -153,7 +153,7 @@ fn what_would_leave_too_little_of_the_disk_is_ended_in_words_before_it_is_full()
     if disk.is_none() {
         return;
     }
-    let low = "are kept free. Free some space on it";
+    let low = "have to stay free. Free some space on it";
     let queries = "-- name: grows\nselect grow();\n-- name: small\nselect count(*) from item;\n";
     let workload = ground.upload_queries(queries);
 
