@@ -3,12 +3,36 @@
 //! A timeout is a measurement: that trial was slower than every one that finished, by an unknown amount. Ranks can respect
 //! that, means cannot, so the quantiles are of all trials and the mean of the finished ones, with their number beside it.
 
+use crate::model::trial::OutcomeWord;
+use crate::model::trial::RecordedTrial;
+
 /// What became of one trial.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Observed {
     Finished { ms: f64 },
     TimedOut { limit_ms: f64 },
     Failed,
+}
+
+impl Observed {
+    /// The time, or the limit that it was above; none of a failed trial.
+    pub fn at_least_ms(self) -> Option<f64> {
+        match self {
+            Self::Finished { ms } => Some(ms),
+            Self::TimedOut { limit_ms } => Some(limit_ms),
+            Self::Failed => None,
+        }
+    }
+}
+
+impl From<&RecordedTrial> for Observed {
+    fn from(trial: &RecordedTrial) -> Self {
+        match (trial.outcome, trial.execution_ms) {
+            (OutcomeWord::Finished, Some(ms)) => Self::Finished { ms },
+            (OutcomeWord::TimedOut, Some(limit_ms)) => Self::TimedOut { limit_ms },
+            (OutcomeWord::Finished | OutcomeWord::TimedOut, None) | (OutcomeWord::Failed, _) => Self::Failed,
+        }
+    }
 }
 
 /// A quantile in milliseconds.

@@ -166,10 +166,71 @@ pub struct SummaryRecord {
     pub min_is_above: bool,
     pub p95_ms: Option<f64>,
     pub p95_is_above: bool,
+    /// The 95 percent interval of the median; like the median, its ends may lie above a timeout.
+    pub low_ms: Option<f64>,
+    pub low_is_above: bool,
+    pub high_ms: Option<f64>,
+    pub high_is_above: bool,
+    /// The robust standard deviation as a share of the median.
+    pub relative_deviation: Option<f64>,
+    pub noise: Option<NoiseGrade>,
+    pub n_outliers: i32,
     pub planning_ms: Option<f64>,
     pub cost: Option<f64>,
     pub plan_letter: Option<String>,
     pub message: Option<String>,
+}
+
+/// How much the trials of a sample differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "noise_grade", rename_all = "snake_case")]
+pub enum NoiseGrade {
+    Quiet,
+    Fair,
+    Noisy,
+    VeryNoisy,
+}
+
+impl NoiseGrade {
+    /// The word shown to people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Fair => "fair",
+            Self::Noisy => "noisy",
+            Self::VeryNoisy => "very noisy",
+        }
+    }
+}
+
+/// The stored numbers of one query under a source beside an earlier source. Seen from the other side, ratios are turned
+/// over and the rest stays.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ComparisonRecord {
+    pub query_idx: i32,
+    /// The earlier of the two sources.
+    pub base_idx: i32,
+    pub source_idx: i32,
+    pub n_rounds: i32,
+    pub n_censored: i32,
+    pub ratio: f64,
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+    pub log_error: Option<f64>,
+    pub p_value: f64,
+}
+
+/// The stored numbers of all queries together under a source beside an earlier source.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OverallRecord {
+    pub base_idx: i32,
+    pub source_idx: i32,
+    pub n_queries: i32,
+    pub n_rounds: i32,
+    pub ratio: f64,
+    pub low: Option<f64>,
+    pub high: Option<f64>,
 }
 
 /// A stretch of measuring without interruption.

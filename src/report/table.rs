@@ -187,6 +187,7 @@ fn ratio(base: &SummaryRecord, other: &SummaryRecord) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::experiment::NoiseGrade;
 
     fn summary(median_ms: f64, median_is_above: bool) -> SummaryRecord {
         SummaryRecord {
@@ -204,6 +205,13 @@ mod tests {
             min_is_above: false,
             p95_ms: Some(30_000.0),
             p95_is_above: true,
+            low_ms: Some(0.75),
+            low_is_above: false,
+            high_ms: Some(30_000.0),
+            high_is_above: true,
+            relative_deviation: Some(0.2),
+            noise: Some(NoiseGrade::Noisy),
+            n_outliers: 1,
             planning_ms: Some(0.1),
             cost: Some(1234.56),
             plan_letter: Some("B".into()),
