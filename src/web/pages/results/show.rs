@@ -163,7 +163,7 @@ impl ShowPage {
                 .collect(),
             exports: export::ALL
                 .iter()
-                .map(|exporter| (urls::result_part(id, exporter.name()), exporter.about()))
+                .map(|exporter| (urls::export(id, exporter.name(), params.base_idx), exporter.about()))
                 .collect(),
             rerun_request_id: view::request_id()?,
         })
