@@ -7,6 +7,7 @@ mod dashboard;
 mod datasets;
 mod experiment;
 mod health;
+mod plans;
 mod progress;
 mod query;
 mod queue;
@@ -30,5 +31,6 @@ pub fn router() -> Router<AppState> {
         .merge(experiment::router())
         .merge(results::router())
         .merge(query::router())
+        .merge(plans::router())
         .merge(chart::router())
 }
