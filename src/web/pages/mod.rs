@@ -8,6 +8,7 @@ mod datasets;
 mod experiment;
 mod health;
 mod help;
+mod plans;
 mod progress;
 mod query;
 mod queue;
@@ -31,6 +32,7 @@ pub fn router() -> Router<AppState> {
         .merge(experiment::router())
         .merge(results::router())
         .merge(query::router())
+        .merge(plans::router())
         .merge(chart::router())
         .merge(help::router())
 }
