@@ -120,9 +120,9 @@ impl StatsSource for Perturbed {
             Parameter {
                 name: "strength",
                 label: "Strength",
-                about: "1 to 100. Distinct values and row counts are multiplied or divided by up to 100 to the power of \
-                        this share: by up to 10 at 50. Null fractions and correlations go this share of the way to \
-                        a number drawn at random. Of entries, bounds and histograms this share is hit.",
+                about: "1 to 100. At 50, counts are up to 10 times too high or too low, at 100 up to 100 times; null \
+                        fractions and correlations go half or all of the way to a random number; half or all of the \
+                        entries, bounds and histograms are hit.",
                 default: "50",
                 kind: ParameterKind::Integer { min: 1, max: 100 },
             },
