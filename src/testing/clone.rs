@@ -5,7 +5,6 @@ use sqlx::AssertSqlSafe;
 use crate::model::experiment::Params;
 use crate::model::experiment::SourceNote;
 use crate::model::experiment::SourceSpec;
-use crate::model::ids::DatasetId;
 use crate::model::snapshot::ColumnTarget;
 use crate::model::snapshot::Snapshot;
 use crate::snapshot::apply;
@@ -25,6 +24,7 @@ use crate::testing::bench::open_clone;
 
 /// One clone of a dataset with everything that sources and snapshots need of it.
 pub struct Clone {
+    pub bench: Bench,
     pub sandbox: Sandbox,
     pub admin: Admin,
     pub session: Session,
@@ -36,13 +36,19 @@ pub struct Clone {
 }
 
 impl Clone {
-    pub async fn open(bench: &Bench, dataset_id: DatasetId) -> Self {
-        let sandbox = bench.sandbox(dataset_id).await;
+    /// Of a dataset that is restored from this dump.
+    pub async fn of(dump: &str) -> Self {
+        Self::on(Bench::open().await, dump).await
+    }
+
+    pub async fn on(bench: Bench, dump: &str) -> Self {
+        let sandbox = bench.sandbox(bench.restored(dump).await).await;
         let mut admin = open_clone(&sandbox, "one").await;
         let session = Session::connect(&sandbox.address, "one", "test", &[]).await.unwrap();
         let lot = Lot::open(&mut admin).await.unwrap();
         let pristine = Pristine::remember(&mut admin).await.unwrap();
         Self {
+            bench,
             sandbox,
             admin,
             session,
@@ -114,6 +120,7 @@ impl Clone {
         self.session.close().await;
         self.admin.close().await;
         self.sandbox.stop().await.unwrap();
+        self.bench.close().await;
     }
 }
 

@@ -11,7 +11,6 @@ use crate::snapshot::park::Lot;
 use crate::snapshot::pristine;
 use crate::target::session::Admin;
 use crate::target::session::Session;
-use crate::testing::bench::Bench;
 use crate::testing::bench::open_clone;
 use crate::testing::clone::Clone;
 use crate::testing::clone::source;
@@ -73,9 +72,7 @@ fn assert_same(found: &Snapshot, expected: &Snapshot) {
 
 #[tokio::test]
 async fn parked_statistics_come_back_to_the_byte_in_any_order() {
-    let bench = Bench::open().await;
-    let dataset_id = bench.restored(MANY_TYPES).await;
-    let mut clone = Clone::open(&bench, dataset_id).await;
+    let mut clone = Clone::of(MANY_TYPES).await;
     let sources = [
         source("built_in", &[]),
         source("none", &[]),
@@ -99,15 +96,12 @@ async fn parked_statistics_come_back_to_the_byte_in_any_order() {
     assert_eq!(different.len(), sources.len());
     clone.lot.vacuum(&mut clone.admin).await.unwrap();
     clone.close().await;
-    bench.close().await;
 }
 
 #[tokio::test]
 async fn targets_depend_on_the_seed_and_not_on_what_was_prepared_before() {
-    let bench = Bench::open().await;
     let dump = format!("{MANY_TYPES}; alter table many alter column name set statistics 42;");
-    let dataset_id = bench.restored(&dump).await;
-    let mut clone = Clone::open(&bench, dataset_id).await;
+    let mut clone = Clone::of(&dump).await;
     let seven = source("random_targets", &[("seed", "7")]);
     let eight = source("random_targets", &[("seed", "8")]);
     let own = clone.targets().await;
@@ -130,14 +124,11 @@ async fn targets_depend_on_the_seed_and_not_on_what_was_prepared_before() {
     assert_eq!(checksum(&first.0), checksum(&again.0));
     assert_ne!(first.1, other);
     clone.close().await;
-    bench.close().await;
 }
 
 #[tokio::test]
 async fn the_sizes_of_relations_come_back_with_their_snapshot() {
-    let bench = Bench::open().await;
-    let dataset_id = bench.restored(MANY_TYPES).await;
-    let mut clone = Clone::open(&bench, dataset_id).await;
+    let mut clone = Clone::of(MANY_TYPES).await;
     let real = clone.prepare(&source("built_in", &[])).await;
     clone.lot.park(&mut clone.admin, 0).await.unwrap();
     let mut imagined = real.clone();
@@ -150,5 +141,4 @@ async fn the_sizes_of_relations_come_back_with_their_snapshot() {
         assert_eq!(found.relations, snapshot.relations);
     }
     clone.close().await;
-    bench.close().await;
 }

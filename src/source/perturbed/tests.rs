@@ -10,7 +10,6 @@ use crate::snapshot::apply::HISTOGRAM;
 use crate::snapshot::apply::MOST_COMMON_VALUES;
 use crate::snapshot::array;
 use crate::snapshot::checksum;
-use crate::testing::bench::Bench;
 use crate::testing::clone::Clone;
 use crate::testing::clone::source;
 
@@ -231,9 +230,7 @@ create index on orders (status);
 
 #[tokio::test]
 async fn the_server_plans_by_statistics_that_are_wrong_as_the_seed_says_and_only_there() {
-    let bench = Bench::open().await;
-    let dataset_id = bench.restored(ORDERS).await;
-    let mut clone = Clone::open(&bench, dataset_id).await;
+    let mut clone = Clone::of(ORDERS).await;
     let query = "select * from orders where status = 'lost'";
     let true_to_life = clone.prepare(&source("built_in", &[])).await;
     clone.lot.park(&mut clone.admin, 0).await.unwrap();
@@ -292,17 +289,14 @@ async fn the_server_plans_by_statistics_that_are_wrong_as_the_seed_says_and_only
     assert_eq!(rows(&wrong).0, rows(&true_to_life).0);
     assert_ne!(rows(&wrong).1, rows(&true_to_life).1);
     clone.close().await;
-    bench.close().await;
 }
 
 #[tokio::test]
 async fn without_a_built_in_source_one_analyze_is_the_base_of_all_that_are_perturbed() {
-    let bench = Bench::open().await;
     // More rows than a sample of 300 x 100, so that no two ANALYZE are the same.
     let dump =
         "create table big as select g as id, (random() * 1000)::integer as kind from generate_series(1, 60000) g;";
-    let dataset_id = bench.restored(dump).await;
-    let mut clone = Clone::open(&bench, dataset_id).await;
+    let mut clone = Clone::of(dump).await;
     let slight = source("perturbed", &[("kinds", "correlation"), ("strength", "1")]);
     let first = clone.prepare(&slight).await;
     let second = clone.prepare(&slight).await;
@@ -315,5 +309,4 @@ async fn without_a_built_in_source_one_analyze_is_the_base_of_all_that_are_pertu
         "the test can fail"
     );
     clone.close().await;
-    bench.close().await;
 }

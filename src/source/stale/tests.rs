@@ -2,7 +2,6 @@ use crate::model::snapshot::Snapshot;
 use crate::snapshot::array;
 use crate::target::clone;
 use crate::target::session::Admin;
-use crate::testing::bench::Bench;
 use crate::testing::clone::Clone;
 use crate::testing::clone::source;
 
@@ -52,9 +51,7 @@ fn n_rows<'a>(snapshot: &'a Snapshot, relation: &str) -> &'a str {
 
 #[tokio::test]
 async fn statistics_are_of_the_first_rows_and_all_rows_are_still_there() {
-    let bench = Bench::open().await;
-    let dataset_id = bench.restored(LOG).await;
-    let mut clone = Clone::open(&bench, dataset_id).await;
+    let mut clone = Clone::of(LOG).await;
     let recent = "select * from log where state = 'new'";
     clone.prepare(&source("built_in", &[])).await;
     // Its policy hides every row from its owner as well.
@@ -114,14 +111,11 @@ async fn statistics_are_of_the_first_rows_and_all_rows_are_still_there() {
     assert!(!clone::exists(&mut server, "scratch").await.unwrap());
     server.close().await;
     clone.close().await;
-    bench.close().await;
 }
 
 #[tokio::test]
 async fn the_same_share_gives_the_same_statistics_where_analyze_reads_all_rows() {
-    let bench = Bench::open().await;
-    let dataset_id = bench.restored(LOG).await;
-    let mut clone = Clone::open(&bench, dataset_id).await;
+    let mut clone = Clone::of(LOG).await;
     let half = source("stale", &[("fraction", "50")]);
     let first = clone.prepare(&half).await;
     let again = clone.prepare(&half).await;
@@ -129,5 +123,4 @@ async fn the_same_share_gives_the_same_statistics_where_analyze_reads_all_rows()
     let other = clone.prepare(&source("stale", &[("fraction", "51")])).await;
     assert_ne!(crate::snapshot::checksum(&first), crate::snapshot::checksum(&other));
     clone.close().await;
-    bench.close().await;
 }
