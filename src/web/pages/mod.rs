@@ -8,6 +8,7 @@ mod datasets;
 mod experiment;
 mod health;
 mod help;
+mod notes;
 mod plans;
 mod progress;
 mod query;
