@@ -7,6 +7,8 @@ use serde_json::json;
 use crate::analysis::family::Member;
 use crate::model::experiment::NoiseGrade;
 use crate::model::experiment::SummaryRecord;
+use crate::model::experiment::PlanOutline;
+use crate::model::experiment::PlanText;
 use crate::model::trial::RecordedTrial;
 use crate::model::trial::TrialKind;
 use crate::report::data::ReportData;
@@ -100,19 +102,7 @@ impl Exporter for Everything {
             "comparisons": data.family.iter().map(|member| comparison(data, member)).collect::<Vec<_>>(),
             "trials": of_kind(TrialKind::Measured),
             "warm_up_trials": of_kind(TrialKind::WarmUp),
-            "plans": data.plans.iter().map(|plan| json!({
-                "source": data.source_label(plan.source_idx),
-                "query": data.query_label(plan.query_idx),
-                "plan": letter(data, plan.query_idx, plan.source_idx),
-                "fingerprint": plan.fingerprint,
-                "cost": plan.cost,
-                "buffers": plan.buffers,
-                "worst_q_error": plan.worst_q_error,
-                "mean_q_error": plan.mean_q_error,
-                "explain": plan.explain,
-                "explain_analyzed": plan.analyzed,
-                "message": plan.message,
-            })).collect::<Vec<_>>(),
+            "plans": data.plans.iter().map(|plan| plan_body(data, plan)).collect::<Vec<_>>(),
         });
         let mut bytes = serde_json::to_vec_pretty(&document)?;
         bytes.push(b'\n');
@@ -166,6 +156,25 @@ fn comparison(data: &ReportData, member: &Member) -> Value {
         "adjusted_p": judgement.adjusted_p,
         "detectable_ratio": judgement.detectable,
         "verdict": judgement.verdict.word(),
+    })
+}
+
+fn plan_body(data: &ReportData, plan: &PlanOutline) -> Value {
+    let is_its = |text: &&PlanText| (text.query_idx, text.source_idx) == (plan.query_idx, plan.source_idx);
+    let text = data.plan_texts.iter().find(is_its);
+    json!({
+        "source": data.source_label(plan.source_idx),
+        "query": data.query_label(plan.query_idx),
+        "plan": letter(data, plan.query_idx, plan.source_idx),
+        "fingerprint": plan.fingerprint,
+        "cost": plan.cost,
+        "buffers": plan.buffers,
+        "worst_q_error": plan.worst_q_error,
+        "mean_q_error": plan.mean_q_error,
+        "estimates": plan.estimates,
+        "explain": text.and_then(|text| text.explain.as_ref()),
+        "explain_analyzed": text.and_then(|text| text.analyzed.as_ref()),
+        "message": plan.message,
     })
 }
 
@@ -239,6 +248,7 @@ fn sources(data: &ReportData) -> Vec<Value> {
                 "total_ms": numbers.total_ms,
                 "total_is_above": numbers.total_is_above,
                 "planning_ms": numbers.planning_ms,
+                "notes": prepared.map(|prepared| &prepared.notes),
             })
         })
         .collect()
