@@ -205,6 +205,10 @@ impl PlanText {
 
 /// The stored numbers of one (source, query).
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "every quantile may be a limit, and is stored with a column that says so"
+)]
 pub struct SummaryRecord {
     pub source_idx: i32,
     pub query_idx: i32,

@@ -6,9 +6,9 @@ use serde_json::json;
 
 use crate::analysis::family::Member;
 use crate::model::experiment::NoiseGrade;
-use crate::model::experiment::SummaryRecord;
 use crate::model::experiment::PlanOutline;
 use crate::model::experiment::PlanText;
+use crate::model::experiment::SummaryRecord;
 use crate::model::trial::RecordedTrial;
 use crate::model::trial::TrialKind;
 use crate::report::data::ReportData;
@@ -22,6 +22,7 @@ const SCHEMA: &str = "pgassay.experiment/1";
 pub struct Everything;
 
 #[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "every quantile may be a limit")]
 struct SummaryBody<'a> {
     source: &'a str,
     query: &'a str,

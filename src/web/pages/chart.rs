@@ -72,6 +72,8 @@ pub struct ChartParams {
     pub base_idx: i32,
     /// Comparisons without a difference are shown, too.
     pub shows_all: bool,
+    /// However many rows the table of times has.
+    pub has_all_rows: bool,
 }
 
 impl ChartParams {
@@ -95,6 +97,7 @@ impl ChartParams {
             query_idx: get("query").and_then(|text| text.parse().ok()).unwrap_or(0),
             base_idx: get("base").and_then(|text| text.parse().ok()).unwrap_or(0),
             shows_all: get("show") == Some("all"),
+            has_all_rows: get("rows") == Some("all"),
         }
     }
 
@@ -110,6 +113,9 @@ impl ChartParams {
         }
         if self.shows_all {
             query.push_str("&show=all");
+        }
+        if self.has_all_rows {
+            query.push_str("&rows=all");
         }
         query
     }
@@ -270,7 +276,7 @@ mod tests {
             "type=bar&metric=cost&scale=log",
             "type=line&query=3&scale=linear",
             "type=bar&metric=median",
-            "type=line&query=3&base=2&show=all",
+            "type=line&query=3&base=2&show=all&rows=all",
         ] {
             assert_eq!(read(address).to_query(), address);
         }

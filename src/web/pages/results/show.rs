@@ -36,6 +36,9 @@ use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
 
+/// Rows of the table of times, unless somebody wants them all.
+const MOST_ROWS: usize = 240;
+
 #[derive(Template)]
 #[template(path = "results/show.html", blocks = ["table", "chart"])]
 #[expect(clippy::struct_excessive_bools, reason = "what the template shows or leaves out")]
@@ -54,6 +57,8 @@ struct ShowPage {
     message: String,
     queries: Vec<QueryView>,
     table: Vec<QueryRows>,
+    /// Queries that are not in the table, when it would be too long.
+    left_out: Option<More>,
     /// Beside the baseline; none where there is one source only.
     compared: Option<ComparedView>,
     sources_counted: String,
@@ -75,6 +80,12 @@ struct ShowPage {
     interruptions: Vec<String>,
     exports: Vec<(String, &'static str)>,
     rerun_request_id: String,
+}
+
+/// A link to what is left out.
+struct More {
+    text: String,
+    address: String,
 }
 
 struct QueryView {
@@ -114,7 +125,27 @@ impl ShowPage {
         let chart = ChartView::load(&mut conn, viewer, &data, params).await?;
         drop(conn);
         let experiment = &data.experiment;
-        let table = table::table(&data);
+        let mut table = table::table(&data);
+        let compared = ComparedView::new(&data, *params, &table);
+        let queries = query_views(&data, &table);
+        let has_trouble = table
+            .iter()
+            .flat_map(|query| &query.rows)
+            .any(|row| !row.trouble.is_empty());
+        let left_out = cut(&mut table, data.experiment.spec.sources.len(), *params).map(|n_queries| More {
+            text: format!("Show the other {}", counted(n_queries as u64, "query", "queries")),
+            address: format!(
+                "{}#table",
+                urls::result_view(
+                    id,
+                    &ChartParams {
+                        has_all_rows: true,
+                        ..*params
+                    }
+                    .to_query()
+                )
+            ),
+        });
         Ok(Self {
             id,
             title: format!("Experiment {id}"),
@@ -128,19 +159,17 @@ impl ShowPage {
             progress: ProgressView::new(&look),
             headline: experiment.headline.clone().unwrap_or_default(),
             message: experiment.job.message.clone().unwrap_or_default(),
-            queries: query_views(&data, &table),
+            queries,
             sources_counted: counted(
                 experiment.spec.sources.len() as u64,
                 "source of statistics",
                 "sources of statistics",
             ),
             has_numbers: !data.summaries.is_empty(),
-            has_trouble: table
-                .iter()
-                .flat_map(|query| &query.rows)
-                .any(|row| !row.trouble.is_empty()),
-            compared: ComparedView::new(&data, *params, &table),
+            has_trouble,
+            compared,
             table,
+            left_out,
             chart,
             sources: source_views(&data),
             source_notes: source_notes(&data),
@@ -172,6 +201,17 @@ impl ShowPage {
             rerun_request_id: view::request_id()?,
         })
     }
+}
+
+/// Shortens a long table, by whole queries. Returns how many it leaves out.
+fn cut(table: &mut Vec<QueryRows>, n_sources: usize, params: ChartParams) -> Option<usize> {
+    let n_shown = (MOST_ROWS / n_sources.max(1)).max(1);
+    let n_left_out = table
+        .len()
+        .checked_sub(n_shown)
+        .filter(|n| *n > 0 && !params.has_all_rows)?;
+    table.truncate(n_shown);
+    Some(n_left_out)
 }
 
 fn query_views(data: &ReportData, table: &[QueryRows]) -> Vec<QueryView> {
