@@ -121,6 +121,7 @@ mod tests {
             workload_id: WorkloadId(1),
             query_positions: (0..n_queries).collect(),
             sources: (0..n_sources).map(source).collect(),
+            has_control: false,
             iterations,
             warm_up,
             seed,

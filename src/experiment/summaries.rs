@@ -162,12 +162,12 @@ fn record(query_idx: i32, source_idx: i32, sample: &[&RecordedTrial]) -> Summary
         .filter_map(|trial| trial.planning_ms)
         .map(|ms| Observed::Finished { ms })
         .collect();
-    let (median_ms, median_is_above) = split(summary.median_ms);
-    let (min_ms, min_is_above) = split(summary.min_ms);
-    let (p95_ms, p95_is_above) = split(summary.p95_ms);
+    let (median_ms, median_is_above) = Quantile::parts(summary.median_ms);
+    let (min_ms, min_is_above) = Quantile::parts(summary.min_ms);
+    let (p95_ms, p95_is_above) = Quantile::parts(summary.p95_ms);
     let interval = interval::of_median(&observed);
-    let (low_ms, low_is_above) = split(interval.map(|interval| interval.low));
-    let (high_ms, high_is_above) = split(interval.map(|interval| interval.high));
+    let (low_ms, low_is_above) = Quantile::parts(interval.map(|interval| interval.low));
+    let (high_ms, high_is_above) = Quantile::parts(interval.map(|interval| interval.high));
     let times: Vec<f64> = observed.iter().copied().filter_map(Observed::at_least_ms).collect();
     let relative_deviation = noise::relative_deviation(&times).filter(|_| median_ms.is_some() && !median_is_above);
     SummaryRecord {
@@ -197,18 +197,10 @@ fn record(query_idx: i32, source_idx: i32, sample: &[&RecordedTrial]) -> Summary
                 .filter(|is_outlier| *is_outlier)
                 .count(),
         ),
-        planning_ms: split(analysis::summary::summarize(&planning).median_ms).0,
+        planning_ms: Quantile::parts(analysis::summary::summarize(&planning).median_ms).0,
         cost: None,
         plan_letter: None,
         message: sample.iter().find_map(|trial| trial.message.clone()),
-    }
-}
-
-fn split(quantile: Option<Quantile>) -> (Option<f64>, bool) {
-    match quantile {
-        None => (None, false),
-        Some(Quantile::At(ms)) => (Some(ms), false),
-        Some(Quantile::Above(ms)) => (Some(ms), true),
     }
 }
 

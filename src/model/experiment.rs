@@ -77,6 +77,9 @@ pub struct ExperimentSpec {
     /// Positions in the workload, ascending.
     pub query_positions: Vec<i32>,
     pub sources: Vec<SourceSpec>,
+    /// The last source is the first one again: an A/A control.
+    #[serde(default)]
+    pub has_control: bool,
     pub iterations: u32,
     pub warm_up: u32,
     pub seed: u64,
@@ -85,6 +88,13 @@ pub struct ExperimentSpec {
     pub order: Order,
     /// Session settings of every trial, in the order in which they are set.
     pub settings: Vec<Setting>,
+}
+
+impl ExperimentSpec {
+    /// Where the control stands among the sources.
+    pub fn control_idx(&self) -> Option<usize> {
+        self.sources.len().checked_sub(1).filter(|_| self.has_control)
+    }
 }
 
 /// An experiment as pages and runners see it; its life is that of its job.

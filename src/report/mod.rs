@@ -3,6 +3,7 @@
 pub mod chart;
 pub mod charts;
 pub mod compared;
+pub mod costs;
 pub mod data;
 pub mod export;
 pub mod made;

@@ -213,11 +213,11 @@ fn noise(summary: &SummaryRecord) -> Figure {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::model::experiment::NoiseGrade;
 
-    fn summary(median_ms: f64, median_is_above: bool) -> SummaryRecord {
+    pub fn summary(median_ms: f64, median_is_above: bool) -> SummaryRecord {
         SummaryRecord {
             source_idx: 1,
             query_idx: 0,

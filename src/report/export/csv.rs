@@ -4,6 +4,7 @@ use csv::Writer;
 
 use crate::model::experiment::NoiseGrade;
 use crate::model::trial::RecordedTrial;
+use crate::report::costs;
 use crate::report::data::ReportData;
 use crate::report::export::Exporter;
 use crate::report::sources;
@@ -189,8 +190,9 @@ impl Exporter for Sources {
             "planning_ms",
             "preparing_ms",
             "statistics_bytes",
+            "cost_time_rank_correlation",
         ])?;
-        for source in sources::numbers(data) {
+        for (source, agreement) in sources::numbers(data).into_iter().zip(costs::agreements(data)) {
             let interval = source.overall.and_then(|overall| overall.interval);
             csv.write_record([
                 text(data.source_label(source.source_idx)),
@@ -210,6 +212,7 @@ impl Exporter for Sources {
                     .statistics_bytes
                     .map(|bytes| bytes.to_string())
                     .unwrap_or_default(),
+                number(agreement.correlation),
             ])?;
         }
         Ok(csv.into_inner()?)

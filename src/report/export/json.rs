@@ -11,6 +11,7 @@ use crate::model::experiment::PlanText;
 use crate::model::experiment::SummaryRecord;
 use crate::model::trial::RecordedTrial;
 use crate::model::trial::TrialKind;
+use crate::report::costs;
 use crate::report::data::ReportData;
 use crate::report::export::Exporter;
 use crate::report::sources;
@@ -227,7 +228,8 @@ fn experiment(data: &ReportData) -> Value {
 fn sources(data: &ReportData) -> Vec<Value> {
     data.sources()
         .zip(sources::numbers(data))
-        .map(|((source_idx, source), numbers)| {
+        .zip(costs::agreements(data))
+        .map(|(((source_idx, source), numbers), agreement)| {
             let overall = numbers.overall;
             let prepared = data.prepared.iter().find(|prepared| prepared.source_idx == source_idx);
             json!({
@@ -249,6 +251,7 @@ fn sources(data: &ReportData) -> Vec<Value> {
                 "total_ms": numbers.total_ms,
                 "total_is_above": numbers.total_is_above,
                 "planning_ms": numbers.planning_ms,
+                "cost_time_rank_correlation": agreement.correlation,
                 "notes": prepared.map(|prepared| &prepared.notes),
             })
         })

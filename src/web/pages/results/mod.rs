@@ -1,6 +1,7 @@
 //! Results: the list, the page of one experiment, and what can be done with it.
 
 pub mod compared;
+mod costs;
 mod index;
 pub mod show;
 

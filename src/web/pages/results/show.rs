@@ -32,6 +32,7 @@ use crate::web::pages::chart_view::ChartView;
 use crate::web::pages::notes::NotesView;
 use crate::web::pages::progress::ProgressView;
 use crate::web::pages::results::compared::ComparedView;
+use crate::web::pages::results::costs::CostsView;
 use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
@@ -61,6 +62,7 @@ struct ShowPage {
     left_out: Option<More>,
     /// Beside the baseline; none where there is one source only.
     compared: Option<ComparedView>,
+    costs: Option<CostsView>,
     sources_counted: String,
     /// Whether anything was measured.
     has_numbers: bool,
@@ -168,6 +170,7 @@ impl ShowPage {
             has_numbers: !data.summaries.is_empty(),
             has_trouble,
             compared,
+            costs: CostsView::new(&data, *params),
             table,
             left_out,
             chart,
