@@ -3,6 +3,7 @@
 pub mod feasibility;
 mod letters;
 pub mod ratio;
+pub mod repeats;
 pub mod summary;
 
 pub use self::letters::letters;

@@ -198,13 +198,15 @@ impl ExperimentForm {
                     };
                     FieldError::new(&field, error.message)
                 })?;
-                if sources.iter().any(|other| other.label == spec.label) {
-                    return Err(FieldError::new(
-                        "stats_source",
-                        format!("{} is chosen twice with the same parameters.", spec.label),
-                    ));
+                for spec in source::draws(spec) {
+                    if sources.iter().any(|other| other.label == spec.label) {
+                        return Err(FieldError::new(
+                            "stats_source",
+                            format!("{} is chosen twice with the same parameters.", spec.label),
+                        ));
+                    }
+                    sources.push(spec);
                 }
-                sources.push(spec);
             }
         }
         match sources.len() {

@@ -12,8 +12,10 @@ use crate::analysis::ratio;
 use crate::analysis::summary::Observed;
 use crate::analysis::summary::Quantile;
 use crate::analysis::summary::Summary;
+use crate::experiment::timed;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::ExperimentQuery;
+use crate::model::experiment::ExperimentSpec;
 use crate::model::experiment::PlanRecord;
 use crate::model::experiment::SummaryRecord;
 use crate::model::job::JobStatus;
@@ -68,7 +70,7 @@ async fn store_summaries(conn: &mut PgConnection, viewer: Viewer, experiment: &E
     let trials = store::trials::list(&mut *conn, viewer, id, None).await?;
     let plans = store::plans::list(&mut *conn, viewer, id).await?;
     let queries = store::experiments::list_queries(&mut *conn, viewer, id).await?;
-    let summaries = summarize(experiment.spec.sources.len(), queries.len(), &trials, &plans);
+    let summaries = summarize(&experiment.spec, queries.len(), &trials, &plans);
     store::summaries::replace(&mut *conn, id, &summaries).await?;
     if let Some(headline) = headline(experiment, &queries, &summaries) {
         store::experiments::set_headline(&mut *conn, id, &headline).await?;
@@ -76,9 +78,10 @@ async fn store_summaries(conn: &mut PgConnection, viewer: Viewer, experiment: &E
     Ok(())
 }
 
-/// The numbers of every (query, source) that has a measured trial, by query, then source.
+/// The numbers of every (query, source) that has a measured trial, or another source's that stand for it, by query, then
+/// source.
 pub fn summarize(
-    n_sources: usize,
+    spec: &ExperimentSpec,
     n_queries: usize,
     trials: &[RecordedTrial],
     plans: &[PlanRecord],
@@ -94,10 +97,11 @@ pub fn summarize(
         .iter()
         .map(|plan| ((plan.query_idx, plan.source_idx), plan))
         .collect();
+    let stand_ins = timed::stand_ins(spec, plans);
     let mut summaries = Vec::new();
     for query_idx in (0_i32..).take(n_queries) {
         let fingerprints: Vec<Option<&str>> = (0_i32..)
-            .take(n_sources)
+            .take(spec.sources.len())
             .map(|source_idx| {
                 plan_of
                     .get(&(query_idx, source_idx))
@@ -105,11 +109,18 @@ pub fn summarize(
             })
             .collect();
         for (source_idx, letter) in (0_i32..).zip(analysis::letters(&fingerprints)) {
-            let Some(sample) = samples.get(&(query_idx, source_idx)) else {
-                continue;
+            let stand_in = stand_ins
+                .get(&(source_idx, query_idx))
+                .filter(|stand_in| samples.contains_key(&(query_idx, **stand_in)));
+            let mut record = match (samples.get(&(query_idx, source_idx)), stand_in) {
+                (Some(sample), _) => record(query_idx, source_idx, sample),
+                (None, Some(stand_in)) => SummaryRecord {
+                    same_plan_as: Some(*stand_in),
+                    ..record(query_idx, source_idx, &[])
+                },
+                (None, None) => continue,
             };
             let plan = plan_of.get(&(query_idx, source_idx));
-            let mut record = record(query_idx, source_idx, sample);
             record.cost = plan.and_then(|plan| plan.cost);
             record.plan_letter = letter;
             summaries.push(record);
@@ -148,6 +159,7 @@ fn record(query_idx: i32, source_idx: i32, sample: &[&RecordedTrial]) -> Summary
         cost: None,
         plan_letter: None,
         message: sample.iter().find_map(|trial| trial.message.clone()),
+        same_plan_as: None,
     }
 }
 

@@ -66,6 +66,10 @@ pub struct SourceSpec {
     pub params: Params,
     /// Unique in its experiment, for pages and exports: `random_targets (seed 7)`.
     pub label: String,
+    /// Which one it is, from 1, of a family of sources that differ in nothing but the sample that was drawn; none where it
+    /// stands alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draw: Option<u32>,
 }
 
 /// A validated wish: everything that decides what an experiment does.
@@ -190,6 +194,8 @@ pub struct SummaryRecord {
     pub cost: Option<f64>,
     pub plan_letter: Option<String>,
     pub message: Option<String>,
+    /// Where nothing was timed (`n` is 0): the source with the same plan whose times stand for it.
+    pub same_plan_as: Option<i32>,
 }
 
 /// A stretch of measuring without interruption.

@@ -32,6 +32,8 @@ pub struct Row {
     pub trouble: String,
     /// The median against the first source's: `1.8×`; empty for the first source itself.
     pub ratio: String,
+    /// The source whose times stand for this row, which has none of its own; empty for every other row.
+    pub same_as: String,
 }
 
 /// The rows of one query.
@@ -52,7 +54,11 @@ pub fn table(data: &ReportData) -> Vec<QueryRows> {
             .sources()
             .filter_map(|(source_idx, source)| {
                 let summary = data.summary(query.query_idx, source_idx)?;
-                Some(row(summary, &source.label, base.filter(|_| source_idx > 0)))
+                let same_as = summary.same_plan_as.map(|source_idx| data.source_label(source_idx));
+                Some(Row {
+                    same_as: same_as.unwrap_or_default().to_owned(),
+                    ..row(summary, &source.label, base.filter(|_| source_idx > 0))
+                })
             })
             .collect();
         let plans_differ = rows.iter().any(|row| !row.letter.is_empty() && row.letter != "A");
@@ -85,6 +91,7 @@ fn row(summary: &SummaryRecord, source: &str, base: Option<&SummaryRecord>) -> R
         letter: summary.plan_letter.clone().unwrap_or_default(),
         trouble: trouble(summary),
         ratio: base.and_then(|base| ratio(base, summary)).unwrap_or_default(),
+        same_as: String::new(),
     }
 }
 
@@ -130,6 +137,12 @@ fn milliseconds(ms: f64) -> String {
         ms if ms >= 0.9995 => three_digits(ms),
         ms => format!("{ms:.3}"),
     }
+}
+
+/// What is said of a (query, source) in place of times of its own.
+pub fn same_plan(data: &ReportData, summary: &SummaryRecord) -> Option<String> {
+    let source_idx = summary.same_plan_as?;
+    Some(format!("same plan as {}", data.source_label(source_idx)))
 }
 
 /// A planner's cost, which has no unit.
@@ -208,6 +221,7 @@ mod tests {
             cost: Some(1234.56),
             plan_letter: Some("B".into()),
             message: None,
+            same_plan_as: None,
         }
     }
 

@@ -35,6 +35,7 @@ struct SummaryBody<'a> {
     cost: Option<f64>,
     plan: Option<&'a str>,
     message: Option<&'a str>,
+    same_plan_as: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -103,6 +104,7 @@ impl Exporter for Everything {
                 cost: summary.cost,
                 plan: summary.plan_letter.as_deref(),
                 message: summary.message.as_deref(),
+                same_plan_as: summary.same_plan_as.map(|idx| data.source_label(idx)),
             }).collect::<Vec<_>>(),
             "trials": of_kind(TrialKind::Measured),
             "warm_up_trials": of_kind(TrialKind::WarmUp),
@@ -179,6 +181,7 @@ fn sources(data: &ReportData) -> Vec<Value> {
                 "label": source.label,
                 "name": source.name,
                 "params": source.params,
+                "draw": source.draw,
                 "snapshot_sha256": prepared.map(|prepared| &prepared.snapshot_sha256),
                 "n_statistics": prepared.map(|prepared| prepared.n_statistics),
                 "apply_ms": prepared.map(|prepared| prepared.apply_ms),
