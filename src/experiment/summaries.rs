@@ -16,7 +16,7 @@ use crate::experiment::timed;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::ExperimentQuery;
 use crate::model::experiment::ExperimentSpec;
-use crate::model::experiment::PlanRecord;
+use crate::model::experiment::PlanOutline;
 use crate::model::experiment::SummaryRecord;
 use crate::model::job::JobStatus;
 use crate::model::trial::OutcomeWord;
@@ -68,7 +68,7 @@ pub async fn catch_up(pool: &PgPool) -> anyhow::Result<usize> {
 async fn store_summaries(conn: &mut PgConnection, viewer: Viewer, experiment: &Experiment) -> anyhow::Result<()> {
     let id = experiment.id;
     let trials = store::trials::list(&mut *conn, viewer, id, None).await?;
-    let plans = store::plans::list(&mut *conn, viewer, id).await?;
+    let plans = store::plans::list_outlines(&mut *conn, viewer, id).await?;
     let queries = store::experiments::list_queries(&mut *conn, viewer, id).await?;
     let summaries = summarize(&experiment.spec, queries.len(), &trials, &plans);
     store::summaries::replace(&mut *conn, id, &summaries).await?;
@@ -84,7 +84,7 @@ pub fn summarize(
     spec: &ExperimentSpec,
     n_queries: usize,
     trials: &[RecordedTrial],
-    plans: &[PlanRecord],
+    plans: &[PlanOutline],
 ) -> Vec<SummaryRecord> {
     let mut samples: BTreeMap<(i32, i32), Vec<&RecordedTrial>> = BTreeMap::new();
     for trial in trials.iter().filter(|trial| trial.kind == TrialKind::Measured) {
@@ -93,7 +93,7 @@ pub fn summarize(
             .or_default()
             .push(trial);
     }
-    let plan_of: BTreeMap<(i32, i32), &PlanRecord> = plans
+    let plan_of: BTreeMap<(i32, i32), &PlanOutline> = plans
         .iter()
         .map(|plan| ((plan.query_idx, plan.source_idx), plan))
         .collect();

@@ -8,7 +8,7 @@ use crate::analysis::repeats;
 use crate::analysis::repeats::Shape;
 use crate::experiment::schedule;
 use crate::model::experiment::ExperimentSpec;
-use crate::model::experiment::PlanRecord;
+use crate::model::experiment::PlanOutline;
 use crate::model::ids::ExperimentId;
 use crate::model::trial::Trial;
 use crate::store;
@@ -30,7 +30,7 @@ pub async fn trials(conn: &mut PgConnection, id: ExperimentId, spec: &Experiment
 }
 
 /// For each (source, query) that was not timed, the earlier draw whose times stand for it.
-pub fn stand_ins(spec: &ExperimentSpec, plans: &[PlanRecord]) -> BTreeMap<(i32, i32), i32> {
+pub fn stand_ins(spec: &ExperimentSpec, plans: &[PlanOutline]) -> BTreeMap<(i32, i32), i32> {
     let shapes = plans.iter().map(|plan| Shape {
         source_idx: plan.source_idx,
         query_idx: plan.query_idx,
