@@ -178,7 +178,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<(), Trouble> {
     sweep_clones(job, &sandbox).await?;
     let mut settings = dataset.settings.clone();
     settings.extend(experiment.spec.settings.iter().cloned());
-    let ready = match preparing::prepare(job, &experiment, dataset.id, &settings, &sandbox).await {
+    let ready = match preparing::prepare(job, &experiment, dataset.id, &queries, &settings, &sandbox).await {
         Ok(ready) => ready,
         Err(trouble) => {
             let is_out_of_disk = sandbox.is_out_of_disk();
@@ -355,6 +355,8 @@ async fn warm_up_again(job: &HeldJob, lab: &mut Lab, all: &[Trial]) -> Result<()
     Ok(())
 }
 
+#[cfg(test)]
+mod distorted;
 #[cfg(test)]
 mod draws;
 #[cfg(test)]

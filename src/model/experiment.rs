@@ -152,6 +152,8 @@ pub struct PreparedSource {
     /// Rows of `pg_statistic` in the snapshot.
     pub n_statistics: u64,
     pub notes: Vec<SourceNote>,
+    /// What the source needs in every clone, in the order in which it was made.
+    pub objects: Vec<crate::model::snapshot::StatisticsObject>,
 }
 
 /// What EXPLAIN showed of one (source, query).

@@ -14,7 +14,9 @@ pub mod built_in;
 mod chance;
 pub mod columns;
 mod draws;
+mod extended;
 pub mod none;
+pub mod objects;
 pub mod parameter;
 mod perturbed;
 pub mod random_targets;
@@ -22,6 +24,8 @@ mod stale;
 pub mod uniform_target;
 pub mod workplace;
 
+use crate::source::objects::Found;
+use crate::source::objects::Scout;
 use crate::source::parameter::ParamError;
 use crate::source::parameter::Parameter;
 use crate::source::parameter::ParameterKind;
@@ -79,6 +83,10 @@ pub trait StatsSource: Send + Sync {
     fn check(&self, _params: &Params) -> Result<(), ParamError> {
         Ok(())
     }
+    /// The statistics objects that have to stand in the clone before any source is prepared.
+    fn objects<'a>(&'a self, _scout: &'a mut Scout<'_>, _params: &'a Params) -> BoxFuture<'a, anyhow::Result<Found>> {
+        Box::pin(async { Ok(Found::default()) })
+    }
     /// Gives the clone its statistics. It is pristine when this is called; whatever names an object of the user's is done
     /// as the dataset's own role. Says what should be known about it beside the statistics themselves.
     fn apply<'a>(&'a self, place: &'a mut Workplace<'_>, params: &'a Params) -> BoxFuture<'a, Applied>;
@@ -98,6 +106,7 @@ pub static ALL: &[&dyn StatsSource] = &[
     &random_targets::RandomTargets,
     &uniform_target::UniformTarget,
     &draws::Draws,
+    &extended::Extended,
     &none::NoStatistics,
     &stale::Stale,
     &perturbed::Perturbed,
@@ -241,6 +250,9 @@ mod tests {
             ("draws", params(&[("k", "31")]), "k"),
             ("draws", params(&[("target", "0")]), "target"),
             ("draws", params(&[("trials", "few")]), "trials"),
+            ("extended", params(&[("kinds", "mcv+histogram")]), "kinds"),
+            ("extended", params(&[("cap", "0")]), "cap"),
+            ("extended", params(&[("cap", "65")]), "cap"),
             ("stale", params(&[("fraction", "0")]), "fraction"),
             ("stale", params(&[("fraction", "100")]), "fraction"),
         ] {

@@ -196,6 +196,7 @@ fn sources(data: &ReportData) -> Vec<Value> {
                 "apply_ms": prepared.map(|prepared| prepared.apply_ms),
                 "targets": prepared.map(|prepared| &prepared.targets),
                 "notes": prepared.map(|prepared| &prepared.notes),
+                "objects": prepared.map(|prepared| &prepared.objects),
             })
         })
         .collect()
