@@ -24,6 +24,9 @@ pub fn bars(data: &ReportData, metric: Metric) -> Shown {
         let Some(summary) = data.summary(query_idx, source_idx) else {
             return "–".to_owned();
         };
+        if let Some(words) = table::same_plan(data, summary).filter(|_| metric != Metric::Cost) {
+            return words;
+        }
         let deviation = summary
             .stddev_ms
             .map(|ms| format!(" ± {}", ms_in_words(ms)))

@@ -44,7 +44,7 @@ pub struct ChartView {
     /// The same numbers as a table.
     pub heads: Vec<String>,
     pub rows: Vec<Vec<String>>,
-    pub note: &'static str,
+    pub note: String,
 }
 
 impl ChartView {
@@ -109,7 +109,7 @@ impl ChartView {
             dark_2x: png("dark", 2),
             heads,
             rows,
-            note: note(params),
+            note: note(data, params),
         })
     }
 }
@@ -197,8 +197,8 @@ fn query_switches(data: &ReportData, params: ChartParams) -> Vec<Switch> {
 }
 
 /// How the picture is to be read.
-fn note(params: ChartParams) -> &'static str {
-    match (params.chart_type, params.metric()) {
+fn note(data: &ReportData, params: ChartParams) -> String {
+    let of_type = match (params.chart_type, params.metric()) {
         (ChartType::Bar, Metric::Cost) => {
             "Costs are the planner's guesses in units of its own. A lower cost under other statistics does not mean a \
              faster query."
@@ -223,6 +223,12 @@ fn note(params: ChartParams) -> &'static str {
             "A point for each query under each source. If cost foretold time, the points of one source would rise from left \
              to right in a narrow band."
         }
+    };
+    let is_of_times = params.chart_type != ChartType::Bar || params.metric() != Metric::Cost;
+    if is_of_times && data.summaries.iter().any(|summary| summary.same_plan_as.is_some()) {
+        format!("{of_type} A draw whose plan is that of an earlier draw was not timed again and has no mark here.")
+    } else {
+        of_type.to_owned()
     }
 }
 
@@ -269,7 +275,8 @@ fn alt(data: &ReportData, params: ChartParams) -> String {
                 .sources()
                 .filter_map(|(source_idx, source)| {
                     let summary = data.summary(params.query_idx, source_idx)?;
-                    let median = table::time_in_words(summary.median_ms, summary.median_is_above);
+                    let median = table::same_plan(data, summary)
+                        .unwrap_or_else(|| table::time_in_words(summary.median_ms, summary.median_is_above));
                     Some(format!("{median} under {}", source.label))
                 })
                 .collect();
