@@ -3,5 +3,6 @@
 pub mod chart;
 pub mod charts;
 pub mod data;
+pub mod estimates;
 pub mod export;
 pub mod table;

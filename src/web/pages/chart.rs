@@ -26,6 +26,7 @@ use crate::report::chart::Theme;
 use crate::report::charts;
 use crate::report::charts::Metric;
 use crate::report::data::ReportData;
+use crate::report::estimates;
 use crate::store;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
@@ -50,6 +51,8 @@ pub enum ChartType {
     #[default]
     Bar,
     Line,
+    /// Which estimates are far off; on a page of its own.
+    Estimates,
 }
 
 impl ChartType {
@@ -57,6 +60,7 @@ impl ChartType {
         match self {
             Self::Bar => "bar",
             Self::Line => "line",
+            Self::Estimates => "estimates",
         }
     }
 }
@@ -75,10 +79,10 @@ impl ChartParams {
     pub fn read(params: &HashMap<String, String>) -> Self {
         let get = |name: &str| params.get(name).map(String::as_str);
         Self {
-            chart_type: if get("type") == Some("line") {
-                ChartType::Line
-            } else {
-                ChartType::Bar
+            chart_type: match get("type") {
+                Some("line") => ChartType::Line,
+                Some("estimates") => ChartType::Estimates,
+                _ => ChartType::Bar,
             },
             metric: Metric::ALL
                 .into_iter()
@@ -102,6 +106,7 @@ impl ChartParams {
         match self.chart_type {
             ChartType::Bar => query.extend(["&metric=", self.metric().word()]),
             ChartType::Line => query.extend(["&query=", &self.query_idx.to_string()]),
+            ChartType::Estimates => {}
         }
         match self.is_log {
             Some(true) => query.push_str("&scale=log"),
@@ -174,7 +179,7 @@ async fn picture(
         png
     } else {
         let trials = match params.chart_type {
-            ChartType::Bar => Vec::new(),
+            ChartType::Bar | ChartType::Estimates => Vec::new(),
             ChartType::Line => store::trials::list(&mut conn, viewer, id, Some(params.query_idx)).await?,
         };
         drop(conn);
@@ -235,6 +240,10 @@ fn draw(
             let chart = charts::lines(data, params.query_idx, trials, axis);
             chart.draw(&canvas(chart.default_size()?))
         }
+        ChartType::Estimates => {
+            let chart = estimates::chart(data);
+            chart.draw(&canvas(chart.default_size()?))
+        }
     }
 }
 
@@ -252,6 +261,7 @@ mod tests {
             "type=bar&metric=cost&scale=log",
             "type=line&query=3&scale=linear",
             "type=bar&metric=median",
+            "type=estimates",
         ] {
             assert_eq!(read(address).to_query(), address);
         }

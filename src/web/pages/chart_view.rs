@@ -11,6 +11,8 @@ use crate::report::chart::Scale;
 use crate::report::charts;
 use crate::report::charts::Metric;
 use crate::report::data::ReportData;
+use crate::report::estimates;
+use crate::report::estimates::SourceEstimates;
 use crate::report::table;
 use crate::store;
 use crate::web::pages::chart::ChartParams;
@@ -76,6 +78,7 @@ impl ChartView {
                 let size = charts::lines(data, params.query_idx, &trials, Scale::Linear).default_size();
                 (trials, size)
             }
+            ChartType::Estimates => (Vec::new(), estimates::chart(data).default_size()),
         };
         // The page stands without its picture; the picture's own address then says what is wrong.
         let (width, height) = size.unwrap_or((880, 420));
@@ -90,6 +93,7 @@ impl ChartView {
         let (heads, rows) = match params.chart_type {
             ChartType::Bar => bar_table(data, params.metric()),
             ChartType::Line => line_table(data, &trials),
+            ChartType::Estimates => estimates_table(data),
         };
         Ok(Self {
             types: type_switches(data, params),
@@ -147,12 +151,17 @@ fn metric_switches(data: &ReportData, params: ChartParams) -> Vec<Switch> {
     };
     match params.chart_type {
         ChartType::Bar => Metric::ALL.into_iter().map(of_metric).collect(),
-        ChartType::Line => Vec::new(),
+        ChartType::Line | ChartType::Estimates => Vec::new(),
     }
 }
 
 fn scale_switches(data: &ReportData, params: ChartParams, wants_log: bool) -> Vec<Switch> {
-    if params.chart_type == ChartType::Bar && !wants_log {
+    let has_choice = match params.chart_type {
+        ChartType::Bar => wants_log,
+        ChartType::Line => true,
+        ChartType::Estimates => false,
+    };
+    if !has_choice {
         return Vec::new();
     }
     [("linear", "Linear", false), ("log", "Logarithmic", true)]
@@ -177,7 +186,7 @@ fn query_switches(data: &ReportData, params: ChartParams) -> Vec<Switch> {
         switch(data, &key, &query.label, to, query.query_idx == params.query_idx)
     };
     match params.chart_type {
-        ChartType::Bar => Vec::new(),
+        ChartType::Bar | ChartType::Estimates => Vec::new(),
         ChartType::Line => data.queries.iter().map(of_query).collect(),
     }
 }
@@ -197,6 +206,10 @@ fn note(params: ChartParams) -> &'static str {
             "Each point is one trial; points of one round were measured close together. Crosses are trials that ran \
              into the timeout."
         }
+        (ChartType::Estimates, _) => {
+            "For each number of joins at and below a node and each source, the share of nodes whose row estimate is at \
+             least 10 times too high (upwards) or too low (downwards), over all queries."
+        }
     }
 }
 
@@ -204,6 +217,7 @@ fn caption(data: &ReportData, params: ChartParams) -> String {
     match params.chart_type {
         ChartType::Bar => format!("{} by query and source", params.metric().title()),
         ChartType::Line => format!("Execution time of {} in each round", data.query_label(params.query_idx)),
+        ChartType::Estimates => "Far-off estimates by the number of joins".to_owned(),
     }
 }
 
@@ -233,6 +247,16 @@ fn alt(data: &ReportData, params: ChartParams) -> String {
                 })
                 .collect();
             format!("{}. The medians are {}.", caption(data, params), medians.join(", "))
+        }
+        ChartType::Estimates => {
+            let of_source = |source: &SourceEstimates| {
+                let total = source.total();
+                let n_far_off = total.n_over + total.n_under;
+                let label = data.source_label(source.source_idx);
+                format!("{n_far_off} of {} under {label}", total.n_nodes)
+            };
+            let counts: Vec<String> = estimates::by_source(data).iter().map(of_source).collect();
+            format!("{}: {}.", caption(data, params), counts.join(", "))
         }
     }
 }
@@ -281,6 +305,27 @@ fn line_table(data: &ReportData, trials: &[RecordedTrial]) -> (Vec<String>, Vec<
     let rows = (1..=n_rounds).map(|round| {
         let cells = data.sources().map(|(source_idx, _)| cell(round, source_idx));
         std::iter::once(round.to_string()).chain(cells).collect()
+    });
+    (heads.collect(), rows.collect())
+}
+
+fn estimates_table(data: &ReportData) -> (Vec<String>, Vec<Vec<String>>) {
+    let heads = std::iter::once("Joins".to_owned()).chain(data.sources().map(|(_, source)| source.label.clone()));
+    let sources = estimates::by_source(data);
+    let cell = |source: &SourceEstimates, n_joins: usize| {
+        let counted = source.by_joins.iter().find(|counted| counted.n_joins == n_joins);
+        counted.map_or("–".to_owned(), |counted| {
+            format!(
+                "{} too high, {} too low of {}",
+                counted.n_over, counted.n_under, counted.n_nodes
+            )
+        })
+    };
+    let rows = estimates::joins(&sources).into_iter().map(|n_joins| {
+        let cells = sources.iter().map(|source| cell(source, n_joins));
+        std::iter::once(estimates::joins_in_words(n_joins))
+            .chain(cells)
+            .collect()
     });
     (heads.collect(), rows.collect())
 }

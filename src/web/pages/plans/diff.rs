@@ -97,7 +97,7 @@ struct Cells {
 impl Cells {
     fn new(row: &Row) -> Self {
         let (factor, excluded) = match row.estimate {
-            Judged::Compared(estimate) => (view::factor(&estimate), ""),
+            Judged::Compared(estimate) => (view::short_factor(&estimate), ""),
             Judged::Excluded(exclusion) => ("–".to_owned(), exclusion.words()),
         };
         Self {
@@ -163,9 +163,7 @@ impl Side {
                 .map_or("–".to_owned(), crate::model::units::grouped),
             q_error: plan
                 .and_then(|plan| plan.worst_q_error)
-                .map_or("–".to_owned(), |worst| {
-                    format!("{}×", crate::model::units::three_digits(worst))
-                }),
+                .map_or("–".to_owned(), |worst| format!("{}×", view::times(worst))),
         }
     }
 }

@@ -10,7 +10,6 @@ use sqlx::PgPool;
 use crate::model::experiment::ExperimentQuery;
 use crate::model::ids::ExperimentId;
 use crate::model::units::counted;
-use crate::model::units::three_digits;
 use crate::report::data::ReportData;
 use crate::report::table;
 use crate::web::error::Error;
@@ -108,7 +107,7 @@ impl Cell {
             title.push(format!("cost {}", table::cost(Some(cost)).shown));
         }
         if let Some(worst) = plan.and_then(|plan| plan.worst_q_error) {
-            title.push(format!("worst estimate {}× off", three_digits(worst)));
+            title.push(format!("worst estimate {}× off", view::times(worst)));
         }
         Self {
             letter: letter.to_owned(),
