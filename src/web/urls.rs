@@ -16,6 +16,12 @@ pub const EXPERIMENT: &str = "/experiment";
 pub const EXPERIMENT_CHECK: &str = "/experiment/check";
 pub const EXPERIMENT_QUERIES: &str = "/experiment/queries";
 pub const RESULTS: &str = "/results";
+pub const GLOSSARY: &str = "/help/glossary";
+
+/// A word of the glossary, by the id of its entry.
+pub fn glossary(word: &str) -> String {
+    format!("{GLOSSARY}#{word}")
+}
 
 pub fn dataset(id: DatasetId) -> String {
     format!("/datasets/{id}")

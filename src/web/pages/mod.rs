@@ -7,6 +7,8 @@ mod dashboard;
 mod datasets;
 mod experiment;
 mod health;
+mod help;
+mod notes;
 mod plans;
 mod progress;
 mod query;
@@ -33,4 +35,5 @@ pub fn router() -> Router<AppState> {
         .merge(query::router())
         .merge(plans::router())
         .merge(chart::router())
+        .merge(help::router())
 }
