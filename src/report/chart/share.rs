@@ -13,6 +13,7 @@ use super::frame::paint_bar;
 use super::frame::paint_empty;
 use super::frame::paint_title;
 use super::numerals::as_f64;
+use super::numerals::as_i32;
 use super::numerals::whole;
 use super::painter::Align;
 use super::painter::Painter;
@@ -165,6 +166,12 @@ impl Layout {
         }
     }
 
+    /// The shares that are marked, from the lowest below the middle to the highest above it.
+    fn ticks(&self) -> Vec<f64> {
+        let n_ticks = as_i32((self.reach / self.step).round());
+        (-n_ticks..=n_ticks).map(|tick| f64::from(tick) * self.step).collect()
+    }
+
     /// Where a share lies; below zero is below the middle.
     fn y(&self, share: f64) -> f64 {
         let middle = f64::midpoint(self.plot.top, self.plot.bottom);
@@ -174,14 +181,10 @@ impl Layout {
     fn paint_axis(&self, painter: &mut Painter<'_>, chart: &ShareChart) -> Result<(), ChartError> {
         let plot = self.plot;
         let Inks { grid, muted, text, .. } = painter.inks;
-        let mut share = 0.0;
-        while share <= self.reach + 1e-9 {
-            for signed in [share, -share] {
-                let y = self.y(signed);
-                painter.rule(plot.left, plot.right, y, grid)?;
-                painter.text(&percent(share), (plot.left - 8.0, y + BASE), Align::Right, muted)?;
-            }
-            share += self.step;
+        for share in self.ticks() {
+            let y = self.y(share);
+            painter.rule(plot.left, plot.right, y, grid)?;
+            painter.text(&percent(share.abs()), (plot.left - 8.0, y + BASE), Align::Right, muted)?;
         }
         for (words, y) in [
             (&chart.up_title, plot.top + LINE * 0.5 + BASE),
@@ -266,6 +269,8 @@ mod tests {
     fn bars_stand_in_order_inside_the_plot_and_small_shares_are_magnified() {
         let layout = layout(&chart(vec![vec![Some((0.03, 0.02)); 6]; 9]));
         assert!((layout.reach - 0.05).abs() < 1e-9, "{}", layout.reach);
+        let ticks: Vec<String> = layout.ticks().into_iter().map(|share| percent(share.abs())).collect();
+        assert_eq!(ticks.join(" "), "5 % 4 % 3 % 2 % 1 % 0 % 1 % 2 % 3 % 4 % 5 %");
         assert_eq!((layout.bars.len(), layout.labels.len()), (54, 9));
         assert!(layout.bars.is_sorted_by(|a, b| a.rect.right <= b.rect.left + 1e-6));
         for bar in &layout.bars {

@@ -2,6 +2,7 @@
 
 mod csv;
 mod json;
+mod plans;
 
 use crate::model::trial::RecordedTrial;
 use crate::report::data::ReportData;
@@ -21,7 +22,7 @@ pub trait Exporter: Send + Sync {
 }
 
 /// Every file on offer, in the order in which pages list them.
-pub static ALL: &[&dyn Exporter] = &[&csv::Summaries, &csv::Trials, &json::Everything];
+pub static ALL: &[&dyn Exporter] = &[&csv::Summaries, &csv::Trials, &plans::Plans, &json::Everything];
 
 /// The exporter of this name.
 pub fn find(name: &str) -> Option<&'static dyn Exporter> {
