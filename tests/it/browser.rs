@@ -224,14 +224,13 @@ async fn a_person_gets_from_two_files_to_a_chart() {
 
     browser.goto(&format!("{}/experiment", server.url)).await.unwrap();
     click(&browser, "input[name=stats_source][value=random_targets]").await;
-    click(&browser, "input[name=stats_source][value=none]").await;
     let iterations = browser.find(Locator::Id("iterations")).await.unwrap();
     iterations.clear().await.unwrap();
     iterations.send_keys("5\t").await.unwrap();
     wait_for("the estimate", async || {
         text(&browser, "#estimate")
             .await?
-            .contains("2 sources × 12 queries × (5 rounds + 1 warm-up)")
+            .contains("3 sources × 12 queries × (5 rounds + 1 warm-up)")
             .then_some(())
     })
     .await;
@@ -258,7 +257,7 @@ async fn a_person_gets_from_two_files_to_a_chart() {
     assert_eq!(path(&browser).await, "/results/1");
     assert_eq!(
         browser.find_all(Locator::Css("#table tbody tr")).await.unwrap().len(),
-        24
+        36
     );
 
     let current = "#chart nav[aria-label='Chart type'] a[aria-current]";
