@@ -307,7 +307,7 @@ end $$;
         let queries = "-- name: quick\nselect count(*) from customer;\n-- name: slow\nselect pg_sleep(0.3);\n";
         let id = bench
             .launch(dataset_id, queries, &["built_in"], |form| {
-                form.timeout = "1 s".to_owned()
+                form.timeout = "1 s".to_owned();
             })
             .await;
         bench.finished(id).await;

@@ -44,6 +44,8 @@ struct MapPage {
     hidden: String,
     all_address: String,
     is_settled: bool,
+    /// Whether anything happened while a plan that is shown was looked at.
+    has_remarks: bool,
 }
 
 struct SourceHead {
@@ -109,11 +111,13 @@ impl Cell {
         if let Some(worst) = plan.and_then(|plan| plan.worst_q_error) {
             title.push(format!("worst estimate {}× off", view::times(worst)));
         }
+        let message = plan.and_then(|plan| plan.message.clone());
+        title.extend(message.clone());
         Self {
             letter: letter.to_owned(),
             address: urls::plan(data.experiment.id, query.query_idx, source_idx),
             title: title.join(", "),
-            message: plan.and_then(|plan| plan.message.clone()).unwrap_or_default(),
+            message: message.unwrap_or_default(),
         }
     }
 }
@@ -142,7 +146,7 @@ impl MapPage {
             })
             .collect();
         let (mut n_same, mut n_unnamed) = (0, 0);
-        let rows = rows
+        let rows: Vec<MapRow> = rows
             .into_iter()
             .filter(|row| {
                 let is_named = row.label.to_lowercase().contains(&find);
@@ -155,6 +159,10 @@ impl MapPage {
         Self {
             id,
             sources,
+            has_remarks: rows
+                .iter()
+                .flat_map(|row| &row.cells)
+                .any(|cell| !cell.letter.is_empty() && !cell.message.is_empty()),
             rows,
             headline,
             find: params.find.trim().to_owned(),
