@@ -238,11 +238,11 @@ impl DiffPage {
     }
 }
 
-/// `8 nodes are the same, 2 changed, 3 moved; 1 was removed, 2 were added.`
+/// `Nodes: 8 the same, 2 changed, 3 moved, 1 removed, 2 added.`
 fn counts(aligned: &[Aligned]) -> String {
     let n = |is_counted: &dyn Fn(&Aligned) -> bool| aligned.iter().filter(|pair| is_counted(pair)).count();
     format!(
-        "{} nodes are the same, {} changed, {} moved; {} removed, {} added.",
+        "Nodes: {} the same, {} changed, {} moved, {} removed, {} added.",
         n(&Aligned::is_same),
         n(&|pair| pair.is_changed),
         n(&|pair| pair.is_moved),
