@@ -108,6 +108,13 @@ pub struct Experiment {
     pub job: Job,
 }
 
+impl Experiment {
+    /// What it came to, or why it came to nothing.
+    pub fn said(&self) -> Option<&str> {
+        self.headline.as_deref().or(self.job.message.as_deref())
+    }
+}
+
 /// One query of an experiment. `query_idx` counts from 0 within the experiment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExperimentQuery {

@@ -4,7 +4,6 @@ mod written;
 
 use crate::model::experiment::Params;
 use crate::model::experiment::SourceSpec;
-use crate::model::ids::DatasetId;
 use crate::model::snapshot::ColumnTarget;
 use crate::model::snapshot::Snapshot;
 use crate::snapshot::apply;
@@ -26,6 +25,7 @@ const MANY_TYPES: &str = include_str!("many_types.sql");
 
 /// One clone of a dataset with everything that sources and snapshots need of it.
 struct Clone {
+    bench: Bench,
     sandbox: Sandbox,
     admin: Admin,
     session: Session,
@@ -34,13 +34,18 @@ struct Clone {
 }
 
 impl Clone {
-    async fn open(bench: &Bench, dataset_id: DatasetId) -> Self {
-        let sandbox = bench.sandbox(dataset_id).await;
+    async fn of(dump: &str) -> Self {
+        Self::on(Bench::open().await, dump).await
+    }
+
+    async fn on(bench: Bench, dump: &str) -> Self {
+        let sandbox = bench.sandbox(bench.restored(dump).await).await;
         let mut admin = open_clone(&sandbox, "one").await;
         let session = Session::connect(&sandbox.address, "one", "test", &[]).await.unwrap();
         let lot = Lot::open(&mut admin).await.unwrap();
         let pristine = Pristine::remember(&mut admin).await.unwrap();
         Self {
+            bench,
             sandbox,
             admin,
             session,
@@ -118,6 +123,7 @@ impl Clone {
         self.session.close().await;
         self.admin.close().await;
         self.sandbox.stop().await.unwrap();
+        self.bench.close().await;
     }
 }
 
@@ -143,9 +149,7 @@ fn source(name: &str, params: &[(&str, &str)]) -> SourceSpec {
 
 #[tokio::test]
 async fn parked_statistics_come_back_to_the_byte_in_any_order() {
-    let bench = Bench::open().await;
-    let dataset_id = bench.restored(MANY_TYPES).await;
-    let mut clone = Clone::open(&bench, dataset_id).await;
+    let mut clone = Clone::of(MANY_TYPES).await;
     let sources = [
         source("built_in", &[]),
         source("none", &[]),
@@ -169,15 +173,12 @@ async fn parked_statistics_come_back_to_the_byte_in_any_order() {
     assert_eq!(different.len(), sources.len());
     clone.lot.vacuum(&mut clone.admin).await.unwrap();
     clone.close().await;
-    bench.close().await;
 }
 
 #[tokio::test]
 async fn targets_depend_on_the_seed_and_not_on_what_was_prepared_before() {
-    let bench = Bench::open().await;
     let dump = format!("{MANY_TYPES}; alter table many alter column name set statistics 42;");
-    let dataset_id = bench.restored(&dump).await;
-    let mut clone = Clone::open(&bench, dataset_id).await;
+    let mut clone = Clone::of(&dump).await;
     let seven = source("random_targets", &[("seed", "7")]);
     let eight = source("random_targets", &[("seed", "8")]);
     let own = clone.targets().await;
@@ -200,14 +201,11 @@ async fn targets_depend_on_the_seed_and_not_on_what_was_prepared_before() {
     assert_eq!(checksum(&first.0), checksum(&again.0));
     assert_ne!(first.1, other);
     clone.close().await;
-    bench.close().await;
 }
 
 #[tokio::test]
 async fn the_sizes_of_relations_come_back_with_their_snapshot() {
-    let bench = Bench::open().await;
-    let dataset_id = bench.restored(MANY_TYPES).await;
-    let mut clone = Clone::open(&bench, dataset_id).await;
+    let mut clone = Clone::of(MANY_TYPES).await;
     let real = clone.prepare(&source("built_in", &[])).await;
     clone.lot.park(&mut clone.admin, 0).await.unwrap();
     let mut imagined = real.clone();
@@ -220,5 +218,4 @@ async fn the_sizes_of_relations_come_back_with_their_snapshot() {
         assert_eq!(found.relations, snapshot.relations);
     }
     clone.close().await;
-    bench.close().await;
 }
