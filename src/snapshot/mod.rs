@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod capture;
+pub mod export;
 mod extended;
 mod functions;
 pub mod park;

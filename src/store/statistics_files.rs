@@ -80,7 +80,9 @@ pub async fn insert(
         new.format.word(),
         to_i64(new.size_bytes),
         new.sha256,
-        new.contents.server_version_num.and_then(|version| i32::try_from(version).ok()),
+        new.contents
+            .server_version_num
+            .and_then(|version| i32::try_from(version).ok()),
         new.contents.exported_at,
         to_i64(new.contents.relations.len() as u64),
         to_i64(new.contents.columns.len() as u64),

@@ -53,7 +53,12 @@ impl Taken<'_> {
 
     fn whole(&mut self, name: &str) -> Result<Option<i64>, BadFile> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        let wrong = || BadFile(format!("{name} {text:?} in a call of {} is no whole number.", self.function));
+        let wrong = || {
+            BadFile(format!(
+                "{name} {text:?} in a call of {} is no whole number.",
+                self.function
+            ))
+        };
         text.trim().parse().map(Some).map_err(|_| wrong())
     }
 
@@ -62,7 +67,10 @@ impl Taken<'_> {
         match text.trim().to_ascii_lowercase().as_str() {
             "t" | "true" | "on" | "yes" | "1" => Ok(true),
             "f" | "false" | "off" | "no" | "0" => Ok(false),
-            _ => Err(BadFile(format!("{name} {text:?} in a call of {} is neither true nor false.", self.function))),
+            _ => Err(BadFile(format!(
+                "{name} {text:?} in a call of {} is neither true nor false.",
+                self.function
+            ))),
         }
     }
 
@@ -144,7 +152,12 @@ mod tests {
         pairs.iter().map(pair).collect()
     }
 
-    const COLUMN: [(&str, &str); 4] = [("schemaname", "s"), ("relname", "t"), ("attname", "a"), ("inherited", "f")];
+    const COLUMN: [(&str, &str); 4] = [
+        ("schemaname", "s"),
+        ("relname", "t"),
+        ("attname", "a"),
+        ("inherited", "f"),
+    ];
 
     #[test]
     fn calls_say_what_a_row_of_the_view_says() {
@@ -159,15 +172,31 @@ mod tests {
             ("relallfrozen", "0"),
         ];
         file.add_call("pg_restore_relation_stats", arguments(&pairs)).unwrap();
-        let more = [("null_frac", "0.5"), ("avg_width", "4"), ("n_distinct", "-1"), ("correlation", "NULL")];
+        let more = [
+            ("null_frac", "0.5"),
+            ("avg_width", "4"),
+            ("n_distinct", "-1"),
+            ("correlation", "NULL"),
+        ];
         let pairs: Vec<_> = COLUMN.into_iter().chain(more).collect();
         file.add_call("pg_restore_attribute_stats", arguments(&pairs)).unwrap();
-        let pairs = [("schemaname", "s"), ("relname", "i"), ("attnum", "2"), ("inherited", "false")];
+        let pairs = [
+            ("schemaname", "s"),
+            ("relname", "i"),
+            ("attnum", "2"),
+            ("inherited", "false"),
+        ];
         file.add_call("pg_restore_attribute_stats", arguments(&pairs)).unwrap();
         file.check().unwrap();
         assert_eq!(file.server_version_num, Some(180_004));
         assert_eq!((file.relations[0].pages, file.relations[0].tuples.as_str()), (3, "500"));
-        assert_eq!((file.columns[0].null_frac.as_str(), file.columns[0].correlation.as_deref()), ("0.5", None));
+        assert_eq!(
+            (
+                file.columns[0].null_frac.as_str(),
+                file.columns[0].correlation.as_deref()
+            ),
+            ("0.5", None)
+        );
         assert_eq!(file.columns[1].full_name(), "s.i.column 2");
     }
 
@@ -175,20 +204,39 @@ mod tests {
     fn a_call_that_cannot_be_understood_is_refused_and_says_why() {
         let attribute = "pg_restore_attribute_stats";
         let with = |name: &'static str, value: &'static str| {
-            arguments(&COLUMN.into_iter().filter(|pair| pair.0 != name).chain([(name, value)]).collect::<Vec<_>>())
+            arguments(
+                &COLUMN
+                    .into_iter()
+                    .filter(|pair| pair.0 != name)
+                    .chain([(name, value)])
+                    .collect::<Vec<_>>(),
+            )
         };
         for (function, arguments, said) in [
             (attribute, with("relname", "NULL"), "without its relname"),
             (attribute, with("inherited", "maybe"), "neither true nor false"),
             (attribute, with("avg_width", "wide"), "no whole number"),
             (attribute, with("attnum", "99999"), "out of range"),
-            (attribute, with("color", "red"), "has color again, or this pgassay does not know it"),
-            ("pg_restore_dreams_stats", with("color", "red"), "does not know that function"),
+            (
+                attribute,
+                with("color", "red"),
+                "has color again, or this pgassay does not know it",
+            ),
+            (
+                "pg_restore_dreams_stats",
+                with("color", "red"),
+                "does not know that function",
+            ),
         ] {
             let error = StatisticsFile::default().add_call(function, arguments).unwrap_err().0;
             assert!(error.contains(said), "{said}: {error}");
         }
-        let object = arguments(&[("statistics_name", "pair"), ("schemaname", "s"), ("relname", "t"), ("n_distinct", "x")]);
+        let object = arguments(&[
+            ("statistics_name", "pair"),
+            ("schemaname", "s"),
+            ("relname", "t"),
+            ("n_distinct", "x"),
+        ]);
         let mut file = StatisticsFile::default();
         file.add_call("pg_restore_extended_stats", object).unwrap();
         assert_eq!(file.unseen[0].reason, "the statistics object pair is not imported");

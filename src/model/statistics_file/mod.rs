@@ -203,7 +203,9 @@ impl StatisticsFile {
         }
         if let Some(text) = self.texts().find(|text| text.contains('\0')) {
             let shown = shorten(&text.replace('\0', "\\0"), 60);
-            return Err(BadFile(format!("The file has a zero byte in {shown:?}, which no text of PostgreSQL has.")));
+            return Err(BadFile(format!(
+                "The file has a zero byte in {shown:?}, which no text of PostgreSQL has."
+            )));
         }
         let mut relations = HashSet::new();
         for relation in &self.relations {
@@ -215,7 +217,9 @@ impl StatisticsFile {
         for column in &self.columns {
             if column.column.is_none() && column.column_number.is_none() {
                 let table = format!("{}.{}", column.schema, column.relation);
-                return Err(BadFile(format!("An entry of {table} does not say which column it is of.")));
+                return Err(BadFile(format!(
+                    "An entry of {table} does not say which column it is of."
+                )));
             }
             let key = (
                 &column.schema,
@@ -232,7 +236,10 @@ impl StatisticsFile {
     }
 
     fn texts(&self) -> impl Iterator<Item = &str> {
-        let of_relations = self.relations.iter().flat_map(|relation| [&relation.schema, &relation.relation]);
+        let of_relations = self
+            .relations
+            .iter()
+            .flat_map(|relation| [&relation.schema, &relation.relation]);
         let of_columns = self.columns.iter().flat_map(FileColumn::texts);
         let of_unseen = self.unseen.iter().flat_map(|unseen| {
             let always = [&unseen.schema, &unseen.relation, &unseen.reason];
@@ -251,6 +258,20 @@ impl StatisticsFile {
 
 fn twice(name: &str) -> BadFile {
     BadFile(format!("The file has {name} twice."))
+}
+
+impl Unseen {
+    /// `public.orders.note: no SELECT privilege`
+    pub fn in_words(&self) -> String {
+        let column = self.column.as_ref().map(|column| format!(".{column}"));
+        format!(
+            "{}.{}{}: {}",
+            self.schema,
+            self.relation,
+            column.unwrap_or_default(),
+            self.reason
+        )
+    }
 }
 
 impl FileRelation {
@@ -312,7 +333,11 @@ mod tests {
         assert_eq!(file.relations[0].tuples, "1000000");
         let column = &file.columns[0];
         assert_eq!(
-            (column.null_frac.as_str(), column.n_distinct.as_str(), column.correlation.as_deref()),
+            (
+                column.null_frac.as_str(),
+                column.n_distinct.as_str(),
+                column.correlation.as_deref()
+            ),
             ("0.25", "-1", Some("-0.00001"))
         );
         let again = serde_json::to_vec(&file).unwrap();

@@ -22,7 +22,6 @@ pub use database::NewDatabase;
 pub use index::IndexBuild;
 pub use index::read as read_index_build;
 pub use skip::SkipReason;
-pub use statistics::StatisticsCall;
 pub use statistics::read as read_statistics_call;
 
 /// What a statement of a dump is to a restore. Names are without their quotes, `value_sql` is as it is written.

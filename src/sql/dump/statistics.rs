@@ -35,13 +35,22 @@ pub fn read(text: &str) -> Option<StatisticsCall> {
         if !arguments.is_empty() && !cursor.take_symbol(",") {
             return None;
         }
-        let name = literal(&mut cursor)??;
+        let Literal::Value(name) = literal(&mut cursor)? else {
+            return None;
+        };
         if !cursor.take_symbol(",") {
             return None;
         }
-        arguments.push((name, literal(&mut cursor)?));
+        let value = match literal(&mut cursor)? {
+            Literal::Value(value) => Some(value),
+            Literal::Null => None,
+        };
+        arguments.push((name, value));
     }
-    cursor.peek().is_none().then_some(StatisticsCall { function, arguments })
+    cursor
+        .peek()
+        .is_none()
+        .then_some(StatisticsCall { function, arguments })
 }
 
 /// Whether a function is one of those that set statistics.
@@ -49,16 +58,21 @@ pub(super) fn is_restoring(function: &str) -> bool {
     function.starts_with("pg_restore_") && function.ends_with("_stats")
 }
 
-/// A literal with the type behind it, which is passed over. The inner value is none for NULL.
-fn literal(cursor: &mut Cursor<'_>) -> Option<Option<String>> {
+enum Literal {
+    Value(String),
+    Null,
+}
+
+/// A literal with the type behind it, which is passed over.
+fn literal(cursor: &mut Cursor<'_>) -> Option<Literal> {
     let is_negative = cursor.take_symbol("-");
     let token = cursor.next()?;
     let value = match token.kind {
-        Kind::Text if !is_negative => Some(plain(&token)?),
-        Kind::Number if is_negative => Some(format!("-{}", token.text)),
-        Kind::Number => Some(token.text.to_owned()),
-        Kind::Word if token.is("null") => None,
-        Kind::Word if token.is_any(&["true", "false"]) => Some(token.text.to_ascii_lowercase()),
+        Kind::Text if !is_negative => Literal::Value(plain(&token)?),
+        Kind::Number if is_negative => Literal::Value(format!("-{}", token.text)),
+        Kind::Number => Literal::Value(token.text.to_owned()),
+        Kind::Word if token.is("null") => Literal::Null,
+        Kind::Word if token.is_any(&["true", "false"]) => Literal::Value(token.text.to_ascii_lowercase()),
         _ => return None,
     };
     let mut depth = 0_u32;
