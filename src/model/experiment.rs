@@ -125,6 +125,18 @@ pub struct ExperimentQuery {
     pub class: QueryClass,
 }
 
+/// One thing that preparing a source did beside gathering, for people to read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceNote {
+    /// The column, table or statistics object it is about.
+    pub about: String,
+    /// What was done, or why it was not; of a change, what is changed.
+    pub what: String,
+    /// Of a change: what stood there before, and what stands there now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<(String, String)>,
+}
+
 /// What preparing a source produced.
 #[derive(Clone, Debug)]
 pub struct PreparedSource {
@@ -134,6 +146,7 @@ pub struct PreparedSource {
     pub apply_ms: f64,
     /// Rows of `pg_statistic` in the snapshot.
     pub n_statistics: u64,
+    pub notes: Vec<SourceNote>,
 }
 
 /// What EXPLAIN showed of one (source, query).

@@ -183,6 +183,7 @@ fn sources(data: &ReportData) -> Vec<Value> {
                 "n_statistics": prepared.map(|prepared| prepared.n_statistics),
                 "apply_ms": prepared.map(|prepared| prepared.apply_ms),
                 "targets": prepared.map(|prepared| &prepared.targets),
+                "notes": prepared.map(|prepared| &prepared.notes),
             })
         })
         .collect()

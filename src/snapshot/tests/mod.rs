@@ -2,9 +2,6 @@
 
 mod written;
 
-use crate::model::experiment::Params;
-use crate::model::experiment::SourceSpec;
-use crate::model::snapshot::ColumnTarget;
 use crate::model::snapshot::Snapshot;
 use crate::snapshot::apply;
 use crate::snapshot::apply::LeftOut;
@@ -12,74 +9,16 @@ use crate::snapshot::capture::capture;
 use crate::snapshot::checksum;
 use crate::snapshot::park::Lot;
 use crate::snapshot::pristine;
-use crate::snapshot::pristine::Pristine;
-use crate::source;
-use crate::target::lease::Sandbox;
 use crate::target::session::Admin;
 use crate::target::session::Session;
-use crate::testing::bench::Bench;
 use crate::testing::bench::open_clone;
+use crate::testing::clone::Clone;
+use crate::testing::clone::source;
 
 /// A column of every sort of type, with enough rows and repetition for every kind of statistic.
 const MANY_TYPES: &str = include_str!("many_types.sql");
 
-/// One clone of a dataset with everything that sources and snapshots need of it.
-struct Clone {
-    bench: Bench,
-    sandbox: Sandbox,
-    admin: Admin,
-    session: Session,
-    lot: Lot,
-    pristine: Pristine,
-}
-
 impl Clone {
-    async fn of(dump: &str) -> Self {
-        Self::on(Bench::open().await, dump).await
-    }
-
-    async fn on(bench: Bench, dump: &str) -> Self {
-        let sandbox = bench.sandbox(bench.restored(dump).await).await;
-        let mut admin = open_clone(&sandbox, "one").await;
-        let session = Session::connect(&sandbox.address, "one", "test", &[]).await.unwrap();
-        let lot = Lot::open(&mut admin).await.unwrap();
-        let pristine = Pristine::remember(&mut admin).await.unwrap();
-        Self {
-            bench,
-            sandbox,
-            admin,
-            session,
-            lot,
-            pristine,
-        }
-    }
-
-    /// Gives the clone the statistics of a source, from the pristine state.
-    async fn prepare(&mut self, source: &SourceSpec) -> Snapshot {
-        self.pristine.reset(&mut self.admin, &self.lot).await.unwrap();
-        let found = source::find(&source.name).unwrap();
-        found.apply(&mut self.session, &source.params).await.unwrap();
-        capture(&mut self.admin).await.unwrap()
-    }
-
-    async fn targets(&mut self) -> Vec<ColumnTarget> {
-        pristine::targets(&mut self.admin).await.unwrap()
-    }
-
-    /// Writes a snapshot into a second clone, and says what it then holds and what was left out.
-    async fn apply_elsewhere(&self, snapshot: &Snapshot) -> (Snapshot, Vec<LeftOut>) {
-        let mut admin = open_clone(&self.sandbox, "two").await;
-        let mut session = Session::connect(&self.sandbox.address, "two", "test", &[])
-            .await
-            .unwrap();
-        let lot = Lot::open(&mut admin).await.unwrap();
-        let left_out = apply::apply(&mut admin, &mut session, &lot, snapshot).await.unwrap();
-        let found = capture(&mut admin).await.unwrap();
-        session.close().await;
-        admin.close().await;
-        (found, left_out)
-    }
-
     /// Writes snapshots one after the other into a second clone as a role that is no superuser. Says for each what the
     /// clone then holds and what was left out; none where the server has no functions for that.
     async fn apply_without_superuser(&self, snapshots: &[&Snapshot]) -> Option<Vec<(Snapshot, Vec<LeftOut>)>> {
@@ -118,13 +57,6 @@ impl Clone {
         assert_eq!(applied.len(), if has_functions { snapshots.len() } else { 0 });
         has_functions.then_some(applied)
     }
-
-    async fn close(self) {
-        self.session.close().await;
-        self.admin.close().await;
-        self.sandbox.stop().await.unwrap();
-        self.bench.close().await;
-    }
 }
 
 /// Says what differs, where a checksum says only that something does.
@@ -136,15 +68,6 @@ fn assert_same(found: &Snapshot, expected: &Snapshot) {
         assert_eq!(found, expected);
     }
     assert_eq!(found, expected);
-}
-
-/// As on the command line, without what stands behind the colon.
-fn source(name: &str, params: &[(&str, &str)]) -> SourceSpec {
-    let params: Params = params
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
-    source::parse(name, &params).unwrap()
 }
 
 #[tokio::test]

@@ -3,12 +3,12 @@
 use super::Clone;
 use super::MANY_TYPES;
 use super::assert_same;
-use super::source;
 use crate::model::snapshot::Snapshot;
 use crate::snapshot::capture::capture;
 use crate::snapshot::checksum;
 use crate::testing;
 use crate::testing::bench::Bench;
+use crate::testing::clone::source;
 
 #[tokio::test]
 async fn a_snapshot_is_written_from_its_text_to_the_byte_whatever_the_types_and_the_version() {

@@ -7,6 +7,7 @@ mod dashboard;
 mod datasets;
 mod experiment;
 mod health;
+mod notes;
 mod progress;
 mod query;
 mod queue;
