@@ -20,9 +20,11 @@ use crate::snapshot::park::Lot;
 use crate::snapshot::pristine::Pristine;
 use crate::source;
 use crate::source::workplace::Base;
+use crate::source::workplace::NamedFile;
 use crate::source::workplace::Workplace;
 use crate::store::held::HeldJob;
 use crate::store::sources;
+use crate::store::statistics_files;
 use crate::target::clone;
 use crate::target::lease::Sandbox;
 use crate::target::session::Admin;
@@ -145,7 +147,9 @@ async fn make(
         pristine.reset(&mut admin, &lot).await?;
         // In a session of its own, as the dataset's role.
         let mut session = Session::connect(&sandbox.address, name, "pgassay prepare", settings).await?;
+        let statistics_file = named_file(job, experiment_id, spec).await?;
         let place = Workplace {
+            statistics_file: statistics_file.as_ref(),
             sandbox,
             session: &mut session,
             admin: &mut admin,
@@ -183,6 +187,20 @@ async fn make(
         snapshots: snapshots.into_values().collect(),
         is_rebuilt: false,
     })
+}
+
+/// The statistics file that a source names, if it is one that does.
+async fn named_file(job: &HeldJob, id: ExperimentId, spec: &SourceSpec) -> Result<Option<NamedFile>, Trouble> {
+    let Some(name) = source::find(&spec.name).and_then(|source| source::statistics_file(source, &spec.params)) else {
+        return Ok(None);
+    };
+    let mut conn = job.conn().await?;
+    match statistics_files::find_for_experiment(&mut conn, id, name).await? {
+        Some((contents, sha256)) => Ok(Some(NamedFile { contents, sha256 })),
+        None => Err(Trouble::Sentence(format!(
+            "The statistics file {name} is gone. Upload it again on the page of the dataset, and run the experiment again."
+        ))),
+    }
 }
 
 /// The source that others start from is prepared first; otherwise the order is that of the spec.

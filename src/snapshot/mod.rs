@@ -9,6 +9,7 @@ pub mod capture;
 pub mod export;
 mod extended;
 mod functions;
+pub mod import;
 pub mod park;
 pub mod pristine;
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod analyze;
 pub mod built_in;
 mod chance;
 pub mod columns;
+pub mod imported;
 pub mod none;
 pub mod parameter;
 mod perturbed;
@@ -31,16 +32,18 @@ use crate::source::workplace::Workplace;
 pub enum Group {
     Gathered,
     Failing,
+    Elsewhere,
 }
 
 impl Group {
-    pub const ALL: [Self; 2] = [Self::Gathered, Self::Failing];
+    pub const ALL: [Self; 3] = [Self::Gathered, Self::Failing, Self::Elsewhere];
 
     /// For the form: a headline.
     pub fn title(self) -> &'static str {
         match self {
             Self::Gathered => "Gathered by ANALYZE",
             Self::Failing => "Missing, old or wrong",
+            Self::Elsewhere => "From another server",
         }
     }
 
@@ -54,6 +57,10 @@ impl Group {
             Self::Failing => {
                 "What becomes of plans when statistics fail. Such statistics are written straight into the server's \
                  catalogs, which takes a superuser: the copy of your dataset has one, a server in production may not."
+            }
+            Self::Elsewhere => {
+                "Statistics that were gathered elsewhere, of other data under the same names. They are written into the \
+                 catalogs of the copy of your dataset; the other server is only read, once, by whoever makes the file."
             }
         }
     }
@@ -95,11 +102,19 @@ pub static ALL: &[&dyn StatsSource] = &[
     &none::NoStatistics,
     &stale::Stale,
     &perturbed::Perturbed,
+    &imported::Imported,
 ];
 
 /// The source of this name.
 pub fn find(name: &str) -> Option<&'static dyn StatsSource> {
     ALL.iter().copied().find(|source| source.name() == name)
+}
+
+/// The name of the statistics file that such a source works with, for one that does.
+pub fn statistics_file<'a>(source: &dyn StatsSource, params: &'a Params) -> Option<&'a str> {
+    let names_file = |parameter: &&Parameter| matches!(parameter.kind, ParameterKind::StatisticsFile);
+    let parameter = source.parameters().iter().find(names_file)?;
+    params.get(parameter.name).map(String::as_str)
 }
 
 /// Makes a validated source out of what a person gave: every parameter present, in its normal form.
@@ -163,9 +178,11 @@ mod tests {
         for (idx, source) in ALL.iter().enumerate() {
             assert!(ALL[..idx].iter().all(|other| other.name() != source.name()));
             assert!(source.about().ends_with('.'), "{}", source.name());
-            assert!(
+            let needs_file = |parameter: &Parameter| matches!(parameter.kind, ParameterKind::StatisticsFile);
+            assert_eq!(
                 parse(source.name(), &Params::new()).is_ok(),
-                "the defaults of {} are legal",
+                !source.parameters().iter().any(needs_file),
+                "the defaults of {} are legal, but there is no usual file",
                 source.name()
             );
         }
@@ -206,6 +223,7 @@ mod tests {
             ("perturbed", params(&[("seed", "-1")]), "seed"),
             ("stale", params(&[("fraction", "0")]), "fraction"),
             ("stale", params(&[("fraction", "100")]), "fraction"),
+            ("imported", params(&[("file", " ")]), "file"),
         ] {
             assert_eq!(parse(name, &given).unwrap_err().field, field, "{name} {given:?}");
         }

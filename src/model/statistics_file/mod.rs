@@ -261,16 +261,10 @@ fn twice(name: &str) -> BadFile {
 }
 
 impl Unseen {
-    /// `public.orders.note: no SELECT privilege`
-    pub fn in_words(&self) -> String {
+    /// With its schema and relation, as people read it.
+    pub fn full_name(&self) -> String {
         let column = self.column.as_ref().map(|column| format!(".{column}"));
-        format!(
-            "{}.{}{}: {}",
-            self.schema,
-            self.relation,
-            column.unwrap_or_default(),
-            self.reason
-        )
+        format!("{}.{}{}", self.schema, self.relation, column.unwrap_or_default())
     }
 }
 
