@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::model::dataset::Setting;
+use crate::model::estimate::NodeEstimate;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::WorkloadId;
@@ -164,8 +165,40 @@ pub struct PlanRecord {
     pub buffers: Option<i64>,
     pub worst_q_error: Option<f64>,
     pub mean_q_error: Option<f64>,
+    /// How far off the nodes were that can be compared, from the top down.
+    pub estimates: Vec<NodeEstimate>,
     /// What went wrong, where something did.
     pub message: Option<String>,
+}
+
+/// The same without its texts, which are large.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlanOutline {
+    pub source_idx: i32,
+    pub query_idx: i32,
+    pub fingerprint: Option<String>,
+    pub cost: Option<f64>,
+    pub buffers: Option<i64>,
+    pub worst_q_error: Option<f64>,
+    pub mean_q_error: Option<f64>,
+    pub estimates: Vec<NodeEstimate>,
+    pub message: Option<String>,
+}
+
+/// The texts of one plan, as the server sent them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanText {
+    pub source_idx: i32,
+    pub query_idx: i32,
+    pub explain: Option<String>,
+    pub analyzed: Option<String>,
+}
+
+impl PlanText {
+    /// The one that says more: what really happened, else what was planned.
+    pub fn best(&self) -> Option<&str> {
+        self.analyzed.as_deref().or(self.explain.as_deref())
+    }
 }
 
 /// The stored numbers of one (source, query).
