@@ -72,7 +72,10 @@ async fn export(args: ExportArgs) -> anyhow::Result<()> {
         eprintln!("Not exported:");
     }
     for unseen in &file.unseen {
-        eprintln!("  {}", for_terminal(&format!("{}: {}", unseen.full_name(), unseen.reason)));
+        eprintln!(
+            "  {}",
+            for_terminal(&format!("{}: {}", unseen.full_name(), unseen.reason))
+        );
     }
     if args.output.is_none() && std::io::stdout().is_terminal() {
         eprintln!("Put `> statistics.json` behind the command to keep it.");

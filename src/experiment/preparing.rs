@@ -191,7 +191,7 @@ async fn make(
 
 /// The statistics file that a source names, if it is one that does.
 async fn named_file(job: &HeldJob, id: ExperimentId, spec: &SourceSpec) -> Result<Option<NamedFile>, Trouble> {
-    let Some(name) = source::find(&spec.name).and_then(|source| source::statistics_file(source, &spec.params)) else {
+    let Some((_, name)) = source::statistics_file(spec) else {
         return Ok(None);
     };
     let mut conn = job.conn().await?;

@@ -201,7 +201,10 @@ fn finite(text: &str) -> Result<f64, String> {
 }
 
 /// The clone's id of a column's relation, and the types of its values.
-pub(super) async fn find_column(conn: &mut PgConnection, column: &ColumnStatistics) -> anyhow::Result<Option<(Oid, ValueTypes)>> {
+pub(super) async fn find_column(
+    conn: &mut PgConnection,
+    column: &ColumnStatistics,
+) -> anyhow::Result<Option<(Oid, ValueTypes)>> {
     // A column of an index is of the type in which its operator class keeps it, and its statistics are of the type of its
     // expression: `tsvector` where a GIN index keeps `text`, an array where it keeps elements.
     let found: Option<(Oid, Oid, i32)> = sqlx::query_as(

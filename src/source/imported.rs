@@ -19,7 +19,7 @@ use crate::source::workplace::Workplace;
 pub struct Imported;
 
 /// The parameter that names the file.
-pub const FILE: &str = "file";
+const FILE: &str = "file";
 
 impl StatsSource for Imported {
     fn name(&self) -> &'static str {
@@ -53,7 +53,9 @@ impl StatsSource for Imported {
     fn apply<'a>(&'a self, place: &'a mut Workplace<'_>, params: &'a Params) -> BoxFuture<'a, Applied> {
         Box::pin(async move {
             let name = params.get(FILE).context("a statistics file")?;
-            let file = place.statistics_file.context("the statistics file that the source names")?;
+            let file = place
+                .statistics_file
+                .context("the statistics file that the source names")?;
             let (snapshot, remarks) = import::fit(place.admin, place.session, &file.contents).await?;
             let left_out = apply::apply(place.admin, place.session, place.lot, &snapshot).await?;
             let version = file.contents.server_version_num.map_or_else(
@@ -76,7 +78,11 @@ impl StatsSource for Imported {
                 change: None,
             });
             notes.extend(unseen);
-            notes.extend(left_out.into_iter().map(|left_out| workplace::note(left_out, "not imported")));
+            notes.extend(
+                left_out
+                    .into_iter()
+                    .map(|left_out| workplace::note(left_out, "not imported")),
+            );
             Ok(notes)
         })
     }

@@ -110,11 +110,12 @@ pub fn find(name: &str) -> Option<&'static dyn StatsSource> {
     ALL.iter().copied().find(|source| source.name() == name)
 }
 
-/// The name of the statistics file that such a source works with, for one that does.
-pub fn statistics_file<'a>(source: &dyn StatsSource, params: &'a Params) -> Option<&'a str> {
+/// The parameter by which a source names a statistics file, and the name that it gives; none for a source that needs none.
+pub fn statistics_file(spec: &SourceSpec) -> Option<(&'static str, &str)> {
     let names_file = |parameter: &&Parameter| matches!(parameter.kind, ParameterKind::StatisticsFile);
-    let parameter = source.parameters().iter().find(names_file)?;
-    params.get(parameter.name).map(String::as_str)
+    let parameter = find(&spec.name)?.parameters().iter().find(names_file)?;
+    let name = spec.params.get(parameter.name)?;
+    Some((parameter.name, name))
 }
 
 /// Makes a validated source out of what a person gave: every parameter present, in its normal form.

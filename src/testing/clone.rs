@@ -15,6 +15,7 @@ use crate::snapshot::pristine;
 use crate::snapshot::pristine::Pristine;
 use crate::source;
 use crate::source::workplace::Base;
+use crate::source::workplace::NamedFile;
 use crate::source::workplace::Workplace;
 use crate::target::lease::Sandbox;
 use crate::target::session::Admin;
@@ -31,6 +32,8 @@ pub struct Clone {
     pub lot: Lot,
     pristine: Pristine,
     pub base: Option<Base>,
+    /// What the source imported works with.
+    pub statistics_file: Option<NamedFile>,
     /// What the source that was prepared last had to say.
     pub notes: Vec<SourceNote>,
 }
@@ -54,6 +57,7 @@ impl Clone {
             session,
             lot,
             pristine,
+            statistics_file: None,
             base: None,
             notes: Vec::new(),
         }
@@ -70,6 +74,7 @@ impl Clone {
             lot: &self.lot,
             settings: &[],
             scratch_name: "scratch",
+            statistics_file: self.statistics_file.as_ref(),
             base: &mut self.base,
         };
         self.notes = found.apply(&mut place, &source.params).await.unwrap();

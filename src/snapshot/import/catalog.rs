@@ -24,6 +24,8 @@ pub(super) struct Catalog {
 
 struct Relation {
     kind: String,
+    /// Of its file; none where it has none.
+    pages: Option<i32>,
     columns: Vec<Column>,
 }
 
@@ -44,8 +46,6 @@ pub(super) struct Place {
 /// What decides how statistics of a column are kept. Operators are as `schema.name(left,right)`, collations by their
 /// qualified names, `-` where there is none.
 pub(super) struct Types {
-    /// As SQL names it.
-    pub name: String,
     pub collation: String,
     pub operators: Operators,
     /// Of an array's elements, or of the lexemes of a `tsvector`.
@@ -62,20 +62,23 @@ pub(super) struct Operators {
     /// `less` where a clause takes it: `operator(schema.<)`.
     pub less_sql: Option<String>,
     /// As SQL names the type.
-    type_name: String,
+    pub type_name: String,
 }
 
-/// Schema, relation, kind, column number, column, collation.
-type ColumnRow = (String, String, String, i16, String, String);
+/// Schema, relation, kind, pages, column number, column, collation.
+type ColumnRow = (String, String, String, Option<i32>, i16, String, String);
 
 /// `tsvector`, in every PostgreSQL.
 const TSVECTOR: Oid = Oid(3614);
 
 impl Catalog {
     pub async fn read(admin: &mut Admin) -> anyhow::Result<Self> {
-        // Safe: constants only. Statistics of a `tsvector` are under the default collation, whatever the column's is.
+        // What `pg_class` says of pages is as old as the last VACUUM of that very relation. Safe: constants only.
         let sql = AssertSqlSafe(format!(
-            "select n.nspname::text, c.relname::text, c.relkind::text, a.attnum, a.attname::text,
+            "select n.nspname::text, c.relname::text, c.relkind::text,
+                    case when c.relkind in ('r', 'm', 'i') then
+                      (pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::integer)::integer
+                    end, a.attnum, a.attname::text,
                     case when a.attcollation = 0 then '-' else a.attcollation::regcollation::text end
              from pg_catalog.pg_class c
              join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -84,9 +87,12 @@ impl Catalog {
         ));
         let rows: Vec<ColumnRow> = sqlx::query_as(sql).fetch_all(&mut admin.conn).await?;
         let mut relations: HashMap<(String, String), Relation> = HashMap::new();
-        for (schema, relation, kind, number, name, collation) in rows {
-            let columns = Vec::new();
-            let relation = relations.entry((schema, relation)).or_insert(Relation { kind, columns });
+        for (schema, relation, kind, pages, number, name, collation) in rows {
+            let relation = relations.entry((schema, relation)).or_insert_with(|| Relation {
+                kind,
+                pages,
+                columns: Vec::new(),
+            });
             relation.columns.push(Column {
                 number,
                 name,
@@ -107,10 +113,9 @@ impl Catalog {
         self.relation(schema, relation).is_some()
     }
 
-    /// Whether the relation has a file whose pages the planner counts.
-    pub fn has_pages(&self, schema: &str, relation: &str) -> bool {
-        self.relation(schema, relation)
-            .is_some_and(|relation| matches!(relation.kind.as_str(), "r" | "m" | "i"))
+    /// The pages of the relation's file, as the planner counts them; none where it has no file.
+    pub fn pages(&self, schema: &str, relation: &str) -> Option<i32> {
+        self.relation(schema, relation)?.pages
     }
 
     /// The inner error is the reason why there is no such place.
@@ -118,16 +123,21 @@ impl Catalog {
         let Some(relation) = self.relation(&given.schema, &given.relation) else {
             return Ok(Err("the dataset has no such table or index".to_owned()));
         };
-        let found = relation.columns.iter().find(|column| match (&given.column, given.column_number) {
-            (Some(name), _) => column.name == *name,
-            (None, number) => Some(column.number) == number,
-        });
+        let found = relation
+            .columns
+            .iter()
+            .find(|column| match (&given.column, given.column_number) {
+                (Some(name), _) => column.name == *name,
+                (None, number) => Some(column.number) == number,
+            });
         let Some(column) = found.cloned() else {
             return Ok(Err("the dataset has no such column".to_owned()));
         };
         let is_parent = matches!(relation.kind.as_str(), "p" | "I");
         if is_parent && !given.inherited {
-            return Ok(Err("a partitioned table has statistics of all its partitions together only".to_owned()));
+            return Ok(Err(
+                "a partitioned table has statistics of all its partitions together only".to_owned(),
+            ));
         }
         let asked = ColumnStatistics {
             schema: given.schema.clone(),
@@ -158,9 +168,12 @@ impl Catalog {
             column_number: column.number,
             column: column.name,
             types: Types {
-                name: operators.type_name.clone(),
                 // As the server's own `compute_tsvector_stats` has it.
-                collation: if is_tsvector { "\"default\"".to_owned() } else { column.collation },
+                collation: if is_tsvector {
+                    "\"default\"".to_owned()
+                } else {
+                    column.collation
+                },
                 operators,
                 element,
                 is_tsvector,
@@ -231,11 +244,4 @@ async fn read_operators(conn: &mut PgConnection, type_id: Oid) -> anyhow::Result
         less_sql,
         type_name,
     })
-}
-
-impl Operators {
-    /// As SQL names the type that they are of.
-    pub fn type_name(&self) -> &str {
-        &self.type_name
-    }
 }

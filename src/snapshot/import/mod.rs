@@ -65,7 +65,10 @@ pub async fn fit(
     }
     snapshot.columns.sort_by(|a, b| key(a).cmp(&key(b)));
     for twice in remove_doubles(&mut snapshot.columns) {
-        remarks.push(Remark::new(twice, "the file has it by name and by number; one of them is imported"));
+        remarks.push(Remark::new(
+            twice,
+            "the file has it by name and by number; one of them is imported",
+        ));
     }
     Ok((snapshot, remarks))
 }
@@ -95,7 +98,7 @@ fn fit_relations(real: &mut [RelationNumbers], file: &StatisticsFile, catalog: &
     for relation in real.iter_mut() {
         let name = format!("{}.{}", relation.schema, relation.relation);
         match given.get(&(relation.schema.as_str(), relation.relation.as_str())) {
-            Some(given) => match fit_sizes(relation, given, catalog.has_pages(&relation.schema, &relation.relation)) {
+            Some(given) => match fit_sizes(relation, given, catalog.pages(&relation.schema, &relation.relation)) {
                 Ok(()) => {}
                 Err(reason) => remarks.push(Remark::new(name, format!("its size is not imported: {reason}"))),
             },
@@ -105,13 +108,16 @@ fn fit_relations(real: &mut [RelationNumbers], file: &StatisticsFile, catalog: &
     }
     for relation in &file.relations {
         if !catalog.has_relation(&relation.schema, &relation.relation) {
-            remarks.push(Remark::new(relation.full_name(), "not imported: the dataset has no such table or index"));
+            remarks.push(Remark::new(
+                relation.full_name(),
+                "not imported: the dataset has no such table or index",
+            ));
         }
     }
 }
 
 /// Puts the file's rows on the clone's pages. The share of all-visible pages is kept.
-fn fit_sizes(real: &mut RelationNumbers, given: &FileRelation, has_pages: bool) -> Result<(), String> {
+fn fit_sizes(real: &mut RelationNumbers, given: &FileRelation, pages: Option<i32>) -> Result<(), String> {
     let tuples = shape::finite(&given.tuples)?;
     if tuples > MOST_TUPLES {
         return Err(format!("{} are more rows than a planner believes in", given.tuples));
@@ -122,12 +128,12 @@ fn fit_sizes(real: &mut RelationNumbers, given: &FileRelation, has_pages: bool) 
         return Ok(());
     }
     real.tuples.clone_from(&given.tuples);
-    if !has_pages {
+    let Some(pages) = pages else {
         // Of partitioned and foreign tables there are no pages to count, and the stored number is all there is.
         real.pages = i32::try_from(given.pages).unwrap_or(i32::MAX);
         return Ok(());
-    }
-    real.pages = real.pages.max(1);
+    };
+    real.pages = pages;
     let whole = given.pages.clamp(0, i32::MAX.into());
     let visible = given.all_visible_pages.clamp(0, whole);
     real.all_visible_pages = i32::try_from(share_of(visible, whole, real.pages.into())).unwrap_or(0);
@@ -161,15 +167,16 @@ async fn fit_column(
         Ok(shaped) => shaped,
         Err(reason) => return Ok(Err(reason)),
     };
+    let mut any_changed = false;
     for list in shaped.ordered_lists() {
-        let ordered = order::put_in_order(session, &place.types, list).await?;
-        match ordered {
-            Ok(order::Order::Kept) => {}
-            Ok(order::Order::Changed) => shaped.remarks.push(
-                "its values stood in another order than this database sorts them in, and were sorted again".to_owned(),
-            ),
+        match order::put_in_order(session, &place.types, list).await? {
+            Ok(ordered) => any_changed |= ordered == order::Order::Changed,
             Err(reason) => return Ok(Err(reason)),
         }
+    }
+    if any_changed {
+        let said = "its values stood in another order than this database sorts them in, and were sorted again";
+        shaped.remarks.push(said.to_owned());
     }
     let (gathered, remarks) = shaped.gathered(&place.types);
     let column = ColumnStatistics {

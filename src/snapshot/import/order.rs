@@ -27,8 +27,13 @@ pub(super) async fn put_in_order(
         // Lexemes stand in the order of their lengths and bytes, which no locale changes.
         return Ok(Ok(Order::Kept));
     }
-    let operators = if list.is_of_elements { types.element.as_ref() } else { Some(&types.operators) };
-    let Some((operators, less)) = operators.and_then(|operators| Some((operators, operators.less_sql.as_ref()?))) else {
+    let operators = if list.is_of_elements {
+        types.element.as_ref()
+    } else {
+        Some(&types.operators)
+    };
+    let Some((operators, less)) = operators.and_then(|operators| Some((operators, operators.less_sql.as_ref()?)))
+    else {
         return Ok(Ok(Order::Kept));
     };
     let collate = match types.collation.as_str() {
@@ -41,7 +46,7 @@ pub(super) async fn put_in_order(
     let sql = AssertSqlSafe(format!(
         "select pg_catalog.array_agg(v.idx::integer order by v.value::{}{collate} using {less}, v.idx)
          from pg_catalog.unnest($1::text::text[]) with ordinality as v (value, idx)",
-        operators.type_name(),
+        operators.type_name,
     ));
     let sorted: sqlx::Result<Option<Vec<i32>>> = sqlx::query_scalar(sql)
         .bind(array::join(&list.values))
@@ -56,7 +61,10 @@ pub(super) async fn put_in_order(
         }
     };
     let places: Vec<usize> = order.iter().filter_map(|n| usize::try_from(*n - 1).ok()).collect();
-    anyhow::ensure!(places.len() == list.values.len(), "a list came back from sorting with another length");
+    anyhow::ensure!(
+        places.len() == list.values.len(),
+        "a list came back from sorting with another length"
+    );
     if places.is_sorted() {
         return Ok(Ok(Order::Kept));
     }

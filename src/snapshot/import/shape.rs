@@ -58,7 +58,10 @@ pub(super) struct List {
 impl List {
     /// The value at the first of `places` comes first, and so on; numbers go with their values.
     pub fn rearrange(&mut self, places: &[usize]) {
-        self.values = places.iter().filter_map(|place| self.values.get(*place).cloned()).collect();
+        self.values = places
+            .iter()
+            .filter_map(|place| self.values.get(*place).cloned())
+            .collect();
         let of_values = places.iter().filter_map(|place| self.numbers.get(*place).cloned());
         let behind = self.numbers.iter().skip(places.len()).cloned();
         self.numbers = of_values.chain(behind).collect();
@@ -123,7 +126,13 @@ impl Shaped {
         let collation = types.collation.as_str();
         let joined = |list: &[String]| Some(array::join(list));
         if let Some(list) = self.common {
-            add(apply::MOST_COMMON_VALUES, equal, collation, joined(&list.numbers), joined(&list.values));
+            add(
+                apply::MOST_COMMON_VALUES,
+                equal,
+                collation,
+                joined(&list.numbers),
+                joined(&list.values),
+            );
         }
         if let Some(list) = self.histogram {
             add(apply::HISTOGRAM, less, collation, None, joined(&list.values));
@@ -132,14 +141,26 @@ impl Shaped {
             add(apply::CORRELATION, less, collation, joined(&[correlation]), None);
         }
         if let Some(list) = self.elements {
-            add(apply::ELEMENTS, equal_elements, collation, joined(&list.numbers), joined(&list.values));
+            add(
+                apply::ELEMENTS,
+                equal_elements,
+                collation,
+                joined(&list.numbers),
+                joined(&list.values),
+            );
         }
         if let Some(bounds) = self.range_bounds {
             add(apply::RANGE_BOUNDS, None, NONE, None, joined(&bounds));
         }
         if let Some((lengths, empty)) = self.range_lengths {
             let less = LESS_FLOAT8.to_owned();
-            add(apply::RANGE_LENGTHS, Some(&less), NONE, joined(&[empty]), joined(&lengths));
+            add(
+                apply::RANGE_LENGTHS,
+                Some(&less),
+                NONE,
+                joined(&[empty]),
+                joined(&lengths),
+            );
         }
         if let Some(counts) = self.counts {
             add(apply::ELEMENT_COUNTS, equal_elements, collation, joined(&counts), None);
@@ -198,14 +219,24 @@ fn bounded(text: &str, min: f64, max: f64) -> Result<(String, bool), String> {
     let number = finite(text)?;
     let kept = number.clamp(min, max);
     let is_changed = kept.to_bits() != number.to_bits();
-    Ok((if is_changed { kept.to_string() } else { text.trim().to_owned() }, is_changed))
+    Ok((
+        if is_changed {
+            kept.to_string()
+        } else {
+            text.trim().to_owned()
+        },
+        is_changed,
+    ))
 }
 
 /// The elements of a list of values.
 fn values(text: &str, most: usize) -> Result<Vec<String>, String> {
     let values = array::split(text).ok_or("it is no plain list")?;
     if values.len() > most {
-        return Err(format!("{} entries are more than the {most} that ANALYZE keeps at most", values.len()));
+        return Err(format!(
+            "{} entries are more than the {most} that ANALYZE keeps at most",
+            values.len()
+        ));
     }
     if values.iter().any(|value| value.trim().eq_ignore_ascii_case("null")) {
         return Err("there is a null in it".to_owned());
@@ -245,11 +276,16 @@ fn common(given: &FileColumn, types: &Types, room: f64) -> Part<List> {
         return Err("it is empty".to_owned());
     }
     let mut remark = is_changed.then(|| OUT_OF_BOUNDS.to_owned());
-    let parsed = numbers.iter().map(|number| finite(number)).collect::<Result<Vec<f64>, String>>()?;
+    let parsed = numbers
+        .iter()
+        .map(|number| finite(number))
+        .collect::<Result<Vec<f64>, String>>()?;
     let sum: f64 = parsed.iter().sum();
     if sum > room + ROUNDING {
         numbers = parsed.iter().map(|number| (number * room / sum).to_string()).collect();
-        remark = Some(format!("the frequencies sum up to {sum:.3} and were scaled to {room:.3}"));
+        remark = Some(format!(
+            "the frequencies sum up to {sum:.3} and were scaled to {room:.3}"
+        ));
     }
     let list = List {
         values: list,
@@ -260,7 +296,9 @@ fn common(given: &FileColumn, types: &Types, room: f64) -> Part<List> {
 }
 
 fn histogram(given: &FileColumn, types: &Types) -> Part<List> {
-    let Some(text) = &given.histogram_bounds else { return Ok(None) };
+    let Some(text) = &given.histogram_bounds else {
+        return Ok(None);
+    };
     let values = values(text, MOST_BOUNDS)?;
     if types.operators.less.is_none() {
         return Err("values of this type cannot be sorted".to_owned());
@@ -276,7 +314,9 @@ fn histogram(given: &FileColumn, types: &Types) -> Part<List> {
 }
 
 fn correlation(given: &FileColumn, types: &Types) -> Part<String> {
-    let Some(text) = &given.correlation else { return Ok(None) };
+    let Some(text) = &given.correlation else {
+        return Ok(None);
+    };
     if types.operators.less.is_none() {
         return Err("values of this type cannot be sorted".to_owned());
     }
@@ -314,25 +354,39 @@ fn has_elements(types: &Types) -> Result<(), String> {
 
 /// How many elements values have, as a histogram, and behind it how many on average.
 fn counts(given: &FileColumn, types: &Types) -> Part<Vec<String>> {
-    let Some(text) = &given.elem_count_histogram else { return Ok(None) };
+    let Some(text) = &given.elem_count_histogram else {
+        return Ok(None);
+    };
     has_elements(types)?;
     let counts = values(text, MOST_BOUNDS + 1)?;
-    let parsed = counts.iter().map(|count| finite(count)).collect::<Result<Vec<f64>, String>>()?;
+    let parsed = counts
+        .iter()
+        .map(|count| finite(count))
+        .collect::<Result<Vec<f64>, String>>()?;
     let histogram = parsed.len().checked_sub(1).and_then(|n| parsed.get(..n)).unwrap_or(&[]);
-    if types.is_tsvector || parsed.len() < LEAST_COUNTS || parsed.iter().any(|count| *count < 0.0) || !histogram.is_sorted() {
+    if types.is_tsvector
+        || parsed.len() < LEAST_COUNTS
+        || parsed.iter().any(|count| *count < 0.0)
+        || !histogram.is_sorted()
+    {
         return Err("it is no histogram of counts with their average behind it".to_owned());
     }
     Ok(Some((counts, None)))
 }
 
 fn range_bounds(given: &FileColumn, types: &Types) -> Part<Vec<String>> {
-    let Some(text) = &given.range_bounds_histogram else { return Ok(None) };
+    let Some(text) = &given.range_bounds_histogram else {
+        return Ok(None);
+    };
     is_range(types)?;
     let bounds = values(text, MOST_BOUNDS)?;
     if bounds.len() < 2 {
         return Err("it has less than two bounds".to_owned());
     }
-    if bounds.iter().any(|bound| array::shown(bound).trim().eq_ignore_ascii_case("empty")) {
+    if bounds
+        .iter()
+        .any(|bound| array::shown(bound).trim().eq_ignore_ascii_case("empty"))
+    {
         return Err("there is an empty range in it".to_owned());
     }
     Ok(Some((bounds, None)))
@@ -349,7 +403,13 @@ fn range_lengths(given: &FileColumn, types: &Types) -> Part<(Vec<String>, String
     // A range without end is of infinite length.
     let parsed: Option<Vec<f64>> = lengths
         .iter()
-        .map(|length| array::shown(length).trim().parse().ok().filter(|length: &f64| *length >= 0.0))
+        .map(|length| {
+            array::shown(length)
+                .trim()
+                .parse()
+                .ok()
+                .filter(|length: &f64| *length >= 0.0)
+        })
         .collect();
     if lengths.len() == 1 || !parsed.is_some_and(|lengths| lengths.is_sorted()) {
         return Err("it is no histogram of lengths".to_owned());
@@ -359,8 +419,9 @@ fn range_lengths(given: &FileColumn, types: &Types) -> Part<(Vec<String>, String
 }
 
 fn is_range(types: &Types) -> Result<(), String> {
-    if types.is_range { Ok(()) } else { Err("values of this type are no ranges".to_owned()) }
+    if types.is_range {
+        Ok(())
+    } else {
+        Err("values of this type are no ranges".to_owned())
+    }
 }
-
-#[cfg(test)]
-mod tests;
