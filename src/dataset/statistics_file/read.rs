@@ -102,7 +102,7 @@ fn is_utf8(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// As pg_dump 18.4 wrote it of a table with an index on an expression, shortened.
+    /// As `pg_dump` 18.4 wrote it of a table with an index on an expression, shortened.
     const DUMP: &str = r"--
 -- PostgreSQL database dump
 --
@@ -156,7 +156,7 @@ SELECT * FROM pg_catalog.pg_restore_attribute_stats(
     #[test]
     fn every_bad_file_is_refused_in_words() {
         let changed = |from: &str, to: &str| DUMP.replacen(from, to, 1).into_bytes();
-        let cut = |at: &str| DUMP[..DUMP.find(at).unwrap()].as_bytes().to_vec();
+        let cut = |at: &str| DUMP.as_bytes()[..DUMP.find(at).unwrap()].to_vec();
         for (bytes, said) in [
             (b" \n".to_vec(), "The file is empty."),
             (b"PGDMP\x01".to_vec(), "pg_restore --statistics-only"),

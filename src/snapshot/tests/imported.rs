@@ -169,8 +169,16 @@ fn column(name: &str) -> FileColumn {
     }
 }
 
-fn some(text: &str) -> Option<String> {
-    Some(text.to_owned())
+/// A column of `orders` of which the file says this.
+fn said_of(name: &str, says: &[(&str, &str)]) -> FileColumn {
+    let mut json = serde_json::to_value(column(name)).unwrap();
+    for (field, value) in says {
+        json[*field] = match *field {
+            "avg_width" => value.parse::<i64>().unwrap().into(),
+            _ => (*value).into(),
+        };
+    }
+    serde_json::from_value(json).unwrap()
 }
 
 #[tokio::test]
@@ -180,11 +188,11 @@ async fn imported_statistics_change_a_plan_and_what_does_not_fit_is_listed() {
     let here = clone.costs("select * from orders where status = 'done'").await;
     assert!(here.contains("Seq Scan") && here.contains("rows=2700"), "{here}");
 
-    let mut file = shop(FileColumn {
-        most_common_vals: some("{open,lost}"),
-        most_common_freqs: some("{0.9,0.0999}"),
-        ..column("status")
-    });
+    let status = [
+        ("most_common_vals", "{open,lost}"),
+        ("most_common_freqs", "{0.9,0.0999}"),
+    ];
+    let mut file = shop(said_of("status", &status));
     file.columns.push(column("color"));
     file.columns.push(FileColumn {
         relation: "gone".to_owned(),
@@ -232,218 +240,109 @@ async fn imported_statistics_change_a_plan_and_what_does_not_fit_is_listed() {
     clone.close().await;
 }
 
+/// A column, what a file says of it, and what is said to that.
+type Harm = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
 /// What may stand in a file, whoever wrote it.
-fn harmful() -> Vec<(FileColumn, &'static str)> {
-    let many = |n: usize, entry: &str| Some(format!("{{{}}}", vec![entry; n].join(",")));
-    vec![
-        (
-            FileColumn {
-                null_frac: "NaN".to_owned(),
-                ..column("status")
-            },
-            "null_frac: \"NaN\" is not a finite number",
-        ),
-        (
-            FileColumn {
-                n_distinct: "1e39".to_owned(),
-                ..column("status")
-            },
-            "n_distinct: \"1e39\" is not a finite number",
-        ),
-        (
-            FileColumn {
-                null_frac: "1.5".to_owned(),
-                ..column("status")
-            },
-            "null_frac 1.5 was taken as 1",
-        ),
-        (
-            FileColumn {
-                n_distinct: "-7".to_owned(),
-                ..column("status")
-            },
-            "n_distinct -7 was taken as -1",
-        ),
-        (
-            FileColumn {
-                avg_width: -4,
-                ..column("status")
-            },
-            "avg_width -4 was taken as 0",
-        ),
-        (
-            FileColumn {
-                most_common_vals: some("{a,b,c}"),
-                most_common_freqs: some("{0.1}"),
-                ..column("status")
-            },
-            "3 values have 1 frequencies",
-        ),
-        (
-            FileColumn {
-                most_common_vals: some("{a}"),
-                most_common_freqs: some("{Infinity}"),
-                ..column("status")
-            },
-            "\"Infinity\" is not a finite number",
-        ),
-        (
-            FileColumn {
-                most_common_vals: some("{a}"),
-                most_common_freqs: some("{7}"),
-                ..column("status")
-            },
-            "brought back between 0 and 1",
-        ),
-        (
-            FileColumn {
-                most_common_vals: some("{a,b}"),
-                most_common_freqs: some("{0.9,0.9}"),
-                ..column("status")
-            },
-            "sum up to 1.800 and were scaled to 1.000",
-        ),
-        (
-            FileColumn {
-                most_common_vals: some("{a,NULL}"),
-                most_common_freqs: some("{0.1,0.1}"),
-                ..column("status")
-            },
-            "there is a null in it",
-        ),
-        (
-            FileColumn {
-                most_common_vals: many(10_001, "a"),
-                most_common_freqs: many(10_001, "0"),
-                ..column("status")
-            },
-            "more than the 10000",
-        ),
-        (
-            FileColumn {
-                most_common_freqs: some("{0.1}"),
-                ..column("status")
-            },
-            "come together only",
-        ),
-        (
-            FileColumn {
-                histogram_bounds: some("[0:1]={a,b}"),
-                ..column("status")
-            },
-            "it is no plain list",
-        ),
-        (
-            FileColumn {
-                histogram_bounds: some("{{a},{b}}"),
-                ..column("status")
-            },
-            "it is no plain list",
-        ),
-        (
-            FileColumn {
-                histogram_bounds: some("{c,a,b}"),
-                ..column("status")
-            },
-            "were sorted again",
-        ),
-        (
-            FileColumn {
-                histogram_bounds: some("{}"),
-                ..column("status")
-            },
-            "less than two bounds",
-        ),
-        (
-            FileColumn {
-                histogram_bounds: some("{1,x}"),
-                ..column("amount")
-            },
-            "the server does not take its values",
-        ),
-        (
-            FileColumn {
-                most_common_vals: some("{x}"),
-                most_common_freqs: some("{0.1}"),
-                ..column("amount")
-            },
-            "the server refused it: invalid input syntax",
-        ),
-        (
-            FileColumn {
-                correlation: some("-3"),
-                ..column("status")
-            },
-            "-3 was taken as -1",
-        ),
-        (
-            FileColumn {
-                most_common_elems: some("{a}"),
-                most_common_elem_freqs: some("{1,1,1,0}"),
-                ..column("status")
-            },
-            "values of this type have no elements",
-        ),
-        (
-            FileColumn {
-                most_common_elems: some("{a,b}"),
-                most_common_elem_freqs: some("{1,1}"),
-                ..column("tags")
-            },
-            "2 elements have 2 frequencies",
-        ),
-        (
-            FileColumn {
-                elem_count_histogram: some("{9,1,2}"),
-                ..column("tags")
-            },
-            "no histogram of counts",
-        ),
-        (
-            FileColumn {
-                range_bounds_histogram: some("{\"[1,2)\",\"[3,4)\"}"),
-                ..column("status")
-            },
-            "are no ranges",
-        ),
-        (
-            FileColumn {
-                range_bounds_histogram: some("{\"[2024-01-01,)\",empty}"),
-                ..column("during")
-            },
-            "an empty range in it",
-        ),
-        (
-            FileColumn {
-                range_bounds_histogram: some("{\"[2024-01-01,)\",\"(x\"}"),
-                ..column("during")
-            },
-            "the server refused it",
-        ),
-        (
-            FileColumn {
-                range_length_histogram: some("{1,NaN}"),
-                ..column("during")
-            },
-            "no histogram of lengths",
-        ),
-        (
-            FileColumn {
-                range_length_histogram: some("{3,1}"),
-                ..column("during")
-            },
-            "no histogram of lengths",
-        ),
-    ]
-}
+const HARMFUL: [Harm; 24] = [
+    (
+        "status",
+        &[("null_frac", "NaN")],
+        "null_frac: \"NaN\" is not a finite number",
+    ),
+    (
+        "status",
+        &[("n_distinct", "1e39")],
+        "n_distinct: \"1e39\" is not a finite number",
+    ),
+    ("status", &[("null_frac", "1.5")], "null_frac 1.5 was taken as 1"),
+    ("status", &[("n_distinct", "-7")], "n_distinct -7 was taken as -1"),
+    ("status", &[("avg_width", "-4")], "avg_width -4 was taken as 0"),
+    (
+        "status",
+        &[VALS, ("most_common_freqs", "{0.1}")],
+        "3 values have 1 frequencies",
+    ),
+    (
+        "status",
+        &[VALS, ("most_common_freqs", "{Infinity,0,0}")],
+        "\"Infinity\" is not a finite number",
+    ),
+    (
+        "status",
+        &[VALS, ("most_common_freqs", "{7,-1,0}")],
+        "brought back between 0 and 1",
+    ),
+    (
+        "status",
+        &[VALS, ("most_common_freqs", "{0.9,0.9,0}")],
+        "sum up to 1.800 and were scaled to 1.000",
+    ),
+    (
+        "status",
+        &[("most_common_vals", "{a,NULL}"), ("most_common_freqs", "{0,0}")],
+        "there is a null in it",
+    ),
+    ("status", &[("most_common_freqs", "{0.1}")], "come together only"),
+    ("status", &[("histogram_bounds", "[0:1]={a,b}")], "it is no plain list"),
+    ("status", &[("histogram_bounds", "{{a},{b}}")], "it is no plain list"),
+    ("status", &[("histogram_bounds", "{}")], "less than two bounds"),
+    (
+        "amount",
+        &[("histogram_bounds", "{1,x}")],
+        "the server does not take its values",
+    ),
+    (
+        "amount",
+        &[("most_common_vals", "{x}"), ("most_common_freqs", "{0}")],
+        "the server refused it: invalid input",
+    ),
+    ("status", &[("correlation", "-3")], "-3 was taken as -1"),
+    (
+        "status",
+        &[ELEMS, ("most_common_elem_freqs", "{1,1,1,1,0}")],
+        "values of this type have no elements",
+    ),
+    (
+        "tags",
+        &[ELEMS, ("most_common_elem_freqs", "{1,1}")],
+        "2 elements have 2 frequencies",
+    ),
+    ("tags", &[("elem_count_histogram", "{9,1,2}")], "no histogram of counts"),
+    (
+        "status",
+        &[("range_bounds_histogram", "{\"[1,2)\",\"[3,4)\"}")],
+        "are no ranges",
+    ),
+    (
+        "during",
+        &[("range_bounds_histogram", "{\"[2024-01-01,)\",empty}")],
+        "an empty range in it",
+    ),
+    (
+        "during",
+        &[("range_bounds_histogram", "{\"[2024-01-01,)\",\"(x\"}")],
+        "the server refused it",
+    ),
+    (
+        "during",
+        &[("range_length_histogram", "{1,NaN}")],
+        "no histogram of lengths",
+    ),
+];
+const VALS: (&str, &str) = ("most_common_vals", "{a,b,c}");
+const ELEMS: (&str, &str) = ("most_common_elems", "{a,b}");
 
 #[tokio::test]
 async fn nothing_in_a_file_can_bring_the_server_down_or_make_plans_fail() {
     let mut clone = Clone::of(SHOP).await;
-    for (harm, said) in harmful() {
-        let file = shop(harm.clone());
-        clone.import(&file).await;
-        let about = format!("public.orders.{}", harm.column.as_ref().unwrap());
+    let many = |entry: &str| format!("{{{}}}", vec![entry; 10_001].join(","));
+    let (values, frequencies) = (many("a"), many("0"));
+    let too_many: [(&str, &str); 2] = [("most_common_vals", &values), ("most_common_freqs", &frequencies)];
+    let too_many: (&str, &[(&str, &str)], &str) = ("status", &too_many, "more than the 10000");
+    for (name, says, said) in HARMFUL.into_iter().chain([too_many]) {
+        clone.import(&shop(said_of(name, says))).await;
+        let about = format!("public.orders.{name}");
         let notes: Vec<&SourceNote> = clone.remarks().into_iter().filter(|note| note.about == about).collect();
         assert!(notes.iter().any(|note| note.what.contains(said)), "{said}: {notes:?}");
         // The planner reads all of it, and goes on.
@@ -463,24 +362,23 @@ async fn nothing_in_a_file_can_bring_the_server_down_or_make_plans_fail() {
 async fn text_that_was_sorted_by_another_locale_is_sorted_again_with_its_frequencies() {
     let mut clone = Clone::of(SHOP).await;
     // As under en_US: the sandbox sorts capitals first.
-    let mut file = shop(FileColumn {
-        histogram_bounds: some("{apple,\"Berlin, west\",cherry,Dover,\"e\"}"),
-        ..column("note")
-    });
-    file.columns.push(FileColumn {
-        most_common_elems: some("{a,B,c}"),
-        most_common_elem_freqs: some("{0.1,0.2,0.3,0.1,0.3,0}"),
-        elem_count_histogram: some("{1,1,2,1.5}"),
-        ..column("tags")
-    });
+    let sorted = [("histogram_bounds", "{apple,\"Berlin, west\",cherry,Dover,\"e\"}")];
+    let mut file = shop(said_of("note", &sorted));
+    let elements = [
+        ("most_common_elems", "{a,B,c}"),
+        ("most_common_elem_freqs", "{0.1,0.2,0.3,0.1,0.3,0}"),
+        ("elem_count_histogram", "{1,1,2,1.5}"),
+    ];
+    file.columns.push(said_of("tags", &elements));
     let found = clone.import(&file).await;
+    let text = |text: &str| Some(text.to_owned());
     let slot = |column: &str, kind: i16| {
         let column = found.columns.iter().find(|other| other.column == column).unwrap();
         let slot = column.gathered.slots.iter().find(|slot| slot.kind == kind).unwrap();
         (slot.values.clone(), slot.numbers.clone())
     };
-    assert_eq!(slot("note", 2), (some("{\"Berlin, west\",Dover,apple,cherry,e}"), None));
-    assert_eq!(slot("tags", 4), (some("{B,a,c}"), some("{0.2,0.1,0.3,0.1,0.3,0}")));
+    assert_eq!(slot("note", 2), (text("{\"Berlin, west\",Dover,apple,cherry,e}"), None));
+    assert_eq!(slot("tags", 4), (text("{B,a,c}"), text("{0.2,0.1,0.3,0.1,0.3,0}")));
     assert_eq!(
         clone
             .remarks()

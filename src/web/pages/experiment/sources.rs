@@ -80,15 +80,13 @@ fn choice(source: &'static dyn StatsSource, form: &ExperimentForm, files: &Files
         title: source.title(),
         about: source.about(),
         is_chosen: refusal.is_none() && form.stats_source.iter().any(|name| name == source.name()),
-        parameters: match refusal {
-            Some(_) => Vec::new(),
-            None => {
-                let parameters = source.parameters().iter();
-                parameters
-                    .map(|parameter| field(source.name(), parameter, form, files))
-                    .collect()
-            }
-        },
+        // What cannot be chosen needs no settings.
+        parameters: source
+            .parameters()
+            .iter()
+            .filter(|_| refusal.is_none())
+            .map(|parameter| field(source.name(), parameter, form, files))
+            .collect(),
         refusal,
     }
 }
