@@ -8,6 +8,8 @@
 //! * **workload**: a file of labelled **queries**; runs on any dataset it checks against.
 //! * **source**: where the planner's statistics come from. Never a bare "stats".
 //! * **snapshot**: the planner statistics of a database at one moment, as a value.
+//! * **statistics file**: planner statistics of another server, kept for a dataset. **Inventory**: the relations and columns
+//!   that a dataset has, as its restore left them.
 //! * **experiment**: dataset x workload x sources x settings x seed.
 //! * **schedule**: the ordered trials of an experiment, a pure function of spec and seed. A **visit** is one source in one
 //!   round of it; a **segment** is a stretch of it that ran without interruption.
