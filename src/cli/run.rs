@@ -368,7 +368,10 @@ fn print_table(data: &ReportData) -> anyhow::Result<()> {
                 row.planning.shown,
                 row.cost.shown,
                 row.letter,
-                for_terminal(&row.trouble.replace('\n', " ")),
+                match row.same_as.as_str() {
+                    "" => for_terminal(&row.trouble.replace('\n', " ")),
+                    same_as => format!("same plan as {same_as}"),
+                },
             ]);
         }
     }
