@@ -137,7 +137,7 @@ pub fn costs(data: &ReportData) -> Shown {
     (heads.collect(), rows.collect())
 }
 
-/// A row for each number of joins, a column for each source.
+/// A row for each number of joins: how many estimates of each source are far off.
 pub fn estimates(data: &ReportData) -> Shown {
     let heads = std::iter::once("Joins".to_owned()).chain(data.sources().map(|(_, source)| source.label.clone()));
     let sources = estimates::by_source(data);
