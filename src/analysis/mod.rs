@@ -1,9 +1,18 @@
 //! Numbers from numbers: what trials say of a query under a source. Fetching and drawing are done elsewhere.
 
-pub mod feasibility;
+pub mod chance;
+pub mod effect;
+pub mod family;
+pub mod holm;
+pub mod interval;
 mod letters;
-pub mod ratio;
+pub mod noise;
+pub mod outlier;
+pub mod permutation;
+pub mod proportion;
+pub mod rank;
 pub mod repeats;
+pub mod resample;
 pub mod summary;
 
 pub use self::letters::letters;

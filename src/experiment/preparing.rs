@@ -166,10 +166,27 @@ async fn make(
     let lot = Lot::open(&mut admin).await?;
     let pristine = Pristine::remember(&mut admin).await?;
     let mut base = None;
+    let mut first = None;
     let mut snapshots: BTreeMap<usize, Snapshot> = BTreeMap::new();
     for (n_done, source_idx) in in_order_of_preparing(specs).into_iter().enumerate() {
         let spec = specs.get(source_idx).context("a source of the spec")?;
         stage(job, "preparing statistics", n_done, specs.len(), &spec.label).await?;
+        if Some(source_idx) == experiment.spec.control_idx()
+            && let (Some(first), Some(snapshot)) = (&first, snapshots.get(&0).cloned())
+        {
+            lot.swap_in(&mut admin, 0, &snapshot).await?;
+            lot.park(&mut admin, source_idx).await?;
+            let prepared = PreparedSource {
+                source_idx: i32::try_from(source_idx).context("few sources")?,
+                // They are there already.
+                objects: Vec::new(),
+                ..PreparedSource::clone(first)
+            };
+            let mut conn = job.conn().await?;
+            sources::set_prepared(&mut conn, &job.lease, experiment.id, &prepared, &snapshot).await?;
+            snapshots.insert(source_idx, snapshot);
+            continue;
+        }
         pristine.reset(&mut admin, &lot).await?;
         let own = furniture.get_mut(source_idx).map(std::mem::take).unwrap_or_default();
         // In a session of its own, as the dataset's role.
@@ -201,12 +218,16 @@ async fn make(
             targets: snapshot::pristine::targets(&mut admin).await?,
             apply_ms,
             n_statistics: snapshot.columns.len() as u64,
+            statistics_bytes: Some(snapshot::capture::size_bytes(&mut admin).await?),
             notes,
             objects: own.objects,
         };
         let mut conn = job.conn().await?;
         sources::set_prepared(&mut conn, &job.lease, experiment.id, &prepared, &snapshot).await?;
         snapshots.insert(source_idx, snapshot);
+        if source_idx == 0 {
+            first = Some(prepared);
+        }
     }
     lot.vacuum(&mut admin).await?;
     admin.close().await;
@@ -248,6 +269,10 @@ async fn furnish(
             limit: Duration::from_millis(experiment.spec.timeout_ms),
             cancel: job.stop_token(),
         };
+        if Some(source_idx) == experiment.spec.control_idx() {
+            // It gets the statistics of the first source, and that has made what they need.
+            continue;
+        }
         let wanted = find(spec)?.objects(&mut scout, &spec.params).await;
         let wanted = wanted.map_err(|error| Trouble::of_source(&spec.label, error))?;
         furniture.push(objects::create_all(&mut session.conn, wanted).await?);

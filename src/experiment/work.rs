@@ -362,4 +362,6 @@ mod draws;
 #[cfg(test)]
 mod interrupted;
 #[cfg(test)]
+mod numbers;
+#[cfg(test)]
 mod tests;

@@ -2,6 +2,10 @@
 
 pub mod chart;
 pub mod charts;
+pub mod compared;
+pub mod costs;
 pub mod data;
 pub mod export;
+pub mod made;
+pub mod sources;
 pub mod table;
