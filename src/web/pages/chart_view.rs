@@ -289,8 +289,7 @@ fn alt(data: &ReportData, params: ChartParams) -> String {
                 .sources()
                 .filter_map(|(source_idx, source)| {
                     let summary = data.summary(params.query_idx, source_idx)?;
-                    let median = table::same_plan(data, summary)
-                        .unwrap_or_else(|| table::time_in_words(summary.median_ms, summary.median_is_above));
+                    let median = table::median_in_words(data, summary);
                     Some(format!("{median} under {}", source.label))
                 })
                 .collect();
