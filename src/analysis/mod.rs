@@ -1,7 +1,15 @@
 //! Numbers from numbers: what trials say of a query under a source. Fetching and drawing are done elsewhere.
 
+pub mod chance;
+pub mod effect;
 pub mod feasibility;
+pub mod holm;
+pub mod interval;
 mod letters;
+pub mod outlier;
+pub mod permutation;
+pub mod proportion;
+pub mod rank;
 pub mod ratio;
 pub mod summary;
 

@@ -63,13 +63,13 @@ pub fn summarize(sample: &[Observed]) -> Summary {
 }
 
 /// Trials from the fastest to the slowest: the finished ones, then those that timed out.
-struct Ranked {
+pub(super) struct Ranked {
     finished_ms: Vec<f64>,
     limits_ms: Vec<f64>,
 }
 
 impl Ranked {
-    fn new(sample: &[Observed]) -> Self {
+    pub(super) fn new(sample: &[Observed]) -> Self {
         let mut ranked = Self {
             finished_ms: Vec::new(),
             limits_ms: Vec::new(),
@@ -109,7 +109,8 @@ impl Ranked {
         })
     }
 
-    fn at(&self, trial_idx: usize) -> Quantile {
+    /// The trial at this position, counted from the fastest.
+    pub(super) fn at(&self, trial_idx: usize) -> Quantile {
         match self.finished_ms.get(trial_idx) {
             Some(ms) => Quantile::At(*ms),
             None => Quantile::Above(self.limits_ms[trial_idx - self.finished_ms.len()]),

@@ -1,0 +1,41 @@
+//! Random numbers that a stored seed repeats, on every machine and under every version of the libraries.
+
+use rand::Rng as _;
+use rand::SeedableRng as _;
+use rand::rngs::ChaCha8Rng;
+use sha2::Digest as _;
+use sha2::Sha256;
+
+/// A stream of random numbers.
+pub struct Chance(ChaCha8Rng);
+
+impl Chance {
+    /// The stream of a seed for one purpose: `parts` keep two uses of one seed apart.
+    pub fn new(seed: u64, parts: &[&[u8]]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(seed.to_be_bytes());
+        for part in parts {
+            // The length keeps ("ab", "c") and ("a", "bc") apart.
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Self(ChaCha8Rng::from_seed(hash.finalize().into()))
+    }
+
+    /// 64 throws of a fair coin.
+    pub fn coins(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// A number below `bound`, every one as likely: draws that would favour the small ones are thrown away.
+    pub fn below(&mut self, bound: usize) -> usize {
+        let bound = bound as u64;
+        let fair = u64::MAX - u64::MAX % bound;
+        loop {
+            let drawn = self.coins();
+            if drawn < fair {
+                return usize::try_from(drawn % bound).expect("below a length");
+            }
+        }
+    }
+}
