@@ -1,0 +1,2 @@
+//! Instruments: questions about plans that are answered by trying. Each run is a job; what it finds out is stored step by
+//! step, and a run that was interrupted goes on behind the last step.
