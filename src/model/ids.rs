@@ -48,3 +48,7 @@ define_id!(
     /// Names an experiment.
     ExperimentId
 );
+define_id!(
+    /// Names one run of an instrument.
+    InstrumentId
+);

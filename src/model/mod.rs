@@ -3,6 +3,7 @@
 pub mod dataset;
 pub mod experiment;
 pub mod ids;
+pub mod instrument;
 pub mod job;
 pub mod snapshot;
 pub mod text;

@@ -11,6 +11,7 @@ mod rows;
 mod samples;
 
 pub use self::fingerprint::fingerprint;
+pub use self::node::Node;
 pub use self::node::Plan;
 pub use self::parse::parse;
 pub use self::q_error::Direction;

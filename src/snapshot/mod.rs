@@ -7,6 +7,7 @@ pub mod apply;
 pub mod capture;
 mod extended;
 mod functions;
+pub mod mixture;
 pub mod park;
 pub mod pristine;
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub mod checks;
 pub mod datasets;
 pub mod experiments;
 pub mod held;
+pub mod instruments;
 pub mod jobs;
 pub mod plans;
 pub mod queue;

@@ -2,7 +2,9 @@
 
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
+use crate::model::ids::InstrumentId;
 use crate::model::ids::WorkloadId;
+use crate::model::instrument::InstrumentKind;
 
 pub const DASHBOARD: &str = "/";
 pub const QUEUE: &str = "/queue";
@@ -16,6 +18,7 @@ pub const EXPERIMENT: &str = "/experiment";
 pub const EXPERIMENT_CHECK: &str = "/experiment/check";
 pub const EXPERIMENT_QUERIES: &str = "/experiment/queries";
 pub const RESULTS: &str = "/results";
+pub const INSTRUMENTS: &str = "/instruments";
 
 pub fn dataset(id: DatasetId) -> String {
     format!("/datasets/{id}")
@@ -79,4 +82,21 @@ pub fn result_part(id: ExperimentId, part: &str) -> String {
 
 pub fn result_query(id: ExperimentId, query_idx: i32) -> String {
     format!("/results/{id}/queries/{query_idx}")
+}
+
+/// The form of an instrument, over an experiment where one is chosen.
+pub fn instrument_new(kind: InstrumentKind, experiment: Option<ExperimentId>) -> String {
+    let kind = kind.word();
+    match experiment {
+        Some(experiment) => format!("/instruments/new?kind={kind}&experiment={experiment}"),
+        None => format!("/instruments/new?kind={kind}"),
+    }
+}
+
+pub fn instrument(id: InstrumentId) -> String {
+    format!("/instruments/{id}")
+}
+
+pub fn instrument_part(id: InstrumentId, part: &str) -> String {
+    format!("/instruments/{id}/{part}")
 }

@@ -1,0 +1,232 @@
+//! What an instrument works on: one sandbox, one clone, a superuser session for the statistics and a session of the
+//! dataset's role for the queries.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::experiment::work::Trouble;
+use crate::model::dataset::Setting;
+use crate::model::ids::InstrumentId;
+use crate::model::instrument::InstrumentSpec;
+use crate::model::instrument::SeenPlan;
+use crate::model::snapshot::Piece;
+use crate::model::snapshot::Snapshot;
+use crate::plan;
+use crate::plan::Plan;
+use crate::snapshot::apply;
+use crate::snapshot::apply::LeftOut;
+use crate::snapshot::capture;
+use crate::snapshot::mixture::Parked;
+use crate::snapshot::park::Lot;
+use crate::target::clone;
+use crate::target::execute::Health;
+use crate::target::execute::Ran;
+use crate::target::lease::Sandbox;
+use crate::target::session::Admin;
+use crate::target::session::Session;
+
+/// After so many swaps the catalogs are vacuumed.
+const VACUUM_EVERY: usize = 100;
+
+/// An open stand. Whatever the end is, [`Stand::close`] drops its clone.
+pub struct Stand {
+    pub sandbox: Sandbox,
+    pub lot: Lot,
+    pub admin: Admin,
+    id: InstrumentId,
+    settings: Vec<Setting>,
+    limit: Duration,
+    session: Option<Session>,
+    n_swaps: usize,
+}
+
+/// A query's plan as it was just seen, or why there is none.
+#[derive(Clone, Debug)]
+pub enum Look {
+    Plan {
+        plan: Plan,
+        fingerprint: String,
+        text: String,
+    },
+    None {
+        message: String,
+    },
+}
+
+impl Look {
+    /// None where there is no plan.
+    pub fn fingerprint(&self) -> Option<&str> {
+        match self {
+            Self::Plan { fingerprint, .. } => Some(fingerprint),
+            Self::None { .. } => None,
+        }
+    }
+
+    /// None where there is no plan, and where the server's number is none.
+    pub fn cost(&self) -> Option<f64> {
+        match self {
+            Self::Plan { plan, .. } => Some(plan.cost()).filter(|cost| cost.is_finite()),
+            Self::None { .. } => None,
+        }
+    }
+
+    /// Why there is no plan.
+    pub fn message(&self) -> Option<&str> {
+        match self {
+            Self::Plan { .. } => None,
+            Self::None { message } => Some(message),
+        }
+    }
+
+    /// The plan as it is kept.
+    pub fn seen(&self, query_idx: i32) -> Option<SeenPlan> {
+        let Self::Plan { fingerprint, text, .. } = self else {
+            return None;
+        };
+        Some(SeenPlan {
+            query_idx,
+            fingerprint: fingerprint.clone(),
+            cost: self.cost(),
+            explain: text.clone(),
+        })
+    }
+}
+
+impl Stand {
+    /// Makes a clone of the sandbox's dataset. What instruments that died have left there is dropped first.
+    pub async fn open(sandbox: Sandbox, id: InstrumentId, spec: &InstrumentSpec) -> anyhow::Result<Self> {
+        let mut server = Admin::connect(&sandbox.address, "postgres").await?;
+        for name in clone::list(&mut server).await? {
+            if clone::is_of_instrument(&name) {
+                clone::drop(&mut server, &name).await?;
+            }
+        }
+        let template = clone::template_name(sandbox.dataset_id);
+        let name = clone::instrument_name(id);
+        clone::create(&mut server, &sandbox.room, &template, &name).await?;
+        server.close().await;
+        let mut admin = Admin::connect(&sandbox.address, &name).await?;
+        let mut settings = spec.settings.clone();
+        settings.push(Setting {
+            name: "statement_timeout".to_owned(),
+            value: spec.timeout_ms.to_string(),
+        });
+        settings.push(Setting {
+            name: "default_transaction_read_only".to_owned(),
+            value: "on".to_owned(),
+        });
+        Ok(Self {
+            lot: Lot::open(&mut admin).await?,
+            sandbox,
+            admin,
+            id,
+            settings,
+            limit: Duration::from_millis(spec.timeout_ms),
+            session: None,
+            n_swaps: 0,
+        })
+    }
+
+    /// Writes a snapshot from its text, parks it, and returns it as this clone has it, with what could not be written.
+    pub async fn park(&mut self, source_idx: usize, snapshot: &Snapshot) -> anyhow::Result<(Snapshot, Vec<LeftOut>)> {
+        let mut writer = self.connect(&[]).await?;
+        let left_out = apply::apply(&mut self.admin, &mut writer, &self.lot, snapshot).await?;
+        writer.close().await;
+        let written = capture::capture(&mut self.admin).await?;
+        self.lot.park(&mut self.admin, source_idx).await?;
+        Ok((written, left_out))
+    }
+
+    /// Puts a mixture in force.
+    pub async fn mix(&mut self, base: Parked<'_>, donor: Parked<'_>, taken: &[&Piece]) -> anyhow::Result<()> {
+        self.lot
+            .swap_in_mixture(&mut self.admin, base, donor, taken)
+            .await
+            .context("mixing statistics")?;
+        self.swapped().await
+    }
+
+    async fn swapped(&mut self) -> anyhow::Result<()> {
+        self.n_swaps += 1;
+        if self.n_swaps.is_multiple_of(VACUUM_EVERY) {
+            self.lot.vacuum(&mut self.admin).await?;
+        }
+        Ok(())
+    }
+
+    /// The plan of a query under what is in force. It is not run.
+    pub async fn look(&mut self, sql: &str, stop: &CancellationToken) -> Result<Look, Trouble> {
+        let limit = self.limit;
+        let ran = self.session().await?.explain(sql, limit, stop).await?;
+        self.recover()?;
+        read(ran)
+    }
+
+    /// A session of the role in the clone.
+    async fn connect(&self, settings: &[Setting]) -> Result<Session, Trouble> {
+        let name = format!("pgassay instrument {}", self.id);
+        let database = clone::instrument_name(self.id);
+        Ok(Session::connect(&self.sandbox.address, &database, &name, settings).await?)
+    }
+
+    async fn session(&mut self) -> Result<&mut Session, Trouble> {
+        if self.session.is_none() {
+            let session = self.connect(&self.settings).await?;
+            self.session = Some(session.undoing_writes());
+        }
+        Ok(self.session.as_mut().context("a session that was just opened")?)
+    }
+
+    /// Looks after a session that a statement left unusable.
+    fn recover(&mut self) -> Result<(), Trouble> {
+        match self.session.as_ref().map(|session| session.health) {
+            None | Some(Health::Alive) => Ok(()),
+            Some(Health::Gone) => {
+                self.session = None;
+                Ok(())
+            }
+            Some(Health::Stuck) => Err(Trouble::Sentence(
+                "A statement obeyed neither its time limit nor a cancel, so its server was stopped.".to_owned(),
+            )),
+        }
+    }
+
+    /// Drops the clone and stops the sandbox.
+    pub async fn close(mut self) -> anyhow::Result<()> {
+        if self
+            .session
+            .as_ref()
+            .is_some_and(|session| session.health == Health::Stuck)
+        {
+            return self.sandbox.kill().await;
+        }
+        if let Some(session) = self.session.take() {
+            session.close().await;
+        }
+        self.admin.close().await;
+        let mut server = Admin::connect(&self.sandbox.address, "postgres").await?;
+        clone::drop(&mut server, &clone::instrument_name(self.id)).await?;
+        server.close().await;
+        self.sandbox.stop().await
+    }
+}
+
+fn read(ran: Ran<String>) -> Result<Look, Trouble> {
+    Ok(match ran {
+        Ran::Done(text) => {
+            let plan = plan::parse(&text).context("reading the server's EXPLAIN")?;
+            Look::Plan {
+                fingerprint: plan::fingerprint(&plan),
+                plan,
+                text,
+            }
+        }
+        Ran::Failed(error) => Look::None { message: error.message },
+        Ran::TimedOut => Look::None {
+            message: "planning took longer than the timeout".to_owned(),
+        },
+        Ran::Interrupted => return Err(Trouble::Stopped),
+    })
+}

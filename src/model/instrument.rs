@@ -1,0 +1,172 @@
+//! Instruments: questions about plans that are answered by trying, beside the experiments.
+
+use chrono::DateTime;
+use chrono::Utc;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::model::dataset::Setting;
+use crate::model::ids::DatasetId;
+use crate::model::ids::ExperimentId;
+use crate::model::ids::InstrumentId;
+use crate::model::job::Job;
+use crate::model::snapshot::Piece;
+
+/// What an instrument is asked, complete: it needs no form and no workload any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InstrumentSpec {
+    /// Session settings, in the order in which they are set.
+    pub settings: Vec<Setting>,
+    /// The limit of one statement.
+    pub timeout_ms: u64,
+    pub seed: u64,
+    pub task: Task,
+}
+
+/// What is to be found out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Task {
+    Bisect(BisectTask),
+}
+
+impl Task {
+    /// Which instrument does this.
+    pub fn kind(&self) -> InstrumentKind {
+        match self {
+            Self::Bisect(_) => InstrumentKind::Bisect,
+        }
+    }
+}
+
+/// The instruments there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstrumentKind {
+    Bisect,
+}
+
+impl InstrumentKind {
+    /// In the order in which pages list them.
+    pub const ALL: [Self; 1] = [Self::Bisect];
+
+    /// The word in addresses, commands and exports. It is stored, so it never changes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Bisect => "bisect",
+        }
+    }
+
+    /// As a heading.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Bisect => "Bisect",
+        }
+    }
+
+    /// What it is for, in a sentence.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Bisect => {
+                "Two sources give a query different plans: finds the smallest set of columns whose statistics make the \
+                 difference."
+            }
+        }
+    }
+}
+
+/// A query as an instrument keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskQuery {
+    pub label: String,
+    pub sql: String,
+}
+
+/// A source of an experiment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskSource {
+    pub source_idx: i32,
+    pub label: String,
+}
+
+/// Which statistics of `to`, put into those of `from`, turn the plan of the one into the plan of the other?
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BisectTask {
+    pub experiment_id: ExperimentId,
+    pub query: TaskQuery,
+    pub from: TaskSource,
+    pub to: TaskSource,
+}
+
+/// A run of an instrument as pages and runners see it; its life is that of its job.
+#[derive(Clone, Debug)]
+pub struct Instrument {
+    pub id: InstrumentId,
+    pub dataset_id: Option<DatasetId>,
+    pub dataset_name: String,
+    pub experiment_id: Option<ExperimentId>,
+    pub spec: InstrumentSpec,
+    /// None before anything is known.
+    pub result: Option<Findings>,
+    /// The answer in a sentence, once there is one.
+    pub headline: Option<String>,
+    pub created_at: DateTime<Utc>,
+    /// Steps stored so far.
+    pub n_steps: u64,
+    pub job: Job,
+}
+
+/// What came out. Of a run that was stopped: what was known by then.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Findings {
+    Bisect(BisectFindings),
+}
+
+/// A plan that was seen, with the EXPLAIN under which it was seen first.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SeenPlan {
+    pub query_idx: i32,
+    pub fingerprint: String,
+    pub cost: Option<f64>,
+    /// JSON text from the server.
+    pub explain: String,
+}
+
+/// One mixture that was tried.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BisectStep {
+    /// Which pieces were taken from `to`, as places in [`BisectFindings::pieces`], ascending.
+    pub taken: Vec<usize>,
+    /// Why just these.
+    pub why: String,
+    /// None where the server gave no plan; the message says why.
+    pub fingerprint: Option<String>,
+    pub cost: Option<f64>,
+    pub message: Option<String>,
+}
+
+/// What a bisect has found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BisectFindings {
+    /// Everything in which the two snapshots differ and that could be written.
+    pub pieces: Vec<Piece>,
+    /// What could not be written, and why.
+    pub left_out: Vec<String>,
+    /// Fingerprints of the plans under all of `from` and all of `to`.
+    pub plan_from: Option<String>,
+    pub plan_to: Option<String>,
+    /// Places in `pieces`; none before the end, and where there is no difference to explain.
+    pub minimal: Option<Vec<usize>>,
+    /// For each of `minimal` the plan that comes out when it alone is left out.
+    pub without: Vec<Option<String>>,
+    /// For each of `minimal` what the two snapshots say of it, where that can be said in words.
+    pub said: Vec<Vec<Said>>,
+}
+
+/// One number of the statistics in both snapshots.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    pub name: String,
+    pub from: String,
+    pub to: String,
+}
