@@ -103,8 +103,8 @@ async fn search(
     for (items, why) in ends.iter().zip(["nothing taken", "everything taken"]) {
         // Asked again when a run goes on: its plan says which tables count.
         let look = look(stand, notebook, pair, items).await?;
-        if let Look::Plan { plan, .. } = &look {
-            tables.extend(tables_of(plan));
+        if let Look::Plan(seen) = &look {
+            tables.extend(tables_of(&seen.plan));
         }
         if let Some(message) = look.message() {
             return Err(Trouble::Sentence(format!("The query has no plan: {message}.")));
@@ -232,7 +232,7 @@ fn headline(task: &BisectTask, findings: &BisectFindings) -> String {
     };
     let verb = if minimal.len() == 1 { "turns" } else { "together turn" };
     format!(
-        "{what} {verb} the plan of {} under {} into the one under {}; {} alone differ.",
+        "{what} {verb} the plan of {} under {} into the one under {}; {} differ in all.",
         query.label,
         from.label,
         to.label,

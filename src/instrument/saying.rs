@@ -25,7 +25,7 @@ pub fn said(piece: &Piece, from: &Snapshot, to: &Snapshot) -> Vec<Said> {
         }
         let value = |words: &[(&'static str, String)]| {
             let found = words.iter().find(|(known, _)| *known == name);
-            found.map_or_else(|| "none".to_owned(), |(_, value)| value.clone())
+            found.map_or_else(|| "nothing".to_owned(), |(_, value)| value.clone())
         };
         let (from, to) = (value(&from), value(&to));
         if from != to {
@@ -90,7 +90,7 @@ mod tests {
     use crate::model::snapshot::Slot;
 
     #[test]
-    fn only_what_differs_is_said_and_what_is_missing_is_called_none() {
+    fn only_what_differs_is_said_and_what_is_missing_is_called_nothing() {
         let column = |n_distinct: &str, slots| ColumnStatistics {
             schema: "public".to_owned(),
             relation: "t".to_owned(),
@@ -122,6 +122,6 @@ mod tests {
             .into_iter()
             .map(|said| format!("{}: {} / {}", said.name, said.from, said.to))
             .collect();
-        assert_eq!(lines, ["distinct values: 10 / -1", "correlation: 0.5 / none"]);
+        assert_eq!(lines, ["distinct values: 10 / -1", "correlation: 0.5 / nothing"]);
     }
 }

@@ -45,21 +45,23 @@ pub struct Stand {
 /// A query's plan as it was just seen, or why there is none.
 #[derive(Clone, Debug)]
 pub enum Look {
-    Plan {
-        plan: Plan,
-        fingerprint: String,
-        text: String,
-    },
-    None {
-        message: String,
-    },
+    Plan(Box<Seen>),
+    None { message: String },
+}
+
+/// A plan with its name and the server's own words.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub plan: Plan,
+    pub fingerprint: String,
+    pub text: String,
 }
 
 impl Look {
     /// None where there is no plan.
     pub fn fingerprint(&self) -> Option<&str> {
         match self {
-            Self::Plan { fingerprint, .. } => Some(fingerprint),
+            Self::Plan(seen) => Some(&seen.fingerprint),
             Self::None { .. } => None,
         }
     }
@@ -67,7 +69,7 @@ impl Look {
     /// None where there is no plan, and where the server's number is none.
     pub fn cost(&self) -> Option<f64> {
         match self {
-            Self::Plan { plan, .. } => Some(plan.cost()).filter(|cost| cost.is_finite()),
+            Self::Plan(seen) => Some(seen.plan.cost()).filter(|cost| cost.is_finite()),
             Self::None { .. } => None,
         }
     }
@@ -75,21 +77,21 @@ impl Look {
     /// Why there is no plan.
     pub fn message(&self) -> Option<&str> {
         match self {
-            Self::Plan { .. } => None,
+            Self::Plan(_) => None,
             Self::None { message } => Some(message),
         }
     }
 
     /// The plan as it is kept.
     pub fn seen(&self, query_idx: i32) -> Option<SeenPlan> {
-        let Self::Plan { fingerprint, text, .. } = self else {
+        let Self::Plan(seen) = self else {
             return None;
         };
         Some(SeenPlan {
             query_idx,
-            fingerprint: fingerprint.clone(),
+            fingerprint: seen.fingerprint.clone(),
             cost: self.cost(),
-            explain: text.clone(),
+            explain: seen.text.clone(),
         })
     }
 }
@@ -217,11 +219,11 @@ fn read(ran: Ran<String>) -> Result<Look, Trouble> {
     Ok(match ran {
         Ran::Done(text) => {
             let plan = plan::parse(&text).context("reading the server's EXPLAIN")?;
-            Look::Plan {
+            Look::Plan(Box::new(Seen {
                 fingerprint: plan::fingerprint(&plan),
                 plan,
                 text,
-            }
+            }))
         }
         Ran::Failed(error) => Look::None { message: error.message },
         Ran::TimedOut => Look::None {

@@ -4,4 +4,5 @@ pub mod chart;
 pub mod charts;
 pub mod data;
 pub mod export;
+pub mod instruments;
 pub mod table;

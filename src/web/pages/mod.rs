@@ -7,6 +7,7 @@ mod dashboard;
 mod datasets;
 mod experiment;
 mod health;
+mod instruments;
 mod progress;
 mod query;
 mod queue;
@@ -31,4 +32,5 @@ pub fn router() -> Router<AppState> {
         .merge(results::router())
         .merge(query::router())
         .merge(chart::router())
+        .merge(instruments::router())
 }
