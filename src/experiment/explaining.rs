@@ -99,6 +99,7 @@ async fn explain(
             let errors = plan::q_error(&plan);
             record.worst_q_error = errors.worst;
             record.mean_q_error = errors.mean;
+            record.estimates = errors.nodes;
             record.buffers = plan.buffers().and_then(|n| i64::try_from(n).ok());
             record.analyzed = Some(text);
         }

@@ -10,6 +10,7 @@ pub mod form;
 pub mod journal;
 pub mod lab;
 pub mod preparing;
+pub mod preview;
 pub mod progress;
 pub mod runner;
 pub mod schedule;

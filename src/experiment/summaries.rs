@@ -14,7 +14,7 @@ use crate::analysis::summary::Quantile;
 use crate::analysis::summary::Summary;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::ExperimentQuery;
-use crate::model::experiment::PlanRecord;
+use crate::model::experiment::PlanOutline;
 use crate::model::experiment::SummaryRecord;
 use crate::model::job::JobStatus;
 use crate::model::trial::OutcomeWord;
@@ -66,7 +66,7 @@ pub async fn catch_up(pool: &PgPool) -> anyhow::Result<usize> {
 async fn store_summaries(conn: &mut PgConnection, viewer: Viewer, experiment: &Experiment) -> anyhow::Result<()> {
     let id = experiment.id;
     let trials = store::trials::list(&mut *conn, viewer, id, None).await?;
-    let plans = store::plans::list(&mut *conn, viewer, id).await?;
+    let plans = store::plans::list_outlines(&mut *conn, viewer, id).await?;
     let queries = store::experiments::list_queries(&mut *conn, viewer, id).await?;
     let summaries = summarize(experiment.spec.sources.len(), queries.len(), &trials, &plans);
     store::summaries::replace(&mut *conn, id, &summaries).await?;
@@ -81,7 +81,7 @@ pub fn summarize(
     n_sources: usize,
     n_queries: usize,
     trials: &[RecordedTrial],
-    plans: &[PlanRecord],
+    plans: &[PlanOutline],
 ) -> Vec<SummaryRecord> {
     let mut samples: BTreeMap<(i32, i32), Vec<&RecordedTrial>> = BTreeMap::new();
     for trial in trials.iter().filter(|trial| trial.kind == TrialKind::Measured) {
@@ -90,7 +90,7 @@ pub fn summarize(
             .or_default()
             .push(trial);
     }
-    let plan_of: BTreeMap<(i32, i32), &PlanRecord> = plans
+    let plan_of: BTreeMap<(i32, i32), &PlanOutline> = plans
         .iter()
         .map(|plan| ((plan.query_idx, plan.source_idx), plan))
         .collect();

@@ -8,7 +8,7 @@ use crate::experiment::service::LaunchError;
 use crate::instrument::form::InstrumentForm;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::ExperimentQuery;
-use crate::model::experiment::PlanRecord;
+use crate::model::experiment::PlanOutline;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
@@ -38,7 +38,7 @@ pub struct Instruments {
 pub struct Subject {
     pub experiment: Experiment,
     pub queries: Vec<ExperimentQuery>,
-    pub plans: Vec<PlanRecord>,
+    pub plans: Vec<PlanOutline>,
 }
 
 impl Subject {
@@ -50,13 +50,13 @@ impl Subject {
         Ok(Some(Self {
             experiment,
             queries: store::experiments::list_queries(&mut *conn, viewer, id).await?,
-            plans: store::plans::list(conn, viewer, id).await?,
+            plans: store::plans::list_outlines(conn, viewer, id).await?,
         }))
     }
 
     /// The plan's fingerprint, where the experiment has seen one.
     pub fn fingerprint(&self, query_idx: i32, source_idx: i32) -> Option<&str> {
-        let is_meant = |plan: &&PlanRecord| (plan.query_idx, plan.source_idx) == (query_idx, source_idx);
+        let is_meant = |plan: &&PlanOutline| (plan.query_idx, plan.source_idx) == (query_idx, source_idx);
         self.plans.iter().find(is_meant)?.fingerprint.as_deref()
     }
 

@@ -242,6 +242,7 @@ mod tests {
                 .map(|(relation, n)| RelationNumbers {
                     schema: "public".to_owned(),
                     relation: format!("t{relation}"),
+                    is_index: false,
                     pages: i32::from(*n),
                     tuples: n.to_string(),
                     all_visible_pages: 0,

@@ -18,6 +18,13 @@ pub const EXPERIMENT: &str = "/experiment";
 pub const EXPERIMENT_CHECK: &str = "/experiment/check";
 pub const EXPERIMENT_QUERIES: &str = "/experiment/queries";
 pub const RESULTS: &str = "/results";
+pub const GLOSSARY: &str = "/help/glossary";
+
+/// A word of the glossary, by the id of its entry.
+pub fn glossary(word: &str) -> String {
+    format!("{GLOSSARY}#{word}")
+}
+
 pub const INSTRUMENTS: &str = "/instruments";
 
 pub fn dataset(id: DatasetId) -> String {
@@ -82,6 +89,26 @@ pub fn result_part(id: ExperimentId, part: &str) -> String {
 
 pub fn result_query(id: ExperimentId, query_idx: i32) -> String {
     format!("/results/{id}/queries/{query_idx}")
+}
+
+/// The plan map.
+pub fn plans(id: ExperimentId) -> String {
+    format!("/results/{id}/plans")
+}
+
+/// The plan of a query under a source.
+pub fn plan(id: ExperimentId, query_idx: i32, source_idx: i32) -> String {
+    format!("/results/{id}/queries/{query_idx}/plans/{source_idx}")
+}
+
+/// Where two plans of a query can be chosen.
+pub fn plan_diff_form(id: ExperimentId, query_idx: i32) -> String {
+    format!("/results/{id}/queries/{query_idx}/diff")
+}
+
+/// The plans of a query under two sources, side by side.
+pub fn plan_diff(id: ExperimentId, query_idx: i32, from: i32, to: i32) -> String {
+    format!("/results/{id}/queries/{query_idx}/diff?from={from}&to={to}")
 }
 
 /// The form of an instrument, over an experiment where one is chosen.

@@ -4,6 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::model::experiment::PlanOutline;
+use crate::model::experiment::PlanText;
 use crate::model::trial::RecordedTrial;
 use crate::model::trial::TrialKind;
 use crate::report::data::ReportData;
@@ -106,24 +108,31 @@ impl Exporter for Everything {
             }).collect::<Vec<_>>(),
             "trials": of_kind(TrialKind::Measured),
             "warm_up_trials": of_kind(TrialKind::WarmUp),
-            "plans": data.plans.iter().map(|plan| json!({
-                "source": data.source_label(plan.source_idx),
-                "query": data.query_label(plan.query_idx),
-                "plan": letter(data, plan.query_idx, plan.source_idx),
-                "fingerprint": plan.fingerprint,
-                "cost": plan.cost,
-                "buffers": plan.buffers,
-                "worst_q_error": plan.worst_q_error,
-                "mean_q_error": plan.mean_q_error,
-                "explain": plan.explain,
-                "explain_analyzed": plan.analyzed,
-                "message": plan.message,
-            })).collect::<Vec<_>>(),
+            "plans": data.plans.iter().map(|plan| plan_body(data, plan)).collect::<Vec<_>>(),
         });
         let mut bytes = serde_json::to_vec_pretty(&document)?;
         bytes.push(b'\n');
         Ok(bytes)
     }
+}
+
+fn plan_body(data: &ReportData, plan: &PlanOutline) -> Value {
+    let is_its = |text: &&PlanText| (text.query_idx, text.source_idx) == (plan.query_idx, plan.source_idx);
+    let text = data.plan_texts.iter().find(is_its);
+    json!({
+        "source": data.source_label(plan.source_idx),
+        "query": data.query_label(plan.query_idx),
+        "plan": letter(data, plan.query_idx, plan.source_idx),
+        "fingerprint": plan.fingerprint,
+        "cost": plan.cost,
+        "buffers": plan.buffers,
+        "worst_q_error": plan.worst_q_error,
+        "mean_q_error": plan.mean_q_error,
+        "estimates": plan.estimates,
+        "explain": text.and_then(|text| text.explain.as_ref()),
+        "explain_analyzed": text.and_then(|text| text.analyzed.as_ref()),
+        "message": plan.message,
+    })
 }
 
 fn trial_body<'a>(data: &'a ReportData, trial: &'a RecordedTrial) -> TrialBody<'a> {
@@ -183,6 +192,7 @@ fn sources(data: &ReportData) -> Vec<Value> {
                 "n_statistics": prepared.map(|prepared| prepared.n_statistics),
                 "apply_ms": prepared.map(|prepared| prepared.apply_ms),
                 "targets": prepared.map(|prepared| &prepared.targets),
+                "notes": prepared.map(|prepared| &prepared.notes),
             })
         })
         .collect()

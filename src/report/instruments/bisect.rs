@@ -35,7 +35,7 @@ pub struct Cause {
 pub struct LetteredPlan {
     pub letter: String,
     pub cost: Option<f64>,
-    pub outline: String,
+    pub text: String,
 }
 
 /// One mixture that was tried.
@@ -75,7 +75,7 @@ impl BisectReport {
                 .iter()
                 .find(|plan| plan.fingerprint == *fingerprint)
                 .and_then(|plan| plan.cost),
-            outline: data.outline(QUERY, fingerprint),
+            text: data.plan_text(QUERY, fingerprint),
         });
         let rows = steps.iter().enumerate().map(|(n, step)| Step {
             number: n + 1,

@@ -100,25 +100,12 @@ impl InstrumentData {
         format!("pgassay_{kind}-{}.{ending}", self.instrument.id)
     }
 
-    /// The shape of a plan, a node a line, indented by depth.
-    pub fn outline(&self, query_idx: i32, fingerprint: &str) -> String {
+    /// A plan in the manner of EXPLAIN's own text; empty where it was not seen.
+    pub fn plan_text(&self, query_idx: i32, fingerprint: &str) -> String {
         let is_meant = |plan: &&SeenPlan| plan.query_idx == query_idx && plan.fingerprint == fingerprint;
-        let Some(plan) = self.plans.iter().find(is_meant) else {
-            return String::new();
-        };
+        let plan = self.plans.iter().find(is_meant);
         // What was stored has been read before.
-        let Ok(plan) = plan::parse(&plan.explain) else {
-            return String::new();
-        };
-        let lines = plan::rows(&plan).into_iter().map(|row| {
-            let name = row.subplan.map(|name| format!("{name}: ")).unwrap_or_default();
-            format!(
-                "{}{name}{}  rows={:.0}",
-                "  ".repeat(row.depth),
-                row.title,
-                row.plan_rows
-            )
-        });
-        lines.collect::<Vec<String>>().join("\n")
+        let plan = plan.and_then(|plan| plan::parse(&plan.explain).ok());
+        plan.map(|plan| plan::text(&plan)).unwrap_or_default()
     }
 }

@@ -7,7 +7,10 @@ mod dashboard;
 mod datasets;
 mod experiment;
 mod health;
+mod help;
 mod instruments;
+mod notes;
+mod plans;
 mod progress;
 mod query;
 mod queue;
@@ -31,6 +34,8 @@ pub fn router() -> Router<AppState> {
         .merge(experiment::router())
         .merge(results::router())
         .merge(query::router())
+        .merge(plans::router())
         .merge(chart::router())
+        .merge(help::router())
         .merge(instruments::router())
 }

@@ -83,7 +83,7 @@ async fn download(
     let exporter = export::find(&name).ok_or(Error::NotFound("file"))?;
     let id: ExperimentId = id.parse().map_err(|_| Error::NotFound("experiment"))?;
     let mut conn = pool.acquire().await?;
-    let data = ReportData::load(&mut conn, viewer, id)
+    let data = ReportData::load_whole(&mut conn, viewer, id)
         .await?
         .ok_or(Error::NotFound("experiment"))?;
     let trials = store::trials::list(&mut conn, viewer, id, None).await?;

@@ -28,6 +28,7 @@ use crate::web::fragment;
 use crate::web::fragment::Hx;
 use crate::web::pages::chart::ChartParams;
 use crate::web::pages::chart_view::ChartView;
+use crate::web::pages::notes::NotesView;
 use crate::web::pages::progress::ProgressView;
 use crate::web::state::AppState;
 use crate::web::urls;
@@ -58,6 +59,8 @@ struct ShowPage {
     has_trouble: bool,
     chart: ChartView,
     sources: Vec<SourceView>,
+    /// Of the sources that have any.
+    source_notes: Vec<NotesView>,
     facts: Vec<Setting>,
     settings: Vec<Setting>,
     /// When the server was shared with other datasets.
@@ -135,6 +138,7 @@ impl ShowPage {
             table,
             chart,
             sources: source_views(&data),
+            source_notes: source_notes(&data),
             facts: facts(experiment),
             settings: experiment.spec.settings.clone(),
             warning: experiment
@@ -212,6 +216,13 @@ fn source_views(data: &ReportData) -> Vec<SourceView> {
                     .unwrap_or_default(),
             }
         })
+        .collect()
+}
+
+fn source_notes(data: &ReportData) -> Vec<NotesView> {
+    let prepared = data.prepared.iter().filter(|prepared| !prepared.notes.is_empty());
+    prepared
+        .map(|prepared| NotesView::new(data.source_label(prepared.source_idx), &prepared.notes))
         .collect()
 }
 
