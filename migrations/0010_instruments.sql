@@ -36,7 +36,13 @@ create table instrument_plans (
     fingerprint text not null,
     cost double precision,
     explain text not null,
-    -- The snapshot under which it was seen first, where that was drawn here.
-    snapshot jsonb,
     primary key (instrument_id, query_idx, fingerprint)
+);
+
+-- Statistics that were drawn in a step and cannot be drawn again.
+create table instrument_snapshots (
+    instrument_id bigint not null references instruments on delete cascade,
+    step_idx integer not null,
+    snapshot jsonb not null,
+    primary key (instrument_id, step_idx)
 );

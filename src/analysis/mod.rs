@@ -6,6 +6,7 @@ pub mod feasibility;
 pub mod holm;
 pub mod interval;
 mod letters;
+pub mod lottery;
 pub mod outlier;
 pub mod permutation;
 pub mod proportion;

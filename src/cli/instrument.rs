@@ -48,6 +48,43 @@ enum TaskArgs {
         #[command(flatten)]
         common: Common,
     },
+    /// Draw samples again and again, and count how often each plan flips.
+    Lottery {
+        #[command(flatten)]
+        place: PlaceArgs,
+        /// Values of `default_statistics_target`, apart by commas.
+        #[arg(long, default_value = "100")]
+        targets: String,
+        /// Draws at each target.
+        #[arg(long, default_value_t = 50)]
+        draws: u32,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+/// What is asked.
+#[derive(Debug, clap::Args)]
+struct PlaceArgs {
+    /// A restored dataset, by its number.
+    #[arg(long)]
+    dataset: String,
+    /// A workload, by its number.
+    #[arg(long)]
+    workload: String,
+    /// The limit of one statement: 500ms, 30s, 2m.
+    #[arg(long, default_value = "60s")]
+    timeout: String,
+}
+
+impl PlaceArgs {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("dataset", self.dataset.clone()),
+            ("workload", self.workload.clone()),
+            ("timeout", self.timeout.clone()),
+        ]
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -80,6 +117,17 @@ impl TaskArgs {
                     ("to", to.clone()),
                 ];
                 (InstrumentKind::Bisect, fields, common)
+            }
+            Self::Lottery {
+                place,
+                targets,
+                draws,
+                common,
+            } => {
+                let mut fields = place.fields();
+                fields.push(("targets", targets.clone()));
+                fields.push(("draws", draws.to_string()));
+                (InstrumentKind::Lottery, fields, common)
             }
         }
     }

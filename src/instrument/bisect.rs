@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use crate::experiment::work::Trouble;
 use crate::instrument::ddmin;
 use crate::instrument::ddmin::Next;
@@ -16,6 +18,7 @@ use crate::model::instrument::BisectFindings;
 use crate::model::instrument::BisectStep;
 use crate::model::instrument::BisectTask;
 use crate::model::instrument::Findings;
+use crate::model::instrument::TaskQuery;
 use crate::model::snapshot::Piece;
 use crate::model::snapshot::Snapshot;
 use crate::model::units::counted;
@@ -37,28 +40,17 @@ pub async fn run(notebook: &Notebook<'_>, stand: &mut Stand, task: &BisectTask) 
     notebook
         .stage("writing both sources' statistics", 0, 0, &task.query.label)
         .await?;
-    let (from, from_left_out) = stand.park(FROM, &from).await?;
-    let (to, to_left_out) = stand.park(TO, &to).await?;
-    let pair = Pair {
-        pieces: mixture::differences(&from, &to),
-        from,
-        to,
-        sql: &task.query.sql,
-    };
-    let mut left_out: Vec<String> = from_left_out
-        .into_iter()
-        .chain(to_left_out)
-        .map(|left| format!("{}: {}", left.column, left.reason))
-        .collect();
-    left_out.sort();
-    left_out.dedup();
-    let mut findings = BisectFindings {
-        pieces: pair.pieces.clone(),
-        left_out,
-        ..BisectFindings::default()
-    };
+    let (pair, mut findings) = Pair::park(stand, &from, &to, &task.query).await?;
     notebook.note(&Findings::Bisect(findings.clone())).await?;
-    search(notebook, stand, &pair, &mut findings).await?;
+    let steps: Vec<BisectStep> = notebook.steps().await?;
+    let mut trail = Trail {
+        notebook,
+        query_idx: QUERY,
+        next_step: steps.len(),
+        known: known(steps),
+        written: |_, step| Ok(serde_json::to_value(step)?),
+    };
+    search(&mut trail, stand, &pair, &mut findings).await?;
     let headline = headline(task, &findings);
     Ok((Findings::Bisect(findings), headline))
 }
@@ -68,7 +60,40 @@ pub struct Pair<'a> {
     pub from: Snapshot,
     pub to: Snapshot,
     pub pieces: Vec<Piece>,
+    pub label: &'a str,
     pub sql: &'a str,
+}
+
+impl<'a> Pair<'a> {
+    /// Writes both into the clone, and says what could not be written.
+    pub async fn park(
+        stand: &mut Stand,
+        from: &Snapshot,
+        to: &Snapshot,
+        query: &'a TaskQuery,
+    ) -> Result<(Self, BisectFindings), Trouble> {
+        let (from, from_left_out) = stand.park(FROM, from).await?;
+        let (to, to_left_out) = stand.park(TO, to).await?;
+        let pair = Self {
+            pieces: mixture::differences(&from, &to),
+            from,
+            to,
+            label: &query.label,
+            sql: &query.sql,
+        };
+        let left_out = from_left_out.into_iter().chain(to_left_out);
+        let mut left_out: Vec<String> = left_out
+            .map(|left| format!("{}: {}", left.column, left.reason))
+            .collect();
+        left_out.sort();
+        left_out.dedup();
+        let findings = BisectFindings {
+            pieces: pair.pieces.clone(),
+            left_out,
+            ..BisectFindings::default()
+        };
+        Ok((pair, findings))
+    }
 }
 
 async fn snapshots(notebook: &Notebook<'_>, task: &BisectTask) -> Result<(Snapshot, Snapshot), Trouble> {
@@ -88,78 +113,106 @@ async fn snapshots(notebook: &Notebook<'_>, task: &BisectTask) -> Result<(Snapsh
     Ok((take(task.from.source_idx)?, take(task.to.source_idx)?))
 }
 
-async fn search(
-    notebook: &Notebook<'_>,
+/// What was tried so far, and where the next step goes.
+pub struct Trail<'a> {
+    pub notebook: &'a Notebook<'a>,
+    pub query_idx: i32,
+    pub next_step: usize,
+    /// The plan of each mixture, by what was taken.
+    pub known: BTreeMap<Vec<usize>, Option<String>>,
+    /// A step as the instrument stores it.
+    pub written: fn(i32, BisectStep) -> anyhow::Result<Value>,
+}
+
+/// What stored steps have shown.
+pub fn known(steps: impl IntoIterator<Item = BisectStep>) -> BTreeMap<Vec<usize>, Option<String>> {
+    let steps = steps.into_iter();
+    steps.map(|step| (step.taken, step.fingerprint)).collect()
+}
+
+impl Trail<'_> {
+    /// Plans the query under a mixture and writes down what comes out, unless that is known.
+    async fn go(&mut self, stand: &mut Stand, pair: &Pair<'_>, items: &[usize], why: &str) -> Result<(), Trouble> {
+        if self.known.contains_key(items) {
+            return Ok(());
+        }
+        let look = look(stand, self.notebook, pair, items).await?;
+        self.record(items, why, &look).await
+    }
+
+    async fn record(&mut self, items: &[usize], why: &str, look: &Look) -> Result<(), Trouble> {
+        let step = BisectStep {
+            taken: items.to_vec(),
+            why: why.to_owned(),
+            fingerprint: look.fingerprint().map(str::to_owned),
+            cost: look.cost(),
+            message: look.message().map(str::to_owned),
+        };
+        self.known.insert(step.taken.clone(), step.fingerprint.clone());
+        let step = (self.written)(self.query_idx, step)?;
+        let looks = [(self.query_idx, look)];
+        self.notebook.record(self.next_step, &step, &looks, None).await?;
+        self.next_step += 1;
+        Ok(())
+    }
+
+    fn plan_of(&self, items: &[usize]) -> Option<String> {
+        self.known.get(items).cloned().flatten()
+    }
+}
+
+/// Searches from where the trail ends, and fills in what is found.
+pub async fn search(
+    trail: &mut Trail<'_>,
     stand: &mut Stand,
     pair: &Pair<'_>,
     findings: &mut BisectFindings,
 ) -> Result<(), Trouble> {
-    let steps: Vec<BisectStep> = notebook.steps().await?;
-    let mut known: BTreeMap<Vec<usize>, Option<String>> =
-        steps.into_iter().map(|step| (step.taken, step.fingerprint)).collect();
-    let all: Vec<usize> = (0..pair.pieces.len()).collect();
-    let ends = [Vec::new(), all];
+    let n_pieces = pair.pieces.len();
+    let ends = [Vec::new(), (0..n_pieces).collect()];
     let mut tables = BTreeSet::new();
     for (items, why) in ends.iter().zip(["nothing taken", "everything taken"]) {
         // Asked again when a run goes on: its plan says which tables count.
-        let look = look(stand, notebook, pair, items).await?;
+        let look = look(stand, trail.notebook, pair, items).await?;
         if let Look::Plan(seen) = &look {
             tables.extend(tables_of(&seen.plan));
         }
         if let Some(message) = look.message() {
             return Err(Trouble::Sentence(format!("The query has no plan: {message}.")));
         }
-        if !known.contains_key(items) {
-            record(notebook, &mut known, items, why, &look).await?;
+        if !trail.known.contains_key(items) {
+            trail.record(items, why, &look).await?;
         }
     }
-    findings.plan_from = known.get(&ends[0]).cloned().flatten();
-    findings.plan_to = known.get(&ends[1]).cloned().flatten();
-    let favourites: Vec<usize> = (0..pair.pieces.len())
+    findings.plan_from = trail.plan_of(&ends[0]);
+    findings.plan_to = trail.plan_of(&ends[1]);
+    let favourites: Vec<usize> = (0..n_pieces)
         .filter(|idx| belongs_to(&pair.pieces[*idx], &tables))
         .collect();
-    let wanted = findings.plan_to.clone();
-    loop {
-        let next = ddmin::next(pair.pieces.len(), &favourites, &|items| {
-            known.get(items).map(|fingerprint| *fingerprint == wanted)
+    let minimal = loop {
+        let next = ddmin::next(n_pieces, &favourites, &|items| {
+            trail.known.get(items).map(|plan| *plan == findings.plan_to)
         });
-        let (items, why) = match next {
-            Next::Try { items, why } => (items, why),
-            Next::Nothing => return Ok(()),
-            Next::Found(minimal) => {
-                findings.minimal = Some(minimal);
-                break;
+        match next {
+            Next::Try { items, why } => {
+                let n = trail.known.len();
+                let tried = counted(items.len() as u64, "piece", "pieces");
+                let detail = format!("{} under {tried} of {n_pieces}", pair.label);
+                trail.notebook.stage(&format!("step {}", n + 1), 0, 0, &detail).await?;
+                trail.go(stand, pair, &items, &why).await?;
             }
-        };
-        let n = known.len();
-        let tried = counted(items.len() as u64, "piece", "pieces");
-        let detail = format!("{tried} of {}", pair.pieces.len());
-        notebook.stage(&format!("step {}", n + 1), n, 0, &detail).await?;
-        let look = look(stand, notebook, pair, &items).await?;
-        record(notebook, &mut known, &items, &why, &look).await?;
-    }
-    verify(notebook, stand, pair, &mut known, findings).await
-}
-
-/// Leaves out each of the found pieces in turn. The search has done that already, where more than two are left; whatever
-/// it has not is done now.
-async fn verify(
-    notebook: &Notebook<'_>,
-    stand: &mut Stand,
-    pair: &Pair<'_>,
-    known: &mut BTreeMap<Vec<usize>, Option<String>>,
-    findings: &mut BisectFindings,
-) -> Result<(), Trouble> {
-    let minimal = findings.minimal.clone().unwrap_or_default();
+            Next::Nothing => return Ok(()),
+            Next::Found(minimal) => break minimal,
+        }
+    };
+    // The search has left out each of them already, where more than two are left; whatever it has not is done now.
     for left_out in &minimal {
         let rest: Vec<usize> = minimal.iter().copied().filter(|item| item != left_out).collect();
-        if !known.contains_key(&rest) {
-            let look = look(stand, notebook, pair, &rest).await?;
-            record(notebook, known, &rest, "to verify", &look).await?;
-        }
-        findings.without.push(known.get(&rest).cloned().flatten());
+        trail.go(stand, pair, &rest, "to verify").await?;
+        findings.without.push(trail.plan_of(&rest));
         findings.said.push(said(&pair.pieces[*left_out], &pair.from, &pair.to));
     }
+    findings.minimal = Some(minimal);
     Ok(())
 }
 
@@ -170,27 +223,6 @@ async fn look(stand: &mut Stand, notebook: &Notebook<'_>, pair: &Pair<'_>, items
         .mix(parked(FROM, &pair.from), parked(TO, &pair.to), &taken)
         .await?;
     stand.look(pair.sql, notebook.job.stop_token()).await
-}
-
-async fn record(
-    notebook: &Notebook<'_>,
-    known: &mut BTreeMap<Vec<usize>, Option<String>>,
-    items: &[usize],
-    why: &str,
-    look: &Look,
-) -> Result<(), Trouble> {
-    // The plan first: a step that is stored has its plan.
-    notebook.keep(QUERY, look, None).await?;
-    let step = BisectStep {
-        taken: items.to_vec(),
-        why: why.to_owned(),
-        fingerprint: look.fingerprint().map(str::to_owned),
-        cost: look.cost(),
-        message: look.message().map(str::to_owned),
-    };
-    notebook.record(known.len(), &step).await?;
-    known.insert(step.taken, step.fingerprint);
-    Ok(())
 }
 
 /// The names of the tables and indexes in a plan, without their schemas, which EXPLAIN does not tell.

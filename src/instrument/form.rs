@@ -45,4 +45,16 @@ impl InstrumentForm {
     pub fn number<T: std::str::FromStr>(&self, field: &str, missing: &str) -> Result<T, FieldError> {
         self.get(field).parse().map_err(|_| FieldError::new(field, missing))
     }
+
+    /// A whole number between two bounds.
+    pub fn within(&self, field: &str, min: u32, max: u32) -> Result<u32, FieldError> {
+        let text = self.get(field);
+        match text.parse::<u32>() {
+            Ok(n) if (min..=max).contains(&n) => Ok(n),
+            _ => {
+                let message = format!("This takes a whole number from {min} to {max}, not {text:?}.");
+                Err(FieldError::new(field, message))
+            }
+        }
+    }
 }

@@ -4,6 +4,7 @@
 mod bisect;
 mod ddmin;
 pub mod form;
+mod lottery;
 mod saying;
 pub mod service;
 mod stand;

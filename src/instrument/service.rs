@@ -3,9 +3,12 @@
 use sqlx::PgConnection;
 use sqlx::PgPool;
 
+use crate::experiment::form::ExperimentForm;
 use crate::experiment::form::FieldError;
 use crate::experiment::service::LaunchError;
 use crate::instrument::form::InstrumentForm;
+use crate::model::dataset::Dataset;
+use crate::model::dataset::Setting;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::ExperimentQuery;
 use crate::model::experiment::PlanOutline;
@@ -16,6 +19,7 @@ use crate::model::instrument::BisectTask;
 use crate::model::instrument::Instrument;
 use crate::model::instrument::InstrumentKind;
 use crate::model::instrument::InstrumentSpec;
+use crate::model::instrument::LotteryTask;
 use crate::model::instrument::Task;
 use crate::model::instrument::TaskQuery;
 use crate::model::instrument::TaskSource;
@@ -102,6 +106,7 @@ impl Instruments {
         let kind = form.instrument().map_err(|error| LaunchError::Refused(vec![error]))?;
         let wish = match kind {
             InstrumentKind::Bisect => bisect(&mut conn, viewer, form).await?,
+            InstrumentKind::Lottery => lottery(&mut conn, viewer, form).await?,
         };
         drop(conn);
         let new = NewInstrument {
@@ -235,4 +240,115 @@ async fn of_experiment(
             task,
         },
     })
+}
+
+/// A dataset with the reading queries of a workload, as a form names them.
+struct Place {
+    dataset: Dataset,
+    queries: Vec<TaskQuery>,
+    left_out: Vec<String>,
+    settings: Vec<Setting>,
+    timeout_ms: u64,
+}
+
+async fn place(conn: &mut PgConnection, viewer: Viewer, form: &InstrumentForm) -> Result<Place, LaunchError> {
+    // What an experiment takes for a dataset, a workload and a limit, an instrument does too.
+    let spec = ExperimentForm {
+        dataset: form.get("dataset").to_owned(),
+        workload: form.get("workload").to_owned(),
+        timeout: form.get("timeout").to_owned(),
+        ..ExperimentForm::default()
+    };
+    let spec = spec.parse(0).map_err(LaunchError::Refused)?;
+    let dataset = store::datasets::get(&mut *conn, viewer, spec.dataset_id).await?;
+    let dataset = dataset.ok_or_else(|| refused("dataset", "This dataset is gone. Choose another."))?;
+    let status = dataset.job.status;
+    if status != JobStatus::Completed {
+        let message = format!(
+            "The restore of {} is {}; an instrument takes a finished one.",
+            dataset.name,
+            status.word()
+        );
+        return Err(refused("dataset", message));
+    }
+    let (mut queries, mut left_out) = (Vec::new(), Vec::new());
+    for query in store::workloads::list_queries(conn, viewer, spec.workload_id).await? {
+        match query.class {
+            QueryClass::Reads => queries.push(TaskQuery {
+                label: query.label,
+                sql: query.sql,
+            }),
+            QueryClass::Writes => left_out.push(query.label),
+            QueryClass::Refused => {}
+        }
+    }
+    if queries.is_empty() {
+        let message = "This workload has no query that reads, and instruments only look at those.";
+        return Err(refused("workload", message));
+    }
+    let mut settings = dataset.settings.clone();
+    settings.extend(spec.settings);
+    Ok(Place {
+        dataset,
+        queries,
+        left_out,
+        settings,
+        timeout_ms: spec.timeout_ms,
+    })
+}
+
+async fn lottery(conn: &mut PgConnection, viewer: Viewer, form: &InstrumentForm) -> Result<Wish, LaunchError> {
+    let place = place(conn, viewer, form).await?;
+    let numbers = targets(form.get("targets")).and_then(|targets| {
+        let n_draws = form.within("draws", MIN_DRAWS, MAX_DRAWS)?;
+        let n_all = targets.len() as u32 * n_draws;
+        if n_all > MAX_DRAWS {
+            let message = format!("These are {n_all} draws; {MAX_DRAWS} are allowed.");
+            return Err(FieldError::new("draws", message));
+        }
+        Ok((targets, n_draws))
+    });
+    let (targets, n_draws) = numbers.map_err(|error| LaunchError::Refused(vec![error]))?;
+    Ok(Wish {
+        dataset_id: place.dataset.id,
+        dataset_name: place.dataset.name,
+        experiment_id: None,
+        spec: InstrumentSpec {
+            settings: place.settings,
+            timeout_ms: place.timeout_ms,
+            seed: 0,
+            task: Task::Lottery(LotteryTask {
+                queries: place.queries,
+                targets,
+                n_draws,
+                left_out: place.left_out,
+            }),
+        },
+    })
+}
+
+/// Fewer draws say nothing; more take too long.
+const MIN_DRAWS: u32 = 2;
+const MAX_DRAWS: u32 = 5_000;
+/// As many as a chart has room for.
+const MAX_TARGETS: usize = 12;
+
+/// Statistics targets, apart by commas, in ascending order.
+fn targets(text: &str) -> Result<Vec<u32>, FieldError> {
+    let wrong = || {
+        let message = format!(
+            "Targets are whole numbers from 1 to 10000, apart by commas, at most {MAX_TARGETS}: 10, 100, 1000."
+        );
+        FieldError::new("targets", message)
+    };
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let numbers: Result<Vec<u32>, _> = parts.map(str::parse).collect();
+    let mut targets = numbers.map_err(|_| wrong())?;
+    targets.sort_unstable();
+    targets.dedup();
+    let are_legal = targets.iter().all(|target| (1..=10_000).contains(target));
+    if targets.is_empty() || targets.len() > MAX_TARGETS || !are_legal {
+        return Err(wrong());
+    }
+    Ok(targets)
 }

@@ -2,6 +2,7 @@
 //! dataset's role for the queries.
 
 use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
@@ -20,10 +21,14 @@ use crate::snapshot::apply::LeftOut;
 use crate::snapshot::capture;
 use crate::snapshot::mixture::Parked;
 use crate::snapshot::park::Lot;
+use crate::snapshot::pristine::Pristine;
+use crate::source::analyze;
 use crate::target::clone;
 use crate::target::execute::Health;
 use crate::target::execute::Ran;
+use crate::target::execute::Rows;
 use crate::target::lease::Sandbox;
+use crate::target::room::Watch;
 use crate::target::session::Admin;
 use crate::target::session::Session;
 
@@ -39,6 +44,11 @@ pub struct Stand {
     settings: Vec<Setting>,
     limit: Duration,
     session: Option<Session>,
+    /// The role's session that analyzes, and at which target.
+    analyst: Option<(u32, Session)>,
+    pristine: Pristine,
+    /// Something may still run in the sandbox, so it is stopped at once.
+    is_abandoned: bool,
     n_swaps: usize,
 }
 
@@ -120,6 +130,9 @@ impl Stand {
             value: "on".to_owned(),
         });
         Ok(Self {
+            pristine: Pristine::remember(&mut admin).await?,
+            analyst: None,
+            is_abandoned: false,
             lot: Lot::open(&mut admin).await?,
             sandbox,
             admin,
@@ -156,6 +169,54 @@ impl Stand {
             self.lot.vacuum(&mut self.admin).await?;
         }
         Ok(())
+    }
+
+    /// Analyzes everything from the pristine state, as the dataset's role, and returns how long that took.
+    pub async fn draw(&mut self, target: u32, stop: &CancellationToken) -> Result<Duration, Trouble> {
+        self.pristine.reset(&mut self.admin, &self.lot).await?;
+        self.swapped().await?;
+        if self.analyst.as_ref().is_none_or(|(known, _)| *known != target) {
+            let setting = Setting {
+                name: "default_statistics_target".to_owned(),
+                value: target.to_string(),
+            };
+            self.analyst = Some((target, self.connect(&[setting]).await?));
+        }
+        let (_, analyst) = self.analyst.as_mut().context("a session that was just opened")?;
+        let started = Instant::now();
+        tokio::select! {
+            analyzed = analyze::analyze_all(&mut analyst.conn) => {
+                analyzed.map_err(|error| Trouble::of_source("ANALYZE", error))?;
+            }
+            () = stop.cancelled() => {
+                self.is_abandoned = true;
+                return Err(Trouble::Stopped);
+            }
+        }
+        Ok(started.elapsed())
+    }
+
+    /// The plan of a query with what happened when it was run once under its time limit.
+    pub async fn run_once(&mut self, sql: &str, stop: &CancellationToken) -> Result<Look, Trouble> {
+        let limit = self.limit;
+        let mut watch = Watch::of_reading(&self.sandbox.room);
+        let stop = stop.child_token();
+        let session = self.session().await?;
+        let (ran, _) = watch.over(&stop, session.explain_analyzed(sql, limit, &stop)).await?;
+        self.recover()?;
+        read(ran)
+    }
+
+    /// What one value of one row is, as text, asked as the dataset's role; none where the answer takes too long or fails.
+    pub async fn ask(&mut self, sql: String, stop: &CancellationToken) -> Result<Option<String>, Trouble> {
+        let limit = self.limit;
+        let ran = self.session().await?.execute(sql, Rows::Text, limit, stop).await?;
+        self.recover()?;
+        match ran {
+            Ran::Done(answer) => Ok(answer.text),
+            Ran::Failed(_) | Ran::TimedOut => Ok(None),
+            Ran::Interrupted => Err(Trouble::Stopped),
+        }
     }
 
     /// The plan of a query under what is in force. It is not run.
@@ -204,7 +265,8 @@ impl Stand {
         {
             return self.sandbox.kill().await;
         }
-        if let Some(session) = self.session.take() {
+        let analyst = self.analyst.take().map(|(_, analyst)| analyst);
+        for session in self.session.take().into_iter().chain(analyst) {
             session.close().await;
         }
         self.admin.close().await;

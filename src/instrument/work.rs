@@ -4,11 +4,13 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sqlx::Connection as _;
 use tracing::error;
 use tracing::info;
 
 use crate::experiment::work::Trouble;
 use crate::instrument::bisect;
+use crate::instrument::lottery;
 use crate::instrument::stand::Look;
 use crate::instrument::stand::Stand;
 use crate::model::instrument::Findings;
@@ -92,6 +94,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble
     };
     let answer = match &instrument.spec.task {
         Task::Bisect(task) => bisect::run(&notebook, &mut stand, task).await,
+        Task::Lottery(task) => lottery::run(&notebook, &mut stand, task).await,
     };
     let closed = stand.close().await;
     let (findings, headline) = answer?;
@@ -122,23 +125,32 @@ impl Notebook<'_> {
             .context("reading the stored steps")?)
     }
 
-    /// Stores a step. `Stopped` when the run belongs to somebody else by now.
-    pub async fn record<T: Serialize>(&self, step_idx: usize, step: &T) -> Result<(), Trouble> {
+    /// Stores a step, with the plans of queries that were seen in it, and with the statistics that it has drawn.
+    /// `Stopped` when the run belongs to somebody else by now.
+    pub async fn record(
+        &self,
+        step_idx: usize,
+        step: &impl Serialize,
+        looks: &[(i32, &Look)],
+        drawn: Option<&Snapshot>,
+    ) -> Result<(), Trouble> {
         let step = serde_json::to_value(step).context("writing a step")?;
+        let id = self.instrument.id;
         let mut conn = self.job.conn().await?;
-        if instruments::record(&mut conn, &self.job.lease, self.instrument.id, step_idx, &step).await? {
-            return Ok(());
+        let mut transaction = conn.begin().await?;
+        if !instruments::record(&mut transaction, &self.job.lease, id, step_idx, &step).await? {
+            self.job.lose();
+            return Err(Trouble::Stopped);
         }
-        self.job.lose();
-        Err(Trouble::Stopped)
-    }
-
-    /// Keeps the plan that was just seen, with the snapshot under which it was, where that cannot be had again.
-    pub async fn keep(&self, query_idx: i32, look: &Look, snapshot: Option<&Snapshot>) -> Result<(), Trouble> {
-        if let Some(plan) = look.seen(query_idx) {
-            let mut conn = self.job.conn().await?;
-            instruments::keep_plan(&mut conn, &self.job.lease, self.instrument.id, &plan, snapshot).await?;
+        for (query_idx, look) in looks {
+            if let Some(plan) = look.seen(*query_idx) {
+                instruments::keep_plan(&mut transaction, id, &plan).await?;
+            }
         }
+        if let Some(snapshot) = drawn {
+            instruments::keep_snapshot(&mut transaction, id, step_idx, snapshot).await?;
+        }
+        transaction.commit().await?;
         Ok(())
     }
 

@@ -28,6 +28,7 @@ pub struct InstrumentSpec {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Task {
     Bisect(BisectTask),
+    Lottery(LotteryTask),
 }
 
 impl Task {
@@ -35,6 +36,7 @@ impl Task {
     pub fn kind(&self) -> InstrumentKind {
         match self {
             Self::Bisect(_) => InstrumentKind::Bisect,
+            Self::Lottery(_) => InstrumentKind::Lottery,
         }
     }
 }
@@ -43,16 +45,18 @@ impl Task {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstrumentKind {
     Bisect,
+    Lottery,
 }
 
 impl InstrumentKind {
     /// In the order in which pages list them.
-    pub const ALL: [Self; 1] = [Self::Bisect];
+    pub const ALL: [Self; 2] = [Self::Bisect, Self::Lottery];
 
     /// The word in addresses, commands and exports. It is stored, so it never changes.
     pub fn word(self) -> &'static str {
         match self {
             Self::Bisect => "bisect",
+            Self::Lottery => "lottery",
         }
     }
 
@@ -60,6 +64,7 @@ impl InstrumentKind {
     pub fn title(self) -> &'static str {
         match self {
             Self::Bisect => "Bisect",
+            Self::Lottery => "Lottery",
         }
     }
 
@@ -69,6 +74,10 @@ impl InstrumentKind {
             Self::Bisect => {
                 "Two sources give a query different plans: finds the smallest set of columns whose statistics make the \
                  difference."
+            }
+            Self::Lottery => {
+                "ANALYZE looks at a random sample, so the same query may get another plan tomorrow: draws again and again, \
+                 and says how often each plan flips, and because of which column."
             }
         }
     }
@@ -120,6 +129,7 @@ pub struct Instrument {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Findings {
     Bisect(BisectFindings),
+    Lottery(LotteryFindings),
 }
 
 /// A plan that was seen, with the EXPLAIN under which it was seen first.
@@ -133,7 +143,7 @@ pub struct SeenPlan {
 }
 
 /// One mixture that was tried.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BisectStep {
     /// Which pieces were taken from `to`, as places in [`BisectFindings::pieces`], ascending.
     pub taken: Vec<usize>,
@@ -161,6 +171,103 @@ pub struct BisectFindings {
     pub without: Vec<Option<String>>,
     /// For each of `minimal` what the two snapshots say of it, where that can be said in words.
     pub said: Vec<Vec<Said>>,
+}
+
+/// How likely is it that the next ANALYZE gives a query another plan?
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LotteryTask {
+    pub queries: Vec<TaskQuery>,
+    /// Values of `default_statistics_target`, ascending.
+    pub targets: Vec<u32>,
+    /// Draws at each target.
+    pub n_draws: u32,
+    /// Queries of the workload that write, by their labels: they are not looked at.
+    pub left_out: Vec<String>,
+}
+
+/// A step of a lottery.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum LotteryStep {
+    Draw(DrawStep),
+    /// A mixture of two draws that gave this query different plans.
+    Bisect {
+        query_idx: i32,
+        mixture: BisectStep,
+    },
+}
+
+/// One ANALYZE of everything, from the pristine state, and what it did to the plans.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DrawStep {
+    pub target: u32,
+    pub analyze_ms: f64,
+    /// In the order of the queries.
+    pub plans: Vec<DrawnPlan>,
+    /// Columns of which the sample held no value, only NULL.
+    pub all_null: Vec<ColumnName>,
+    /// Plans that were seen for the first time, run once.
+    pub timed: Vec<TimedPlan>,
+}
+
+/// The plan of one query in one draw.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DrawnPlan {
+    pub fingerprint: Option<String>,
+    pub cost: Option<f64>,
+    pub message: Option<String>,
+}
+
+/// What running a plan once came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TimedPlan {
+    pub query_idx: i32,
+    pub fingerprint: String,
+    /// None where it did not finish; the message says why.
+    pub execution_ms: Option<f64>,
+    pub message: Option<String>,
+}
+
+/// A column by its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ColumnName {
+    pub schema: String,
+    pub table: String,
+    pub column: String,
+}
+
+impl std::fmt::Display for ColumnName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.schema, self.table, self.column)
+    }
+}
+
+/// What a lottery has found beside its steps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LotteryFindings {
+    /// Columns that hold so few values that a sample may miss them all.
+    pub rare: Vec<RareColumn>,
+    /// For queries with several plans: the columns whose sample decides.
+    pub deciding: Vec<Deciding>,
+}
+
+/// A column that is NULL nearly everywhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RareColumn {
+    pub name: ColumnName,
+    pub n_rows: u64,
+    /// Rows in which it is not NULL.
+    pub n_values: u64,
+    /// Rows that ANALYZE samples of its table, in the order of the targets.
+    pub n_sampled: Vec<u64>,
+}
+
+/// Why a query has one plan after one draw and another after another, both at the same target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deciding {
+    pub query_idx: i32,
+    pub target: u32,
+    pub found: BisectFindings,
 }
 
 /// One number of the statistics in both snapshots.

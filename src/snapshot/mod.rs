@@ -11,6 +11,7 @@ mod functions;
 pub mod mixture;
 pub mod park;
 pub mod pristine;
+pub mod sampling;
 #[cfg(test)]
 mod tests;
 

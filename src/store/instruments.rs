@@ -213,32 +213,51 @@ pub async fn list_steps(conn: &mut PgConnection, viewer: Viewer, id: InstrumentI
     .await
 }
 
-/// Keeps a plan that was seen for the first time, and the snapshot under which it was, where there is no other way back
-/// to it.
-pub async fn keep_plan(
-    conn: &mut PgConnection,
-    lease: &Lease,
-    id: InstrumentId,
-    plan: &SeenPlan,
-    snapshot: Option<&Snapshot>,
-) -> Result<()> {
+/// Keeps a plan that was seen, once. In the transaction that records the step in which it was.
+pub async fn keep_plan(conn: &mut PgConnection, id: InstrumentId, plan: &SeenPlan) -> Result<()> {
     sqlx::query!(
-        "insert into instrument_plans (instrument_id, query_idx, fingerprint, cost, explain, snapshot)
-         select $1, $2, $3, $4, $5, $6
-         where exists (select from jobs where id = $7 and epoch = $8 and status = 'running')
+        "insert into instrument_plans (instrument_id, query_idx, fingerprint, cost, explain) values ($1, $2, $3, $4, $5)
          on conflict (instrument_id, query_idx, fingerprint) do nothing",
         id.0,
         plan.query_idx,
         plan.fingerprint,
         plan.cost,
         plan.explain,
-        snapshot.map(Json) as Option<Json<&Snapshot>>,
-        lease.job_id.0,
-        lease.epoch,
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Keeps the statistics that a step has drawn. In the transaction that records the step.
+pub async fn keep_snapshot(
+    conn: &mut PgConnection,
+    id: InstrumentId,
+    step_idx: usize,
+    snapshot: &Snapshot,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into instrument_snapshots (instrument_id, step_idx, snapshot) values ($1, $2, $3)",
+        id.0,
+        i32::try_from(step_idx).unwrap_or(i32::MAX),
+        Json(snapshot) as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The statistics that a step has drawn; none where they were not kept.
+pub async fn get_snapshot(conn: &mut PgConnection, id: InstrumentId, step_idx: usize) -> Result<Option<Snapshot>> {
+    let snapshot = sqlx::query_scalar!(
+        r#"select snapshot as "snapshot: Json<Snapshot>" from instrument_snapshots
+           where instrument_id = $1 and step_idx = $2"#,
+        id.0,
+        i32::try_from(step_idx).unwrap_or(i32::MAX),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(snapshot.map(|snapshot| snapshot.0))
 }
 
 /// The plans that a run has seen, by query.

@@ -27,7 +27,7 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ),
     (
         "instrument",
-        "model plan analysis store target snapshot source experiment",
+        "model sql plan analysis store target snapshot source experiment",
     ),
     ("report", "model plan analysis store snapshot"),
     (

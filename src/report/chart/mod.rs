@@ -10,6 +10,7 @@ mod line;
 mod numerals;
 mod painter;
 mod palette;
+mod share;
 
 pub use self::axis::Scale;
 pub use self::bar::Bar;
@@ -20,6 +21,9 @@ pub use self::line::LineChart;
 pub use self::line::Series;
 pub use self::numerals::Unit;
 pub use self::palette::Theme;
+pub use self::share::Share;
+pub use self::share::ShareChart;
+pub use self::share::ShareSeries;
 
 /// A source as the legend shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,5 @@
 //! A bisect, ready to be shown: what makes the difference, the plans by letter, every step.
 
-use anyhow::Context as _;
-
 use crate::analysis;
 use crate::model::instrument::BisectFindings;
 use crate::model::instrument::BisectStep;
@@ -52,13 +50,13 @@ pub struct Step {
 impl BisectReport {
     /// Puts the stored pieces together.
     pub fn new(data: &InstrumentData, findings: &BisectFindings) -> anyhow::Result<Self> {
-        let steps: Vec<BisectStep> = data
-            .steps
-            .iter()
-            .map(|step| serde_json::from_value(step.clone()))
-            .collect::<Result<_, _>>()
-            .context("reading the stored steps")?;
-        let letters = Letters::of(&steps, findings);
+        let steps: Vec<BisectStep> = data.read_steps()?;
+        Ok(Self::of(data, findings, QUERY, &steps))
+    }
+
+    /// The same of a bisect that is part of something else.
+    pub fn of(data: &InstrumentData, findings: &BisectFindings, query_idx: i32, steps: &[BisectStep]) -> Self {
+        let letters = Letters::of(steps, findings);
         let name = |idx: &usize| findings.pieces.get(*idx).map(ToString::to_string).unwrap_or_default();
         let causes = findings.minimal.as_ref().map(|minimal| {
             let causes = minimal.iter().enumerate().map(|(n, idx)| Cause {
@@ -73,9 +71,9 @@ impl BisectReport {
             cost: data
                 .plans
                 .iter()
-                .find(|plan| plan.fingerprint == *fingerprint)
+                .find(|plan| plan.query_idx == query_idx && plan.fingerprint == *fingerprint)
                 .and_then(|plan| plan.cost),
-            text: data.plan_text(QUERY, fingerprint),
+            text: data.plan_text(query_idx, fingerprint),
         });
         let rows = steps.iter().enumerate().map(|(n, step)| Step {
             number: n + 1,
@@ -86,13 +84,13 @@ impl BisectReport {
             cost: step.cost,
             message: step.message.clone().unwrap_or_default(),
         });
-        Ok(Self {
+        Self {
             causes,
             n_pieces: findings.pieces.len(),
             left_out: findings.left_out.clone(),
             plans: plans.collect(),
             steps: rows.collect(),
-        })
+        }
     }
 
     /// The steps, one a row.

@@ -1,7 +1,9 @@
 //! What an instrument has found out, read once for a page, a chart, the command line or a file.
 
 pub mod bisect;
+pub mod lottery;
 
+use anyhow::Context as _;
 use serde_json::Value;
 use serde_json::json;
 use sqlx::PgConnection;
@@ -13,6 +15,7 @@ use crate::model::instrument::SeenPlan;
 use crate::model::user::Viewer;
 use crate::plan;
 use crate::report::instruments::bisect::BisectReport;
+use crate::report::instruments::lottery::LotteryReport;
 use crate::store;
 
 /// Everything that is stored of one run.
@@ -48,7 +51,7 @@ impl InstrumentData {
     pub fn to_json(&self) -> anyhow::Result<Vec<u8>> {
         let instrument = &self.instrument;
         let plans = self.plans.iter().map(|plan| {
-            // A cost can be Infinity, which is no JSON: then it stays text.
+            // A cost can be Infinity, which is not JSON: then it stays text.
             let explain = serde_json::from_str(&plan.explain).unwrap_or_else(|_| json!(plan.explain));
             json!({
                 "query": plan.query_idx,
@@ -80,6 +83,7 @@ impl InstrumentData {
         Ok(match &self.instrument.result {
             None => Sheet::default(),
             Some(Findings::Bisect(findings)) => BisectReport::new(self, findings)?.sheet(),
+            Some(Findings::Lottery(findings)) => LotteryReport::new(self, findings)?.sheet(),
         })
     }
 
@@ -98,6 +102,12 @@ impl InstrumentData {
     pub fn file_name(&self, ending: &str) -> String {
         let kind = self.instrument.spec.task.kind().word();
         format!("pgassay_{kind}-{}.{ending}", self.instrument.id)
+    }
+
+    /// The steps as their type.
+    fn read_steps<T: serde::de::DeserializeOwned>(&self) -> anyhow::Result<Vec<T>> {
+        let steps = self.steps.iter().map(|step| serde_json::from_value(step.clone()));
+        steps.collect::<Result<_, _>>().context("reading the stored steps")
     }
 
     /// A plan in the manner of EXPLAIN's own text; empty where it was not seen.

@@ -26,7 +26,9 @@ pub(super) struct BisectPage {
 impl BisectPage {
     pub fn new(frame: Frame, data: &InstrumentData, findings: &BisectFindings) -> anyhow::Result<Self> {
         let report = BisectReport::new(data, findings)?;
-        let Task::Bisect(task) = &data.instrument.spec.task;
+        let Task::Bisect(task) = &data.instrument.spec.task else {
+            anyhow::bail!("the findings of a bisect belong to another task");
+        };
         Ok(Self {
             frame,
             sql: task.query.sql.clone(),

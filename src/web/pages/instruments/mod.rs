@@ -1,8 +1,11 @@
 //! Instruments: the list with what each is for, the form, the page of one run, and its files.
 
 mod bisect;
+mod chart;
 mod index;
+mod lottery;
 mod new;
+mod place;
 mod show;
 
 use axum::Router;
@@ -34,6 +37,7 @@ pub fn router() -> Router<AppState> {
         .route("/instruments/{id}", get(show::show))
         .route("/instruments/{id}/progress", get(show::progress))
         .route("/instruments/{id}/stop", post(stop))
+        .route("/instruments/{id}/chart.png", get(chart::png))
         .route("/instruments/{id}/{export}", get(download))
 }
 

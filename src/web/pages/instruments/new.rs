@@ -29,6 +29,7 @@ use crate::web::extract::form::Form;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
+use crate::web::pages::instruments::place::PlacePage;
 use crate::web::urls;
 use crate::web::view;
 
@@ -52,10 +53,10 @@ struct NewPage {
     errors: Vec<FieldError>,
 }
 
-struct Choice {
-    value: String,
-    text: String,
-    is_chosen: bool,
+pub(super) struct Choice {
+    pub value: String,
+    pub text: String,
+    pub is_chosen: bool,
 }
 
 /// A query that has several plans, with the letter under each source.
@@ -192,7 +193,32 @@ pub(super) async fn new(
 ) -> PageResult<Response> {
     let form = InstrumentForm::from_pairs(given);
     let kind = form.instrument().map_err(|_| Error::NotFound("instrument"))?;
-    fragment::page(&NewPage::load(&pool, viewer, kind, form, Vec::new()).await?)
+    show(&pool, viewer, kind, form, Vec::new()).await
+}
+
+/// The form that the instrument has, with what was given and what is wrong with it.
+async fn show(
+    pool: &PgPool,
+    viewer: Viewer,
+    kind: InstrumentKind,
+    form: InstrumentForm,
+    errors: Vec<FieldError>,
+) -> PageResult<Response> {
+    let status = if errors.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
+    match kind {
+        InstrumentKind::Bisect => {
+            let page = NewPage::load(pool, viewer, kind, form, errors).await?;
+            fragment::with_status(status, &page)
+        }
+        InstrumentKind::Lottery => {
+            let page = PlacePage::load(pool, viewer, kind, &form, errors).await?;
+            fragment::with_status(status, &page)
+        }
+    }
 }
 
 /// POST /instruments
@@ -209,8 +235,7 @@ pub(super) async fn create(
         Ok(id) => Ok(hx.redirect(&urls::instrument(id))),
         Err(LaunchError::Refused(errors)) => {
             let kind = form.instrument().map_err(|error| Error::refused(error.message))?;
-            let page = NewPage::load(&pool, viewer, kind, form, errors).await?;
-            fragment::with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
+            show(&pool, viewer, kind, form, errors).await
         }
         Err(LaunchError::Fault(error)) => Err(error.into()),
     }

@@ -21,6 +21,7 @@ use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
 use crate::web::pages::instruments::bisect;
+use crate::web::pages::instruments::lottery;
 use crate::web::pages::queue;
 use crate::web::urls;
 use crate::web::view;
@@ -123,6 +124,7 @@ pub(super) async fn show(
     match &instrument.result {
         Some(findings) if instrument.job.status.is_settled() => match findings {
             Findings::Bisect(findings) => fragment::page(&bisect::BisectPage::new(frame, &data, findings)?),
+            Findings::Lottery(findings) => fragment::page(&lottery::LotteryPage::new(frame, &data, findings)?),
         },
         _ => fragment::page(&WaitingPage { frame }),
     }
@@ -135,6 +137,17 @@ fn asked(instrument: &Instrument) -> String {
             "{} on {}: which statistics of {} turn its plan under {} into the other?",
             task.query.label, instrument.dataset_name, task.to.label, task.from.label
         ),
+        Task::Lottery(task) => {
+            let targets: Vec<String> = task.targets.iter().map(u32::to_string).collect();
+            format!(
+                "{} on {}: how often does another ANALYZE give another plan? {} at {} {}.",
+                counted(task.queries.len() as u64, "query", "queries"),
+                instrument.dataset_name,
+                counted(u64::from(task.n_draws), "draw", "draws each"),
+                if targets.len() == 1 { "target" } else { "targets" },
+                targets.join(", ")
+            )
+        }
     }
 }
 
