@@ -61,9 +61,22 @@ enum TaskArgs {
         #[command(flatten)]
         common: Common,
     },
+    /// Find the smallest statistics target of each column after which plans and estimates stop moving.
+    Budget {
+        #[command(flatten)]
+        place: PlaceArgs,
+        /// The targets to try, apart by commas; the largest is what the others are compared with.
+        #[arg(long, default_value = "1,3,10,30,100,300,1000")]
+        targets: String,
+        /// By which factor the worst estimate of a plan may change before it counts.
+        #[arg(long, default_value = "2")]
+        tolerance: String,
+        #[command(flatten)]
+        common: Common,
+    },
 }
 
-/// What is asked.
+/// Where a question is asked.
 #[derive(Debug, clap::Args)]
 struct PlaceArgs {
     /// A restored dataset, by its number.
@@ -128,6 +141,17 @@ impl TaskArgs {
                 fields.push(("targets", targets.clone()));
                 fields.push(("draws", draws.to_string()));
                 (InstrumentKind::Lottery, fields, common)
+            }
+            Self::Budget {
+                place,
+                targets,
+                tolerance,
+                common,
+            } => {
+                let mut fields = place.fields();
+                fields.push(("targets", targets.clone()));
+                fields.push(("tolerance", tolerance.clone()));
+                (InstrumentKind::Budget, fields, common)
             }
         }
     }
@@ -196,7 +220,7 @@ const CELL: usize = 60;
 fn print(sheet: &Sheet) -> anyhow::Result<()> {
     let heads = sheet.heads.iter().map(|head| head.replace('_', " ")).collect();
     let mut lines: Vec<Vec<String>> = vec![heads];
-    let cells = |row: &Vec<String>| row.iter().map(|cell| shorten(&for_terminal(cell), CELL)).collect();
+    let cells = |row: &Vec<String>| row.iter().map(|cell| shown(cell)).collect();
     lines.extend(sheet.rows.iter().map(cells));
     let widths: Vec<usize> = (0..sheet.heads.len())
         .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
@@ -207,4 +231,12 @@ fn print(sheet: &Sheet) -> anyhow::Result<()> {
         writeln!(out, "{}", cells.collect::<Vec<String>>().join("  ").trim_end())?;
     }
     Ok(())
+}
+
+/// Files have all digits of a fraction, a terminal has room for four.
+fn shown(cell: &str) -> String {
+    match cell.parse::<f64>() {
+        Ok(number) if cell.contains('.') => format!("{number:.4}"),
+        _ => shorten(&for_terminal(cell), CELL),
+    }
 }

@@ -226,7 +226,7 @@ async fn look(stand: &mut Stand, notebook: &Notebook<'_>, pair: &Pair<'_>, items
 }
 
 /// The names of the tables and indexes in a plan, without their schemas, which EXPLAIN does not tell.
-fn tables_of(plan: &Plan) -> BTreeSet<String> {
+pub fn tables_of(plan: &Plan) -> BTreeSet<String> {
     fn collect(node: &Node, names: &mut BTreeSet<String>) {
         names.extend(node.relation.iter().chain(&node.index).cloned());
         node.children.iter().for_each(|child| collect(child, names));

@@ -2,6 +2,7 @@
 //! step, and a run that was interrupted goes on behind the last step.
 
 mod bisect;
+mod budget;
 mod ddmin;
 pub mod form;
 mod lottery;

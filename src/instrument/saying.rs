@@ -12,7 +12,7 @@ const MOST_COMMON_VALUES: i16 = 1;
 const HISTOGRAM: i16 = 2;
 const CORRELATION: i16 = 3;
 /// Letters of a list that are shown.
-const SHOWN: usize = 60;
+const SHOWN: usize = 40;
 
 /// What differs, number by number. Empty for what has no words.
 pub fn said(piece: &Piece, from: &Snapshot, to: &Snapshot) -> Vec<Said> {

@@ -16,6 +16,7 @@ use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
 use crate::model::instrument::BisectTask;
+use crate::model::instrument::BudgetTask;
 use crate::model::instrument::Instrument;
 use crate::model::instrument::InstrumentKind;
 use crate::model::instrument::InstrumentSpec;
@@ -107,6 +108,7 @@ impl Instruments {
         let wish = match kind {
             InstrumentKind::Bisect => bisect(&mut conn, viewer, form).await?,
             InstrumentKind::Lottery => lottery(&mut conn, viewer, form).await?,
+            InstrumentKind::Budget => budget(&mut conn, viewer, form).await?,
         };
         drop(conn);
         let new = NewInstrument {
@@ -309,22 +311,51 @@ async fn lottery(conn: &mut PgConnection, viewer: Viewer, form: &InstrumentForm)
         Ok((targets, n_draws))
     });
     let (targets, n_draws) = numbers.map_err(|error| LaunchError::Refused(vec![error]))?;
-    Ok(Wish {
-        dataset_id: place.dataset.id,
-        dataset_name: place.dataset.name,
-        experiment_id: None,
-        spec: InstrumentSpec {
-            settings: place.settings,
-            timeout_ms: place.timeout_ms,
-            seed: 0,
-            task: Task::Lottery(LotteryTask {
-                queries: place.queries,
-                targets,
-                n_draws,
-                left_out: place.left_out,
-            }),
-        },
-    })
+    let (queries, left_out) = (place.queries.clone(), place.left_out.clone());
+    Ok(place.wish(Task::Lottery(LotteryTask {
+        queries,
+        targets,
+        n_draws,
+        left_out,
+    })))
+}
+
+async fn budget(conn: &mut PgConnection, viewer: Viewer, form: &InstrumentForm) -> Result<Wish, LaunchError> {
+    let place = place(conn, viewer, form).await?;
+    let numbers = targets(form.get("targets")).and_then(|targets| {
+        if targets.len() < 2 {
+            let message = "It takes at least two targets: the largest is what the others are compared with.";
+            return Err(FieldError::new("targets", message));
+        }
+        let tolerance = form.get("tolerance").parse::<f64>().ok();
+        let tolerance = tolerance.filter(|factor| (1.0..=1e6).contains(factor));
+        let message = "The tolerance is a factor from 1 on: with 2, an estimate may become twice as wrong.";
+        Ok((targets, tolerance.ok_or_else(|| FieldError::new("tolerance", message))?))
+    });
+    let (targets, tolerance) = numbers.map_err(|error| LaunchError::Refused(vec![error]))?;
+    let (queries, left_out) = (place.queries.clone(), place.left_out.clone());
+    Ok(place.wish(Task::Budget(BudgetTask {
+        queries,
+        targets,
+        tolerance,
+        left_out,
+    })))
+}
+
+impl Place {
+    fn wish(self, task: Task) -> Wish {
+        Wish {
+            dataset_id: self.dataset.id,
+            dataset_name: self.dataset.name,
+            experiment_id: None,
+            spec: InstrumentSpec {
+                settings: self.settings,
+                timeout_ms: self.timeout_ms,
+                seed: 0,
+                task,
+            },
+        }
+    }
 }
 
 /// Fewer draws say nothing; more take too long.

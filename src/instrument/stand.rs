@@ -1,6 +1,7 @@
 //! What an instrument works on: one sandbox, one clone, a superuser session for the statistics and a session of the
 //! dataset's role for the queries.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::experiment::work::Trouble;
 use crate::model::dataset::Setting;
 use crate::model::ids::InstrumentId;
+use crate::model::instrument::ColumnName;
 use crate::model::instrument::InstrumentSpec;
 use crate::model::instrument::SeenPlan;
 use crate::model::snapshot::Piece;
@@ -34,6 +36,8 @@ use crate::target::session::Session;
 
 /// After so many swaps the catalogs are vacuumed.
 const VACUUM_EVERY: usize = 100;
+/// How often a query is planned to learn how long that takes.
+const PLANNED_TIMES: usize = 3;
 
 /// An open stand. Whatever the end is, [`Stand::close`] drops its clone.
 pub struct Stand {
@@ -176,13 +180,14 @@ impl Stand {
         self.pristine.reset(&mut self.admin, &self.lot).await?;
         self.swapped().await?;
         if self.analyst.as_ref().is_none_or(|(known, _)| *known != target) {
-            let setting = Setting {
-                name: "default_statistics_target".to_owned(),
-                value: target.to_string(),
-            };
-            self.analyst = Some((target, self.connect(&[setting]).await?));
+            self.analyst = Some((target, self.connect(&[default_at(target)]).await?));
         }
-        let (_, analyst) = self.analyst.as_mut().context("a session that was just opened")?;
+        self.analyze(stop).await
+    }
+
+    /// By the analyst's session, which is open.
+    async fn analyze(&mut self, stop: &CancellationToken) -> Result<Duration, Trouble> {
+        let (_, analyst) = self.analyst.as_mut().context("the analyst's session is open")?;
         let started = Instant::now();
         tokio::select! {
             analyzed = analyze::analyze_all(&mut analyst.conn) => {
@@ -194,6 +199,53 @@ impl Stand {
             }
         }
         Ok(started.elapsed())
+    }
+
+    /// How long planning a query takes, in milliseconds: the least of a few times, with warm caches. None where it has no
+    /// plan.
+    pub async fn planning_ms(&mut self, sql: &str, stop: &CancellationToken) -> Result<Option<f64>, Trouble> {
+        let mut least: Option<f64> = None;
+        for _ in 0..PLANNED_TIMES {
+            let limit = self.limit;
+            let ran = self.session().await?.explain_timed(sql, limit, stop).await?;
+            self.recover()?;
+            if let Look::Plan(seen) = read(ran)?
+                && let Some(ms) = seen.plan.planning_ms
+            {
+                least = Some(least.map_or(ms, |least| least.min(ms)));
+            }
+        }
+        Ok(least)
+    }
+
+    /// Takes all statistics away, and parks that there are none.
+    pub async fn park_nothing(&mut self, place: usize) -> anyhow::Result<Snapshot> {
+        self.pristine.reset(&mut self.admin, &self.lot).await?;
+        let nothing = capture::capture(&mut self.admin).await?;
+        self.lot.park(&mut self.admin, place).await?;
+        Ok(nothing)
+    }
+
+    /// As [`draw`](Self::draw) at the server's default target, with targets of their own for some columns.
+    pub async fn draw_with(
+        &mut self,
+        targets: &BTreeMap<ColumnName, u32>,
+        default_target: u32,
+        stop: &CancellationToken,
+    ) -> Result<Duration, Trouble> {
+        self.pristine.reset(&mut self.admin, &self.lot).await?;
+        self.analyst = Some((default_target, self.connect(&[default_at(default_target)]).await?));
+        let (_, analyst) = self.analyst.as_mut().context("a session that was just opened")?;
+        analyze::set_targets(&mut analyst.conn, |column| {
+            let name = ColumnName {
+                schema: column.schema.clone(),
+                table: column.table.clone(),
+                column: column.column.clone(),
+            };
+            targets.get(&name).copied().unwrap_or(default_target)
+        })
+        .await?;
+        self.analyze(stop).await
     }
 
     /// The plan of a query with what happened when it was run once under its time limit.
@@ -274,6 +326,13 @@ impl Stand {
         clone::drop(&mut server, &clone::instrument_name(self.id)).await?;
         server.close().await;
         self.sandbox.stop().await
+    }
+}
+
+fn default_at(target: u32) -> Setting {
+    Setting {
+        name: "default_statistics_target".to_owned(),
+        value: target.to_string(),
     }
 }
 

@@ -10,6 +10,7 @@ use tracing::info;
 
 use crate::experiment::work::Trouble;
 use crate::instrument::bisect;
+use crate::instrument::budget;
 use crate::instrument::lottery;
 use crate::instrument::stand::Look;
 use crate::instrument::stand::Stand;
@@ -95,6 +96,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble
     let answer = match &instrument.spec.task {
         Task::Bisect(task) => bisect::run(&notebook, &mut stand, task).await,
         Task::Lottery(task) => lottery::run(&notebook, &mut stand, task).await,
+        Task::Budget(task) => budget::run(&notebook, &mut stand, task).await,
     };
     let closed = stand.close().await;
     let (findings, headline) = answer?;

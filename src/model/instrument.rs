@@ -29,6 +29,7 @@ pub struct InstrumentSpec {
 pub enum Task {
     Bisect(BisectTask),
     Lottery(LotteryTask),
+    Budget(BudgetTask),
 }
 
 impl Task {
@@ -37,6 +38,7 @@ impl Task {
         match self {
             Self::Bisect(_) => InstrumentKind::Bisect,
             Self::Lottery(_) => InstrumentKind::Lottery,
+            Self::Budget(_) => InstrumentKind::Budget,
         }
     }
 }
@@ -46,17 +48,19 @@ impl Task {
 pub enum InstrumentKind {
     Bisect,
     Lottery,
+    Budget,
 }
 
 impl InstrumentKind {
     /// In the order in which pages list them.
-    pub const ALL: [Self; 2] = [Self::Bisect, Self::Lottery];
+    pub const ALL: [Self; 3] = [Self::Bisect, Self::Lottery, Self::Budget];
 
     /// The word in addresses, commands and exports. It is stored, so it never changes.
     pub fn word(self) -> &'static str {
         match self {
             Self::Bisect => "bisect",
             Self::Lottery => "lottery",
+            Self::Budget => "budget",
         }
     }
 
@@ -65,6 +69,7 @@ impl InstrumentKind {
         match self {
             Self::Bisect => "Bisect",
             Self::Lottery => "Lottery",
+            Self::Budget => "Budget",
         }
     }
 
@@ -78,6 +83,10 @@ impl InstrumentKind {
             Self::Lottery => {
                 "ANALYZE looks at a random sample, so the same query may get another plan tomorrow: draws again and again, \
                  and says how often each plan flips, and because of which column."
+            }
+            Self::Budget => {
+                "Statistics cost time in every ANALYZE and in every planning: finds for each column the smallest target \
+                 after which plans and estimates stop moving, and what that saves."
             }
         }
     }
@@ -130,6 +139,7 @@ pub struct Instrument {
 pub enum Findings {
     Bisect(BisectFindings),
     Lottery(LotteryFindings),
+    Budget(BudgetFindings),
 }
 
 /// A plan that was seen, with the EXPLAIN under which it was seen first.
@@ -268,6 +278,75 @@ pub struct Deciding {
     pub query_idx: i32,
     pub target: u32,
     pub found: BisectFindings,
+}
+
+/// How small may the target of each column be before plans or estimates move?
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BudgetTask {
+    pub queries: Vec<TaskQuery>,
+    /// Targets that are tried, ascending; the last is what all others are compared with.
+    pub targets: Vec<u32>,
+    /// A plan's worst q-error counts as moved when it changes by more than this factor.
+    pub tolerance: f64,
+    /// Queries of the workload that write, by their labels: they are not looked at.
+    pub left_out: Vec<String>,
+}
+
+/// A step of a budget.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum BudgetStep {
+    /// Everything analyzed at one target.
+    Gathered {
+        target: u32,
+        bill: Bill,
+        /// In the order of the queries.
+        plans: Vec<DrawnPlan>,
+    },
+    /// One column as of a smaller target, 0 for no statistics, all else as of the largest.
+    Tried {
+        column: ColumnName,
+        target: u32,
+        moved: Vec<Moved>,
+    },
+    /// Everything analyzed once more, with the targets that were found.
+    Checked { bill: Bill, moved: Vec<Moved> },
+}
+
+/// What statistics cost.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bill {
+    pub analyze_ms: f64,
+    pub statistics_bytes: u64,
+    /// Of all queries together.
+    pub planning_ms: f64,
+}
+
+/// A query whose plan or estimates are others than with the largest target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    pub query_idx: i32,
+    pub what: String,
+}
+
+/// What a budget has found beside its steps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BudgetFindings {
+    pub columns: Vec<BudgetColumn>,
+    /// Columns of tables that no plan touches.
+    pub n_untouched: usize,
+}
+
+/// One column of a table that some plan touches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BudgetColumn {
+    pub name: ColumnName,
+    /// The smallest target from which on nothing moves; 0 where no statistics are needed.
+    pub target: u32,
+    /// What moves at the next smaller one.
+    pub moved: Vec<Moved>,
+    /// The SQL that gives it this target; none where it has it already, or needs none for these queries.
+    pub statement: Option<String>,
 }
 
 /// One number of the statistics in both snapshots.

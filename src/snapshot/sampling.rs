@@ -1,4 +1,4 @@
-//! How large a sample ANALYZE takes of each table.
+//! What ANALYZE takes and gives: rows of its sample, bytes of its statistics.
 
 use sqlx::AssertSqlSafe;
 
@@ -57,6 +57,20 @@ pub async fn tables(admin: &mut Admin) -> anyhow::Result<Vec<SampledTable>> {
             uses_default,
         });
     Ok(tables.collect())
+}
+
+/// Bytes of all live statistics rows of user relations, as they are stored.
+pub async fn statistics_bytes(admin: &mut Admin) -> anyhow::Result<u64> {
+    // Safe: constants only.
+    let sql = AssertSqlSafe(format!(
+        "select coalesce(sum(pg_catalog.pg_column_size(s.*)), 0)::bigint
+         from pg_catalog.pg_statistic s
+         join pg_catalog.pg_class c on c.oid = s.starelid
+         join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         where {USER_SCHEMA}"
+    ));
+    let bytes: i64 = sqlx::query_scalar(sql).fetch_one(&mut admin.conn).await?;
+    Ok(bytes.unsigned_abs())
 }
 
 #[cfg(test)]

@@ -77,7 +77,8 @@ impl ShareChart {
 
     /// The width and height in CSS pixels at which the chart reads best.
     pub fn default_size(&self) -> Result<(u32, u32), ChartError> {
-        let width = (as_f64(self.settings.len()) * 110.0 + 96.0).clamp(480.0, 880.0);
+        let slot = (as_f64(self.series.len()) * DODGE * 1.4).max(110.0);
+        let width = (as_f64(self.settings.len()) * slot + 96.0).clamp(480.0, 880.0);
         let legend = Legend::new(Face::get()?, &self.legend_entries(), width, f64::INFINITY);
         Ok((whole(width), whole(legend.bottom + 260.0 + 2.0 * LINE + PAD)))
     }

@@ -1,6 +1,7 @@
 //! What an instrument has found out, read once for a page, a chart, the command line or a file.
 
 pub mod bisect;
+pub mod budget;
 pub mod lottery;
 
 use anyhow::Context as _;
@@ -15,6 +16,7 @@ use crate::model::instrument::SeenPlan;
 use crate::model::user::Viewer;
 use crate::plan;
 use crate::report::instruments::bisect::BisectReport;
+use crate::report::instruments::budget::BudgetReport;
 use crate::report::instruments::lottery::LotteryReport;
 use crate::store;
 
@@ -83,6 +85,7 @@ impl InstrumentData {
         Ok(match &self.instrument.result {
             None => Sheet::default(),
             Some(Findings::Bisect(findings)) => BisectReport::new(self, findings)?.sheet(),
+            Some(Findings::Budget(findings)) => BudgetReport::new(self, findings)?.sheet(),
             Some(Findings::Lottery(findings)) => LotteryReport::new(self, findings)?.sheet(),
         })
     }

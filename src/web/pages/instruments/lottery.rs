@@ -92,8 +92,13 @@ impl LotteryPage {
 
     fn seen(&self, row: &RareRow) -> String {
         let share = f64::from(row.n_seen) / f64::from(row.n_draws.max(1));
-        format!("{} ({} to {})", percent(share), percent(row.low), percent(row.high))
+        with_interval(share, row.low, row.high)
     }
+}
+
+/// `12.0 % (5–24)`.
+fn with_interval(share: f64, low: f64, high: f64) -> String {
+    format!("{} ({:.0}–{:.0})", percent(share), low * 100.0, high * 100.0)
 }
 
 /// A share in percent; near zero it says so instead of rounding it away.

@@ -1,6 +1,7 @@
 //! Instruments: the list with what each is for, the form, the page of one run, and its files.
 
 mod bisect;
+mod budget;
 mod chart;
 mod index;
 mod lottery;
@@ -21,7 +22,9 @@ use sqlx::PgPool;
 
 use crate::instrument::service::Instruments;
 use crate::model::ids::InstrumentId;
+use crate::model::instrument::Findings;
 use crate::report::instruments::InstrumentData;
+use crate::report::instruments::budget::BudgetReport;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
 use crate::web::extract::id::Id;
@@ -56,7 +59,7 @@ async fn stop(
     Ok(hx.redirect(&urls::instrument(id)))
 }
 
-/// GET /instruments/{id}/export.json, export.csv
+/// GET /instruments/{id}/export.json, export.csv, targets.sql
 async fn download(
     State(pool): State<PgPool>,
     CurrentUser(viewer): CurrentUser,
@@ -66,6 +69,7 @@ async fn download(
     let (ending, media_type) = match name.as_str() {
         "export.json" => ("json", "application/json"),
         "export.csv" => ("csv", "text/csv; charset=utf-8"),
+        "targets.sql" => ("sql", "text/plain; charset=utf-8"),
         _ => return Err(Error::NotFound("file")),
     };
     let data = InstrumentData::load(&mut *pool.acquire().await?, viewer, id).await?;
@@ -73,6 +77,10 @@ async fn download(
     let file_name = data.file_name(ending);
     let bytes = match ending {
         "json" => data.to_json()?,
+        "sql" => match &data.instrument.result {
+            Some(Findings::Budget(findings)) => BudgetReport::new(&data, findings)?.script().into_bytes(),
+            _ => return Err(Error::NotFound("file")),
+        },
         _ => data.to_csv()?,
     };
     let disposition =

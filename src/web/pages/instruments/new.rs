@@ -214,7 +214,7 @@ async fn show(
             let page = NewPage::load(pool, viewer, kind, form, errors).await?;
             fragment::with_status(status, &page)
         }
-        InstrumentKind::Lottery => {
+        InstrumentKind::Lottery | InstrumentKind::Budget => {
             let page = PlacePage::load(pool, viewer, kind, &form, errors).await?;
             fragment::with_status(status, &page)
         }

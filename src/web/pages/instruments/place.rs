@@ -130,5 +130,23 @@ fn numbers(kind: InstrumentKind) -> (Vec<Number>, &'static str) {
             ],
             "Draw",
         ),
+        InstrumentKind::Budget => (
+            vec![
+                (
+                    "targets",
+                    "Statistics targets",
+                    "The ladder that each column goes down, apart by commas. The largest is what the others are compared with.",
+                    "1, 3, 10, 30, 100, 300, 1000",
+                ),
+                (
+                    "tolerance",
+                    "Tolerance of estimates",
+                    "A factor: with 2, the worst estimate of a plan may become twice as wrong, or half, before it counts.",
+                    "2",
+                ),
+                TIMEOUT,
+            ],
+            "Find the targets",
+        ),
     }
 }

@@ -21,6 +21,7 @@ use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
 use crate::web::pages::instruments::bisect;
+use crate::web::pages::instruments::budget;
 use crate::web::pages::instruments::lottery;
 use crate::web::pages::queue;
 use crate::web::urls;
@@ -125,6 +126,7 @@ pub(super) async fn show(
         Some(findings) if instrument.job.status.is_settled() => match findings {
             Findings::Bisect(findings) => fragment::page(&bisect::BisectPage::new(frame, &data, findings)?),
             Findings::Lottery(findings) => fragment::page(&lottery::LotteryPage::new(frame, &data, findings)?),
+            Findings::Budget(findings) => fragment::page(&budget::BudgetPage::new(frame, &data, findings)?),
         },
         _ => fragment::page(&WaitingPage { frame }),
     }
@@ -137,6 +139,15 @@ fn asked(instrument: &Instrument) -> String {
             "{} on {}: which statistics of {} turn its plan under {} into the other?",
             task.query.label, instrument.dataset_name, task.to.label, task.from.label
         ),
+        Task::Budget(task) => {
+            let targets: Vec<String> = task.targets.iter().map(u32::to_string).collect();
+            format!(
+                "{} on {}: how small may the target of each column be before anything moves? Targets {}.",
+                counted(task.queries.len() as u64, "query", "queries"),
+                instrument.dataset_name,
+                targets.join(", ")
+            )
+        }
         Task::Lottery(task) => {
             let targets: Vec<String> = task.targets.iter().map(u32::to_string).collect();
             format!(
