@@ -19,12 +19,12 @@ impl Chance {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        Self(ChaCha8Rng::from_seed(hash.finalize().into()))
+        Self::of(hash)
     }
 
-    /// 64 throws of a fair coin.
-    pub fn coins(&mut self) -> u64 {
-        self.0.next_u64()
+    /// The stream that a hash of everything it depends on stands for.
+    pub fn of(hash: Sha256) -> Self {
+        Self(ChaCha8Rng::from_seed(hash.finalize().into()))
     }
 
     /// A number below `bound`, every one as likely: draws that would favour the small ones are thrown away.
@@ -32,10 +32,20 @@ impl Chance {
         let bound = bound as u64;
         let fair = u64::MAX - u64::MAX % bound;
         loop {
-            let drawn = self.coins();
+            let drawn = self.0.next_u64();
             if drawn < fair {
                 return usize::try_from(drawn % bound).expect("below a length");
             }
         }
+    }
+
+    /// The numbers below `n` in random order. Fisher and Yates as Durstenfeld has it (CACM 7, 1964), written out because a
+    /// library's shuffle may change between versions, and a stored seed must not.
+    pub fn shuffled(&mut self, n: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..n).collect();
+        for last in (1..n).rev() {
+            order.swap(last, self.below(last + 1));
+        }
+        order
     }
 }

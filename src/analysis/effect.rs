@@ -1,110 +1,148 @@
-//! What one source does to a query, beside a baseline: the ratio of their times, how sure it is, and a word for it.
+//! What one source does to a query, beside another source: the ratio of their times and how sure it is.
 //!
 //! The two times of a round were measured close together, so they are compared with each other: what slows down a whole
-//! round falls out. Ratios are averaged as logarithms, so that twice as fast and twice as slow cancel out.
+//! round falls out. Ratios are averaged as logarithms, so that twice as fast and twice as slow cancel out. Nothing here
+//! depends on what else is compared; that is the matter of [`crate::analysis::family`].
 
-use statrs::distribution::ContinuousCDF as _;
-use statrs::distribution::StudentsT;
-
-use crate::analysis::chance::Chance;
-use crate::analysis::holm;
-use crate::analysis::permutation;
 use crate::analysis::permutation::sign_flip;
+use crate::analysis::resample::Resampling;
+use crate::analysis::resample::mean;
+use crate::analysis::resample::standard_error;
 use crate::analysis::summary::Observed;
-
-/// How often a family of comparisons may call a difference that is none.
-const FALSE_ALARMS: f64 = 0.05;
-
-/// How often an effect of the size that is called detectable is detected.
-const POWER: f64 = 0.8;
-
-/// A comparison that could only have seen an effect beyond this factor says nothing.
-const TOO_NOISY: f64 = 1.5;
-
-/// Resamples of a bootstrap. One less than a round number, so that its percentiles are values of their own.
-const N_RESAMPLES: usize = 1999;
+use crate::model::experiment::ComparisonRecord;
+use crate::model::experiment::OverallRecord;
 
 /// The times of one round: under the baseline, and under the source that is compared with it.
 pub type Pair = (Observed, Observed);
 
-/// One query under one source beside the baseline.
+/// One query under one source beside another.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Effect {
+    /// Rounds that say something: all but those in which both timed out.
     pub n_rounds: usize,
+    /// Rounds in which one of the two timed out, so that the true ratio lies at least this far from 1.
+    pub n_censored: usize,
     /// The geometric mean of the source's time over the baseline's: above 1 the source is slower.
     pub ratio: f64,
-    /// Its 95 percent interval; `None` below two rounds.
+    /// Its 95 percent interval; `None` below four rounds.
     pub interval: Option<(f64, f64)>,
-    /// Rounds in which one of the two timed out, so that the ratio is at least this far from 1.
-    pub n_censored: usize,
+    /// The standard error of the ratio's logarithm; `None` below two rounds.
+    pub log_error: Option<f64>,
     /// Of the sign-flip permutation test, by itself.
     pub p_value: f64,
-    /// Adjusted for all comparisons of the family.
-    pub adjusted_p: f64,
-    /// The smallest ratio that so many rounds of such noise would have shown; `None` where they could show none.
-    pub detectable: Option<f64>,
-    pub verdict: Verdict,
 }
 
-/// What a comparison says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Faster,
-    Slower,
-    /// Usually the truth.
-    NoDifference,
-    /// Even a large effect could have gone unseen.
-    TooNoisy,
-}
-
-/// Compares each member of a family: all queries under all sources beside one baseline. `None` for one in which a trial
-/// failed, or that has no round with both times. The seed decides the resamples.
-pub fn compare(family: &[Vec<Pair>], seed: u64) -> Vec<Option<Effect>> {
-    let differences: Vec<Option<Differences>> = family.iter().map(|pairs| Differences::of(pairs)).collect();
-    let tested: Vec<(usize, &Differences)> = differences
-        .iter()
-        .enumerate()
-        .filter_map(|(idx, differences)| Some((idx, differences.as_ref()?)))
-        .collect();
-    let p_values = p_values(&tested, seed);
-    let mut effects = vec![None; family.len()];
-    for (((idx, differences), p_value), adjusted_p) in tested.iter().zip(&p_values).zip(holm::adjust(&p_values)) {
-        let mean = mean(&differences.logs);
-        let detectable = differences.detectable(tested.len());
-        effects[*idx] = Some(Effect {
-            n_rounds: differences.logs.len(),
-            ratio: mean.exp(),
-            interval: interval_of_mean(&differences.logs, &mut chance(seed, *idx, b"resamples"))
+impl Effect {
+    /// Compares the times of two sources, round by round. `None` where a trial failed, and where no round says anything.
+    pub fn of(pairs: &[Pair], resampling: &mut Resampling) -> Option<Self> {
+        let Differences { logs, n_censored } = Differences::of(pairs)?;
+        Some(Self {
+            n_rounds: logs.len(),
+            n_censored,
+            ratio: mean(&logs).exp(),
+            interval: resampling
+                .interval_of_mean(&logs)
                 .map(|(low, high)| (low.exp(), high.exp())),
-            n_censored: differences.n_censored,
-            p_value: *p_value,
-            adjusted_p,
-            detectable,
-            verdict: verdict(mean, adjusted_p, detectable),
-        });
+            log_error: standard_error(&logs),
+            p_value: sign_flip(&logs),
+        })
     }
-    effects
+
+    /// The same comparison from the other side.
+    pub fn inverse(&self) -> Self {
+        Self {
+            ratio: self.ratio.recip(),
+            interval: self.interval.map(|(low, high)| (high.recip(), low.recip())),
+            ..*self
+        }
+    }
 }
 
-/// Of every tested member of a family, by its position there.
-fn p_values(tested: &[(usize, &Differences)], seed: u64) -> Vec<f64> {
-    tested
+impl From<&ComparisonRecord> for Effect {
+    fn from(record: &ComparisonRecord) -> Self {
+        Self {
+            n_rounds: usize::try_from(record.n_rounds).unwrap_or(0),
+            n_censored: usize::try_from(record.n_censored).unwrap_or(0),
+            ratio: record.ratio,
+            interval: record.low.zip(record.high),
+            log_error: record.log_error,
+            p_value: record.p_value,
+        }
+    }
+}
+
+/// What one source does to all queries together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Overall {
+    pub n_queries: usize,
+    pub n_rounds: usize,
+    /// The geometric mean over the queries of the source's time over the baseline's.
+    pub ratio: f64,
+    /// Its 95 percent interval; `None` below four rounds.
+    pub interval: Option<(f64, f64)>,
+}
+
+impl Overall {
+    /// The mean over the queries in every round, and the mean of those over the rounds. The workload is what it is, so only
+    /// rounds are resampled. `queries` hold the pairs of one query each, by round; queries that cannot be compared are left
+    /// out, and so are rounds that not all of the others have. `None` where nothing is left.
+    ///
+    /// A geometric mean of ratios does not depend on which side is the baseline: Fleming and Wallace, "How Not to Lie With
+    /// Statistics: The Correct Way to Summarize Benchmark Results", Communications of the ACM 29(3), 1986.
+    pub fn of(queries: &[Vec<Pair>], resampling: &mut Resampling) -> Option<Self> {
+        let compared: Vec<&Vec<Pair>> = queries
+            .iter()
+            .filter(|pairs| Differences::of(pairs).is_some())
+            .collect();
+        let n_rounds = compared.iter().map(|pairs| pairs.len()).min()?;
+        let of_round = |round: usize| {
+            let logs: Vec<f64> = compared.iter().filter_map(|pairs| log_ratio(pairs[round])).collect();
+            mean(&logs)
+        };
+        let rounds: Vec<f64> = (0..n_rounds).map(of_round).collect();
+        Some(Self {
+            n_queries: compared.len(),
+            n_rounds,
+            ratio: mean(&rounds).exp(),
+            interval: resampling
+                .interval_of_mean(&rounds)
+                .map(|(low, high)| (low.exp(), high.exp())),
+        })
+    }
+
+    /// The same from the other side.
+    pub fn inverse(&self) -> Self {
+        Self {
+            ratio: self.ratio.recip(),
+            interval: self.interval.map(|(low, high)| (high.recip(), low.recip())),
+            ..*self
+        }
+    }
+}
+
+impl From<&OverallRecord> for Overall {
+    fn from(record: &OverallRecord) -> Self {
+        Self {
+            n_queries: usize::try_from(record.n_queries).unwrap_or(0),
+            n_rounds: usize::try_from(record.n_rounds).unwrap_or(0),
+            ratio: record.ratio,
+            interval: record.low.zip(record.high),
+        }
+    }
+}
+
+/// All queries together under each other source beside this baseline, by source.
+pub fn overall_beside(base_idx: i32, comparisons: &[OverallRecord]) -> Vec<(i32, Overall)> {
+    let mut compared: Vec<(i32, Overall)> = comparisons
         .iter()
-        .map(|(idx, differences)| sign_flip(&differences.logs, &mut chance(seed, *idx, b"signs")))
-        .collect()
-}
-
-fn chance(seed: u64, idx: usize, purpose: &[u8]) -> Chance {
-    Chance::new(seed, &[b"pgassay effect 1", purpose, &idx.to_be_bytes()])
-}
-
-fn verdict(mean: f64, adjusted_p: f64, detectable: Option<f64>) -> Verdict {
-    match detectable {
-        _ if adjusted_p < FALSE_ALARMS && mean < 0.0 => Verdict::Faster,
-        _ if adjusted_p < FALSE_ALARMS => Verdict::Slower,
-        Some(ratio) if ratio <= TOO_NOISY => Verdict::NoDifference,
-        Some(_) | None => Verdict::TooNoisy,
-    }
+        .filter_map(|record| match base_idx {
+            base if base == record.base_idx => Some((record.source_idx, Overall::from(record))),
+            base if base == record.source_idx => Some((record.base_idx, Overall::from(record).inverse())),
+            _ => None,
+        })
+        .collect();
+    compared.sort_by_key(|(source_idx, _)| *source_idx);
+    compared
 }
 
 /// The logarithms of the ratios of one query.
@@ -114,99 +152,49 @@ struct Differences {
 }
 
 impl Differences {
-    /// A timeout counts as its limit. That is the same for both sides, so a hypothesis of no difference stays one.
     fn of(pairs: &[Pair]) -> Option<Self> {
         let mut logs = Vec::with_capacity(pairs.len());
         let mut n_censored = 0;
-        for (base, other) in pairs {
-            let (base, base_is_cut) = time_of(*base)?;
-            let (other, other_is_cut) = time_of(*other)?;
-            logs.push((other / base).ln());
-            n_censored += usize::from(base_is_cut != other_is_cut);
+        for pair in pairs {
+            let log = log_ratio(*pair)?;
+            match pair {
+                // Each took longer than the limit, and which of them took longer still is not known.
+                (Observed::TimedOut { .. }, Observed::TimedOut { .. }) => continue,
+                (Observed::TimedOut { .. }, _) | (_, Observed::TimedOut { .. }) => n_censored += 1,
+                (Observed::Finished { .. } | Observed::Failed, _) => {}
+            }
+            logs.push(log);
         }
         (!logs.is_empty()).then_some(Self { logs, n_censored })
     }
+}
 
-    /// The ratio that the test, adjusted for `n_tests`, would call in four of five experiments: the sum of the two
-    /// quantiles of Student's t times the standard error, as in Lachin, "Introduction to Sample Size Determination and
-    /// Power Analysis for Clinical Trials", Controlled Clinical Trials 2, 1981, with t for the normal distribution.
-    fn detectable(&self, n_tests: usize) -> Option<f64> {
-        let alpha = FALSE_ALARMS / as_f64(n_tests);
-        let n = self.logs.len();
-        if permutation::smallest_p(n) >= alpha {
-            return None;
-        }
-        let t = StudentsT::new(0.0, 1.0, as_f64(n - 1)).ok()?;
-        let reach = t.inverse_cdf(1.0 - alpha / 2.0) + t.inverse_cdf(POWER);
-        Some((reach * standard_error(&self.logs)?).exp())
-    }
+/// A timeout counts as its limit. That is the same for both sides, so a hypothesis of no difference stays one.
+fn log_ratio((base, other): Pair) -> Option<f64> {
+    Some((time_of(other)? / time_of(base)?).ln())
 }
 
 /// What is compared: the time, or the limit at which it was cut off. Zero is less than any clock tells.
-fn time_of(observed: Observed) -> Option<(f64, bool)> {
+fn time_of(observed: Observed) -> Option<f64> {
     const TICK_MS: f64 = 0.001;
     match observed {
-        Observed::Finished { ms } => Some((ms.max(TICK_MS), false)),
-        Observed::TimedOut { limit_ms } => Some((limit_ms, true)),
+        Observed::Finished { ms } => Some(ms.max(TICK_MS)),
+        Observed::TimedOut { limit_ms } => Some(limit_ms),
         Observed::Failed => None,
     }
 }
 
-/// The 95 percent interval of a mean by the bootstrap-t: Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
-/// section 12.5. Resampling the mean by itself gives intervals that are too short for a handful of rounds. `None` below
-/// two values; a single point where they are all the same.
-pub fn interval_of_mean(values: &[f64], chance: &mut Chance) -> Option<(f64, f64)> {
-    let error = standard_error(values)?;
-    let centre = mean(values);
-    let mut resample = vec![0.0; values.len()];
-    let mut studentized = Vec::with_capacity(N_RESAMPLES);
-    for _ in 0..N_RESAMPLES {
-        resample.fill_with(|| values[chance.below(values.len())]);
-        let off = mean(&resample) - centre;
-        // A resample of one value over and over has no spread to measure its distance by.
-        let distance = standard_error(&resample).map_or(0.0, |error| off / error);
-        studentized.push(if distance.is_nan() { 0.0 } else { distance });
-    }
-    studentized.sort_by(f64::total_cmp);
-    let (low, high) = (
-        studentized[N_RESAMPLES / 40],
-        studentized[N_RESAMPLES - 1 - N_RESAMPLES / 40],
-    );
-    // What lies far above in the resamples says how far below the true mean may lie.
-    let reach = |distance: f64| if error == 0.0 { 0.0 } else { distance * error };
-    Some((centre - reach(high), centre - reach(low)))
-}
-
-/// Of the mean; `None` below two values.
-fn standard_error(values: &[f64]) -> Option<f64> {
-    if values.len() < 2 {
-        return None;
-    }
-    let n = as_f64(values.len());
-    let mean = mean(values);
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    Some((squares / (n - 1.0) / n).sqrt())
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / as_f64(values.len())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "no experiment has 2^52 rounds")]
-fn as_f64(count: usize) -> f64 {
-    count as f64
-}
-
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+    use crate::analysis::chance::Chance;
 
-    fn finished(ms: f64) -> Observed {
+    pub fn finished(ms: f64) -> Observed {
         Observed::Finished { ms }
     }
 
     /// Pairs of skewed times whose ratios have this mean and, roughly, this spread as logarithms.
-    fn pairs(n_rounds: usize, ratio: f64, spread: f64, chance: &mut Chance) -> Vec<Pair> {
+    pub fn pairs(n_rounds: usize, ratio: f64, spread: f64, chance: &mut Chance) -> Vec<Pair> {
         let mut noise = || spread * normal(chance);
         (0..n_rounds)
             .map(|_| (finished(10.0 * noise().exp()), finished(10.0 * ratio * noise().exp())))
@@ -214,62 +202,57 @@ mod tests {
     }
 
     /// Box and Muller 1958.
-    fn normal(chance: &mut Chance) -> f64 {
-        let mut uniform = || (as_f64(chance.below(1 << 40)) + 0.5) / as_f64(1 << 40);
+    pub fn normal(chance: &mut Chance) -> f64 {
+        const PARTS: f64 = 1_099_511_627_776.0;
+        #[expect(clippy::cast_precision_loss, reason = "below 2^40")]
+        let mut uniform = || (chance.below(1 << 40) as f64 + 0.5) / PARTS;
         (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos()
     }
 
-    fn one(pairs: Vec<Pair>) -> Option<Effect> {
-        compare(&[pairs], 7)[0]
+    fn one(pairs: &[Pair]) -> Option<Effect> {
+        Effect::of(pairs, &mut Resampling::new(7))
     }
 
-    /// What decides whether a family calls a difference, without the intervals, which take their time.
-    fn smallest_adjusted_p(family: &[Vec<Pair>], seed: u64) -> f64 {
-        let differences: Vec<Differences> = family.iter().filter_map(|pairs| Differences::of(pairs)).collect();
-        let tested: Vec<(usize, &Differences)> = differences.iter().enumerate().collect();
-        holm::adjust(&p_values(&tested, seed)).into_iter().fold(1.0, f64::min)
+    fn cut(limit_ms: f64) -> Observed {
+        Observed::TimedOut { limit_ms }
     }
 
     #[test]
-    fn a_plain_effect_is_called_with_its_size() {
-        let mut chance = Chance::new(3, &[]);
-        let slower = one(pairs(12, 2.0, 0.05, &mut chance)).unwrap();
-        assert_eq!(slower.verdict, Verdict::Slower);
-        let (low, high) = slower.interval.unwrap();
+    fn a_plain_effect_has_its_size_and_an_interval_around_it() {
+        let effect = one(&pairs(12, 2.0, 0.05, &mut Chance::new(3, &[]))).unwrap();
+        let (low, high) = effect.interval.unwrap();
         assert!(
-            1.8 < low && low < slower.ratio && slower.ratio < high && high < 2.2,
-            "{slower:?}"
+            1.8 < low && low < effect.ratio && effect.ratio < high && high < 2.2,
+            "{effect:?}"
         );
-        assert_eq!(one(pairs(12, 0.5, 0.05, &mut chance)).unwrap().verdict, Verdict::Faster);
+        assert!((effect.p_value - 2.0 / 4096.0).abs() < 1e-12);
     }
 
     #[test]
-    fn without_an_effect_the_word_depends_on_what_could_have_been_seen() {
-        let mut chance = Chance::new(4, &[]);
-        assert_eq!(
-            one(pairs(12, 1.0, 0.05, &mut chance)).unwrap().verdict,
-            Verdict::NoDifference
+    fn the_numbers_are_those_of_scipy() {
+        // SciPy 1.17.1: d = log([12, 11, 13, 10.5, 12.5, 9, 14, 11.5]) - log([10, 10.4, 9.8, 10.1, 10.6, 9.9, 10.2, 10]);
+        // exp(mean(d)), sem(d), permutation_test((d,), mean, permutation_type='samples', n_resamples=inf).pvalue.
+        let (base, other) = (
+            [10.0, 10.4, 9.8, 10.1, 10.6, 9.9, 10.2, 10.0],
+            [12.0, 11.0, 13.0, 10.5, 12.5, 9.0, 14.0, 11.5],
         );
-        assert_eq!(
-            one(pairs(12, 1.0, 1.0, &mut chance)).unwrap().verdict,
-            Verdict::TooNoisy
-        );
+        let pairs: Vec<Pair> = base.into_iter().map(finished).zip(other.map(finished)).collect();
+        let effect = one(&pairs).unwrap();
+        let (ratio, log_error, p_value) = SCIPY;
+        assert!((effect.ratio - ratio).abs() < 1e-12, "{effect:?}");
+        assert!((effect.log_error.unwrap() - log_error).abs() < 1e-12, "{effect:?}");
+        assert!((effect.p_value - p_value).abs() < 1e-12, "{effect:?}");
     }
 
-    #[test]
-    fn too_few_rounds_show_nothing_however_large_the_effect() {
-        let effect = one(pairs(5, 50.0, 0.01, &mut Chance::new(5, &[]))).unwrap();
-        assert_eq!((effect.detectable, effect.verdict), (None, Verdict::TooNoisy));
-        let single = one(vec![(finished(1.0), finished(2.0))]).unwrap();
-        assert_eq!(single.interval, None);
-    }
+    const SCIPY: (f64, f64, f64) = (1.145_368_856_397_706_5, 0.047_518_147_286_585_26, 0.039_062_5);
 
     #[test]
     fn a_whole_slow_round_falls_out() {
-        let mut noisy = pairs(10, 1.3, 0.02, &mut Chance::new(6, &[]));
+        let calm = pairs(10, 1.3, 0.02, &mut Chance::new(6, &[]));
+        let mut shaken = calm.clone();
         for (factor, (base, other)) in [1.0, 7.0, 1.0, 30.0, 1.0, 1.0, 2.0, 1.0, 9.0, 1.0]
             .iter()
-            .zip(&mut noisy)
+            .zip(&mut shaken)
         {
             for time in [base, other] {
                 if let Observed::Finished { ms } = time {
@@ -277,74 +260,74 @@ mod tests {
                 }
             }
         }
-        assert_eq!(one(noisy).unwrap().verdict, Verdict::Slower);
+        let (calm, shaken) = (one(&calm).unwrap(), one(&shaken).unwrap());
+        assert!((calm.ratio - shaken.ratio).abs() < 1e-9 && (calm.p_value - shaken.p_value).abs() < 1e-9);
     }
 
     #[test]
     fn a_timeout_counts_as_its_limit_and_is_told() {
-        let cut = (finished(10.0), Observed::TimedOut { limit_ms: 1000.0 });
-        let effect = one(vec![cut; 8]).unwrap();
-        assert_eq!((effect.n_censored, effect.verdict), (8, Verdict::Slower));
+        let effect = one(&[(finished(10.0), cut(1000.0)); 8]).unwrap();
+        assert_eq!((effect.n_rounds, effect.n_censored), (8, 8));
         assert!((effect.ratio - 100.0).abs() < 1e-9);
-        let both = Observed::TimedOut { limit_ms: 1000.0 };
-        assert_eq!(one(vec![(both, both); 8]).unwrap().n_censored, 0);
+    }
+
+    #[test]
+    fn rounds_in_which_both_timed_out_say_nothing() {
+        let mut rounds = vec![(cut(1000.0), cut(1000.0)); 8];
+        assert_eq!(one(&rounds), None);
+        rounds.extend([(finished(1.0), finished(2.0)); 4]);
+        let effect = one(&rounds).unwrap();
+        assert_eq!((effect.n_rounds, effect.n_censored), (4, 0));
+        assert!((effect.ratio - 2.0).abs() < 1e-12);
     }
 
     #[test]
     fn failures_and_no_rounds_compare_with_nothing() {
-        assert_eq!(one(vec![(finished(1.0), Observed::Failed)]), None);
-        assert_eq!(one(Vec::new()), None);
+        assert_eq!(
+            one(&[(finished(1.0), finished(2.0)), (finished(1.0), Observed::Failed)]),
+            None
+        );
+        assert_eq!(one(&[]), None);
+        assert_eq!(one(&[(finished(1.0), finished(2.0))]).unwrap().interval, None);
+    }
+
+    #[test]
+    fn the_inverse_is_what_comes_out_when_the_sides_change() {
+        let forward = pairs(9, 1.4, 0.2, &mut Chance::new(8, &[]));
+        let backward: Vec<Pair> = forward.iter().map(|(base, other)| (*other, *base)).collect();
+        let (inverse, measured) = (one(&forward).unwrap().inverse(), one(&backward).unwrap());
+        assert!((inverse.ratio - measured.ratio).abs() < 1e-12);
+        let ((low, high), (measured_low, measured_high)) = (inverse.interval.unwrap(), measured.interval.unwrap());
+        assert!((low - measured_low).abs() < 1e-12 && (high - measured_high).abs() < 1e-12);
+        assert!((inverse.p_value - measured.p_value).abs() < 1e-15);
+        let mut resampling = Resampling::new(7);
+        let overall = Overall::of(&[forward], &mut resampling).unwrap().inverse();
+        assert!((overall.ratio - inverse.ratio).abs() < 1e-12 && overall.interval.unwrap().0 < overall.ratio);
     }
 
     #[test]
     fn the_same_seed_gives_the_same_numbers() {
-        let family: Vec<Vec<Pair>> = vec![pairs(30, 1.1, 0.3, &mut Chance::new(8, &[]))];
-        assert_eq!(compare(&family, 1), compare(&family, 1));
-        assert_ne!(compare(&family, 1), compare(&family, 2));
+        let pairs = pairs(30, 1.1, 0.3, &mut Chance::new(8, &[]));
+        let of_seed = |seed| Effect::of(&pairs, &mut Resampling::new(seed));
+        assert_eq!(of_seed(1), of_seed(1));
+        assert_ne!(of_seed(1), of_seed(2));
     }
 
     #[test]
-    fn of_200_experiments_without_any_difference_few_call_one() {
-        // A true rate of 5 percent goes beyond 18 of 200 in 0.6 percent of such runs.
-        let mut chance = Chance::new(9, &[b"A/A"]);
-        let n_false = (0..200)
-            .filter(|experiment| {
-                let family: Vec<Vec<Pair>> = (0..12).map(|_| pairs(10, 1.0, 0.2, &mut chance)).collect();
-                smallest_adjusted_p(&family, *experiment) < FALSE_ALARMS
-            })
-            .count();
-        assert!(n_false <= 18, "{n_false} of 200");
-    }
-
-    #[test]
-    fn a_detectable_effect_is_detected_four_times_in_five() {
-        let mut chance = Chance::new(10, &[b"power"]);
-        let spread = 0.1;
-        // Of the difference of two times: the spread times the root of two.
-        let wide: Vec<f64> = (0..4000)
-            .map(|_| spread * 2.0_f64.sqrt() * normal(&mut chance))
-            .collect();
-        let t = StudentsT::new(0.0, 1.0, 11.0).unwrap();
-        let error = standard_error(&wide).unwrap() * (4000.0_f64 / 12.0).sqrt();
-        let ratio = ((t.inverse_cdf(0.975) + t.inverse_cdf(0.8)) * error).exp();
-        let n_called = (0..400)
-            .filter(|seed| smallest_adjusted_p(&[pairs(12, ratio, spread, &mut chance)], *seed) < FALSE_ALARMS)
-            .count();
-        // Three standard deviations of a count of 400 at 0.8 are 24; the test is a little less powerful than Student's.
-        assert!((290..=350).contains(&n_called), "{n_called} of 400");
-    }
-
-    #[test]
-    fn intervals_hold_the_true_mean_about_95_times_in_100() {
-        let mut chance = Chance::new(11, &[b"coverage"]);
-        let n_held = (0..200)
-            .filter(|_| {
-                let values: Vec<f64> = (0..10).map(|_| normal(&mut chance)).collect();
-                let (low, high) = interval_of_mean(&values, &mut chance).unwrap();
-                low <= 0.0 && 0.0 <= high
-            })
-            .count();
-        // Three standard deviations of a count of 200 at 0.95 are 9.
-        assert!((181..=199).contains(&n_held), "{n_held} of 200");
+    fn all_queries_together_are_the_geometric_mean_of_those_that_can_be_compared() {
+        let steady = |ratio: f64, n_rounds: usize| vec![(finished(10.0), finished(10.0 * ratio)); n_rounds];
+        let queries = [
+            steady(2.0, 6),
+            steady(8.0, 5),
+            vec![(finished(1.0), Observed::Failed); 6],
+            vec![(cut(9.0), cut(9.0)); 6],
+            Vec::new(),
+        ];
+        let overall = Overall::of(&queries, &mut Resampling::new(1)).unwrap();
+        assert_eq!((overall.n_queries, overall.n_rounds), (2, 5));
+        assert!((overall.ratio - 4.0).abs() < 1e-12);
+        let (low, high) = overall.interval.unwrap();
+        assert!((low - 4.0).abs() < 1e-12 && (high - 4.0).abs() < 1e-12);
+        assert_eq!(Overall::of(&queries[2..], &mut Resampling::new(1)), None);
     }
 }

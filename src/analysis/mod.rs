@@ -2,16 +2,17 @@
 
 pub mod chance;
 pub mod effect;
-pub mod feasibility;
+pub mod family;
 pub mod holm;
 pub mod interval;
 mod letters;
 pub mod lottery;
+pub mod noise;
 pub mod outlier;
 pub mod permutation;
 pub mod proportion;
 pub mod rank;
-pub mod ratio;
+pub mod resample;
 pub mod summary;
 
 pub use self::letters::letters;

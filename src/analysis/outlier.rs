@@ -11,14 +11,32 @@ const MAD_TO_STD_DEV: f64 = 1.482_602_218_505_602;
 /// ASQC Quality Press 1993, with a bar of 10 standard deviations for their 3.5. Where more than half of the values are
 /// equal the deviation is zero and says nothing, so there are none.
 pub fn outliers(values: &[f64]) -> Vec<bool> {
-    let Some(median) = median(values.to_vec()) else {
+    let Some(robust) = Robust::of(values) else {
         return Vec::new();
     };
-    let distances = values.iter().map(|value| (value - median).abs());
-    let deviation = self::median(distances.clone().collect()).unwrap_or_default();
-    distances
-        .map(|distance| deviation > 0.0 && distance > FAR * MAD_TO_STD_DEV * deviation)
-        .collect()
+    let is_far = |value: &f64| robust.deviation > 0.0 && (value - robust.median).abs() > FAR * robust.deviation;
+    values.iter().map(is_far).collect()
+}
+
+/// Where values lie and how far apart, whatever a few of them do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Robust {
+    pub median: f64,
+    /// The median absolute deviation, scaled to the standard deviation of normal values: Rousseeuw and Croux,
+    /// "Alternatives to the Median Absolute Deviation", Journal of the American Statistical Association 88, 1993.
+    pub deviation: f64,
+}
+
+impl Robust {
+    /// `None` where there are no values.
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let median = self::median(values.to_vec())?;
+        let distances = values.iter().map(|value| (value - median).abs()).collect();
+        Some(Self {
+            median,
+            deviation: MAD_TO_STD_DEV * self::median(distances)?,
+        })
+    }
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {

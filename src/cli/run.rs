@@ -40,6 +40,9 @@ pub struct RunArgs {
     /// A source of statistics, `name` or `name:parameter=value,...`; may be given several times.
     #[arg(long = "source", required = true)]
     sources: Vec<String>,
+    /// Measure the first source twice, with the same statistics: what differs between the two is noise.
+    #[arg(long)]
+    control: bool,
     /// Measured rounds.
     #[arg(long, default_value_t = 10)]
     iterations: u32,
@@ -96,6 +99,7 @@ fn form(args: &RunArgs, dataset: &str, workload: &str) -> ExperimentForm {
         dataset: dataset.to_owned(),
         workload: workload.to_owned(),
         stats_source: args.sources.clone(),
+        control: args.control,
         iterations: args.iterations.to_string(),
         warm_up: args.warmup.to_string(),
         seed: args.seed.map(|seed| seed.to_string()).unwrap_or_default(),
@@ -133,7 +137,7 @@ async fn experiment(house: &House, args: &RunArgs) -> Result<(), RunError> {
     let ended = wait_for_experiment(house, id, &mut progress).await?;
     let (data, trials) = {
         let mut conn = house.pool.acquire().await.context("reaching the store")?;
-        let data = ReportData::load_whole(&mut conn, house.viewer, id)
+        let data = ReportData::load_whole(&mut conn, house.viewer, id, 0)
             .await
             .context("reading the results")?;
         let trials = store::trials::list(&mut conn, house.viewer, id, None)
@@ -252,6 +256,8 @@ fn print_table(data: &ReportData) -> anyhow::Result<()> {
             "source",
             "n",
             "median ms",
+            "ratio",
+            "verdict",
             "mean ms",
             "std dev ms",
             "p95 ms",
@@ -264,11 +270,16 @@ fn print_table(data: &ReportData) -> anyhow::Result<()> {
     ];
     for query in table::table(data) {
         for row in query.rows {
+            let (ratio, verdict) = row.compared.map_or_else(Default::default, |compared| {
+                (compared.ratio.shown, compared.verdict.word().to_owned())
+            });
             lines.push([
                 for_terminal(&query.label),
                 row.source,
                 row.n,
                 row.median.shown,
+                ratio,
+                verdict,
                 row.mean.shown,
                 row.stddev.shown,
                 row.p95.shown,
@@ -279,7 +290,7 @@ fn print_table(data: &ReportData) -> anyhow::Result<()> {
             ]);
         }
     }
-    let widths: Vec<usize> = (0..11)
+    let widths: Vec<usize> = (0..13)
         .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
         .collect();
     let mut out = std::io::stdout().lock();
@@ -289,7 +300,7 @@ fn print_table(data: &ReportData) -> anyhow::Result<()> {
             .zip(&widths)
             .enumerate()
             .map(|(column, (cell, width))| match column {
-                0 | 1 | 9 | 10 => format!("{cell:<width$}"),
+                0 | 1 | 5 | 11 | 12 => format!("{cell:<width$}"),
                 _ => format!("{cell:>width$}"),
             })
             .collect();

@@ -1,6 +1,6 @@
 //! What an experiment would take and could show, before it is launched.
 
-use crate::analysis::feasibility;
+use crate::analysis::family;
 use crate::experiment::preview::Preview;
 use crate::experiment::schedule;
 use crate::model::experiment::ClockKind;
@@ -63,10 +63,9 @@ pub fn estimate(spec: &ExperimentSpec, mean_ms: Option<f64>) -> Estimate {
 fn warnings(spec: &ExperimentSpec) -> Vec<String> {
     let mut warnings = Vec::new();
     let n_comparisons = spec.query_positions.len() * spec.sources.len().saturating_sub(1);
-    let n_comparisons = u32::try_from(n_comparisons).unwrap_or(u32::MAX);
     if n_comparisons == 0 {
         warnings.push("With one source there is nothing to compare; choose a second one.".to_owned());
-    } else if !feasibility::can_show(spec.iterations, n_comparisons) {
+    } else if !family::can_show(spec.iterations as usize, n_comparisons) {
         warnings.push(format!(
             "With {} and {}{} no difference can be shown to be more than chance; {} rounds are needed.",
             counted(spec.iterations.into(), "round", "rounds"),
@@ -75,7 +74,7 @@ fn warnings(spec: &ExperimentSpec) -> Vec<String> {
                 1 => String::new(),
                 n => format!(" under {} sources beside the first", grouped(n as u64)),
             },
-            feasibility::rounds_needed(n_comparisons),
+            family::rounds_needed(n_comparisons),
         ));
     }
     if spec.order == Order::Sequential && spec.sources.len() > 1 {

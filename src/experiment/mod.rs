@@ -1,12 +1,14 @@
-//! Experiments: from a wish to recorded trials and their summaries.
+//! Experiments: from a wish to recorded trials and their numbers.
 //!
 //! A spec becomes a schedule (pure), the runner walks the schedule through an executor and writes every outcome into a
-//! journal before it goes on, and a settled experiment gets its summaries.
+//! journal before it goes on, and a settled experiment gets its summaries and comparisons.
 
+pub mod comparisons;
 pub mod environment;
 pub mod estimate;
 pub mod explaining;
 pub mod form;
+pub mod headline;
 pub mod journal;
 pub mod lab;
 pub mod preparing;

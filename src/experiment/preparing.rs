@@ -12,7 +12,6 @@ use crate::model::experiment::PreparedSource;
 use crate::model::experiment::SourceNote;
 use crate::model::experiment::SourceSpec;
 use crate::model::ids::DatasetId;
-use crate::model::ids::ExperimentId;
 use crate::model::job::Progress;
 use crate::model::snapshot::Snapshot;
 use crate::snapshot;
@@ -74,7 +73,7 @@ pub async fn prepare(
     server.close().await;
     match stored {
         Some(stored) => rebuild(sandbox, &name, &stored).await,
-        None => make(job, experiment.id, &experiment.spec.sources, settings, sandbox, &name).await,
+        None => make(job, experiment, settings, sandbox, &name).await,
     }
 }
 
@@ -128,8 +127,7 @@ async fn rebuild(sandbox: &Sandbox, name: &str, stored: &[(Snapshot, String)]) -
 /// Prepares every source from the pristine state, one after the other.
 async fn make(
     job: &HeldJob,
-    experiment_id: ExperimentId,
-    specs: &[SourceSpec],
+    experiment: &Experiment,
     settings: &[Setting],
     sandbox: &Sandbox,
     name: &str,
@@ -137,11 +135,27 @@ async fn make(
     let mut admin = Admin::connect(&sandbox.address, name).await?;
     let lot = Lot::open(&mut admin).await?;
     let pristine = Pristine::remember(&mut admin).await?;
+    let (experiment_id, specs) = (experiment.id, &experiment.spec.sources);
     let mut base = None;
+    let mut first = None;
     let mut snapshots: BTreeMap<usize, Snapshot> = BTreeMap::new();
     for (n_done, source_idx) in in_order_of_preparing(specs).into_iter().enumerate() {
         let spec = specs.get(source_idx).context("a source of the spec")?;
         stage(job, "preparing statistics", n_done, specs.len(), &spec.label).await?;
+        if Some(source_idx) == experiment.spec.control_idx()
+            && let (Some(first), Some(snapshot)) = (&first, snapshots.get(&0).cloned())
+        {
+            lot.swap_in(&mut admin, 0, &snapshot).await?;
+            lot.park(&mut admin, source_idx).await?;
+            let prepared = PreparedSource {
+                source_idx: i32::try_from(source_idx).context("few sources")?,
+                ..PreparedSource::clone(first)
+            };
+            let mut conn = job.conn().await?;
+            sources::set_prepared(&mut conn, &job.lease, experiment_id, &prepared, &snapshot).await?;
+            snapshots.insert(source_idx, snapshot);
+            continue;
+        }
         pristine.reset(&mut admin, &lot).await?;
         // In a session of its own, as the dataset's role.
         let mut session = Session::connect(&sandbox.address, name, "pgassay prepare", settings).await?;
@@ -170,11 +184,15 @@ async fn make(
             targets: snapshot::pristine::targets(&mut admin).await?,
             apply_ms,
             n_statistics: snapshot.columns.len() as u64,
+            statistics_bytes: Some(snapshot::capture::size_bytes(&mut admin).await?),
             notes,
         };
         let mut conn = job.conn().await?;
         sources::set_prepared(&mut conn, &job.lease, experiment_id, &prepared, &snapshot).await?;
         snapshots.insert(source_idx, snapshot);
+        if source_idx == 0 {
+            first = Some(prepared);
+        }
     }
     lot.vacuum(&mut admin).await?;
     admin.close().await;

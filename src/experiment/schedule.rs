@@ -1,11 +1,9 @@
 //! The ordered trials of an experiment: a pure function of the spec and its seed, the same on every machine.
 
-use rand::Rng as _;
-use rand::SeedableRng as _;
-use rand::rngs::ChaCha8Rng;
 use sha2::Digest as _;
 use sha2::Sha256;
 
+use crate::analysis::chance::Chance;
 use crate::model::experiment::ExperimentSpec;
 use crate::model::experiment::Order;
 use crate::model::trial::Trial;
@@ -17,9 +15,9 @@ pub fn schedule(spec: &ExperimentSpec) -> Vec<Trial> {
     match spec.order {
         Order::Randomized => {
             for (kind, round) in rounds(spec) {
-                let mut rng = generator(spec.seed, kind, round);
-                for source_idx in shuffled(spec.sources.len(), &mut rng) {
-                    let queries = shuffled(spec.query_positions.len(), &mut rng);
+                let mut chance = chance(spec.seed, kind, round);
+                for source_idx in chance.shuffled(spec.sources.len()) {
+                    let queries = chance.shuffled(spec.query_positions.len());
                     push_visit(&mut trials, kind, round, source_idx, queries);
                 }
             }
@@ -78,8 +76,8 @@ fn push_visit(trials: &mut Vec<Trial>, kind: TrialKind, round: u32, source_idx: 
     }
 }
 
-/// Every round draws from a generator of its own, so that more rounds do not change the earlier ones.
-fn generator(seed: u64, kind: TrialKind, round: u32) -> ChaCha8Rng {
+/// Every round draws from a stream of its own, so that more rounds do not change the earlier ones.
+fn chance(seed: u64, kind: TrialKind, round: u32) -> Chance {
     let kind: &[u8] = match kind {
         TrialKind::WarmUp => b"warm-up",
         TrialKind::Measured => b"measured",
@@ -89,28 +87,7 @@ fn generator(seed: u64, kind: TrialKind, round: u32) -> ChaCha8Rng {
     hash.update(seed.to_be_bytes());
     hash.update(kind);
     hash.update(round.to_be_bytes());
-    ChaCha8Rng::from_seed(hash.finalize().into())
-}
-
-/// The numbers below `n` in random order. Fisher and Yates as Durstenfeld has it (CACM 7, 1964), written out because a
-/// library's shuffle may change between versions, and a stored seed must not.
-fn shuffled(n: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..n).collect();
-    for last in (1..n).rev() {
-        order.swap(last, below(last as u64 + 1, rng));
-    }
-    order
-}
-
-/// A number below `bound`, every one as likely: draws that would favour the small ones are thrown away.
-fn below(bound: u64, rng: &mut ChaCha8Rng) -> usize {
-    let fair = u64::MAX - u64::MAX % bound;
-    loop {
-        let drawn = rng.next_u64();
-        if drawn < fair {
-            return usize::try_from(drawn % bound).expect("below a length");
-        }
-    }
+    Chance::of(hash)
 }
 
 #[cfg(test)]
@@ -144,6 +121,7 @@ mod tests {
             workload_id: WorkloadId(1),
             query_positions: (0..n_queries).collect(),
             sources: (0..n_sources).map(source).collect(),
+            has_control: false,
             iterations,
             warm_up,
             seed,

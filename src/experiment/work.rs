@@ -355,4 +355,6 @@ async fn warm_up_again(job: &HeldJob, lab: &mut Lab) -> Result<(), Trouble> {
 #[cfg(test)]
 mod interrupted;
 #[cfg(test)]
+mod numbers;
+#[cfg(test)]
 mod tests;

@@ -77,6 +77,9 @@ pub struct ExperimentSpec {
     /// Positions in the workload, ascending.
     pub query_positions: Vec<i32>,
     pub sources: Vec<SourceSpec>,
+    /// The last source is the first one again: an A/A control.
+    #[serde(default)]
+    pub has_control: bool,
     pub iterations: u32,
     pub warm_up: u32,
     pub seed: u64,
@@ -85,6 +88,13 @@ pub struct ExperimentSpec {
     pub order: Order,
     /// Session settings of every trial, in the order in which they are set.
     pub settings: Vec<Setting>,
+}
+
+impl ExperimentSpec {
+    /// Where the control stands among the sources.
+    pub fn control_idx(&self) -> Option<usize> {
+        self.sources.len().checked_sub(1).filter(|_| self.has_control)
+    }
 }
 
 /// An experiment as pages and runners see it; its life is that of its job.
@@ -147,6 +157,8 @@ pub struct PreparedSource {
     pub apply_ms: f64,
     /// Rows of `pg_statistic` in the snapshot.
     pub n_statistics: u64,
+    /// What the rows of all statistics catalogs take; not known of experiments before it was noted.
+    pub statistics_bytes: Option<u64>,
     pub notes: Vec<SourceNote>,
 }
 
@@ -203,6 +215,10 @@ impl PlanText {
 
 /// The stored numbers of one (source, query).
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "every quantile may be a limit, and is stored with a column that says so"
+)]
 pub struct SummaryRecord {
     pub source_idx: i32,
     pub query_idx: i32,
@@ -219,10 +235,71 @@ pub struct SummaryRecord {
     pub min_is_above: bool,
     pub p95_ms: Option<f64>,
     pub p95_is_above: bool,
+    /// The 95 percent interval of the median; like the median, its ends may lie above a timeout.
+    pub low_ms: Option<f64>,
+    pub low_is_above: bool,
+    pub high_ms: Option<f64>,
+    pub high_is_above: bool,
+    /// The robust standard deviation as a share of the median.
+    pub relative_deviation: Option<f64>,
+    pub noise: Option<NoiseGrade>,
+    pub n_outliers: i32,
     pub planning_ms: Option<f64>,
     pub cost: Option<f64>,
     pub plan_letter: Option<String>,
     pub message: Option<String>,
+}
+
+/// How much the trials of a sample differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "noise_grade", rename_all = "snake_case")]
+pub enum NoiseGrade {
+    Quiet,
+    Fair,
+    Noisy,
+    VeryNoisy,
+}
+
+impl NoiseGrade {
+    /// The word shown to people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Fair => "fair",
+            Self::Noisy => "noisy",
+            Self::VeryNoisy => "very noisy",
+        }
+    }
+}
+
+/// The stored numbers of one query under a source beside an earlier source. Seen from the other side, ratios are turned
+/// over and the rest stays.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ComparisonRecord {
+    pub query_idx: i32,
+    /// The earlier of the two sources.
+    pub base_idx: i32,
+    pub source_idx: i32,
+    pub n_rounds: i32,
+    pub n_censored: i32,
+    pub ratio: f64,
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+    pub log_error: Option<f64>,
+    pub p_value: f64,
+}
+
+/// The stored numbers of all queries together under a source beside an earlier source.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OverallRecord {
+    pub base_idx: i32,
+    pub source_idx: i32,
+    pub n_queries: i32,
+    pub n_rounds: i32,
+    pub ratio: f64,
+    pub low: Option<f64>,
+    pub high: Option<f64>,
 }
 
 /// A stretch of measuring without interruption.

@@ -2,7 +2,11 @@
 
 pub mod chart;
 pub mod charts;
+pub mod compared;
+pub mod costs;
 pub mod data;
 pub mod export;
 pub mod instruments;
+pub mod made;
+pub mod sources;
 pub mod table;

@@ -14,6 +14,7 @@ use crate::model::ids::UserId;
 use crate::model::user::Viewer;
 
 pub mod checks;
+pub mod comparisons;
 pub mod datasets;
 pub mod experiments;
 pub mod held;

@@ -14,6 +14,8 @@ use crate::model::snapshot::ColumnTarget;
 use crate::model::snapshot::Snapshot;
 use crate::model::user::Viewer;
 use crate::store::Result;
+use crate::store::to_i64;
+use crate::store::to_u64;
 
 /// Stores the wished sources of a new experiment.
 pub(crate) async fn insert_specs(conn: &mut PgConnection, id: ExperimentId, sources: &[SourceSpec]) -> Result<()> {
@@ -41,7 +43,8 @@ pub async fn set_prepared(
     snapshot: &Snapshot,
 ) -> Result<()> {
     sqlx::query!(
-        "update experiment_sources set snapshot = $3, snapshot_sha256 = $4, targets = $5, apply_ms = $6, notes = $7
+        "update experiment_sources set snapshot = $3, snapshot_sha256 = $4, targets = $5, apply_ms = $6, notes = $7,
+                                       statistics_bytes = $10
          where experiment_id = $1 and source_idx = $2
            and exists (select from jobs where id = $8 and epoch = $9 and status = 'running')",
         id.0,
@@ -53,6 +56,7 @@ pub async fn set_prepared(
         Json(&prepared.notes) as Json<&Vec<SourceNote>>,
         lease.job_id.0,
         lease.epoch,
+        prepared.statistics_bytes.map(to_i64),
     )
     .execute(conn)
     .await?;
@@ -79,7 +83,7 @@ pub async fn list_prepared(conn: &mut PgConnection, viewer: Viewer, id: Experime
     let rows = sqlx::query!(
         r#"select s.source_idx, s.snapshot_sha256 as "snapshot_sha256!", s.targets as "targets!: Json<Vec<ColumnTarget>>",
                   s.apply_ms as "apply_ms!", jsonb_array_length(s.snapshot -> 'columns') as "n_statistics!",
-                  s.notes as "notes!: Json<Vec<SourceNote>>"
+                  s.statistics_bytes, s.notes as "notes!: Json<Vec<SourceNote>>"
            from experiment_sources s join experiments e on e.id = s.experiment_id
            where s.experiment_id = $1 and e.owner_id = $2 and s.snapshot is not null
            order by s.source_idx"#,
@@ -93,7 +97,8 @@ pub async fn list_prepared(conn: &mut PgConnection, viewer: Viewer, id: Experime
         snapshot_sha256: row.snapshot_sha256,
         targets: row.targets.0,
         apply_ms: row.apply_ms,
-        n_statistics: u64::try_from(row.n_statistics).unwrap_or(0),
+        n_statistics: to_u64(row.n_statistics.into()),
+        statistics_bytes: row.statistics_bytes.map(to_u64),
         notes: row.notes.0,
     });
     Ok(prepared.collect())

@@ -83,8 +83,21 @@ pub fn result(id: ExperimentId) -> String {
     format!("/results/{id}")
 }
 
+/// The page of an experiment as somebody wants to see it.
+pub fn result_view(id: ExperimentId, query: &str) -> String {
+    format!("/results/{id}?{query}")
+}
+
 pub fn result_part(id: ExperimentId, part: &str) -> String {
     format!("/results/{id}/{part}")
+}
+
+/// A file to take away, with everything compared with this source.
+pub fn export(id: ExperimentId, name: &str, base_idx: i32) -> String {
+    match base_idx {
+        0 => format!("/results/{id}/{name}"),
+        base_idx => format!("/results/{id}/{name}?base={base_idx}"),
+    }
 }
 
 pub fn result_query(id: ExperimentId, query_idx: i32) -> String {

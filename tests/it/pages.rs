@@ -155,6 +155,7 @@ async fn the_main_job_is_done_by_plain_links_and_forms() {
     })
     .await;
     numbers_are_the_same_everywhere(&plain, &settled).await;
+    comparisons_follow_from_the_trials(&plain, &settled).await;
     for path in [
         "/results",
         "/results/1/queries/0",
@@ -237,6 +238,61 @@ async fn numbers_are_the_same_everywhere(plain: &Plain, page: &str) {
         .await
         .unwrap();
     assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+}
+
+/// A ratio is the geometric mean of the rounds' ratios, turned over when the other source is the baseline.
+async fn comparisons_follow_from_the_trials(plain: &Plain, page: &str) {
+    assert!(
+        page.contains("5 rounds cannot tell any difference from chance in 12 comparisons with built_in; 9 are needed")
+    );
+    assert!(page.contains("12 comparisons that show no difference are hidden"));
+    let json: serde_json::Value = serde_json::from_str(&plain.page("/results/1/export.json").await).unwrap();
+    let times = |query: &str, source: &str| -> Vec<f64> {
+        let mut trials: Vec<&serde_json::Value> = json["trials"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|trial| trial["query"] == query && trial["source"] == source)
+            .collect();
+        trials.sort_by_key(|trial| trial["round"].as_i64());
+        trials
+            .iter()
+            .map(|trial| trial["execution_ms"].as_f64().unwrap())
+            .collect()
+    };
+    let other = json["sources"][1]["label"].as_str().unwrap();
+    let all = plain.page("/results/1?show=all").await;
+    let turned = csv(&plain.page("/results/1/comparisons.csv?base=1").await);
+    let rows = csv(&plain.page("/results/1/comparisons.csv").await);
+    assert_eq!((rows.len(), turned.len()), (12, 12));
+    for (row, turned) in rows.iter().zip(&turned) {
+        let (base, source) = (times(&row["query"], "built_in"), times(&row["query"], other));
+        let logs: Vec<f64> = base
+            .iter()
+            .zip(&source)
+            .map(|(base, source)| (source / base).ln())
+            .collect();
+        let expected = (logs.iter().sum::<f64>() / 5.0).exp();
+        let ratio: f64 = row["ratio"].parse().unwrap();
+        assert!((ratio / expected - 1.0).abs() < 1e-9, "{ratio} {expected}");
+        assert!((turned["ratio"].parse::<f64>().unwrap() * ratio - 1.0).abs() < 1e-9);
+        assert_eq!(turned["baseline"], other);
+        assert_eq!(
+            (row["verdict"].as_str(), row["p"].as_str()),
+            ("too noisy to tell", turned["p"].as_str())
+        );
+        assert!(
+            all.contains(&format!("<data value=\"{ratio}\"")),
+            "{ratio} stands on the page"
+        );
+    }
+    let sources = csv(&plain.page("/results/1/sources.csv").await);
+    assert_eq!(
+        (sources[0]["ratio"].as_str(), sources[1]["n_undecided"].as_str()),
+        ("", "12")
+    );
+    let beside_other = plain.page("/results/1?base=1").await;
+    assert!(beside_other.contains(&format!("What differs from {other}")));
 }
 
 #[tokio::test]

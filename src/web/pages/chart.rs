@@ -47,27 +47,55 @@ pub fn router() -> Router<AppState> {
 /// What kind of chart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ChartType {
+    /// Every query.
     #[default]
     Bar,
+    /// One query over the rounds.
     Line,
+    /// One query, the middle and the ends of its trials.
+    Box,
+    /// One query, the share of its trials that had finished after so long.
+    Cdf,
+    /// Every query, its cost against its time.
+    Scatter,
 }
 
 impl ChartType {
-    fn word(self) -> &'static str {
+    pub const ALL: [Self; 5] = [Self::Bar, Self::Line, Self::Box, Self::Cdf, Self::Scatter];
+
+    /// The word in addresses.
+    pub fn word(self) -> &'static str {
         match self {
             Self::Bar => "bar",
             Self::Line => "line",
+            Self::Box => "box",
+            Self::Cdf => "cdf",
+            Self::Scatter => "scatter",
+        }
+    }
+
+    /// Whether it shows the trials of one query.
+    pub fn is_of_one_query(self) -> bool {
+        match self {
+            Self::Line | Self::Box | Self::Cdf => true,
+            Self::Bar | Self::Scatter => false,
         }
     }
 }
 
-/// What the address asks for; whatever it does not say, or says wrongly, is as usual.
+/// What the address of results asks for; whatever it does not say, or says wrongly, is as usual.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChartParams {
     pub chart_type: ChartType,
     pub metric: Option<Metric>,
     pub is_log: Option<bool>,
     pub query_idx: i32,
+    /// The source that the others are compared with.
+    pub base_idx: i32,
+    /// Comparisons without a difference are shown, too.
+    pub shows_all: bool,
+    /// However many rows the table of times has.
+    pub has_all_rows: bool,
 }
 
 impl ChartParams {
@@ -75,11 +103,10 @@ impl ChartParams {
     pub fn read(params: &HashMap<String, String>) -> Self {
         let get = |name: &str| params.get(name).map(String::as_str);
         Self {
-            chart_type: if get("type") == Some("line") {
-                ChartType::Line
-            } else {
-                ChartType::Bar
-            },
+            chart_type: ChartType::ALL
+                .into_iter()
+                .find(|chart_type| get("type") == Some(chart_type.word()))
+                .unwrap_or_default(),
             metric: Metric::ALL
                 .into_iter()
                 .find(|metric| get("metric") == Some(metric.word())),
@@ -89,6 +116,9 @@ impl ChartParams {
                 _ => None,
             },
             query_idx: get("query").and_then(|text| text.parse().ok()).unwrap_or(0),
+            base_idx: get("base").and_then(|text| text.parse().ok()).unwrap_or(0),
+            shows_all: get("show") == Some("all"),
+            has_all_rows: get("rows") == Some("all"),
         }
     }
 
@@ -96,12 +126,30 @@ impl ChartParams {
         self.metric.unwrap_or(Metric::Median)
     }
 
-    /// As the end of an address.
+    /// As the end of a page's address.
     pub fn to_query(self) -> String {
+        let mut query = self.to_picture_query();
+        if self.base_idx != 0 {
+            query.extend(["&base=", &self.base_idx.to_string()]);
+        }
+        if self.shows_all {
+            query.push_str("&show=all");
+        }
+        if self.has_all_rows {
+            query.push_str("&rows=all");
+        }
+        query
+    }
+
+    /// As the end of a picture's address: what is drawn, and nothing else.
+    pub fn to_picture_query(self) -> String {
         let mut query = format!("type={}", self.chart_type.word());
         match self.chart_type {
             ChartType::Bar => query.extend(["&metric=", self.metric().word()]),
-            ChartType::Line => query.extend(["&query=", &self.query_idx.to_string()]),
+            ChartType::Line | ChartType::Box | ChartType::Cdf => {
+                query.extend(["&query=", &self.query_idx.to_string()]);
+            }
+            ChartType::Scatter => {}
         }
         match self.is_log {
             Some(true) => query.push_str("&scale=log"),
@@ -148,7 +196,7 @@ async fn picture(
     let dpr = number("dpr").unwrap_or(1);
     let key = format!(
         "{id} {} {theme:?} {dpr} {:?} {:?} {}",
-        params.to_query(),
+        params.to_picture_query(),
         number("w"),
         number("h"),
         revision(&data)
@@ -173,9 +221,10 @@ async fn picture(
     let png = if let Some(png) = state.charts.get(&key) {
         png
     } else {
-        let trials = match params.chart_type {
-            ChartType::Bar => Vec::new(),
-            ChartType::Line => store::trials::list(&mut conn, viewer, id, Some(params.query_idx)).await?,
+        let trials = if params.chart_type.is_of_one_query() {
+            store::trials::list(&mut conn, viewer, id, Some(params.query_idx)).await?
+        } else {
+            Vec::new()
         };
         drop(conn);
         let drawing = tokio::task::spawn_blocking(move || {
@@ -235,6 +284,18 @@ fn draw(
             let chart = charts::lines(data, params.query_idx, trials, axis);
             chart.draw(&canvas(chart.default_size()?))
         }
+        ChartType::Box => {
+            let chart = charts::boxes(data, params.query_idx, trials, axis);
+            chart.draw(&canvas(chart.default_size()?))
+        }
+        ChartType::Cdf => {
+            let chart = charts::shares(data, params.query_idx, trials, axis);
+            chart.draw(&canvas(chart.default_size()?))
+        }
+        ChartType::Scatter => {
+            let chart = charts::costs(data);
+            chart.draw(&canvas(chart.default_size()?))
+        }
     }
 }
 
@@ -252,6 +313,10 @@ mod tests {
             "type=bar&metric=cost&scale=log",
             "type=line&query=3&scale=linear",
             "type=bar&metric=median",
+            "type=box&query=2&scale=log",
+            "type=cdf&query=0",
+            "type=scatter",
+            "type=line&query=3&base=2&show=all&rows=all",
         ] {
             assert_eq!(read(address).to_query(), address);
         }

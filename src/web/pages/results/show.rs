@@ -17,6 +17,7 @@ use crate::model::units::ms_in_words;
 use crate::model::units::seconds_in_words;
 use crate::report::data::ReportData;
 use crate::report::export;
+use crate::report::made;
 use crate::report::table;
 use crate::report::table::QueryRows;
 use crate::store;
@@ -30,9 +31,14 @@ use crate::web::pages::chart::ChartParams;
 use crate::web::pages::chart_view::ChartView;
 use crate::web::pages::notes::NotesView;
 use crate::web::pages::progress::ProgressView;
+use crate::web::pages::results::compared::ComparedView;
+use crate::web::pages::results::costs::CostsView;
 use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
+
+/// Rows of the table of times, unless somebody wants them all.
+const MOST_ROWS: usize = 240;
 
 #[derive(Template)]
 #[template(path = "results/show.html", blocks = ["table", "chart"])]
@@ -52,6 +58,11 @@ struct ShowPage {
     message: String,
     queries: Vec<QueryView>,
     table: Vec<QueryRows>,
+    /// Queries that are not in the table, when it would be too long.
+    left_out: Option<More>,
+    /// Beside the baseline; none where there is one source only.
+    compared: Option<ComparedView>,
+    costs: Option<CostsView>,
     sources_counted: String,
     /// Whether anything was measured.
     has_numbers: bool,
@@ -71,6 +82,12 @@ struct ShowPage {
     interruptions: Vec<String>,
     exports: Vec<(String, &'static str)>,
     rerun_request_id: String,
+}
+
+/// A link to what is left out.
+struct More {
+    text: String,
+    address: String,
 }
 
 struct QueryView {
@@ -100,7 +117,7 @@ impl ShowPage {
         params: &ChartParams,
     ) -> Result<Self, Error> {
         let mut conn = state.pool.acquire().await?;
-        let data = ReportData::load(&mut conn, viewer, id)
+        let data = ReportData::load_beside(&mut conn, viewer, id, params.base_idx)
             .await?
             .ok_or(Error::NotFound("experiment"))?;
         let look = crate::experiment::progress::look(&mut conn, viewer, id)
@@ -110,7 +127,27 @@ impl ShowPage {
         let chart = ChartView::load(&mut conn, viewer, &data, params).await?;
         drop(conn);
         let experiment = &data.experiment;
-        let table = table::table(&data);
+        let mut table = table::table(&data);
+        let compared = ComparedView::new(&data, *params, &table);
+        let queries = query_views(&data, &table);
+        let has_trouble = table
+            .iter()
+            .flat_map(|query| &query.rows)
+            .any(|row| !row.trouble.is_empty());
+        let left_out = cut(&mut table, data.experiment.spec.sources.len(), *params).map(|n_queries| More {
+            text: format!("Show the other {}", counted(n_queries as u64, "query", "queries")),
+            address: format!(
+                "{}#table",
+                urls::result_view(
+                    id,
+                    &ChartParams {
+                        has_all_rows: true,
+                        ..*params
+                    }
+                    .to_query()
+                )
+            ),
+        });
         Ok(Self {
             id,
             title: format!("Experiment {id}"),
@@ -124,18 +161,18 @@ impl ShowPage {
             progress: ProgressView::new(&look),
             headline: experiment.headline.clone().unwrap_or_default(),
             message: experiment.job.message.clone().unwrap_or_default(),
-            queries: query_views(&data, &table),
+            queries,
             sources_counted: counted(
                 experiment.spec.sources.len() as u64,
                 "source of statistics",
                 "sources of statistics",
             ),
             has_numbers: !data.summaries.is_empty(),
-            has_trouble: table
-                .iter()
-                .flat_map(|query| &query.rows)
-                .any(|row| !row.trouble.is_empty()),
+            has_trouble,
+            compared,
+            costs: CostsView::new(&data, *params),
             table,
+            left_out,
             chart,
             sources: source_views(&data),
             source_notes: source_notes(&data),
@@ -162,11 +199,22 @@ impl ShowPage {
                 .collect(),
             exports: export::ALL
                 .iter()
-                .map(|exporter| (urls::result_part(id, exporter.name()), exporter.about()))
+                .map(|exporter| (urls::export(id, exporter.name(), params.base_idx), exporter.about()))
                 .collect(),
             rerun_request_id: view::request_id()?,
         })
     }
+}
+
+/// Shortens a long table, by whole queries. Returns how many it leaves out.
+fn cut(table: &mut Vec<QueryRows>, n_sources: usize, params: ChartParams) -> Option<usize> {
+    let n_shown = (MOST_ROWS / n_sources.max(1)).max(1);
+    let n_left_out = table
+        .len()
+        .checked_sub(n_shown)
+        .filter(|n| *n > 0 && !params.has_all_rows)?;
+    table.truncate(n_shown);
+    Some(n_left_out)
 }
 
 fn query_views(data: &ReportData, table: &[QueryRows]) -> Vec<QueryView> {
@@ -269,9 +317,11 @@ pub(super) async fn show_table(
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
     Id(id): Id<ExperimentId>,
+    UrlQuery(params): UrlQuery<HashMap<String, String>>,
 ) -> PageResult<Response> {
-    hx.require_fragment_of(&urls::result(id))?;
-    let page = ShowPage::load(&state, viewer, id, &ChartParams::default()).await?;
+    let params = ChartParams::read(&params);
+    hx.require_fragment_of(&urls::result_view(id, &params.to_query()))?;
+    let page = ShowPage::load(&state, viewer, id, &params).await?;
     fragment::with_status(StatusCode::OK, &page.as_table())
 }
 

@@ -1,0 +1,165 @@
+//! What an experiment found, in a sentence or two for lists.
+
+use crate::analysis::family;
+use crate::analysis::family::Member;
+use crate::analysis::family::Verdict;
+use crate::model::experiment::ExperimentQuery;
+use crate::model::experiment::SourceSpec;
+use crate::model::experiment::SummaryRecord;
+use crate::model::units::counted;
+use crate::model::units::three_digits;
+
+/// Of all comparisons with the first source. None where there are none.
+pub fn headline(
+    sources: &[SourceSpec],
+    queries: &[ExperimentQuery],
+    summaries: &[SummaryRecord],
+    members: &[Member],
+) -> Option<String> {
+    let base = &sources.first()?.label;
+    let largest = |members: &mut dyn Iterator<Item = &Member>| {
+        let member = members.max_by(|a, b| a.effect.ratio.ln().abs().total_cmp(&b.effect.ratio.ln().abs()))?;
+        largest_in_words(member, sources, queries, summaries)
+    };
+    let of_verdict = |verdict: Verdict| members.iter().filter(move |member| member.judgement.verdict == verdict);
+    let (n_slower, n_faster) = (of_verdict(Verdict::Slower).count(), of_verdict(Verdict::Faster).count());
+    let compared = counted(members.len() as u64, "comparison", "comparisons");
+    if n_slower + n_faster > 0 {
+        let largest = largest(&mut members.iter().filter(|member| member.judgement.verdict.is_difference()))?;
+        let differ = match (n_slower, n_faster) {
+            (n, 0) => format!("{n} slower"),
+            (0, n) => format!("{n} faster"),
+            (slower, faster) => format!("{slower} slower and {faster} faster"),
+        };
+        return Some(format!("{differ} in {compared} with {base}. The largest: {largest}."));
+    }
+    let n_rounds = members.iter().map(|member| member.effect.n_rounds).max()?;
+    if !family::can_show(n_rounds, members.len()) {
+        return Some(format!(
+            "{} cannot tell any difference from chance in {compared} with {base}; {} are needed. The largest seen: {}.",
+            counted(n_rounds as u64, "round", "rounds"),
+            family::rounds_needed(members.len()),
+            largest(&mut members.iter())?,
+        ));
+    }
+    let noisy = match of_verdict(Verdict::TooNoisy).count() {
+        0 => String::new(),
+        n => format!(", {n} of them too noisy to tell"),
+    };
+    Some(format!("No detectable difference from {base} in {compared}{noisy}."))
+}
+
+/// `q7 is 40.1× slower under none, by another plan`.
+fn largest_in_words(
+    member: &Member,
+    sources: &[SourceSpec],
+    queries: &[ExperimentQuery],
+    summaries: &[SummaryRecord],
+) -> Option<String> {
+    let query = queries.iter().find(|query| query.query_idx == member.query_idx)?;
+    let source = sources.get(usize::try_from(member.source_idx).ok()?)?;
+    let (factor, word) = if member.effect.ratio >= 1.0 {
+        (member.effect.ratio, "slower")
+    } else {
+        (member.effect.ratio.recip(), "faster")
+    };
+    let letter_of = |source_idx: i32| {
+        let mut of_query = summaries.iter().filter(|summary| summary.query_idx == member.query_idx);
+        of_query
+            .find(|summary| summary.source_idx == source_idx)?
+            .plan_letter
+            .as_deref()
+    };
+    let plans = match (letter_of(0), letter_of(member.source_idx)) {
+        (Some(base), Some(other)) if base == other => "by the same plan",
+        (Some(_), Some(_)) => "by another plan",
+        _ => "by an unknown plan",
+    };
+    let at_least = if member.effect.n_censored > 0 { "at least " } else { "" };
+    Some(format!(
+        "{} is {at_least}{}× {word} under {}, {plans}",
+        query.label,
+        three_digits(factor),
+        source.label
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::effect::Effect;
+    use crate::analysis::family::judge;
+    use crate::model::experiment::Params;
+    use crate::model::workload::QueryClass;
+
+    fn sources() -> Vec<SourceSpec> {
+        let source = |label: &str| SourceSpec {
+            name: label.to_owned(),
+            params: Params::new(),
+            label: label.to_owned(),
+        };
+        vec![source("built_in"), source("none")]
+    }
+
+    fn queries(n: i32) -> Vec<ExperimentQuery> {
+        let query = |query_idx: i32| ExperimentQuery {
+            query_idx,
+            label: format!("q{}", query_idx + 1),
+            line: 1,
+            sql: "select 1".to_owned(),
+            class: QueryClass::Reads,
+        };
+        (0..n).map(query).collect()
+    }
+
+    fn said(ratios: &[f64], n_rounds: usize, log_error: f64, p_value: f64) -> String {
+        let effects: Vec<Effect> = ratios
+            .iter()
+            .map(|ratio| Effect {
+                n_rounds,
+                n_censored: 0,
+                ratio: *ratio,
+                interval: None,
+                log_error: Some(log_error),
+                p_value,
+            })
+            .collect();
+        let members: Vec<Member> = (0..)
+            .zip(effects.iter().zip(judge(&effects)))
+            .map(|(query_idx, (effect, judgement))| Member {
+                query_idx,
+                source_idx: 1,
+                effect: *effect,
+                judgement,
+            })
+            .collect();
+        headline(&sources(), &queries(3), &[], &members).unwrap_or_default()
+    }
+
+    #[test]
+    fn differences_are_counted_and_the_largest_is_named() {
+        assert_eq!(
+            said(&[2.0, 0.1, 1.5], 12, 0.01, 1e-4),
+            "2 slower and 1 faster in 3 comparisons with built_in. The largest: q2 is 10.0× faster under none, by an \
+             unknown plan."
+        );
+    }
+
+    #[test]
+    fn too_few_rounds_and_no_difference_are_different_things() {
+        assert_eq!(
+            said(&[2.0, 0.9, 1.0], 5, 0.01, 1.0 / 16.0),
+            "5 rounds cannot tell any difference from chance in 3 comparisons with built_in; 7 are needed. The largest \
+             seen: q1 is 2.00× slower under none, by an unknown plan."
+        );
+        assert_eq!(
+            said(&[1.01, 0.99, 1.0], 12, 0.01, 0.5),
+            "No detectable difference from built_in in 3 comparisons."
+        );
+        assert_eq!(
+            said(&[1.1, 0.99, 1.0], 12, 0.4, 0.5),
+            "No detectable difference from built_in in 3 comparisons, 3 of them too noisy to tell."
+        );
+        assert_eq!(said(&[], 12, 0.4, 0.5), "");
+    }
+}
