@@ -74,6 +74,17 @@ enum TaskArgs {
         #[command(flatten)]
         common: Common,
     },
+    /// Run every plan that any source of an experiment chose, and compare each choice with the best.
+    Regret {
+        /// A finished experiment, by its number.
+        #[arg(long)]
+        experiment: String,
+        /// How often each plan runs, after one run to warm up.
+        #[arg(long, default_value_t = 5)]
+        rounds: u32,
+        #[command(flatten)]
+        common: Common,
+    },
 }
 
 /// Where a question is asked.
@@ -152,6 +163,14 @@ impl TaskArgs {
                 fields.push(("targets", targets.clone()));
                 fields.push(("tolerance", tolerance.clone()));
                 (InstrumentKind::Budget, fields, common)
+            }
+            Self::Regret {
+                experiment,
+                rounds,
+                common,
+            } => {
+                let fields = vec![("experiment", experiment.clone()), ("rounds", rounds.to_string())];
+                (InstrumentKind::Regret, fields, common)
             }
         }
     }

@@ -6,6 +6,7 @@ mod budget;
 mod ddmin;
 pub mod form;
 mod lottery;
+mod regret;
 mod saying;
 pub mod service;
 mod stand;

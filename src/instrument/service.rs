@@ -1,5 +1,7 @@
 //! What people can do with instruments: launch, look, stop.
 
+use std::collections::HashSet;
+
 use sqlx::PgConnection;
 use sqlx::PgPool;
 
@@ -21,6 +23,7 @@ use crate::model::instrument::Instrument;
 use crate::model::instrument::InstrumentKind;
 use crate::model::instrument::InstrumentSpec;
 use crate::model::instrument::LotteryTask;
+use crate::model::instrument::RegretTask;
 use crate::model::instrument::Task;
 use crate::model::instrument::TaskQuery;
 use crate::model::instrument::TaskSource;
@@ -63,6 +66,13 @@ impl Subject {
     pub fn fingerprint(&self, query_idx: i32, source_idx: i32) -> Option<&str> {
         let is_meant = |plan: &&PlanOutline| (plan.query_idx, plan.source_idx) == (query_idx, source_idx);
         self.plans.iter().find(is_meant)?.fingerprint.as_deref()
+    }
+
+    /// How many plans the sources give a query.
+    pub fn n_plans(&self, query_idx: i32) -> usize {
+        let plans = self.plans.iter().filter(|plan| plan.query_idx == query_idx);
+        let fingerprints = plans.filter_map(|plan| plan.fingerprint.as_deref());
+        fingerprints.collect::<HashSet<&str>>().len()
     }
 
     /// A query by its position here or its label.
@@ -109,6 +119,7 @@ impl Instruments {
             InstrumentKind::Bisect => bisect(&mut conn, viewer, form).await?,
             InstrumentKind::Lottery => lottery(&mut conn, viewer, form).await?,
             InstrumentKind::Budget => budget(&mut conn, viewer, form).await?,
+            InstrumentKind::Regret => regret(&mut conn, viewer, form).await?,
         };
         drop(conn);
         let new = NewInstrument {
@@ -219,6 +230,44 @@ async fn bisect(conn: &mut PgConnection, viewer: Viewer, form: &InstrumentForm) 
     of_experiment(conn, viewer, &subject.experiment, dataset_id, task).await
 }
 
+async fn regret(conn: &mut PgConnection, viewer: Viewer, form: &InstrumentForm) -> Result<Wish, LaunchError> {
+    let (subject, dataset_id) = subject(&mut *conn, viewer, form).await?;
+    let rounds = form.within("rounds", 1, MAX_ROUNDS);
+    let rounds = rounds.map_err(|error| LaunchError::Refused(vec![error]))?;
+    let (mut queries, mut left_out) = (Vec::new(), Vec::new());
+    for query in &subject.queries {
+        match query.class {
+            QueryClass::Writes => left_out.push(query.label.clone()),
+            QueryClass::Reads if subject.n_plans(query.query_idx) > 1 => queries.push(TaskQuery {
+                label: query.label.clone(),
+                sql: query.sql.clone(),
+            }),
+            QueryClass::Reads | QueryClass::Refused => {}
+        }
+    }
+    if queries.is_empty() {
+        let message = "Every query of this experiment that reads has the same plan under all its sources: there is no \
+                       choice to regret.";
+        return Err(refused("experiment", message));
+    }
+    let sources = (0_i32..).zip(&subject.experiment.spec.sources);
+    let sources = sources.map(|(source_idx, source)| TaskSource {
+        source_idx,
+        label: source.label.clone(),
+    });
+    let task = Task::Regret(RegretTask {
+        experiment_id: subject.experiment.id,
+        queries,
+        sources: sources.collect(),
+        rounds,
+        left_out,
+    });
+    of_experiment(conn, viewer, &subject.experiment, dataset_id, task).await
+}
+
+/// More rounds than that tell nothing new.
+const MAX_ROUNDS: u32 = 1_000;
+
 /// A task under the settings of an experiment.
 async fn of_experiment(
     conn: &mut PgConnection,
@@ -303,8 +352,8 @@ async fn lottery(conn: &mut PgConnection, viewer: Viewer, form: &InstrumentForm)
     let place = place(conn, viewer, form).await?;
     let numbers = targets(form.get("targets")).and_then(|targets| {
         let n_draws = form.within("draws", MIN_DRAWS, MAX_DRAWS)?;
-        let n_all = targets.len() as u32 * n_draws;
-        if n_all > MAX_DRAWS {
+        let n_all = targets.len() as u64 * u64::from(n_draws);
+        if n_all > u64::from(MAX_DRAWS) {
             let message = format!("These are {n_all} draws; {MAX_DRAWS} are allowed.");
             return Err(FieldError::new("draws", message));
         }

@@ -10,12 +10,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::experiment::work::Trouble;
 use crate::model::dataset::Setting;
+use crate::model::experiment::ClockKind;
 use crate::model::ids::InstrumentId;
 use crate::model::instrument::ColumnName;
 use crate::model::instrument::InstrumentSpec;
+use crate::model::instrument::RunOutcome;
 use crate::model::instrument::SeenPlan;
 use crate::model::snapshot::Piece;
 use crate::model::snapshot::Snapshot;
+use crate::model::trial::Outcome;
 use crate::plan;
 use crate::plan::Plan;
 use crate::snapshot::apply;
@@ -29,6 +32,7 @@ use crate::target::clone;
 use crate::target::execute::Health;
 use crate::target::execute::Ran;
 use crate::target::execute::Rows;
+use crate::target::explain::Timed;
 use crate::target::lease::Sandbox;
 use crate::target::room::Watch;
 use crate::target::session::Admin;
@@ -156,6 +160,36 @@ impl Stand {
         let written = capture::capture(&mut self.admin).await?;
         self.lot.park(&mut self.admin, source_idx).await?;
         Ok((written, left_out))
+    }
+
+    /// Puts a parked snapshot in force.
+    pub async fn swap_in(&mut self, parked: Parked<'_>) -> anyhow::Result<()> {
+        self.lot
+            .swap_in(&mut self.admin, parked.source_idx, parked.snapshot)
+            .await?;
+        self.swapped().await
+    }
+
+    /// Runs a query under what is in force, and times it by the server's clock.
+    pub async fn time(&mut self, sql: &str, stop: &CancellationToken) -> Result<RunOutcome, Trouble> {
+        let limit = self.limit;
+        let mut watch = Watch::of_reading(&self.sandbox.room);
+        let stop = stop.child_token();
+        let session = self.session().await?;
+        let timing = session.time(sql, ClockKind::Server, limit, &stop);
+        let (timed, _) = watch.over(&stop, timing).await?;
+        self.recover()?;
+        Ok(match timed {
+            Timed::Outcome(Outcome::Finished(timing)) => RunOutcome::Finished {
+                execution_ms: timing.execution_ms,
+            },
+            Timed::Outcome(Outcome::TimedOut { limit_ms }) => RunOutcome::TimedOut { limit_ms },
+            Timed::Outcome(Outcome::Failed { message, .. }) => RunOutcome::Failed { message },
+            Timed::Writes => RunOutcome::Failed {
+                message: "it writes, and instruments only run queries that read".to_owned(),
+            },
+            Timed::Interrupted => return Err(Trouble::Stopped),
+        })
     }
 
     /// Puts a mixture in force.

@@ -12,6 +12,7 @@ use crate::experiment::work::Trouble;
 use crate::instrument::bisect;
 use crate::instrument::budget;
 use crate::instrument::lottery;
+use crate::instrument::regret;
 use crate::instrument::stand::Look;
 use crate::instrument::stand::Stand;
 use crate::model::instrument::Findings;
@@ -97,6 +98,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble
         Task::Bisect(task) => bisect::run(&notebook, &mut stand, task).await,
         Task::Lottery(task) => lottery::run(&notebook, &mut stand, task).await,
         Task::Budget(task) => budget::run(&notebook, &mut stand, task).await,
+        Task::Regret(task) => regret::run(&notebook, &mut stand, task).await,
     };
     let closed = stand.close().await;
     let (findings, headline) = answer?;

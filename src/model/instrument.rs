@@ -30,6 +30,7 @@ pub enum Task {
     Bisect(BisectTask),
     Lottery(LotteryTask),
     Budget(BudgetTask),
+    Regret(RegretTask),
 }
 
 impl Task {
@@ -39,6 +40,7 @@ impl Task {
             Self::Bisect(_) => InstrumentKind::Bisect,
             Self::Lottery(_) => InstrumentKind::Lottery,
             Self::Budget(_) => InstrumentKind::Budget,
+            Self::Regret(_) => InstrumentKind::Regret,
         }
     }
 }
@@ -49,11 +51,12 @@ pub enum InstrumentKind {
     Bisect,
     Lottery,
     Budget,
+    Regret,
 }
 
 impl InstrumentKind {
     /// In the order in which pages list them.
-    pub const ALL: [Self; 3] = [Self::Bisect, Self::Lottery, Self::Budget];
+    pub const ALL: [Self; 4] = [Self::Bisect, Self::Lottery, Self::Budget, Self::Regret];
 
     /// The word in addresses, commands and exports. It is stored, so it never changes.
     pub fn word(self) -> &'static str {
@@ -61,6 +64,7 @@ impl InstrumentKind {
             Self::Bisect => "bisect",
             Self::Lottery => "lottery",
             Self::Budget => "budget",
+            Self::Regret => "regret",
         }
     }
 
@@ -70,6 +74,7 @@ impl InstrumentKind {
             Self::Bisect => "Bisect",
             Self::Lottery => "Lottery",
             Self::Budget => "Budget",
+            Self::Regret => "Regret",
         }
     }
 
@@ -87,6 +92,10 @@ impl InstrumentKind {
             Self::Budget => {
                 "Statistics cost time in every ANALYZE and in every planning: finds for each column the smallest target \
                  after which plans and estimates stop moving, and what that saves."
+            }
+            Self::Regret => {
+                "The planner takes what its statistics make look cheapest: runs every plan that any source of an experiment \
+                 chose, and says how much slower each source's choice is than the best plan known."
             }
         }
     }
@@ -140,6 +149,7 @@ pub enum Findings {
     Bisect(BisectFindings),
     Lottery(LotteryFindings),
     Budget(BudgetFindings),
+    Regret(RegretFindings),
 }
 
 /// A plan that was seen, with the EXPLAIN under which it was seen first.
@@ -347,6 +357,51 @@ pub struct BudgetColumn {
     pub moved: Vec<Moved>,
     /// The SQL that gives it this target; none where it has it already, or needs none for these queries.
     pub statement: Option<String>,
+}
+
+/// How much slower is the plan that each source chooses than the best that any of them has chosen?
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RegretTask {
+    pub experiment_id: ExperimentId,
+    pub queries: Vec<TaskQuery>,
+    pub sources: Vec<TaskSource>,
+    /// How often each plan runs and counts.
+    pub rounds: u32,
+    /// Queries of the experiment that write, by their labels: they are not looked at.
+    pub left_out: Vec<String>,
+}
+
+/// A step of a regret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum RegretStep {
+    /// What the queries' plans are under one source.
+    Looked { source_idx: i32, plans: Vec<DrawnPlan> },
+    /// One plan, run once.
+    Ran {
+        /// 0 to warm up, which does not count.
+        round: u32,
+        query_idx: i32,
+        fingerprint: String,
+        #[serde(flatten)]
+        outcome: RunOutcome,
+    },
+}
+
+/// What running a plan came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum RunOutcome {
+    Finished { execution_ms: f64 },
+    TimedOut { limit_ms: f64 },
+    Failed { message: String },
+}
+
+/// What a regret has found beside its steps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RegretFindings {
+    /// What of the sources' statistics could not be written, and why.
+    pub left_out: Vec<String>,
 }
 
 /// One number of the statistics in both snapshots.

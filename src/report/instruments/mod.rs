@@ -3,6 +3,7 @@
 pub mod bisect;
 pub mod budget;
 pub mod lottery;
+pub mod regret;
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -18,6 +19,7 @@ use crate::plan;
 use crate::report::instruments::bisect::BisectReport;
 use crate::report::instruments::budget::BudgetReport;
 use crate::report::instruments::lottery::LotteryReport;
+use crate::report::instruments::regret::RegretReport;
 use crate::store;
 
 /// Everything that is stored of one run.
@@ -86,6 +88,7 @@ impl InstrumentData {
             None => Sheet::default(),
             Some(Findings::Bisect(findings)) => BisectReport::new(self, findings)?.sheet(),
             Some(Findings::Budget(findings)) => BudgetReport::new(self, findings)?.sheet(),
+            Some(Findings::Regret(findings)) => RegretReport::new(self, findings)?.sheet(),
             Some(Findings::Lottery(findings)) => LotteryReport::new(self, findings)?.sheet(),
         })
     }

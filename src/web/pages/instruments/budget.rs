@@ -30,15 +30,15 @@ impl BudgetPage {
         })
     }
 
-    fn analyze(&self, row: &BillRow) -> String {
+    fn analyze(row: &BillRow) -> String {
         ms_in_words(row.bill.analyze_ms)
     }
 
-    fn bytes(&self, row: &BillRow) -> String {
+    fn bytes(row: &BillRow) -> String {
         bytes_in_words(row.bill.statistics_bytes)
     }
 
-    fn planning(&self, row: &BillRow) -> String {
+    fn planning(row: &BillRow) -> String {
         ms_in_words(row.bill.planning_ms)
     }
 

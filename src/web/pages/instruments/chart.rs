@@ -62,7 +62,9 @@ pub(super) async fn png(
     let data = data.ok_or(Error::NotFound("instrument"))?;
     let chart = match &data.instrument.result {
         Some(Findings::Lottery(findings)) => LotteryReport::new(&data, findings)?.chart(),
-        Some(Findings::Bisect(_) | Findings::Budget(_)) | None => return Err(Error::NotFound("picture")),
+        Some(Findings::Bisect(_) | Findings::Budget(_) | Findings::Regret(_)) | None => {
+            return Err(Error::NotFound("picture"));
+        }
     };
     // A settled run never changes.
     let caching = if data.instrument.job.status.is_settled() {

@@ -42,7 +42,7 @@ impl LotteryPage {
     }
 
     /// A flip probability with its interval.
-    fn flips(&self, tally: &Tally) -> String {
+    fn flips(tally: &Tally) -> String {
         if tally.n_draws == 0 {
             return "–".to_owned();
         }
@@ -54,13 +54,7 @@ impl LotteryPage {
         )
     }
 
-    /// `12 of 50`.
-    fn share(&self, plan: &PlanLot, tally: &Tally, target_idx: &usize) -> String {
-        let n = plan.counts.get(*target_idx).copied().unwrap_or(0);
-        format!("{n} of {}", tally.n_draws)
-    }
-
-    fn cost(&self, plan: &PlanLot) -> String {
+    fn cost(plan: &PlanLot) -> String {
         match plan.cost {
             None => "–".to_owned(),
             Some((low, high)) if three_digits(low) == three_digits(high) => three_digits(low),
@@ -69,7 +63,7 @@ impl LotteryPage {
     }
 
     /// What running it once took, or why that is not known.
-    fn time(&self, plan: &PlanLot) -> String {
+    fn time(plan: &PlanLot) -> String {
         match plan.execution_ms {
             Some(ms) => ms_in_words(ms),
             None if plan.message.is_empty() => "–".to_owned(),
@@ -78,19 +72,23 @@ impl LotteryPage {
     }
 
     /// Of a table: so many rows have a value.
-    fn values(&self, row: &RareRow) -> String {
+    fn values(row: &RareRow) -> String {
         format!("{} of {}", grouped(row.n_values), grouped(row.n_rows))
     }
 
-    fn sampled(&self, row: &RareRow) -> String {
+    fn sampled(row: &RareRow) -> String {
         grouped(row.n_sampled)
     }
 
-    fn probability(&self, p: &f64) -> String {
-        percent(*p)
+    fn exact(row: &RareRow) -> String {
+        percent(row.exact)
     }
 
-    fn seen(&self, row: &RareRow) -> String {
+    fn limit(row: &RareRow) -> String {
+        percent(row.limit)
+    }
+
+    fn seen(row: &RareRow) -> String {
         let share = f64::from(row.n_seen) / f64::from(row.n_draws.max(1));
         with_interval(share, row.low, row.high)
     }

@@ -7,6 +7,7 @@ mod index;
 mod lottery;
 mod new;
 mod place;
+mod regret;
 mod show;
 
 use axum::Router;

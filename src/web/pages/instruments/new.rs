@@ -50,6 +50,8 @@ struct NewPage {
     queries: Vec<QueryChoice>,
     /// Queries that cannot be chosen, with the reason.
     others: Vec<String>,
+    /// How often a regret runs each plan.
+    rounds: String,
     errors: Vec<FieldError>,
 }
 
@@ -96,6 +98,10 @@ impl NewPage {
             targets: Vec::new(),
             queries: Vec::new(),
             others: Vec::new(),
+            rounds: match form.get("rounds") {
+                "" if errors.is_empty() => "5".to_owned(),
+                given => given.to_owned(),
+            },
             errors,
         };
         let Ok(id) = chosen.parse() else { return Ok(page) };
@@ -137,6 +143,10 @@ impl NewPage {
         let other = letters.and_then(|letters| letters.iter().position(|letter| *letter != letters[0]));
         self.sources = source_choices(subject, form.get("from"), 0);
         self.targets = source_choices(subject, form.get("to"), other.unwrap_or(1));
+    }
+
+    fn is_regret(&self) -> bool {
+        self.kind == InstrumentKind::Regret
     }
 
     /// The message at a field.
@@ -210,7 +220,7 @@ async fn show(
         StatusCode::UNPROCESSABLE_ENTITY
     };
     match kind {
-        InstrumentKind::Bisect => {
+        InstrumentKind::Bisect | InstrumentKind::Regret => {
             let page = NewPage::load(pool, viewer, kind, form, errors).await?;
             fragment::with_status(status, &page)
         }

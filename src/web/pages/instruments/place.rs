@@ -111,7 +111,8 @@ const TIMEOUT: Number = (
 /// What an instrument takes beside its place, and what its button says.
 fn numbers(kind: InstrumentKind) -> (Vec<Number>, &'static str) {
     match kind {
-        InstrumentKind::Bisect => (Vec::new(), "Find the columns"),
+        // They take an experiment.
+        InstrumentKind::Bisect | InstrumentKind::Regret => (Vec::new(), ""),
         InstrumentKind::Lottery => (
             vec![
                 (

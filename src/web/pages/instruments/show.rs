@@ -23,6 +23,7 @@ use crate::web::fragment::Hx;
 use crate::web::pages::instruments::bisect;
 use crate::web::pages::instruments::budget;
 use crate::web::pages::instruments::lottery;
+use crate::web::pages::instruments::regret;
 use crate::web::pages::queue;
 use crate::web::urls;
 use crate::web::view;
@@ -126,6 +127,7 @@ pub(super) async fn show(
         Some(findings) if instrument.job.status.is_settled() => match findings {
             Findings::Bisect(findings) => fragment::page(&bisect::BisectPage::new(frame, &data, findings)?),
             Findings::Lottery(findings) => fragment::page(&lottery::LotteryPage::new(frame, &data, findings)?),
+            Findings::Regret(findings) => fragment::page(&regret::RegretPage::new(frame, &data, findings)?),
             Findings::Budget(findings) => fragment::page(&budget::BudgetPage::new(frame, &data, findings)?),
         },
         _ => fragment::page(&WaitingPage { frame }),
@@ -138,6 +140,12 @@ fn asked(instrument: &Instrument) -> String {
         Task::Bisect(task) => format!(
             "{} on {}: which statistics of {} turn its plan under {} into the other?",
             task.query.label, instrument.dataset_name, task.to.label, task.from.label
+        ),
+        Task::Regret(task) => format!(
+            "{} on {}: how much slower is the plan that each of {} chooses than the best of them?",
+            counted(task.queries.len() as u64, "query", "queries"),
+            instrument.dataset_name,
+            counted(task.sources.len() as u64, "source", "sources"),
         ),
         Task::Budget(task) => {
             let targets: Vec<String> = task.targets.iter().map(u32::to_string).collect();
