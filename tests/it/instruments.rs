@@ -100,8 +100,53 @@ async fn a_bisect_names_the_planted_column_on_the_terminal_and_by_plain_links_an
     assert_eq!(json["steps"].as_array().unwrap().len(), csv.lines().count() - 1);
     let fragment = plain.get("/instruments/2/progress").await;
     assert_eq!(fragment.0, StatusCode::SEE_OTHER, "a fragment leads to its page");
+    the_others_answer_by_plain_forms_too(&plain).await;
     for nowhere in ["/instruments/9", "/instruments/new?kind=x", "/instruments/2/export.xls"] {
         assert_eq!(plain.get(nowhere).await.0, StatusCode::NOT_FOUND, "{nowhere}");
     }
     assert_eq!(server.stop(), Some(0));
+}
+
+/// Lottery, budget and regret, each asked for little.
+async fn the_others_answer_by_plain_forms_too(plain: &Plain) {
+    let place = [("dataset", "1"), ("workload", "1"), ("timeout", "10s")];
+    let asked = [
+        (
+            "lottery",
+            [&place[..], &[("targets", "1,10"), ("draws", "3")]].concat(),
+            "Flip probability",
+        ),
+        (
+            "budget",
+            [&place[..], &[("targets", "1,100"), ("tolerance", "2")]].concat(),
+            "The bill",
+        ),
+        ("regret", vec![("experiment", "1"), ("rounds", "1")], "What each source"),
+    ];
+    for (n, (kind, fields, answer)) in asked.into_iter().enumerate() {
+        let form = plain.page(&format!("/instruments/new?kind={kind}&experiment=1")).await;
+        for (name, _) in &fields {
+            assert!(form.contains(&format!("name=\"{name}\"")), "{kind} {name}: {form}");
+        }
+        let more = [("kind", kind), ("request_id", kind)];
+        let wish: Vec<(&str, &str)> = more.into_iter().chain(fields).collect();
+        let (status, address) = plain.post("/instruments", &wish).await;
+        assert_eq!(
+            (status, address.as_str()),
+            (StatusCode::SEE_OTHER, &*format!("/instruments/{}", n + 3))
+        );
+        wait_for(kind, async || plain.page(&address).await.contains(answer).then_some(())).await;
+        assert!(plain.page(&format!("{address}/export.csv")).await.contains("planted") || kind == "budget");
+        let (status, _) = plain
+            .post("/instruments", &[("kind", kind), ("request_id", "bad")])
+            .await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{kind}");
+    }
+    let png = plain
+        .client
+        .get(format!("{}/instruments/3/chart.png?theme=dark&dpr=2", plain.url));
+    let png = png.send().await.unwrap().bytes().await.unwrap();
+    assert!(png.starts_with(b"\x89PNG"), "{png:?}");
+    let script = plain.page("/instruments/4/targets.sql").await;
+    assert!(script.is_empty() || script.starts_with("ALTER TABLE"), "{script}");
 }

@@ -199,17 +199,20 @@ mod tests {
         }
     }
 
-    fn share(share: f64) -> Option<Share> {
-        Some(Share {
+    fn share(share: f64) -> Share {
+        Share {
             share,
             low: share / 2.0,
             high: f64::midpoint(share, 1.0),
-        })
+        }
     }
 
     #[test]
     fn a_larger_share_lies_higher_inside_its_interval_and_series_stand_beside_each_other() {
-        let chart = chart(vec![vec![share(0.2), share(0.8)], vec![share(0.2), None]]);
+        let chart = chart(vec![
+            vec![Some(share(0.2)), Some(share(0.8))],
+            vec![Some(share(0.2)), None],
+        ]);
         let layout = Layout::new(&chart, Face::get().unwrap(), 480.0, 360.0);
         let [first, second] = layout.series.as_slice() else {
             panic!("two series");
@@ -231,8 +234,8 @@ mod tests {
         for shares in [
             vec![],
             vec![vec![None, None]],
-            vec![vec![share(f64::NAN), share(-3.0)]],
-            vec![vec![share(1e300), share(0.0)]; 20],
+            vec![vec![Some(share(f64::NAN)), Some(share(-3.0))]],
+            vec![vec![Some(share(1e300)), Some(share(0.0))]; 20],
         ] {
             assert_eq!(png_size(&chart(shares).draw(&canvas).unwrap()), (600, 400));
         }
