@@ -23,7 +23,11 @@
 //! * **store**: pgassay's own database. **Sandbox**: the PostgreSQL server of one dataset, or the dataset's part of the
 //!   **shared server** of `SANDBOX_URL`. **Target**: the database under test. **Cluster**: a server process that pgassay
 //!   itself started; a **site** is what all clusters of a data directory share.
-//! * **job**: one piece of heavy work in the queue: a restore, a check, an experiment. A **lease** is the right to work on it.
+//! * **instrument**: a question about plans that is answered by trying, beside the experiments. What a run of one finds out
+//!   is stored **step** by step; it works on a **stand**: one sandbox, one clone, its sessions.
+//! * **piece**: what is taken from one snapshot into another as a whole: a column, the sizes of a relation, a statistics
+//!   object. A snapshot with pieces of another is a **mixture**.
+//! * **job**: one piece of heavy work in the queue: a restore, a check, an experiment, an instrument. A **lease** is the right to work on it.
 //! * **lab**: what trials run on: one sandbox, one clone, the parked snapshots, one session.
 //! * **home**: the name of a data directory in the store. **Tag**: what all its names on a shared server begin with.
 //!
@@ -33,6 +37,7 @@
 //! dump ──▶ dataset ─┐
 //! queries ─▶ workload ┴▶ schedule ─▶ runner ─▶ trials ─▶ summaries, comparisons ─▶ page · chart · CSV · JSON
 //!                           │ clone + snapshots   │ stored one by one
+//! snapshots ─▶ instrument ─▶ steps ─▶ findings ─▶ page · chart · CSV · JSON
 //! ```
 //!
 //! # Invariants
@@ -57,6 +62,7 @@ mod config;
 mod dataset;
 mod experiment;
 mod files;
+mod instrument;
 mod model;
 mod plan;
 mod report;

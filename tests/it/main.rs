@@ -6,6 +6,7 @@ mod browser;
 mod cli;
 mod docker;
 mod faults;
+mod instruments;
 mod kill;
 mod pages;
 #[path = "../../src/testing/scratch.rs"]
