@@ -19,6 +19,7 @@
 //!   itself started; a **site** is what all clusters of a data directory share.
 //! * **job**: one piece of heavy work in the queue: a restore, a check, an experiment. A **lease** is the right to work on it.
 //! * **lab**: what trials run on: one sandbox, one clone, the parked snapshots, one session.
+//! * **bundle**: a settled experiment as one file, from which its numbers can be computed and its measuring repeated.
 //! * **home**: the name of a data directory in the store. **Tag**: what all its names on a shared server begin with.
 //!
 //! # Flow
@@ -45,6 +46,7 @@
 
 mod analysis;
 mod app;
+mod bundle;
 mod cli;
 mod cluster;
 mod config;

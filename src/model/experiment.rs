@@ -109,7 +109,7 @@ pub struct Experiment {
 }
 
 /// One query of an experiment. `query_idx` counts from 0 within the experiment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExperimentQuery {
     pub query_idx: i32,
     pub label: String,
@@ -119,7 +119,7 @@ pub struct ExperimentQuery {
 }
 
 /// What preparing a source produced.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PreparedSource {
     pub source_idx: i32,
     pub snapshot_sha256: String,
@@ -234,7 +234,7 @@ pub struct OverallRecord {
 }
 
 /// A stretch of measuring without interruption.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
     pub segment_no: i32,
     pub first_trial: i32,

@@ -87,7 +87,7 @@ pub struct Job {
 }
 
 /// Something that kept a job from going on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interrupted {
     /// What it was doing, in a few words.
     pub stage: String,

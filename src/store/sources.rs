@@ -71,6 +71,26 @@ pub async fn list_snapshots(conn: &mut PgConnection, id: ExperimentId) -> Result
         .collect())
 }
 
+/// The snapshot of one source; none where it is not prepared.
+pub async fn get_snapshot(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    id: ExperimentId,
+    source_idx: i32,
+) -> Result<Option<Snapshot>> {
+    let snapshot = sqlx::query_scalar!(
+        r#"select s.snapshot as "snapshot: Json<Snapshot>"
+           from experiment_sources s join experiments e on e.id = s.experiment_id
+           where s.experiment_id = $1 and e.owner_id = $2 and s.source_idx = $3"#,
+        id.0,
+        viewer.user_id.0,
+        source_idx,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(snapshot.flatten().map(|snapshot| snapshot.0))
+}
+
 /// What preparing each source produced, for pages.
 pub async fn list_prepared(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<Vec<PreparedSource>> {
     let rows = sqlx::query!(

@@ -26,6 +26,7 @@ const MAY_KNOW: &[(&str, &str)] = &[
         "model config plan analysis store target dataset workload snapshot source",
     ),
     ("report", "model plan analysis store snapshot"),
+    ("bundle", "model snapshot store experiment report"),
     (
         "web",
         "model config sql plan analysis files store dataset workload snapshot source experiment report",
