@@ -131,6 +131,20 @@ impl From<&OverallRecord> for Overall {
     }
 }
 
+/// All queries together under each other source beside this baseline, by source.
+pub fn overall_beside(base_idx: i32, comparisons: &[OverallRecord]) -> Vec<(i32, Overall)> {
+    let mut compared: Vec<(i32, Overall)> = comparisons
+        .iter()
+        .filter_map(|record| match base_idx {
+            base if base == record.base_idx => Some((record.source_idx, Overall::from(record))),
+            base if base == record.source_idx => Some((record.base_idx, Overall::from(record).inverse())),
+            _ => None,
+        })
+        .collect();
+    compared.sort_by_key(|(source_idx, _)| *source_idx);
+    compared
+}
+
 /// The logarithms of the ratios of one query.
 struct Differences {
     logs: Vec<f64>,

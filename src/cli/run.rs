@@ -334,6 +334,8 @@ fn print_table(data: &ReportData) -> anyhow::Result<()> {
             "source",
             "n",
             "median ms",
+            "ratio",
+            "verdict",
             "mean ms",
             "std dev ms",
             "p95 ms",
@@ -346,11 +348,16 @@ fn print_table(data: &ReportData) -> anyhow::Result<()> {
     ];
     for query in table::table(data) {
         for row in query.rows {
+            let (ratio, verdict) = row.compared.map_or_else(Default::default, |compared| {
+                (compared.ratio.shown, compared.verdict.word().to_owned())
+            });
             lines.push([
                 for_terminal(&query.label),
                 row.source,
                 row.n,
                 row.median.shown,
+                ratio,
+                verdict,
                 row.mean.shown,
                 row.stddev.shown,
                 row.p95.shown,
@@ -361,7 +368,7 @@ fn print_table(data: &ReportData) -> anyhow::Result<()> {
             ]);
         }
     }
-    let widths: Vec<usize> = (0..11)
+    let widths: Vec<usize> = (0..13)
         .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
         .collect();
     let mut out = std::io::stdout().lock();
@@ -371,7 +378,7 @@ fn print_table(data: &ReportData) -> anyhow::Result<()> {
             .zip(&widths)
             .enumerate()
             .map(|(column, (cell, width))| match column {
-                0 | 1 | 9 | 10 => format!("{cell:<width$}"),
+                0 | 1 | 5 | 11 | 12 => format!("{cell:<width$}"),
                 _ => format!("{cell:>width$}"),
             })
             .collect();

@@ -143,6 +143,7 @@ async fn make(
             targets: snapshot::pristine::targets(&mut admin).await?,
             apply_ms,
             n_statistics: snapshot.columns.len() as u64,
+            statistics_bytes: Some(snapshot::capture::size_bytes(&mut admin).await?),
         };
         let mut conn = job.conn().await?;
         sources::set_prepared(&mut conn, &job.lease, experiment_id, &prepared, &snapshot).await?;

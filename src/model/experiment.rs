@@ -127,6 +127,8 @@ pub struct PreparedSource {
     pub apply_ms: f64,
     /// Rows of `pg_statistic` in the snapshot.
     pub n_statistics: u64,
+    /// What the rows of all statistics catalogs take; not known of experiments before it was noted.
+    pub statistics_bytes: Option<u64>,
 }
 
 /// What EXPLAIN showed of one (source, query).

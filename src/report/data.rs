@@ -2,6 +2,10 @@
 
 use sqlx::PgConnection;
 
+use crate::analysis::effect;
+use crate::analysis::effect::Overall;
+use crate::analysis::family;
+use crate::analysis::family::Member;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::ExperimentQuery;
 use crate::model::experiment::PlanRecord;
@@ -22,14 +26,34 @@ pub struct ReportData {
     pub summaries: Vec<SummaryRecord>,
     pub plans: Vec<PlanRecord>,
     pub segments: Vec<Segment>,
+    /// The source that the others are compared with.
+    pub base_idx: i32,
+    /// All queries under all other sources beside that one, by query, then source; empty before the experiment settled.
+    pub family: Vec<Member>,
+    /// All queries together under each other source beside that one.
+    pub overall: Vec<(i32, Overall)>,
 }
 
 impl ReportData {
-    /// Reads it; none when there is no such experiment for this viewer.
+    /// Reads it, with everything compared with the first source; none when there is no such experiment for this viewer.
     pub async fn load(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> store::Result<Option<Self>> {
+        Self::load_beside(conn, viewer, id, 0).await
+    }
+
+    /// The same compared with another source, or with the first where there is no such source.
+    pub async fn load_beside(
+        conn: &mut PgConnection,
+        viewer: Viewer,
+        id: ExperimentId,
+        base_idx: i32,
+    ) -> store::Result<Option<Self>> {
         let Some(experiment) = store::experiments::get(&mut *conn, viewer, id).await? else {
             return Ok(None);
         };
+        let is_there = usize::try_from(base_idx).is_ok_and(|idx| idx < experiment.spec.sources.len());
+        let base_idx = if is_there { base_idx } else { 0 };
+        let comparisons = store::comparisons::list_with(&mut *conn, viewer, id, base_idx).await?;
+        let overall = store::comparisons::list_overall_with(&mut *conn, viewer, id, base_idx).await?;
         Ok(Some(Self {
             queries: store::experiments::list_queries(&mut *conn, viewer, id).await?,
             prepared: store::sources::list_prepared(&mut *conn, viewer, id).await?,
@@ -37,14 +61,28 @@ impl ReportData {
             plans: store::plans::list(&mut *conn, viewer, id).await?,
             segments: store::experiments::list_segments(&mut *conn, viewer, id).await?,
             experiment,
+            base_idx,
+            family: family::beside(base_idx, &comparisons),
+            overall: effect::overall_beside(base_idx, &overall),
         }))
     }
 
     /// The stored numbers of one (query, source).
     pub fn summary(&self, query_idx: i32, source_idx: i32) -> Option<&SummaryRecord> {
-        self.summaries
-            .iter()
-            .find(|summary| summary.query_idx == query_idx && summary.source_idx == source_idx)
+        let place = self
+            .summaries
+            .binary_search_by_key(&(query_idx, source_idx), |summary| {
+                (summary.query_idx, summary.source_idx)
+            });
+        self.summaries.get(place.ok()?)
+    }
+
+    /// One (query, source) beside the baseline.
+    pub fn compared(&self, query_idx: i32, source_idx: i32) -> Option<&Member> {
+        let place = self
+            .family
+            .binary_search_by_key(&(query_idx, source_idx), |member| (member.query_idx, member.source_idx));
+        self.family.get(place.ok()?)
     }
 
     /// The label of a source.

@@ -2,6 +2,9 @@
 
 pub mod chart;
 pub mod charts;
+pub mod compared;
 pub mod data;
 pub mod export;
+pub mod made;
+pub mod sources;
 pub mod table;

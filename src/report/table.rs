@@ -3,6 +3,7 @@
 use crate::model::experiment::SummaryRecord;
 use crate::model::units::ms_in_words;
 use crate::model::units::three_digits;
+use crate::report::compared::Compared;
 use crate::report::data::ReportData;
 
 /// A number as it is shown, with the stored value behind it.
@@ -25,13 +26,17 @@ pub struct Row {
     pub median: Figure,
     pub min: Figure,
     pub p95: Figure,
+    /// The 95 percent interval of the median: `1.71 to 1.92`.
+    pub interval: Figure,
+    pub noise: Figure,
+    pub n_outliers: i32,
     pub planning: Figure,
     pub cost: Figure,
     pub letter: String,
     /// Timeouts and errors in words; empty when there were none.
     pub trouble: String,
-    /// The median against the first source's: `1.8×`; empty for the first source itself.
-    pub ratio: String,
+    /// Beside the baseline; `None` for the baseline itself, and where nothing can be compared.
+    pub compared: Option<Compared>,
 }
 
 /// The rows of one query.
@@ -47,12 +52,15 @@ pub struct QueryRows {
 /// The whole table, in the order of the workload and of the sources.
 pub fn table(data: &ReportData) -> Vec<QueryRows> {
     let of_query = |query: &crate::model::experiment::ExperimentQuery| {
-        let base = data.summary(query.query_idx, 0);
         let rows: Vec<Row> = data
             .sources()
             .filter_map(|(source_idx, source)| {
                 let summary = data.summary(query.query_idx, source_idx)?;
-                Some(row(summary, &source.label, base.filter(|_| source_idx > 0)))
+                let compared = data.compared(query.query_idx, source_idx).map(Compared::new);
+                Some(Row {
+                    compared,
+                    ..row(summary, &source.label)
+                })
             })
             .collect();
         let plans_differ = rows.iter().any(|row| !row.letter.is_empty() && row.letter != "A");
@@ -66,7 +74,7 @@ pub fn table(data: &ReportData) -> Vec<QueryRows> {
     data.queries.iter().map(of_query).collect()
 }
 
-fn row(summary: &SummaryRecord, source: &str, base: Option<&SummaryRecord>) -> Row {
+fn row(summary: &SummaryRecord, source: &str) -> Row {
     Row {
         source_idx: summary.source_idx,
         source: source.to_owned(),
@@ -80,11 +88,14 @@ fn row(summary: &SummaryRecord, source: &str, base: Option<&SummaryRecord>) -> R
         median: time(summary.median_ms, summary.median_is_above),
         min: time(summary.min_ms, summary.min_is_above),
         p95: time(summary.p95_ms, summary.p95_is_above),
+        interval: interval(summary),
+        noise: noise(summary),
+        n_outliers: summary.n_outliers,
         planning: time(summary.planning_ms, false),
         cost: cost(summary.cost),
         letter: summary.plan_letter.clone().unwrap_or_default(),
         trouble: trouble(summary),
-        ratio: base.and_then(|base| ratio(base, summary)).unwrap_or_default(),
+        compared: None,
     }
 }
 
@@ -170,17 +181,29 @@ fn trouble(summary: &SummaryRecord) -> String {
     words.join("; ")
 }
 
-/// How the median compares with the first source's, where both are known.
-fn ratio(base: &SummaryRecord, other: &SummaryRecord) -> Option<String> {
-    let ratio = other.median_ms? / base.median_ms?;
-    if !ratio.is_finite() || ratio <= 0.0 {
-        return None;
+/// Both ends of the median's interval, where so many trials have one.
+fn interval(summary: &SummaryRecord) -> Figure {
+    let (low, high) = (
+        time(summary.low_ms, summary.low_is_above),
+        time(summary.high_ms, summary.high_is_above),
+    );
+    if low.exact.is_empty() {
+        return low;
     }
-    match (base.median_is_above, other.median_is_above) {
-        (false, false) => Some(format!("{}×", three_digits(ratio))),
-        (false, true) if ratio >= 1.0 => Some(format!("> {}×", three_digits(ratio))),
-        (true, false) if ratio <= 1.0 => Some(format!("< {}×", three_digits(ratio))),
-        _ => None,
+    Figure {
+        shown: format!("{} to {}", low.shown, high.shown),
+        exact: format!("{} to {}", low.exact, high.exact),
+    }
+}
+
+/// A word, with the number behind it.
+fn noise(summary: &SummaryRecord) -> Figure {
+    match (summary.noise, summary.relative_deviation) {
+        (Some(grade), Some(share)) => Figure {
+            shown: grade.word().to_owned(),
+            exact: format!("{}", share * 100.0),
+        },
+        _ => time(None, false),
     }
 }
 
@@ -221,30 +244,17 @@ mod tests {
 
     #[test]
     fn timeouts_are_shown_as_more_than_the_limit_and_counted() {
-        let row = row(&summary(30_000.0, true), "none", Some(&summary(10.0, false)));
+        let row = row(&summary(30_000.0, true), "none");
         assert_eq!(row.n, "4 of 10");
         assert_eq!(row.median.shown, "> 30 s");
         assert_eq!(row.median.exact, "> 30000");
         assert_eq!(row.stddev.shown, "–");
         assert_eq!(row.trouble, "6 timeouts");
-        assert_eq!(row.ratio, "> 3000×");
+        assert_eq!(row.interval.shown, "0.750 to > 30 s");
+        assert_eq!((row.noise.shown.as_str(), row.noise.exact.as_str()), ("noisy", "20"));
         assert_eq!(
             (row.cost.shown.as_str(), row.cost.exact.as_str()),
             ("1\u{2009}235", "1234.56")
         );
-    }
-
-    #[test]
-    fn a_ratio_is_said_only_where_both_medians_allow_it() {
-        assert_eq!(
-            ratio(&summary(10.0, false), &summary(18.0, false)).as_deref(),
-            Some("1.80×")
-        );
-        assert_eq!(
-            ratio(&summary(100.0, true), &summary(10.0, false)).as_deref(),
-            Some("< 0.10×")
-        );
-        assert_eq!(ratio(&summary(100.0, true), &summary(100.0, true)), None);
-        assert_eq!(ratio(&summary(0.0, false), &summary(1.0, false)), None);
     }
 }

@@ -26,6 +26,26 @@ pub async fn capture(admin: &mut Admin) -> anyhow::Result<Snapshot> {
     })
 }
 
+/// What the statistics rows of user relations take, in bytes. Their parked copies do not count.
+pub async fn size_bytes(admin: &mut Admin) -> anyhow::Result<u64> {
+    // Safe: constants only.
+    let sql = AssertSqlSafe(format!(
+        "select coalesce(sum(size), 0)::bigint from (
+             select pg_catalog.pg_column_size(s) as size from pg_catalog.pg_statistic s
+             join pg_catalog.pg_class c on c.oid = s.starelid
+             join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+             where {USER_SCHEMA} and {USER_RELATION}
+             union all
+             select pg_catalog.pg_column_size(d) from pg_catalog.pg_statistic_ext_data d
+             join pg_catalog.pg_statistic_ext e on e.oid = d.stxoid) as of_rows"
+    ));
+    let bytes: i64 = sqlx::query_scalar(sql)
+        .fetch_one(&mut admin.conn)
+        .await
+        .context("measuring statistics")?;
+    Ok(u64::try_from(bytes).unwrap_or(0))
+}
+
 async fn relations(admin: &mut Admin) -> anyhow::Result<Vec<RelationNumbers>> {
     // Safe: constants only.
     let sql = AssertSqlSafe(format!(

@@ -12,6 +12,8 @@ use crate::model::snapshot::ColumnTarget;
 use crate::model::snapshot::Snapshot;
 use crate::model::user::Viewer;
 use crate::store::Result;
+use crate::store::to_i64;
+use crate::store::to_u64;
 
 /// Stores the wished sources of a new experiment.
 pub(crate) async fn insert_specs(conn: &mut PgConnection, id: ExperimentId, sources: &[SourceSpec]) -> Result<()> {
@@ -39,7 +41,8 @@ pub async fn set_prepared(
     snapshot: &Snapshot,
 ) -> Result<()> {
     sqlx::query!(
-        "update experiment_sources set snapshot = $3, snapshot_sha256 = $4, targets = $5, apply_ms = $6
+        "update experiment_sources set snapshot = $3, snapshot_sha256 = $4, targets = $5, apply_ms = $6,
+                                       statistics_bytes = $9
          where experiment_id = $1 and source_idx = $2
            and exists (select from jobs where id = $7 and epoch = $8 and status = 'running')",
         id.0,
@@ -50,6 +53,7 @@ pub async fn set_prepared(
         prepared.apply_ms,
         lease.job_id.0,
         lease.epoch,
+        prepared.statistics_bytes.map(to_i64),
     )
     .execute(conn)
     .await?;
@@ -95,7 +99,7 @@ pub async fn get_snapshot(
 pub async fn list_prepared(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<Vec<PreparedSource>> {
     let rows = sqlx::query!(
         r#"select s.source_idx, s.snapshot_sha256 as "snapshot_sha256!", s.targets as "targets!: Json<Vec<ColumnTarget>>",
-                  s.apply_ms as "apply_ms!", jsonb_array_length(s.snapshot -> 'columns') as "n_statistics!"
+                  s.apply_ms as "apply_ms!", s.statistics_bytes, jsonb_array_length(s.snapshot -> 'columns') as "n_statistics!"
            from experiment_sources s join experiments e on e.id = s.experiment_id
            where s.experiment_id = $1 and e.owner_id = $2 and s.snapshot is not null
            order by s.source_idx"#,
@@ -109,7 +113,8 @@ pub async fn list_prepared(conn: &mut PgConnection, viewer: Viewer, id: Experime
         snapshot_sha256: row.snapshot_sha256,
         targets: row.targets.0,
         apply_ms: row.apply_ms,
-        n_statistics: u64::try_from(row.n_statistics).unwrap_or(0),
+        n_statistics: to_u64(row.n_statistics.into()),
+        statistics_bytes: row.statistics_bytes.map(to_u64),
     });
     Ok(prepared.collect())
 }

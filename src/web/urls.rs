@@ -73,6 +73,11 @@ pub fn result(id: ExperimentId) -> String {
     format!("/results/{id}")
 }
 
+/// The page of an experiment as somebody wants to see it.
+pub fn result_view(id: ExperimentId, query: &str) -> String {
+    format!("/results/{id}?{query}")
+}
+
 pub fn result_part(id: ExperimentId, part: &str) -> String {
     format!("/results/{id}/{part}")
 }

@@ -61,13 +61,17 @@ impl ChartType {
     }
 }
 
-/// What the address asks for; whatever it does not say, or says wrongly, is as usual.
+/// What the address of results asks for; whatever it does not say, or says wrongly, is as usual.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChartParams {
     pub chart_type: ChartType,
     pub metric: Option<Metric>,
     pub is_log: Option<bool>,
     pub query_idx: i32,
+    /// The source that the others are compared with.
+    pub base_idx: i32,
+    /// Comparisons without a difference are shown, too.
+    pub shows_all: bool,
 }
 
 impl ChartParams {
@@ -89,6 +93,8 @@ impl ChartParams {
                 _ => None,
             },
             query_idx: get("query").and_then(|text| text.parse().ok()).unwrap_or(0),
+            base_idx: get("base").and_then(|text| text.parse().ok()).unwrap_or(0),
+            shows_all: get("show") == Some("all"),
         }
     }
 
@@ -96,8 +102,20 @@ impl ChartParams {
         self.metric.unwrap_or(Metric::Median)
     }
 
-    /// As the end of an address.
+    /// As the end of a page's address.
     pub fn to_query(self) -> String {
+        let mut query = self.to_picture_query();
+        if self.base_idx != 0 {
+            query.extend(["&base=", &self.base_idx.to_string()]);
+        }
+        if self.shows_all {
+            query.push_str("&show=all");
+        }
+        query
+    }
+
+    /// As the end of a picture's address: what is drawn, and nothing else.
+    pub fn to_picture_query(self) -> String {
         let mut query = format!("type={}", self.chart_type.word());
         match self.chart_type {
             ChartType::Bar => query.extend(["&metric=", self.metric().word()]),
@@ -148,7 +166,7 @@ async fn picture(
     let dpr = number("dpr").unwrap_or(1);
     let key = format!(
         "{id} {} {theme:?} {dpr} {:?} {:?} {}",
-        params.to_query(),
+        params.to_picture_query(),
         number("w"),
         number("h"),
         revision(&data)
@@ -252,6 +270,7 @@ mod tests {
             "type=bar&metric=cost&scale=log",
             "type=line&query=3&scale=linear",
             "type=bar&metric=median",
+            "type=line&query=3&base=2&show=all",
         ] {
             assert_eq!(read(address).to_query(), address);
         }

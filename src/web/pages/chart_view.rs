@@ -81,7 +81,7 @@ impl ChartView {
         let (width, height) = size.unwrap_or((880, 420));
         let revision = revision(data);
         let png = |theme: &str, dpr: u32| {
-            let wish = params.to_query();
+            let wish = params.to_picture_query();
             format!(
                 "{}?{wish}&theme={theme}&dpr={dpr}&v={revision}",
                 urls::result_part(id, "chart.png")

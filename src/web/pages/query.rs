@@ -1,5 +1,8 @@
 //! One query of an experiment: its times, its plans as trees, its trials.
 
+use std::collections::HashMap;
+use std::collections::HashSet;
+
 use askama::Template;
 use axum::Router;
 use axum::extract::Path;
@@ -9,6 +12,8 @@ use axum::response::Response;
 use axum::routing::get;
 use sqlx::PgPool;
 
+use crate::analysis::outlier;
+use crate::analysis::summary::Observed;
 use crate::model::experiment::PlanRecord;
 use crate::model::ids::ExperimentId;
 use crate::model::trial::OutcomeWord;
@@ -21,6 +26,7 @@ use crate::plan;
 use crate::plan::Direction;
 use crate::plan::EstimateFactor;
 use crate::report::data::ReportData;
+use crate::report::made;
 use crate::report::table;
 use crate::report::table::Figure;
 use crate::report::table::Row;
@@ -33,6 +39,7 @@ use crate::web::fragment::Hx;
 use crate::web::pages::chart::ChartParams;
 use crate::web::pages::chart::ChartType;
 use crate::web::pages::chart_view::ChartView;
+use crate::web::pages::results::compared;
 use crate::web::state::AppState;
 use crate::web::urls;
 
@@ -91,6 +98,7 @@ struct TrialView {
     source: String,
     outcome: &'static str,
     execution: Figure,
+    is_outlier: bool,
     planning: Figure,
     message: String,
 }
@@ -117,10 +125,14 @@ impl QueryPage {
         drop(conn);
         let rows = table::table(&data).into_iter().find(|rows| rows.query_idx == query_idx);
         let (previous, next) = (query_idx - 1, query_idx + 1);
+        let outliers = outliers(&trials);
         let views = trials
             .iter()
             .take(MAX_TRIALS)
-            .map(|trial| trial_view(&data, trial))
+            .map(|trial| TrialView {
+                is_outlier: outliers.contains(&trial.trial_idx),
+                ..trial_view(&data, trial)
+            })
             .collect();
         // A large plan takes milliseconds to read.
         let plans = tokio::task::spawn_blocking(move || plan_views(&data, query_idx).map(|plans| (plans, data)));
@@ -142,6 +154,22 @@ impl QueryPage {
     }
 }
 
+/// The positions of the trials that lie far from the others of their source.
+fn outliers(trials: &[RecordedTrial]) -> HashSet<i32> {
+    let mut samples: HashMap<i32, Vec<(i32, f64)>> = HashMap::new();
+    for trial in trials.iter().filter(|trial| trial.kind == TrialKind::Measured) {
+        if let Some(ms) = Observed::from(trial).at_least_ms() {
+            samples.entry(trial.source_idx).or_default().push((trial.trial_idx, ms));
+        }
+    }
+    let of_sample = |sample: Vec<(i32, f64)>| {
+        let times: Vec<f64> = sample.iter().map(|(_, ms)| *ms).collect();
+        let marked = sample.into_iter().zip(outlier::outliers(&times));
+        marked.filter_map(|((trial_idx, _), is_outlier)| is_outlier.then_some(trial_idx))
+    };
+    samples.into_values().flat_map(of_sample).collect()
+}
+
 fn trial_view(data: &ReportData, trial: &RecordedTrial) -> TrialView {
     TrialView {
         number: trial.trial_idx + 1,
@@ -152,6 +180,7 @@ fn trial_view(data: &ReportData, trial: &RecordedTrial) -> TrialView {
         round: trial.round,
         source: data.source_label(trial.source_idx).to_owned(),
         outcome: trial.outcome.word(),
+        is_outlier: false,
         execution: table::time(trial.execution_ms, trial.outcome == OutcomeWord::TimedOut),
         planning: table::time(trial.planning_ms, false),
         message: trial.message.clone().unwrap_or_default(),

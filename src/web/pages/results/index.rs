@@ -145,7 +145,7 @@ fn heads(order: ListOrder) -> Vec<SortHead> {
         by("Dataset", ListOrder::Dataset),
         by("Workload", ListOrder::Workload),
         plain("Sources"),
-        plain("Largest difference"),
+        plain("Finding"),
         SortHead {
             aria_sort,
             ..by("Launched (UTC)", flip)

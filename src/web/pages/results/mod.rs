@@ -1,5 +1,6 @@
 //! Results: the list, the page of one experiment, and what can be done with it.
 
+pub mod compared;
 mod index;
 pub mod show;
 

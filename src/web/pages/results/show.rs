@@ -17,6 +17,7 @@ use crate::model::units::ms_in_words;
 use crate::model::units::seconds_in_words;
 use crate::report::data::ReportData;
 use crate::report::export;
+use crate::report::made;
 use crate::report::table;
 use crate::report::table::QueryRows;
 use crate::store;
@@ -29,6 +30,7 @@ use crate::web::fragment::Hx;
 use crate::web::pages::chart::ChartParams;
 use crate::web::pages::chart_view::ChartView;
 use crate::web::pages::progress::ProgressView;
+use crate::web::pages::results::compared::ComparedView;
 use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
@@ -51,6 +53,8 @@ struct ShowPage {
     message: String,
     queries: Vec<QueryView>,
     table: Vec<QueryRows>,
+    /// Beside the baseline; none where there is one source only.
+    compared: Option<ComparedView>,
     sources_counted: String,
     /// Whether anything was measured.
     has_numbers: bool,
@@ -97,7 +101,7 @@ impl ShowPage {
         params: &ChartParams,
     ) -> Result<Self, Error> {
         let mut conn = state.pool.acquire().await?;
-        let data = ReportData::load(&mut conn, viewer, id)
+        let data = ReportData::load_beside(&mut conn, viewer, id, params.base_idx)
             .await?
             .ok_or(Error::NotFound("experiment"))?;
         let look = crate::experiment::progress::look(&mut conn, viewer, id)
@@ -132,6 +136,7 @@ impl ShowPage {
                 .iter()
                 .flat_map(|query| &query.rows)
                 .any(|row| !row.trouble.is_empty()),
+            compared: ComparedView::new(&data, *params, &table),
             table,
             chart,
             sources: source_views(&data),
@@ -258,9 +263,11 @@ pub(super) async fn show_table(
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
     Id(id): Id<ExperimentId>,
+    UrlQuery(params): UrlQuery<HashMap<String, String>>,
 ) -> PageResult<Response> {
-    hx.require_fragment_of(&urls::result(id))?;
-    let page = ShowPage::load(&state, viewer, id, &ChartParams::default()).await?;
+    let params = ChartParams::read(&params);
+    hx.require_fragment_of(&urls::result_view(id, &params.to_query()))?;
+    let page = ShowPage::load(&state, viewer, id, &params).await?;
     fragment::with_status(StatusCode::OK, &page.as_table())
 }
 

@@ -1,0 +1,116 @@
+//! Comparisons with the baseline, ready to be shown.
+
+use crate::analysis::family::Member;
+use crate::analysis::family::Verdict;
+use crate::model::units::three_digits;
+use crate::report::table::Figure;
+
+/// One query under one source beside the baseline.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    pub verdict: Verdict,
+    /// `1.80×`, or `> 1.80×` where a timeout hides how much.
+    pub ratio: Figure,
+    /// `1.71× to 1.92×`.
+    pub interval: Figure,
+    /// The p-value, adjusted for the whole family.
+    pub p: Figure,
+    /// The smallest ratio that would have shown.
+    pub detectable: Figure,
+    /// `10`, or `10, 2 cut off` when a timeout on one side leaves the ratio open.
+    pub n_rounds: String,
+}
+
+impl Compared {
+    pub fn new(member: &Member) -> Self {
+        let (effect, judgement) = (&member.effect, &member.judgement);
+        Self {
+            verdict: judgement.verdict,
+            ratio: ratio(effect.ratio, effect.n_censored > 0),
+            interval: interval(effect.interval),
+            p: p_value(judgement.adjusted_p),
+            detectable: judgement
+                .detectable
+                .map_or_else(nothing, |ratio| self::ratio(ratio, false)),
+            n_rounds: match effect.n_censored {
+                0 => effect.n_rounds.to_string(),
+                n => format!("{}, {n} cut off", effect.n_rounds),
+            },
+        }
+    }
+}
+
+/// A factor: `1.80×`. One that is only a bound lies further from 1.
+pub fn ratio(ratio: f64, is_bound: bool) -> Figure {
+    let sign = match (is_bound, ratio >= 1.0) {
+        (false, _) => "",
+        (true, true) => "> ",
+        (true, false) => "< ",
+    };
+    Figure {
+        shown: format!("{sign}{}×", factor(ratio)),
+        exact: format!("{sign}{ratio}"),
+    }
+}
+
+/// Both ends of a factor's interval.
+pub fn interval(interval: Option<(f64, f64)>) -> Figure {
+    interval.map_or_else(nothing, |(low, high)| Figure {
+        shown: format!("{}× to {}×", factor(low), factor(high)),
+        exact: format!("{low} to {high}"),
+    })
+}
+
+fn nothing() -> Figure {
+    Figure {
+        shown: "–".to_owned(),
+        exact: String::new(),
+    }
+}
+
+/// Three digits, also of small factors.
+fn factor(ratio: f64) -> String {
+    match ratio {
+        ratio if ratio >= 0.0995 => three_digits(ratio),
+        ratio if ratio >= 0.001 => format!("{ratio:.4}"),
+        ratio => format!("{ratio:.1e}"),
+    }
+}
+
+fn p_value(p: f64) -> Figure {
+    Figure {
+        shown: match p {
+            p if p < 0.001 => "< 0.001".to_owned(),
+            p if p < 0.1 => format!("{p:.3}"),
+            p => format!("{p:.2}"),
+        },
+        exact: p.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn factors_are_said_with_three_digits_and_bounds_with_their_direction() {
+        for (value, is_bound, shown) in [
+            (1.8, false, "1.80×"),
+            (40.14, false, "40.1×"),
+            (100.0, true, "> 100×"),
+            (0.5, true, "< 0.50×"),
+            (0.0123, false, "0.0123×"),
+            (0.00001, false, "1.0e-5×"),
+        ] {
+            assert_eq!(ratio(value, is_bound).shown, shown);
+        }
+        assert_eq!(interval(Some((0.9, 1.1))).shown, "0.90× to 1.10×");
+        assert_eq!(interval(None).shown, "–");
+    }
+
+    #[test]
+    fn a_p_value_is_never_shown_as_zero() {
+        let shown = [0.0, 0.000_99, 0.0312, 0.25, 1.0].map(|p| p_value(p).shown);
+        assert_eq!(shown, ["< 0.001", "< 0.001", "0.031", "0.25", "1.00"]);
+    }
+}

@@ -1,0 +1,139 @@
+//! How each number is made: the words beside tables and charts, with the formula and where it comes from.
+
+/// One number.
+#[derive(Clone, Copy, Debug)]
+pub struct Made {
+    /// As the head of its column has it.
+    pub name: &'static str,
+    pub how: &'static str,
+    /// Where the formula is published; empty for what needs none.
+    pub reference: &'static str,
+}
+
+/// Of the times by query and source.
+pub static TIMES: &[Made] = &[
+    Made {
+        name: "Median",
+        how: "Half of the trials were faster. A trial that was cut off by the timeout counts as slower than every other, so \
+              a median among such trials is only known to lie above the limit. Between two trials it lies half way.",
+        reference: "Hyndman and Fan 1996, type 7",
+    },
+    Made {
+        name: "95 % interval",
+        how: "The j-th fastest and the j-th slowest trial, with the largest j for which n fair coins show fewer than j heads \
+              in at most 2.5 % of cases. It holds the true median in at least 95 of 100 experiments, whatever the times are \
+              distributed like. It takes six trials.",
+        reference: "Thompson 1936",
+    },
+    Made {
+        name: "Noise",
+        how: "1.4826 times the median distance of the trials from their median, as a share of the median: quiet up to 2 %, \
+              fair up to 10 %, noisy up to 30 %, very noisy beyond. A few odd trials do not change it.",
+        reference: "Rousseeuw and Croux 1993; Arachchige, Prendergast and Staudte 2022",
+    },
+    Made {
+        name: "Outliers",
+        how: "Trials more than ten such deviations away from the median. They are marked, and never left out: something else \
+              may have run on the machine.",
+        reference: "Iglewicz and Hoaglin 1993, with hyperfine's bar of 10",
+    },
+    Made {
+        name: "Mean and standard deviation",
+        how: "Of the finished trials, with n - 1 in the denominator.",
+        reference: "Chan, Golub and LeVeque 1983",
+    },
+    Made {
+        name: "p95",
+        how: "19 of 20 trials were faster.",
+        reference: "Hyndman and Fan 1996, type 7",
+    },
+    Made {
+        name: "Planning",
+        how: "The median of the time that planning took in the same trials. It is not part of the execution times.",
+        reference: "",
+    },
+    Made {
+        name: "Cost",
+        how: "The planner's guess in its own unit. Never compare it between sources to judge speed.",
+        reference: "",
+    },
+    Made {
+        name: "Plan",
+        how: "Equal letters in a query's rows are equal plans.",
+        reference: "",
+    },
+];
+
+/// Of the comparisons with the baseline.
+pub static COMPARISONS: &[Made] = &[
+    Made {
+        name: "Ratio",
+        how: "The time under the source over the time under the baseline in the same round, averaged over the rounds as a \
+              geometric mean: exp(mean(ln(source / baseline))). Below 1 the source is faster. What slows down a whole round \
+              falls out. A trial that was cut off counts as its limit, so the true ratio lies further from 1; rounds in which \
+              both were cut off say nothing and are left out.",
+        reference: "Fleming and Wallace 1986",
+    },
+    Made {
+        name: "95 % interval",
+        how: "Of the ratio, from 1999 resamples of the rounds, each studentized by its own standard error (the bootstrap-t). \
+              The experiment's seed decides them, so they can be made again.",
+        reference: "Efron and Tibshirani 1993, section 12.5",
+    },
+    Made {
+        name: "p",
+        how: "How often the logarithms of the ratios would average as far from zero if each of them were as likely to have \
+              the other sign: the sign-flip permutation test over all 2^n assignments of signs. Then adjusted for all \
+              comparisons beside this baseline at once, so that in 100 experiments without any difference at most 5 show one \
+              anywhere.",
+        reference: "Fisher 1935, section 21; Holm 1979",
+    },
+    Made {
+        name: "Verdict",
+        how: "Faster or slower where the adjusted p is below 0.05. Else no detectable difference, the usual truth; or too \
+              noisy to tell, where even a difference of 1.5× could have gone unseen.",
+        reference: "",
+    },
+    Made {
+        name: "Would have shown",
+        how: "The smallest ratio that so many rounds of such noise would have shown in four of five experiments, after the \
+              same adjustment: exp((t(1 - 0.025/m) + t(0.8)) × standard error), for m comparisons.",
+        reference: "Lachin 1981",
+    },
+];
+
+/// Of the sources as a whole.
+pub static SOURCES: &[Made] = &[
+    Made {
+        name: "All queries",
+        how: "The geometric mean over the queries of the ratio to the baseline: in each round over the queries, and then over \
+              the rounds. Below 1 the source is faster. Its interval resamples the rounds; the workload is taken as it is.",
+        reference: "Fleming and Wallace 1986; Efron and Tibshirani 1993, section 12.5",
+    },
+    Made {
+        name: "Total time",
+        how: "The sum of the medians of those queries that have one under every source. Slow queries decide it.",
+        reference: "",
+    },
+    Made {
+        name: "Won, lost, undecided",
+        how: "Queries that are faster, slower, and neither, by the verdicts below.",
+        reference: "",
+    },
+    Made {
+        name: "Planning",
+        how: "The sum of the medians of planning times: what planning the whole workload once costs. More statistics make \
+              planning slower.",
+        reference: "",
+    },
+    Made {
+        name: "Preparing",
+        how: "What the source took to make its statistics, ANALYZE above all. It was done once, with the machine to itself.",
+        reference: "",
+    },
+    Made {
+        name: "Statistics",
+        how: "The bytes that the rows of this source take in pg_statistic and pg_statistic_ext_data.",
+        reference: "",
+    },
+];

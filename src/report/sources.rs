@@ -1,0 +1,129 @@
+//! The table of sources: each as a whole beside the baseline, and what it costs.
+
+use crate::analysis::family::Verdict;
+use crate::model::units::bytes_in_words;
+use crate::report::compared;
+use crate::report::data::ReportData;
+use crate::report::table;
+use crate::report::table::Figure;
+
+/// The numbers of one source over the whole workload.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourceNumbers {
+    pub source_idx: i32,
+    /// `None` for the baseline, and where nothing can be compared.
+    pub overall: Option<crate::analysis::effect::Overall>,
+    pub n_won: usize,
+    pub n_lost: usize,
+    pub n_undecided: usize,
+    /// The sum of the medians of [`n_common`] queries.
+    pub total_ms: Option<f64>,
+    /// One of them is only known to lie above its limit.
+    pub total_is_above: bool,
+    pub planning_ms: Option<f64>,
+    pub apply_ms: Option<f64>,
+    pub statistics_bytes: Option<u64>,
+}
+
+/// How many queries have a median under every source: those that totals are of.
+pub fn n_common(data: &ReportData) -> usize {
+    common(data).len()
+}
+
+/// The numbers of every source, in order.
+pub fn numbers(data: &ReportData) -> Vec<SourceNumbers> {
+    let common = common(data);
+    data.sources()
+        .map(|(source_idx, _)| of_source(data, source_idx, &common))
+        .collect()
+}
+
+fn common(data: &ReportData) -> Vec<i32> {
+    let has_median = |query_idx: i32, source_idx: i32| {
+        let summary = data.summary(query_idx, source_idx);
+        summary.is_some_and(|summary| summary.median_ms.is_some())
+    };
+    let queries = data.queries.iter().map(|query| query.query_idx);
+    queries
+        .filter(|query_idx| data.sources().all(|(source_idx, _)| has_median(*query_idx, source_idx)))
+        .collect()
+}
+
+fn of_source(data: &ReportData, source_idx: i32, common: &[i32]) -> SourceNumbers {
+    let verdicts = data.family.iter().filter(|member| member.source_idx == source_idx);
+    let count = |is_it: fn(Verdict) -> bool| {
+        verdicts
+            .clone()
+            .filter(|member| is_it(member.judgement.verdict))
+            .count()
+    };
+    let summaries = common
+        .iter()
+        .filter_map(|query_idx| data.summary(*query_idx, source_idx));
+    let prepared = data.prepared.iter().find(|prepared| prepared.source_idx == source_idx);
+    SourceNumbers {
+        source_idx,
+        overall: data
+            .overall
+            .iter()
+            .find(|(compared_idx, _)| *compared_idx == source_idx)
+            .map(|(_, overall)| *overall),
+        n_won: count(|verdict| verdict == Verdict::Faster),
+        n_lost: count(|verdict| verdict == Verdict::Slower),
+        n_undecided: count(|verdict| !verdict.is_difference()),
+        total_ms: (!common.is_empty()).then(|| summaries.clone().filter_map(|summary| summary.median_ms).sum()),
+        total_is_above: summaries.clone().any(|summary| summary.median_is_above),
+        planning_ms: summaries.map(|summary| summary.planning_ms).sum(),
+        apply_ms: prepared.map(|prepared| prepared.apply_ms),
+        statistics_bytes: prepared.and_then(|prepared| prepared.statistics_bytes),
+    }
+}
+
+/// One source, ready to be shown.
+#[derive(Clone, Debug)]
+pub struct SourceRow {
+    pub source_idx: i32,
+    pub source: String,
+    pub is_base: bool,
+    pub ratio: Figure,
+    pub interval: Figure,
+    /// `3 / 1 / 8`; empty for the baseline.
+    pub score: String,
+    pub total: Figure,
+    pub planning: Figure,
+    pub preparing: Figure,
+    pub statistics: Figure,
+}
+
+/// All sources, in order.
+pub fn rows(data: &ReportData) -> Vec<SourceRow> {
+    let shown = |numbers: &SourceNumbers| {
+        let is_base = numbers.source_idx == data.base_idx;
+        SourceRow {
+            source_idx: numbers.source_idx,
+            source: data.source_label(numbers.source_idx).to_owned(),
+            is_base,
+            ratio: numbers.overall.map_or_else(
+                || table::time(None, false),
+                |overall| compared::ratio(overall.ratio, false),
+            ),
+            interval: compared::interval(numbers.overall.and_then(|overall| overall.interval)),
+            score: if is_base {
+                String::new()
+            } else {
+                format!("{} / {} / {}", numbers.n_won, numbers.n_lost, numbers.n_undecided)
+            },
+            total: table::time(numbers.total_ms, numbers.total_is_above),
+            planning: table::time(numbers.planning_ms, false),
+            preparing: table::time(numbers.apply_ms, false),
+            statistics: numbers.statistics_bytes.map_or_else(
+                || table::time(None, false),
+                |bytes| Figure {
+                    shown: bytes_in_words(bytes),
+                    exact: bytes.to_string(),
+                },
+            ),
+        }
+    };
+    numbers(data).iter().map(shown).collect()
+}

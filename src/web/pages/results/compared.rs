@@ -1,0 +1,189 @@
+//! What differs from the baseline: the sources as a whole, and every query under each of them.
+
+use crate::analysis::family::Verdict;
+use crate::model::units::counted;
+use crate::report::compared;
+use crate::report::compared::Compared;
+use crate::report::data::ReportData;
+use crate::report::sources;
+use crate::report::sources::SourceRow;
+use crate::report::table::QueryRows;
+use crate::web::pages::chart::ChartParams;
+use crate::web::urls;
+
+/// The comparisons of a page, ready to be shown.
+pub struct ComparedView {
+    pub base: String,
+    /// The sources that can be the baseline.
+    pub bases: Vec<BaseChoice>,
+    /// What else the address asks for, kept when another baseline is chosen.
+    pub kept: Vec<(String, String)>,
+    pub sources: Vec<SourceRow>,
+    /// Which queries the totals are of, where not all of them.
+    pub totals_of: String,
+    /// How many comparisons have each verdict.
+    pub tallies: Vec<Tally>,
+    pub groups: Vec<Group>,
+    /// What is left out of `groups`, in words.
+    pub hidden: String,
+    /// The page that shows the others as well, or no longer.
+    pub other_address: String,
+    pub shows_all: bool,
+}
+
+/// One source in the choice of the baseline.
+pub struct BaseChoice {
+    pub source_idx: i32,
+    pub label: String,
+    pub is_chosen: bool,
+}
+
+/// One verdict over all comparisons.
+pub struct Tally {
+    pub word: &'static str,
+    pub class: &'static str,
+    pub n: usize,
+    /// `1.20× to 40.1×`; empty where there are none.
+    pub range: String,
+}
+
+/// The comparisons of one query.
+pub struct Group {
+    pub label: String,
+    pub address: String,
+    pub rows: Vec<Line>,
+}
+
+/// One of them.
+pub struct Line {
+    pub source_idx: i32,
+    pub source: String,
+    pub base_letter: String,
+    pub letter: String,
+    pub word: &'static str,
+    pub class: &'static str,
+    pub compared: Compared,
+}
+
+const VERDICTS: [Verdict; 4] = [
+    Verdict::Faster,
+    Verdict::Slower,
+    Verdict::NoDifference,
+    Verdict::TooNoisy,
+];
+
+/// The class of a verdict's mark; the word beside it says the same.
+pub fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Faster => "faster",
+        Verdict::Slower => "slower",
+        Verdict::NoDifference => "same",
+        Verdict::TooNoisy => "noisy",
+    }
+}
+
+impl ComparedView {
+    /// None where there is nothing to compare with.
+    pub fn new(data: &ReportData, params: ChartParams, table: &[QueryRows]) -> Option<Self> {
+        if data.experiment.spec.sources.len() < 2 {
+            return None;
+        }
+        let id = data.experiment.id;
+        let groups = groups(data, table, |verdict| params.shows_all || verdict.is_difference());
+        let n_shown: usize = groups.iter().map(|group| group.rows.len()).sum();
+        let other = ChartParams {
+            shows_all: !params.shows_all,
+            ..params
+        };
+        let n_common = sources::n_common(data);
+        Some(Self {
+            base: data.source_label(data.base_idx).to_owned(),
+            bases: data
+                .sources()
+                .map(|(source_idx, source)| BaseChoice {
+                    source_idx,
+                    label: source.label.clone(),
+                    is_chosen: source_idx == data.base_idx,
+                })
+                .collect(),
+            kept: kept(params),
+            sources: sources::rows(data),
+            totals_of: if n_common == data.queries.len() {
+                String::new()
+            } else {
+                format!("Totals are of the {n_common} queries that have a median under every source.")
+            },
+            tallies: VERDICTS.iter().map(|verdict| tally(data, *verdict)).collect(),
+            hidden: match data.family.len() - n_shown {
+                0 => String::new(),
+                n => counted(
+                    n as u64,
+                    "comparison that shows no difference is hidden",
+                    "comparisons that show no difference are hidden",
+                ),
+            },
+            groups,
+            other_address: format!("{}#compared", urls::result_view(id, &other.to_query())),
+            shows_all: params.shows_all,
+        })
+    }
+}
+
+/// Everything that an address says but the baseline.
+fn kept(params: ChartParams) -> Vec<(String, String)> {
+    let others = ChartParams { base_idx: 0, ..params }.to_query();
+    let pairs = others.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+fn tally(data: &ReportData, verdict: Verdict) -> Tally {
+    let of_it = data.family.iter().filter(|member| member.judgement.verdict == verdict);
+    let ratios: Vec<f64> = of_it.map(|member| member.effect.ratio).collect();
+    let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = ratios.iter().copied().fold(0.0, f64::max);
+    Tally {
+        word: verdict.word(),
+        class: class(verdict),
+        n: ratios.len(),
+        range: match ratios.len() {
+            0 => String::new(),
+            1 => compared::ratio(most, false).shown,
+            _ => compared::interval(Some((least, most))).shown,
+        },
+    }
+}
+
+fn groups(data: &ReportData, table: &[QueryRows], is_shown: impl Fn(Verdict) -> bool) -> Vec<Group> {
+    let of_query = |query: &QueryRows| {
+        let base_letter = letter(data, query.query_idx, data.base_idx);
+        let rows: Vec<Line> = query
+            .rows
+            .iter()
+            .filter_map(|row| {
+                let compared = row.compared.clone().filter(|compared| is_shown(compared.verdict))?;
+                Some(Line {
+                    source_idx: row.source_idx,
+                    source: row.source.clone(),
+                    base_letter: base_letter.clone(),
+                    letter: row.letter.clone(),
+                    word: compared.verdict.word(),
+                    class: class(compared.verdict),
+                    compared,
+                })
+            })
+            .collect();
+        (!rows.is_empty()).then(|| Group {
+            label: query.label.clone(),
+            address: urls::result_query(data.experiment.id, query.query_idx),
+            rows,
+        })
+    };
+    table.iter().filter_map(of_query).collect()
+}
+
+fn letter(data: &ReportData, query_idx: i32, source_idx: i32) -> String {
+    let summary = data.summary(query_idx, source_idx);
+    summary
+        .and_then(|summary| summary.plan_letter.clone())
+        .unwrap_or_default()
+}
