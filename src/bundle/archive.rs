@@ -145,6 +145,9 @@ pub(super) struct Reader {
     changed: Vec<String>,
 }
 
+/// A member that was changed after it was written may be longer than it was, but not much.
+const CHANGED_BYTES: u64 = 1 << 20;
+
 /// The end of an archive: a signature, numbers, and the length of a comment, which is nought.
 const END_BYTES: u64 = 22;
 const END_SIGNATURE: [u8; 4] = *b"PK\x05\x06";
@@ -179,12 +182,28 @@ impl Reader {
 
     /// Takes the manifest's word for what is in each member.
     pub(super) fn expect(&mut self, members: Vec<MemberBody>) {
-        self.promised = members.into_iter().map(|member| (member.name.clone(), member)).collect();
+        self.promised = members
+            .into_iter()
+            .map(|member| (member.name.clone(), member))
+            .collect();
     }
 
     /// Members that have been read and are not what the manifest promises.
     pub(super) fn changed(&self) -> &[String] {
         &self.changed
+    }
+
+    /// Refuses to hold all of these in memory at once if they are too large for that.
+    pub(super) fn check_together(&self, names: impl Iterator<Item = String>) -> Result<(), BundleError> {
+        let promised = names.filter_map(|name| self.promised.get(&name));
+        let n_bytes = promised.fold(0_u64, |sum, member| sum.saturating_add(member.bytes));
+        if n_bytes > MAX_DOCUMENT_BYTES {
+            return Err(BundleError::TooLarge {
+                name: "what it holds of planner statistics".to_owned(),
+                limit_bytes: MAX_DOCUMENT_BYTES,
+            });
+        }
+        Ok(())
     }
 
     /// A whole member.
@@ -227,13 +246,10 @@ impl Reader {
     }
 
     /// Reads a member from its beginning to its end, whether it is what was promised or not.
-    fn read(
-        &mut self,
-        name: &str,
-        take: impl FnOnce(&mut dyn Read) -> io::Result<()>,
-    ) -> Result<(), BundleError> {
+    fn read(&mut self, name: &str, take: impl FnOnce(&mut dyn Read) -> io::Result<()>) -> Result<(), BundleError> {
         let promised = self.promised.get(name).cloned();
-        let limit_bytes = limit_bytes(name);
+        let most = limit_bytes(name);
+        let limit_bytes = promised.as_ref().map_or(most, |promised| most.min(promised.bytes.max(CHANGED_BYTES)));
         let too_large = || BundleError::TooLarge {
             name: name.to_owned(),
             limit_bytes,
@@ -273,7 +289,8 @@ fn check_end(file: &mut File) -> Result<(), BundleError> {
     if length < END_BYTES {
         return Err(no_archive());
     }
-    file.seek(SeekFrom::Start(length - END_BYTES)).map_err(anyhow::Error::from)?;
+    file.seek(SeekFrom::Start(length - END_BYTES))
+        .map_err(anyhow::Error::from)?;
     file.read_exact(&mut end).map_err(anyhow::Error::from)?;
     let n_members = u16::from_le_bytes([end[10], end[11]]);
     if end[..4] != END_SIGNATURE || end[20..] != [0, 0] {

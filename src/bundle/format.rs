@@ -5,7 +5,9 @@ use chrono::Utc;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::analysis::family;
 use crate::model::dataset::Setting;
+use crate::model::experiment::ComparisonRecord;
 use crate::model::experiment::ExperimentSpec;
 use crate::model::experiment::PlanRecord;
 use crate::model::experiment::Segment;
@@ -25,6 +27,7 @@ pub const PUBLISHED_PLANS: &str = "published/plans.jsonl";
 pub const PUBLISHED_SUMMARIES: &str = "published/summaries.jsonl";
 pub const PUBLISHED_COMPARISONS: &str = "published/comparisons.jsonl";
 pub const PUBLISHED_OVERALL: &str = "published/overall.jsonl";
+pub const PUBLISHED_VERDICTS: &str = "published/verdicts.jsonl";
 pub const PUBLISHED_EXPORT: &str = "published/export.csv";
 
 /// What every bundle holds, beside the manifest and the snapshots.
@@ -40,6 +43,7 @@ pub const MEMBERS: &[&str] = &[
     PUBLISHED_SUMMARIES,
     PUBLISHED_COMPARISONS,
     PUBLISHED_OVERALL,
+    PUBLISHED_VERDICTS,
     PUBLISHED_EXPORT,
 ];
 
@@ -114,6 +118,35 @@ impl From<&PlanRecord> for PlanBody {
             message: record.message.clone(),
         }
     }
+}
+
+/// What was said of one comparison, as one of all comparisons with its baseline.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VerdictBody {
+    pub base_idx: i32,
+    pub query_idx: i32,
+    pub source_idx: i32,
+    pub ratio: f64,
+    pub adjusted_p: f64,
+    pub detectable: Option<f64>,
+    pub verdict: &'static str,
+}
+
+/// What is said of every comparison beside every baseline, by baseline, query, then source.
+pub fn verdicts(n_sources: usize, comparisons: &[ComparisonRecord]) -> Vec<VerdictBody> {
+    let beside = |base_idx: i32| {
+        let members = family::beside(base_idx, comparisons);
+        members.into_iter().map(move |member| VerdictBody {
+            base_idx,
+            query_idx: member.query_idx,
+            source_idx: member.source_idx,
+            ratio: member.effect.ratio,
+            adjusted_p: member.judgement.adjusted_p,
+            detectable: member.judgement.detectable,
+            verdict: member.judgement.verdict.word(),
+        })
+    };
+    (0_i32..).take(n_sources).flat_map(beside).collect()
 }
 
 /// What was published of a plan.

@@ -1,5 +1,6 @@
 //! Opens a bundle and refuses, in words, whatever is none. What it says is checked for size and order, not for truth.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
@@ -41,6 +42,14 @@ struct Form {
     schema: String,
 }
 
+/// What is read again of a published plan.
+#[derive(Deserialize)]
+struct PublishedPlan {
+    query_idx: i32,
+    source_idx: i32,
+    fingerprint: Option<String>,
+}
+
 impl Bundle {
     /// Opens a file. Memory is bounded whatever the file holds, and nothing of it is written to disk.
     pub fn open(path: &Path) -> Result<Self, BundleError> {
@@ -68,6 +77,30 @@ impl Bundle {
     /// The planner statistics of a prepared source.
     pub fn snapshot(&mut self, source_idx: i32) -> Result<Snapshot, BundleError> {
         self.reader.document(&format::snapshot(source_idx))
+    }
+
+    /// The planner statistics of all prepared sources, in order.
+    pub fn snapshots(&mut self) -> Result<Vec<(PreparedSource, Snapshot)>, BundleError> {
+        let sources = self.sources.clone();
+        let names = sources.iter().map(|source| format::snapshot(source.source_idx));
+        self.reader.check_together(names)?;
+        let read = |source: PreparedSource| {
+            let snapshot = self.snapshot(source.source_idx)?;
+            Ok((source, snapshot))
+        };
+        sources.into_iter().map(read).collect()
+    }
+
+    /// The published fingerprint of every plan, by query and source.
+    pub fn fingerprints(&mut self) -> Result<BTreeMap<(i32, i32), String>, BundleError> {
+        let mut fingerprints = BTreeMap::new();
+        self.rows(format::PUBLISHED_PLANS, |row: PublishedPlan| {
+            if let Some(fingerprint) = row.fingerprint {
+                fingerprints.insert((row.query_idx, row.source_idx), fingerprint);
+            }
+            Ok(())
+        })?;
+        Ok(fingerprints)
     }
 
     /// Members read so far whose bytes are not those that the manifest promises.

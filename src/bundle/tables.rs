@@ -59,7 +59,9 @@ impl<'a, T: Serialize> Table<'a, T> {
             return Ok(());
         };
         let recomputed = columns(row)?;
-        let names = recomputed.keys().chain(published.keys().filter(|name| !recomputed.contains_key(*name)));
+        let names = recomputed
+            .keys()
+            .chain(published.keys().filter(|name| !recomputed.contains_key(*name)));
         for name in names.filter(|name| !self.keys.contains(&name.as_str())) {
             let before = published.get(name).unwrap_or(&Value::Null);
             let now = recomputed.get(name).unwrap_or(&Value::Null);

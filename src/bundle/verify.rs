@@ -8,6 +8,8 @@ use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::analysis::effect;
+use crate::analysis::family;
 use crate::bundle::Bundle;
 use crate::bundle::BundleError;
 use crate::bundle::format;
@@ -77,7 +79,10 @@ impl fmt::Display for Finding {
                 if let Some(base) = base {
                     write!(f, " beside {base}")?;
                 }
-                write!(f, ": {name} is {published} in {table}, and {recomputed} when computed again")
+                write!(
+                    f,
+                    ": {name} is {published} in {table}, and {recomputed} when computed again"
+                )
             }
         }
     }
@@ -100,8 +105,15 @@ pub fn verify(bundle: &mut Bundle) -> Result<Verification, BundleError> {
     verification.table(bundle, format::PUBLISHED_PLANS, &of_plan, &plan_numbers)?;
     verification.table(bundle, format::PUBLISHED_SUMMARIES, &of_plan, &numbers.summaries)?;
     let comparisons = &numbers.comparisons;
-    verification.table(bundle, format::PUBLISHED_COMPARISONS, &of_comparison, &comparisons.of_queries)?;
+    verification.table(
+        bundle,
+        format::PUBLISHED_COMPARISONS,
+        &of_comparison,
+        &comparisons.of_queries,
+    )?;
     verification.table(bundle, format::PUBLISHED_OVERALL, &of_pair, &comparisons.overall)?;
+    let verdicts = format::verdicts(bundle.experiment.spec.sources.len(), &comparisons.of_queries);
+    verification.table(bundle, format::PUBLISHED_VERDICTS, &of_comparison, &verdicts)?;
     verification.headline(bundle, numbers.headline.as_deref());
     verification.n_trials = trials.len();
     verification.export(bundle, numbers, plans)?;
@@ -182,7 +194,9 @@ impl Verification {
             Ok(())
         })?;
         if n_foreign > 0 {
-            self.sentence(format!("{n_foreign} of the recorded trials are not what the schedule says."));
+            self.sentence(format!(
+                "{n_foreign} of the recorded trials are not what the schedule says."
+            ));
         }
         if trials.len() as u64 != bundle.experiment.n_recorded {
             self.sentence(format!(
@@ -278,9 +292,15 @@ impl Verification {
             summaries: numbers.summaries,
             plans,
             segments: bundle.experiment.segments.clone(),
+            base_idx: 0,
+            family: family::beside(0, &numbers.comparisons.of_queries),
+            overall: effect::overall_beside(0, &numbers.comparisons.overall),
         };
         let recomputed = exported(&data)?;
-        let (mut before, mut now) = (csv::Reader::from_reader(&*published), csv::Reader::from_reader(&*recomputed));
+        let (mut before, mut now) = (
+            csv::Reader::from_reader(&*published),
+            csv::Reader::from_reader(&*recomputed),
+        );
         let unreadable = |error: csv::Error| BundleError::Unreadable {
             name: format::PUBLISHED_EXPORT.to_owned(),
             reason: error.to_string(),
@@ -332,8 +352,7 @@ fn is_planned(trial: &RecordedTrial, planned: &[Trial]) -> bool {
 }
 
 fn is_same_cell(a: &str, b: &str) -> bool {
-    a == b
-        || matches!((a.parse::<f64>(), b.parse::<f64>()), (Ok(a), Ok(b)) if is_near(a, b))
+    a == b || matches!((a.parse::<f64>(), b.parse::<f64>()), (Ok(a), Ok(b)) if is_near(a, b))
 }
 
 fn in_words(bundle: &Bundle, table: &'static str, difference: Difference) -> Finding {

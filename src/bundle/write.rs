@@ -123,7 +123,11 @@ impl Draft {
         writer.member(format::READ_ME, |member| Ok(member.write_all(READ_ME.as_bytes())?))?;
         writer.member(format::EXPERIMENT, |member| member.document(&self.body()))?;
         write_table(&mut writer, format::QUERIES, &data.queries)?;
-        write_table(&mut writer, format::SCHEDULE, &schedule::schedule(&data.experiment.spec))?;
+        write_table(
+            &mut writer,
+            format::SCHEDULE,
+            &schedule::schedule(&data.experiment.spec),
+        )?;
         write_table(&mut writer, format::SOURCES, &data.prepared)?;
         let mut n_snapshots = 0;
         while let Some((source_idx, snapshot)) = snapshots.blocking_recv() {
@@ -149,6 +153,8 @@ impl Draft {
         write_table(&mut writer, format::PUBLISHED_SUMMARIES, &data.summaries)?;
         write_table(&mut writer, format::PUBLISHED_COMPARISONS, &self.comparisons)?;
         write_table(&mut writer, format::PUBLISHED_OVERALL, &self.overall)?;
+        let verdicts = format::verdicts(data.experiment.spec.sources.len(), &self.comparisons);
+        write_table(&mut writer, format::PUBLISHED_VERDICTS, &verdicts)?;
         let export = exported(data)?;
         writer.member(format::PUBLISHED_EXPORT, |member| Ok(member.write_all(&export)?))?;
         let manifest = Manifest {
@@ -157,7 +163,9 @@ impl Draft {
             members: writer.done().to_vec(),
         };
         writer.member(format::MANIFEST, |member| member.document(&manifest))?;
-        Ok(writer.finish()?)
+        let mut out = writer.finish()?;
+        out.flush().context("writing the bundle")?;
+        Ok(out)
     }
 
     fn body(&self) -> ExperimentBody {

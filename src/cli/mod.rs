@@ -1,5 +1,6 @@
-//! The command line: serve, run, doctor, sample.
+//! The command line: serve, run, bundle, verify, doctor, sample.
 
+mod bundle;
 mod doctor;
 mod run;
 mod sample;
@@ -34,6 +35,11 @@ enum Command {
     },
     /// Run one experiment from files to numbers, without a browser.
     Run(Box<run::RunArgs>),
+    /// Write a finished experiment as one file: settings, queries, statistics, plans, trials and numbers.
+    Bundle(bundle::BundleArgs),
+    /// Compute every number of a bundle again from its trials and plans, and name those that differ. Exits with 1 if any
+    /// does. Needs neither a server nor a data directory.
+    Verify(bundle::VerifyArgs),
     /// Say what this machine has, and what to do about what it has not.
     Doctor {
         #[command(flatten)]
@@ -62,6 +68,15 @@ pub async fn main() -> ExitCode {
                 Err(run::RunError::Failed(error)) => Err(error),
             }
         }
+        Command::Bundle(args) => {
+            telemetry::start(Some("warn,sqlx::postgres::notice=off"));
+            bundle::bundle(&args).await
+        }
+        Command::Verify(args) => match bundle::verify(&args) {
+            Ok(bundle::Verdict::AllFollow) => Ok(()),
+            Ok(bundle::Verdict::SomeDiffer) => return ExitCode::FAILURE,
+            Err(error) => Err(error),
+        },
         Command::Doctor { house } => {
             return if doctor::doctor(&house).await {
                 ExitCode::SUCCESS

@@ -14,6 +14,7 @@ use crate::app::house::Guests;
 use crate::app::house::House;
 use crate::app::serve;
 use crate::app::worker;
+use crate::cli::bundle;
 use crate::config::HouseConfig;
 use crate::experiment::form::ExperimentForm;
 use crate::experiment::service::LaunchError;
@@ -66,6 +67,9 @@ pub struct RunArgs {
     /// Where to write the summaries as CSV.
     #[arg(long)]
     csv: Option<PathBuf>,
+    /// Where to write the bundle: one file from which the numbers can be computed and the measuring repeated.
+    #[arg(long)]
+    bundle: Option<PathBuf>,
     #[command(flatten)]
     house: HouseConfig,
 }
@@ -92,7 +96,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
             return Err(RunError::Arguments(format!("There is no file {}.", file.display())));
         }
     }
-    for path in [&args.json, &args.csv].into_iter().flatten() {
+    for path in [&args.json, &args.csv, &args.bundle].into_iter().flatten() {
         let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
         opened.map_err(|error| RunError::Arguments(format!("{} cannot be written: {error}.", path.display())))?;
     }
@@ -191,6 +195,9 @@ async fn experiment(house: &House, args: &RunArgs) -> Result<(), RunError> {
             let bytes = exporter.write(&data, &trials)?;
             std::fs::write(path, bytes).with_context(|| format!("writing {}", path.display()))?;
         }
+    }
+    if let Some(path) = &args.bundle {
+        bundle::write(house, id, path).await?;
     }
     match ended {
         JobStatus::Completed if data.summaries.iter().all(|summary| summary.n_finished == 0) => {

@@ -84,6 +84,17 @@ pub struct ExperimentSpec {
     pub order: Order,
     /// Session settings of every trial, in the order in which they are set.
     pub settings: Vec<Setting>,
+    /// What it measures again: then its snapshots are those of another experiment, and nothing is gathered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<Repeated>,
+}
+
+/// The experiment that another one repeats, out of its bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeated {
+    /// Its number in the store that it came from.
+    pub experiment: ExperimentId,
+    pub bundle_sha256: String,
 }
 
 /// An experiment as pages and runners see it; its life is that of its job.

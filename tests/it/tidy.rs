@@ -26,19 +26,19 @@ const MAY_KNOW: &[(&str, &str)] = &[
         "model config plan analysis store target dataset workload snapshot source",
     ),
     ("report", "model plan analysis store snapshot"),
-    ("bundle", "model snapshot store experiment report"),
+    ("bundle", "model analysis snapshot store experiment report"),
     (
         "web",
-        "model config sql plan analysis files store dataset workload snapshot source experiment report",
+        "model config sql plan analysis files store dataset workload snapshot source experiment report bundle",
     ),
     (
         "app",
-        "model config sql plan analysis files cluster store target dataset workload snapshot source experiment report web",
+        "model config sql plan analysis files cluster store target dataset workload snapshot source experiment report bundle web",
     ),
     (
         "cli",
         "model config sql plan analysis files cluster store target dataset workload snapshot source experiment report \
-         web app",
+         bundle web app",
     ),
 ];
 

@@ -30,6 +30,11 @@ pub fn find(name: &str) -> Option<&'static dyn Exporter> {
 
 /// A name that says what the file is wherever it is saved: `pgassay_experiment-7_shop_summaries.csv`.
 pub fn file_name(exporter: &dyn Exporter, data: &ReportData) -> String {
+    file_name_of(exporter.file_suffix(), data)
+}
+
+/// The same for a file that no exporter writes.
+pub fn file_name_of(suffix: &str, data: &ReportData) -> String {
     let dataset: String = data
         .experiment
         .dataset_name
@@ -45,9 +50,8 @@ pub fn file_name(exporter: &dyn Exporter, data: &ReportData) -> String {
         .collect();
     let date = data.experiment.created_at.format("%Y%m%dT%H%MZ");
     format!(
-        "pgassay_experiment-{}_{}_{date}_{}",
+        "pgassay_experiment-{}_{}_{date}_{suffix}",
         data.experiment.id,
         dataset.trim_matches('-'),
-        exporter.file_suffix()
     )
 }

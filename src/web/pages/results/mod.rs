@@ -1,5 +1,6 @@
 //! Results: the list, the page of one experiment, and what can be done with it.
 
+mod bundle;
 pub mod compared;
 mod index;
 pub mod show;
@@ -38,6 +39,7 @@ pub fn router() -> Router<AppState> {
         .route("/results/{id}/table", get(show::show_table))
         .route("/results/{id}/stop", post(stop))
         .route("/results/{id}/rerun", post(rerun))
+        .route("/results/{id}/bundle.zip", get(bundle::bundle))
         .route("/results/{id}/{export}", get(download))
 }
 

@@ -35,6 +35,9 @@ use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
 
+/// What the bundle's link says.
+const BUNDLE_ABOUT: &str = "Bundle: everything with the planner statistics, to be verified and measured again (zip)";
+
 #[derive(Template)]
 #[template(path = "results/show.html", blocks = ["table", "chart"])]
 #[expect(clippy::struct_excessive_bools, reason = "what the template shows or leaves out")]
@@ -164,6 +167,7 @@ impl ShowPage {
             exports: export::ALL
                 .iter()
                 .map(|exporter| (urls::result_part(id, exporter.name()), exporter.about()))
+                .chain([(urls::result_part(id, "bundle.zip"), BUNDLE_ABOUT)])
                 .collect(),
             rerun_request_id: view::request_id()?,
         })
