@@ -1,5 +1,6 @@
 //! The zip archive around a bundle: written as a stream that comes out the same each time, and read with suspicion.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -9,6 +10,7 @@ use std::io::Read;
 use std::io::Seek as _;
 use std::io::SeekFrom;
 use std::io::Write;
+use std::rc::Rc;
 
 use serde::de::DeserializeOwned;
 use sha2::Digest as _;
@@ -17,26 +19,64 @@ use zip::CompressionMethod;
 use zip::DateTime;
 use zip::ZipArchive;
 use zip::ZipWriter;
+use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::write::StreamWriter;
 
 use crate::bundle::BundleError;
 use crate::bundle::MAX_DOCUMENT_BYTES;
 use crate::bundle::MAX_LINE_BYTES;
+use crate::bundle::MAX_MANIFEST_BYTES;
 use crate::bundle::MAX_TABLE_BYTES;
 use crate::bundle::format::MANIFEST;
 use crate::bundle::format::MemberBody;
 
 /// Writes members one after the other, and keeps count of them.
 pub(super) struct Writer<W: Write> {
-    zip: ZipWriter<StreamWriter<W>>,
+    // Dropped first: what is dropped half way through shall not look like a whole archive.
+    shut: ShutOnDrop,
+    zip: Zip<W>,
     done: Vec<MemberBody>,
+}
+
+type Zip<W> = ZipWriter<StreamWriter<Tap<W>>>;
+
+/// Lets bytes through until it is shut. The zip writer ends its archive when it is dropped, whatever went wrong before.
+struct Tap<W> {
+    out: W,
+    is_shut: Rc<Cell<bool>>,
+}
+
+struct ShutOnDrop(Rc<Cell<bool>>);
+
+impl Drop for ShutOnDrop {
+    fn drop(&mut self) {
+        self.0.set(true);
+    }
+}
+
+impl<W: Write> Write for Tap<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_shut.get() {
+            return Ok(bytes.len());
+        }
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.is_shut.get() {
+            return Ok(());
+        }
+        self.out.flush()
+    }
 }
 
 impl<W: Write> Writer<W> {
     pub(super) fn new(out: W) -> Self {
+        let is_shut = Rc::new(Cell::new(false));
         Self {
-            zip: ZipWriter::new_stream(out),
+            shut: ShutOnDrop(Rc::clone(&is_shut)),
+            zip: ZipWriter::new_stream(Tap { out, is_shut }),
             done: Vec::new(),
         }
     }
@@ -81,13 +121,16 @@ impl<W: Write> Writer<W> {
     }
 
     pub(super) fn finish(self) -> anyhow::Result<W> {
-        Ok(self.zip.finish()?.into_inner())
+        let Self { shut, zip, .. } = self;
+        let out = zip.finish()?.into_inner().out;
+        drop(shut);
+        Ok(out)
     }
 }
 
 /// A member that is being written.
 pub(super) struct Member<'a, W: Write> {
-    zip: &'a mut ZipWriter<StreamWriter<W>>,
+    zip: &'a mut Zip<W>,
     n_bytes: u64,
     hash: Sha256,
 }
@@ -123,7 +166,9 @@ impl<W: Write> Write for Member<'_, W> {
 
 /// How large a member may be: tables are read line by line.
 fn limit_bytes(name: &str) -> u64 {
-    if is_table(name) {
+    if name == MANIFEST {
+        MAX_MANIFEST_BYTES
+    } else if is_table(name) {
         MAX_TABLE_BYTES
     } else {
         MAX_DOCUMENT_BYTES
@@ -149,7 +194,7 @@ pub(super) struct Reader {
 const CHANGED_BYTES: u64 = 1 << 20;
 
 /// The end of an archive: a signature, numbers, and the length of a comment, which is nought.
-const END_BYTES: u64 = 22;
+const END_BYTES: usize = 22;
 const END_SIGNATURE: [u8; 4] = *b"PK\x05\x06";
 /// More than any bundle has: a snapshot for each source, and a dozen others.
 const MAX_MEMBERS: u16 = 4096;
@@ -158,7 +203,7 @@ impl Reader {
     /// Opens an archive that holds nothing but files, each of them once.
     pub(super) fn open(mut file: File) -> Result<Self, BundleError> {
         check_end(&mut file)?;
-        let zip = ZipArchive::new(BufReader::new(file)).map_err(not_a_bundle)?;
+        let zip = ZipArchive::new(BufReader::new(file)).map_err(|error| not_a_bundle(&error))?;
         if zip.has_duplicate_names() {
             return Err(BundleError::NotABundle("it has two members of one name".to_owned()));
         }
@@ -173,7 +218,7 @@ impl Reader {
     pub(super) fn names(&self) -> Result<Vec<String>, BundleError> {
         let names = self.zip.file_names().map(|name| match name {
             Ok(name) => Ok(name.into_owned()),
-            Err(error) => Err(not_a_bundle(error)),
+            Err(error) => Err(not_a_bundle(&error)),
         });
         let mut names: Vec<String> = names.collect::<Result<_, _>>()?;
         names.retain(|name| name != MANIFEST);
@@ -249,14 +294,16 @@ impl Reader {
     fn read(&mut self, name: &str, take: impl FnOnce(&mut dyn Read) -> io::Result<()>) -> Result<(), BundleError> {
         let promised = self.promised.get(name).cloned();
         let most = limit_bytes(name);
-        let limit_bytes = promised.as_ref().map_or(most, |promised| most.min(promised.bytes.max(CHANGED_BYTES)));
+        let limit_bytes = promised
+            .as_ref()
+            .map_or(most, |promised| most.min(promised.bytes.max(CHANGED_BYTES)));
         let too_large = || BundleError::TooLarge {
             name: name.to_owned(),
             limit_bytes,
         };
         let missing = || BundleError::MissingMember { name: name.to_owned() };
         let position = self.zip.index_for_name(name).ok_or_else(missing)?;
-        let member = self.zip.by_index(position).map_err(not_a_bundle)?;
+        let member = self.zip.by_index(position).map_err(|error| not_a_bundle(&error))?;
         if member.size() > limit_bytes {
             return Err(too_large());
         }
@@ -284,13 +331,12 @@ impl Reader {
 /// memory from its table of contents is bounded before that is read.
 fn check_end(file: &mut File) -> Result<(), BundleError> {
     let no_archive = || BundleError::NotABundle("it does not end as a zip archive does".to_owned());
-    let mut end = [0_u8; END_BYTES as usize];
+    let mut end = [0_u8; END_BYTES];
     let length = file.seek(SeekFrom::End(0)).map_err(anyhow::Error::from)?;
-    if length < END_BYTES {
+    let Some(start) = length.checked_sub(END_BYTES as u64) else {
         return Err(no_archive());
-    }
-    file.seek(SeekFrom::Start(length - END_BYTES))
-        .map_err(anyhow::Error::from)?;
+    };
+    file.seek(SeekFrom::Start(start)).map_err(anyhow::Error::from)?;
     file.read_exact(&mut end).map_err(anyhow::Error::from)?;
     let n_members = u16::from_le_bytes([end[10], end[11]]);
     if end[..4] != END_SIGNATURE || end[20..] != [0, 0] {
@@ -303,7 +349,7 @@ fn check_end(file: &mut File) -> Result<(), BundleError> {
     Ok(())
 }
 
-fn not_a_bundle(error: zip::result::ZipError) -> BundleError {
+fn not_a_bundle(error: &ZipError) -> BundleError {
     BundleError::NotABundle(error.to_string())
 }
 

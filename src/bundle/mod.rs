@@ -17,6 +17,8 @@ pub use self::write::Draft;
 /// The form of the files. Another number means that a reader of this one would stumble.
 pub const SCHEMA: &str = "pgassay.bundle/1";
 
+/// The largest list of members, in bytes.
+const MAX_MANIFEST_BYTES: u64 = 4 << 20;
 /// The largest member that is read line by line, in bytes.
 const MAX_TABLE_BYTES: u64 = 1 << 30;
 /// The largest member that is read as a whole, in bytes.

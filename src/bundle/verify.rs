@@ -91,6 +91,8 @@ impl fmt::Display for Finding {
 /// Verifies a bundle. What cannot even be read is refused.
 pub fn verify(bundle: &mut Bundle) -> Result<Verification, BundleError> {
     let mut verification = Verification::default();
+    // No number is in it, but its checksum is looked at like the others'.
+    bundle.bytes(format::READ_ME)?;
     verification.sources(bundle)?;
     let planned = schedule::schedule(&bundle.experiment.spec);
     verification.schedule(bundle, &planned)?;

@@ -227,3 +227,49 @@ plans.jsonl          EXPLAIN of each query under each source, without and with A
 published/           the numbers that were shown
 manifest.json        the checksums of all of these
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::world::World;
+
+    #[tokio::test]
+    async fn there_is_a_bundle_for_the_owner_of_a_settled_experiment_and_nobody_else() {
+        let world = World::new().await;
+        let (id, job_id) = world.experiment("e", &["none"]).await;
+        let waiting = Draft::load(&world.pool, world.viewer, id).await;
+        assert_eq!(
+            waiting.err().map(|error| error.to_string()),
+            Some(format!(
+                "Experiment {id} is not finished yet. There is a bundle when it is."
+            ))
+        );
+        store::jobs::request_cancel(&mut *world.conn().await, world.viewer, job_id)
+            .await
+            .unwrap();
+        let stranger = world.stranger().await;
+        assert!(Draft::load(&world.pool, stranger, id).await.unwrap().is_none());
+        let settled = Draft::load(&world.pool, world.viewer, id).await.unwrap().unwrap();
+        assert!(!settled.write(Vec::new()).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_has_gone_away_ends_the_writing() {
+        struct Gone;
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let world = World::new().await;
+        let (id, job_id) = world.experiment("e", &["none"]).await;
+        store::jobs::request_cancel(&mut *world.conn().await, world.viewer, job_id)
+            .await
+            .unwrap();
+        let draft = Draft::load(&world.pool, world.viewer, id).await.unwrap().unwrap();
+        assert!(draft.write(Gone).await.is_err());
+    }
+}

@@ -1,7 +1,8 @@
-//! The command line: serve, run, bundle, verify, doctor, sample.
+//! The command line: serve, run, bundle, verify, rerun, doctor, sample.
 
 mod bundle;
 mod doctor;
+mod rerun;
 mod run;
 mod sample;
 
@@ -40,6 +41,8 @@ enum Command {
     /// Compute every number of a bundle again from its trials and plans, and name those that differ. Exits with 1 if any
     /// does. Needs neither a server nor a data directory.
     Verify(bundle::VerifyArgs),
+    /// Measure again what a bundle holds, on the same dump, under the same planner statistics and in the same order.
+    Rerun(Box<rerun::RerunArgs>),
     /// Say what this machine has, and what to do about what it has not.
     Doctor {
         #[command(flatten)]
@@ -61,16 +64,19 @@ pub async fn main() -> ExitCode {
             telemetry::start(Some("warn,sqlx::postgres::notice=off"));
             match run::run(*args).await {
                 Ok(()) => Ok(()),
-                Err(run::RunError::Arguments(message)) => {
-                    eprintln!("pgassay: {}", for_terminal(&message));
-                    return ExitCode::from(2);
-                }
-                Err(run::RunError::Failed(error)) => Err(error),
+                Err(error) => return code_of(error),
             }
         }
         Command::Bundle(args) => {
             telemetry::start(Some("warn,sqlx::postgres::notice=off"));
             bundle::bundle(&args).await
+        }
+        Command::Rerun(args) => {
+            telemetry::start(Some("warn,sqlx::postgres::notice=off"));
+            match rerun::rerun(*args).await {
+                Ok(()) => Ok(()),
+                Err(error) => return code_of(error),
+            }
         }
         Command::Verify(args) => match bundle::verify(&args) {
             Ok(bundle::Verdict::AllFollow) => Ok(()),
@@ -88,7 +94,18 @@ pub async fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        Err(error) => code_of(run::RunError::Failed(error)),
+    }
+}
+
+/// Says what is wrong, and whether it is the arguments.
+fn code_of(error: run::RunError) -> ExitCode {
+    match error {
+        run::RunError::Arguments(message) => {
+            eprintln!("pgassay: {}", for_terminal(&message));
+            ExitCode::from(2)
+        }
+        run::RunError::Failed(error) => {
             eprintln!("pgassay: {}", for_terminal(&format!("{error:#}")));
             ExitCode::FAILURE
         }

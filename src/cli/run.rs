@@ -23,6 +23,7 @@ use crate::model::ids::ExperimentId;
 use crate::model::job::JobStatus;
 use crate::model::text::for_terminal;
 use crate::model::text::shorten;
+use crate::model::trial::RecordedTrial;
 use crate::model::units::bytes_in_words;
 use crate::model::units::counted;
 use crate::report::data::ReportData;
@@ -61,6 +62,15 @@ pub struct RunArgs {
     /// randomized, or sequential to see the bias that it causes.
     #[arg(long, default_value = "randomized")]
     order: String,
+    #[command(flatten)]
+    files: ResultFiles,
+    #[command(flatten)]
+    house: HouseConfig,
+}
+
+/// Where results go beside the terminal.
+#[derive(Debug, clap::Args)]
+pub struct ResultFiles {
     /// Where to write everything as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -70,8 +80,30 @@ pub struct RunArgs {
     /// Where to write the bundle: one file from which the numbers can be computed and the measuring repeated.
     #[arg(long)]
     bundle: Option<PathBuf>,
-    #[command(flatten)]
-    house: HouseConfig,
+}
+
+impl ResultFiles {
+    /// Refuses, before anything has run, files that cannot be written.
+    pub(super) fn check(&self) -> Result<(), RunError> {
+        for path in [&self.json, &self.csv, &self.bundle].into_iter().flatten() {
+            let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
+            opened.map_err(|error| RunError::Arguments(format!("{} cannot be written: {error}.", path.display())))?;
+        }
+        Ok(())
+    }
+
+    async fn write(&self, house: &House, data: &ReportData, trials: &[RecordedTrial]) -> anyhow::Result<()> {
+        for (path, name) in [(&self.json, "export.json"), (&self.csv, "export.csv")] {
+            if let (Some(path), Some(exporter)) = (path, export::find(name)) {
+                let bytes = exporter.write(data, trials)?;
+                std::fs::write(path, bytes).with_context(|| format!("writing {}", path.display()))?;
+            }
+        }
+        match &self.bundle {
+            Some(path) => bundle::write(house, data.experiment.id, path).await,
+            None => Ok(()),
+        }
+    }
 }
 
 /// How a run ends, other than well.
@@ -82,6 +114,18 @@ pub enum RunError {
     Arguments(String),
     #[error(transparent)]
     Failed(#[from] anyhow::Error),
+}
+
+impl From<LaunchError> for RunError {
+    fn from(error: LaunchError) -> Self {
+        match error {
+            LaunchError::Refused(fields) => {
+                let messages: Vec<String> = fields.into_iter().map(|field| field.message).collect();
+                Self::Arguments(messages.join("\n"))
+            }
+            LaunchError::Fault(error) => Self::Failed(error),
+        }
+    }
 }
 
 /// How often progress is looked at.
@@ -96,10 +140,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
             return Err(RunError::Arguments(format!("There is no file {}.", file.display())));
         }
     }
-    for path in [&args.json, &args.csv, &args.bundle].into_iter().flatten() {
-        let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        opened.map_err(|error| RunError::Arguments(format!("{} cannot be written: {error}.", path.display())))?;
-    }
+    args.files.check()?;
     // Before anything is started: what is wrong with the arguments has nothing to do with the files.
     form(&args, "1", "1").parse(0).map_err(|errors| {
         let messages: Vec<String> = errors
@@ -108,14 +149,22 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
             .collect();
         RunError::Arguments(messages.join("\n"))
     })?;
-    let house = Arc::new(House::open(&args.house).await?);
+    in_house(&args.house, async |house| experiment(house, &args).await).await
+}
+
+/// Does something in a house whose worker works, until it is done or told to stop.
+pub(super) async fn in_house(
+    config: &HouseConfig,
+    work: impl AsyncFnOnce(&House) -> Result<(), RunError>,
+) -> Result<(), RunError> {
+    let house = Arc::new(House::open(config).await?);
     let shutdown = CancellationToken::new();
     let working = tokio::spawn({
         let (house, shutdown) = (Arc::clone(&house), shutdown.clone());
         async move { worker::work(&house, &shutdown).await }
     });
     let result = tokio::select! {
-        result = experiment(&house, &args) => result,
+        result = work(&house) => result,
         signal = serve::stop_signal() => {
             let name = signal?;
             Err(RunError::Failed(anyhow::anyhow!("{name} received; the next serve or run on this data directory goes on with it")))
@@ -161,22 +210,23 @@ async fn experiment(house: &House, args: &RunArgs) -> Result<(), RunError> {
         .await;
     let dataset_id = added.map_err(anyhow::Error::from)?;
     let workload_id = add_queries(house, &args.queries).await?;
-    let mut progress = ProgressLine::new();
     tell_refused(house, workload_id).await?;
     // Before the restore is done: an experiment that is launched outlives this process.
     let mut form = form(args, &dataset_id.to_string(), &workload_id.to_string());
     form.request_id = request_id()?;
-    let id = house
-        .experiments
-        .launch(house.viewer, &form)
-        .await
-        .map_err(|error| match error {
-            LaunchError::Refused(fields) => {
-                let messages: Vec<String> = fields.into_iter().map(|field| field.message).collect();
-                RunError::Arguments(messages.join("\n"))
-            }
-            LaunchError::Fault(error) => RunError::Failed(error),
-        })?;
+    let id = house.experiments.launch(house.viewer, &form).await?;
+    follow(house, dataset_id, id, &args.files).await?;
+    Ok(())
+}
+
+/// Waits for an experiment with its dataset, and says what came of it.
+pub(super) async fn follow(
+    house: &House,
+    dataset_id: DatasetId,
+    id: ExperimentId,
+    files: &ResultFiles,
+) -> Result<ReportData, RunError> {
+    let mut progress = ProgressLine::new();
     wait_for_dataset(house, dataset_id, &mut progress).await?;
     let ended = wait_for_experiment(house, id, &mut progress).await?;
     let (data, trials) = {
@@ -190,25 +240,17 @@ async fn experiment(house: &House, args: &RunArgs) -> Result<(), RunError> {
         (data.context("the experiment is there")?, trials)
     };
     print_table(&data)?;
-    for (path, name) in [(&args.json, "export.json"), (&args.csv, "export.csv")] {
-        if let (Some(path), Some(exporter)) = (path, export::find(name)) {
-            let bytes = exporter.write(&data, &trials)?;
-            std::fs::write(path, bytes).with_context(|| format!("writing {}", path.display()))?;
-        }
-    }
-    if let Some(path) = &args.bundle {
-        bundle::write(house, id, path).await?;
-    }
+    files.write(house, &data, &trials).await?;
     match ended {
         JobStatus::Completed if data.summaries.iter().all(|summary| summary.n_finished == 0) => {
             Err(anyhow::anyhow!("not one trial finished; the table says why").into())
         }
-        JobStatus::Completed => Ok(()),
+        JobStatus::Completed => Ok(data),
         _ => Err(anyhow::anyhow!(data.experiment.job.message.clone().unwrap_or_default()).into()),
     }
 }
 
-fn request_id() -> anyhow::Result<String> {
+pub(super) fn request_id() -> anyhow::Result<String> {
     use rand::TryRng as _;
     let mut bytes = [0_u8; 16];
     rand::rngs::SysRng.try_fill_bytes(&mut bytes)?;

@@ -8,6 +8,7 @@ use crate::experiment::work::Trouble;
 use crate::model::dataset::Setting;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::PreparedSource;
+use crate::model::experiment::Repeated;
 use crate::model::experiment::SourceSpec;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
@@ -66,7 +67,7 @@ pub async fn prepare(
     clone::create(&mut server, &sandbox.room, &clone::template_name(dataset_id), &name).await?;
     server.close().await;
     match stored {
-        Some(stored) => rebuild(sandbox, &name, &stored).await,
+        Some(stored) => rebuild(sandbox, &name, &stored, experiment.spec.repeats.as_ref()).await,
         None => make(job, experiment.id, &experiment.spec.sources, settings, sandbox, &name).await,
     }
 }
@@ -87,7 +88,19 @@ async fn find_again(sandbox: &Sandbox, name: &str, stored: &[(Snapshot, String)]
 }
 
 /// Writes the stored snapshots into a new clone, and insists that they come out as they went in.
-async fn rebuild(sandbox: &Sandbox, name: &str, stored: &[(Snapshot, String)]) -> Result<Ready, Trouble> {
+async fn rebuild(
+    sandbox: &Sandbox,
+    name: &str,
+    stored: &[(Snapshot, String)],
+    repeats: Option<&Repeated>,
+) -> Result<Ready, Trouble> {
+    let (whence, what_now) = match repeats {
+        None => (
+            "The clone of this experiment was lost, and its statistics",
+            " Please run it again.",
+        ),
+        Some(_) => ("The planner statistics of the bundle", ""),
+    };
     let mut admin = Admin::connect(&sandbox.address, name).await?;
     let mut session = Session::connect(&sandbox.address, name, "pgassay prepare", &[]).await?;
     let lot = Lot::open(&mut admin).await?;
@@ -95,17 +108,16 @@ async fn rebuild(sandbox: &Sandbox, name: &str, stored: &[(Snapshot, String)]) -
         let left_out = snapshot::apply::apply(&mut admin, &mut session, &lot, snapshot).await?;
         if let Some(first) = left_out.first() {
             return Err(Trouble::Sentence(format!(
-                "The clone of this experiment was lost, and its statistics cannot all be written back: {}: {}. \
-                 Please run it again.",
+                "{whence} cannot all be written: {}: {}.{what_now}",
                 first.column, first.reason
             )));
         }
         let found = snapshot::capture::capture(&mut admin).await?;
         if snapshot::checksum(&found) != *checksum {
-            return Err(Trouble::Sentence(
-                "The clone of this experiment was lost, and its statistics came back different. Please run it again."
-                    .to_owned(),
-            ));
+            return Err(Trouble::Sentence(format!(
+                "{whence} came back different: {}.{what_now}",
+                snapshot::first_difference(snapshot, &found)
+            )));
         }
         lot.park(&mut admin, source_idx).await?;
     }

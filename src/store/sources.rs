@@ -60,6 +60,33 @@ pub async fn set_prepared(
     Ok(())
 }
 
+/// Keeps a snapshot that a new experiment is given: nothing has to be gathered for this source.
+pub async fn set_given(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    id: ExperimentId,
+    given: &PreparedSource,
+    snapshot: &Snapshot,
+) -> Result<()> {
+    sqlx::query!(
+        "update experiment_sources s set snapshot = $3, snapshot_sha256 = $4, targets = $5, apply_ms = $6,
+                                         statistics_bytes = $7
+         from experiments e
+         where s.experiment_id = $1 and s.source_idx = $2 and e.id = s.experiment_id and e.owner_id = $8",
+        id.0,
+        given.source_idx,
+        Json(snapshot) as Json<&Snapshot>,
+        given.snapshot_sha256,
+        Json(&given.targets) as Json<&Vec<ColumnTarget>>,
+        given.apply_ms,
+        given.statistics_bytes.map(to_i64),
+        viewer.user_id.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// The snapshots of an experiment in the order of its sources, with their checksums; none where a source is not prepared.
 pub async fn list_snapshots(conn: &mut PgConnection, id: ExperimentId) -> Result<Vec<Option<(Snapshot, String)>>> {
     let rows = sqlx::query!(

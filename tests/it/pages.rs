@@ -8,10 +8,12 @@ use reqwest::multipart::Form;
 use reqwest::multipart::Part;
 use reqwest::redirect::Policy;
 
+use crate::scratch;
 use crate::server::Server;
 use crate::server::data_dir;
 use crate::server::repository;
 use crate::server::wait_for;
+use crate::support;
 
 /// A browser without JavaScript.
 pub struct Plain {
@@ -237,6 +239,23 @@ async fn numbers_are_the_same_everywhere(plain: &Plain, page: &str) {
         .await
         .unwrap();
     assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+    the_bundle_verifies(plain, page).await;
+}
+
+async fn the_bundle_verifies(plain: &Plain, page: &str) {
+    assert!(page.contains("href=\"/results/1/bundle.zip\""));
+    let address = format!("{}/results/1/bundle.zip", plain.url);
+    let bundle = plain.client.get(&address).send().await.unwrap();
+    assert_eq!(bundle.headers()["content-type"], "application/zip");
+    let name = bundle.headers()["content-disposition"].to_str().unwrap();
+    assert!(name.ends_with("_bundle.zip\""), "{name}");
+    let etag = bundle.headers()["etag"].clone();
+    let path = scratch::dir().join("bundle.zip");
+    std::fs::write(&path, bundle.bytes().await.unwrap()).unwrap();
+    let verified = support::pgassay(&["verify"]).arg(&path).output().unwrap();
+    assert_eq!(verified.status.code(), Some(0), "{}", support::stderr(&verified));
+    let again = plain.client.get(&address).header("if-none-match", etag).send().await;
+    assert_eq!(again.unwrap().status(), StatusCode::NOT_MODIFIED);
 }
 
 #[tokio::test]
