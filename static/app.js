@@ -55,3 +55,19 @@ for (const panel of document.querySelectorAll("[data-drop]")) {
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 }
+
+// Copying needs a secure page; where that is not given, the links beside the buttons do.
+for (const button of document.querySelectorAll("[data-copy]")) {
+  if (!navigator.clipboard) break;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    try {
+      const answer = await fetch(button.dataset.copy);
+      if (!answer.ok) throw new Error(answer.statusText);
+      await navigator.clipboard.writeText(await answer.text());
+      document.getElementById("live").textContent = button.textContent = "Copied";
+    } catch {
+      flash("It could not be copied; the link beside the button opens it.");
+    }
+  });
+}

@@ -6,10 +6,12 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::analysis::family;
+use crate::experiment::form::MAX_SOURCES;
 use crate::model::dataset::Setting;
+use crate::model::estimate::NodeEstimate;
 use crate::model::experiment::ComparisonRecord;
 use crate::model::experiment::ExperimentSpec;
-use crate::model::experiment::PlanRecord;
+use crate::model::experiment::PlanOutline;
 use crate::model::experiment::Segment;
 use crate::model::ids::ExperimentId;
 use crate::model::job::Interrupted;
@@ -28,10 +30,16 @@ pub const PUBLISHED_SUMMARIES: &str = "published/summaries.jsonl";
 pub const PUBLISHED_COMPARISONS: &str = "published/comparisons.jsonl";
 pub const PUBLISHED_OVERALL: &str = "published/overall.jsonl";
 pub const PUBLISHED_VERDICTS: &str = "published/verdicts.jsonl";
-pub const PUBLISHED_EXPORT: &str = "published/export.csv";
 
-/// What every bundle holds, beside the manifest and the snapshots.
-pub const MEMBERS: &[&str] = &[
+/// The exports whose numbers are published, by the member that holds each.
+pub const PUBLISHED_EXPORTS: &[(&str, &str)] = &[
+    ("published/export.csv", "export.csv"),
+    ("published/comparisons.csv", "comparisons.csv"),
+    ("published/sources.csv", "sources.csv"),
+];
+
+/// What every bundle holds, beside the manifest, the snapshots and the exports.
+const MEMBERS: &[&str] = &[
     READ_ME,
     EXPERIMENT,
     QUERIES,
@@ -44,8 +52,19 @@ pub const MEMBERS: &[&str] = &[
     PUBLISHED_COMPARISONS,
     PUBLISHED_OVERALL,
     PUBLISHED_VERDICTS,
-    PUBLISHED_EXPORT,
 ];
+
+/// Whether a member of this name belongs into a bundle.
+pub fn is_member(name: &str) -> bool {
+    let mut snapshots = (0_i32..).take(MAX_SOURCES).map(snapshot);
+    name == MANIFEST || every_member().any(|member| member == name) || snapshots.any(|snapshot| snapshot == name)
+}
+
+/// The members that no bundle is without, beside its manifest.
+pub fn every_member() -> impl Iterator<Item = &'static str> {
+    let exports = PUBLISHED_EXPORTS.iter().map(|(member, _)| *member);
+    MEMBERS.iter().copied().chain(exports)
+}
 
 /// Where the snapshot of a source is.
 pub fn snapshot(source_idx: i32) -> String {
@@ -108,18 +127,6 @@ pub struct PlanBody {
     pub message: Option<String>,
 }
 
-impl From<&PlanRecord> for PlanBody {
-    fn from(record: &PlanRecord) -> Self {
-        Self {
-            query_idx: record.query_idx,
-            source_idx: record.source_idx,
-            explain: record.explain.clone(),
-            analyzed: record.analyzed.clone(),
-            message: record.message.clone(),
-        }
-    }
-}
-
 /// What was said of one comparison, as one of all comparisons with its baseline.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct VerdictBody {
@@ -159,10 +166,11 @@ pub struct PlanNumbers {
     pub buffers: Option<i64>,
     pub worst_q_error: Option<f64>,
     pub mean_q_error: Option<f64>,
+    pub estimates: Vec<NodeEstimate>,
 }
 
-impl From<&PlanRecord> for PlanNumbers {
-    fn from(record: &PlanRecord) -> Self {
+impl From<&PlanOutline> for PlanNumbers {
+    fn from(record: &PlanOutline) -> Self {
         Self {
             query_idx: record.query_idx,
             source_idx: record.source_idx,
@@ -171,6 +179,7 @@ impl From<&PlanRecord> for PlanNumbers {
             buffers: record.buffers,
             worst_q_error: record.worst_q_error,
             mean_q_error: record.mean_q_error,
+            estimates: record.estimates.clone(),
         }
     }
 }

@@ -15,7 +15,6 @@ use crate::bundle::archive::Reader;
 use crate::bundle::format;
 use crate::bundle::format::ExperimentBody;
 use crate::bundle::format::MANIFEST;
-use crate::bundle::format::MEMBERS;
 use crate::bundle::format::Manifest;
 use crate::experiment::form::MAX_ITERATIONS;
 use crate::experiment::form::MAX_SOURCES;
@@ -145,21 +144,20 @@ fn check_members(reader: &Reader, manifest: &Manifest) -> Result<(), BundleError
     let names = reader.names()?;
     let there: BTreeSet<&str> = names.iter().map(String::as_str).collect();
     // Names are compared with those that we write, and with nothing on disk.
-    let belongs = |name: &str| MEMBERS.contains(&name) || (0..n_sources()).any(|idx| format::snapshot(idx) == name);
-    if let Some(name) = there.iter().find(|name| !promised.contains(*name) || !belongs(name)) {
+    if let Some(name) = there
+        .iter()
+        .find(|name| !promised.contains(*name) || !format::is_member(name))
+    {
         return Err(BundleError::ForeignMember {
             name: (*name).to_owned(),
         });
     }
-    let wanted = promised.into_iter().chain(MEMBERS.iter().copied());
-    match wanted.into_iter().find(|name| !there.contains(name)) {
+    let is_missing = |name: &&str| !there.contains(*name);
+    let lost = promised.iter().copied().find(is_missing);
+    match lost.or_else(|| format::every_member().find(is_missing)) {
         Some(name) => Err(BundleError::MissingMember { name: name.to_owned() }),
         None => Ok(()),
     }
-}
-
-fn n_sources() -> i32 {
-    i32::try_from(MAX_SOURCES).unwrap_or(i32::MAX)
 }
 
 /// Refuses experiments that pgassay would not have run: their schedule might not fit into memory.

@@ -24,6 +24,7 @@ use crate::experiment::explaining;
 use crate::experiment::schedule;
 use crate::experiment::summaries::Numbers;
 use crate::model::experiment::Experiment;
+use crate::model::experiment::PlanOutline;
 use crate::model::experiment::PlanRecord;
 use crate::model::ids::JobId;
 use crate::model::job::Job;
@@ -118,7 +119,7 @@ pub fn verify(bundle: &mut Bundle) -> Result<Verification, BundleError> {
     verification.table(bundle, format::PUBLISHED_VERDICTS, &of_comparison, &verdicts)?;
     verification.headline(bundle, numbers.headline.as_deref());
     verification.n_trials = trials.len();
-    verification.export(bundle, numbers, plans)?;
+    verification.exports(bundle, numbers, plans)?;
     for name in bundle.changed() {
         let sentence = format!("{name} was changed after the bundle was written: its checksum is not the manifest's.");
         verification.findings.insert(0, Finding::Sentence(sentence));
@@ -211,8 +212,8 @@ impl Verification {
     }
 
     /// The plans with the numbers that follow from their texts, which are then let go.
-    fn plans(&mut self, bundle: &mut Bundle) -> Result<Vec<PlanRecord>, BundleError> {
-        let mut plans: Vec<PlanRecord> = Vec::new();
+    fn plans(&mut self, bundle: &mut Bundle) -> Result<Vec<PlanOutline>, BundleError> {
+        let mut plans: Vec<PlanOutline> = Vec::new();
         let mut unreadable: Vec<(i32, i32, String)> = Vec::new();
         let mut seen = BTreeSet::new();
         bundle.rows(format::PLANS, |body: PlanBody| {
@@ -235,11 +236,7 @@ impl Verification {
                     ..PlanRecord::default()
                 }
             });
-            plans.push(PlanRecord {
-                explain: None,
-                analyzed: None,
-                ..read
-            });
+            plans.push(PlanOutline::from(read));
             Ok(())
         })?;
         for (query_idx, source_idx, reason) in unreadable {
@@ -284,55 +281,66 @@ impl Verification {
         }
     }
 
-    /// The export that people took away.
-    fn export(&mut self, bundle: &mut Bundle, numbers: Numbers, plans: Vec<PlanRecord>) -> Result<(), BundleError> {
-        let published = bundle.bytes(format::PUBLISHED_EXPORT)?;
+    /// The exports that people took away.
+    fn exports(&mut self, bundle: &mut Bundle, numbers: Numbers, plans: Vec<PlanOutline>) -> Result<(), BundleError> {
         let data = ReportData {
             experiment: experiment(bundle),
             queries: bundle.queries.clone(),
             prepared: bundle.sources.clone(),
             summaries: numbers.summaries,
             plans,
+            plan_texts: Vec::new(),
             segments: bundle.experiment.segments.clone(),
             base_idx: 0,
             family: family::beside(0, &numbers.comparisons.of_queries),
             overall: effect::overall_beside(0, &numbers.comparisons.overall),
         };
-        let recomputed = exported(&data)?;
+        for (name, exporter) in format::PUBLISHED_EXPORTS {
+            let published = bundle.bytes(name)?;
+            let recomputed = exported(exporter, &data)?;
+            self.export(name, &published, &recomputed)
+                .map_err(|error| BundleError::Unreadable {
+                    name: (*name).to_owned(),
+                    reason: error.to_string(),
+                })?;
+        }
+        Ok(())
+    }
+
+    fn export(&mut self, member: &'static str, published: &[u8], recomputed: &[u8]) -> csv::Result<()> {
         let (mut before, mut now) = (
-            csv::Reader::from_reader(&*published),
-            csv::Reader::from_reader(&*recomputed),
+            csv::Reader::from_reader(published),
+            csv::Reader::from_reader(recomputed),
         );
-        let unreadable = |error: csv::Error| BundleError::Unreadable {
-            name: format::PUBLISHED_EXPORT.to_owned(),
-            reason: error.to_string(),
-        };
-        let heads = now.headers().map_err(unreadable)?.clone();
-        if *before.headers().map_err(unreadable)? != heads {
-            self.sentence(format!("{} has other columns.", format::PUBLISHED_EXPORT));
+        let heads = now.headers()?.clone();
+        if *before.headers()? != heads {
+            self.sentence(format!("{member} has other columns."));
             return Ok(());
         }
-        let before: Vec<csv::StringRecord> = before.records().collect::<Result<_, _>>().map_err(unreadable)?;
-        let now: Vec<csv::StringRecord> = now.records().collect::<Result<_, _>>().map_err(unreadable)?;
+        let before: Vec<csv::StringRecord> = before.records().collect::<Result<_, _>>()?;
+        let now: Vec<csv::StringRecord> = now.records().collect::<Result<_, _>>()?;
         if before.len() != now.len() {
             self.sentence(format!(
-                "{} has {} rows, and {} when computed again.",
-                format::PUBLISHED_EXPORT,
+                "{member} has {} rows, and {} when computed again.",
                 before.len(),
                 now.len()
             ));
         }
         for (before, now) in before.iter().zip(&now) {
+            let of_column = |name: &str| {
+                let place = heads.iter().position(|head| head == name)?;
+                now.get(place).map(str::to_owned)
+            };
             for ((name, before_cell), now_cell) in heads.iter().zip(before).zip(now) {
                 self.n_numbers += u64::from(!now_cell.is_empty());
                 if is_same_cell(before_cell, now_cell) {
                     continue;
                 }
                 self.findings.push(Finding::Number {
-                    table: format::PUBLISHED_EXPORT,
-                    query: now.get(0).map(str::to_owned),
-                    source: now.get(1).map(str::to_owned),
-                    base: None,
+                    table: member,
+                    query: of_column("query"),
+                    source: of_column("source"),
+                    base: of_column("baseline"),
                     name: name.to_owned(),
                     published: before_cell.to_owned(),
                     recomputed: now_cell.to_owned(),

@@ -20,6 +20,7 @@ use crate::experiment::schedule;
 use crate::model::experiment::ComparisonRecord;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::OverallRecord;
+use crate::model::experiment::PlanText;
 use crate::model::ids::ExperimentId;
 use crate::model::job::Interrupted;
 use crate::model::snapshot::Snapshot;
@@ -32,9 +33,6 @@ use crate::store;
 /// Trials read from the store at a time.
 const TRIALS_AT_ONCE: u32 = 5000;
 
-/// The exports whose numbers are published, by the member that holds each.
-pub(super) const EXPORT: &str = "export.csv";
-
 /// A settled experiment whose bundle can be written.
 pub struct Draft {
     pool: PgPool,
@@ -43,6 +41,14 @@ pub struct Draft {
     comparisons: Vec<ComparisonRecord>,
     overall: Vec<OverallRecord>,
     interruptions: Vec<Interrupted>,
+}
+
+/// What comes from the store while the bundle is written, in this order.
+struct Pieces {
+    snapshots: mpsc::Receiver<(i32, Snapshot)>,
+    trials: mpsc::Receiver<Vec<RecordedTrial>>,
+    /// Of one query at a time.
+    plans: mpsc::Receiver<Vec<PlanText>>,
 }
 
 impl Draft {
@@ -82,7 +88,14 @@ impl Draft {
         // One piece waits while another is written; who reads the store waits for who writes.
         let (send_snapshot, snapshots) = mpsc::channel(1);
         let (send_trials, trials) = mpsc::channel(1);
-        let writing = tokio::task::spawn_blocking(move || self.write_members(out, snapshots, trials));
+        let (send_plans, plans) = mpsc::channel(1);
+        let queries: Vec<i32> = self.data.queries.iter().map(|query| query.query_idx).collect();
+        let pieces = Pieces {
+            snapshots,
+            trials,
+            plans,
+        };
+        let writing = tokio::task::spawn_blocking(move || self.write_members(out, pieces));
         let feeding = async move {
             let mut conn = pool.acquire().await?;
             for source_idx in prepared {
@@ -98,26 +111,27 @@ impl Draft {
             let mut after = -1;
             loop {
                 let batch = store::trials::list_after(&mut conn, viewer, id, after, TRIALS_AT_ONCE).await?;
-                let Some(last) = batch.last() else {
-                    return Ok(());
-                };
+                let Some(last) = batch.last() else { break };
                 after = last.trial_idx;
                 if send_trials.send(batch).await.is_err() {
                     return Ok(());
                 }
             }
+            drop(send_trials);
+            for query_idx in queries {
+                let texts = store::plans::list_texts(&mut conn, viewer, id, Some(query_idx)).await?;
+                if send_plans.send(texts).await.is_err() {
+                    return Ok(());
+                }
+            }
+            Ok(())
         };
         let (fed, written): (store::Result<()>, _) = tokio::join!(feeding, writing);
         fed.context("reading the experiment")?;
         written.context("writing the bundle")?
     }
 
-    fn write_members<W: Write>(
-        self,
-        out: W,
-        mut snapshots: mpsc::Receiver<(i32, Snapshot)>,
-        mut trials: mpsc::Receiver<Vec<RecordedTrial>>,
-    ) -> Result<W, BundleError> {
+    fn write_members<W: Write>(self, out: W, mut pieces: Pieces) -> Result<W, BundleError> {
         let data = &self.data;
         let mut writer = Writer::new(out);
         writer.member(format::READ_ME, |member| Ok(member.write_all(READ_ME.as_bytes())?))?;
@@ -130,24 +144,32 @@ impl Draft {
         )?;
         write_table(&mut writer, format::SOURCES, &data.prepared)?;
         let mut n_snapshots = 0;
-        while let Some((source_idx, snapshot)) = snapshots.blocking_recv() {
+        while let Some((source_idx, snapshot)) = pieces.snapshots.blocking_recv() {
             writer.member(&format::snapshot(source_idx), |member| member.document(&snapshot))?;
             n_snapshots += 1;
         }
         let mut n_trials = 0;
         writer.member(format::TRIALS, |member| {
-            while let Some(batch) = trials.blocking_recv() {
+            while let Some(batch) = pieces.trials.blocking_recv() {
                 n_trials += batch.len() as u64;
                 batch.iter().try_for_each(|trial| member.line(trial))?;
             }
             Ok(())
         })?;
+        let mut n_plans = 0;
+        writer.member(format::PLANS, |member| {
+            while let Some(texts) = pieces.plans.blocking_recv() {
+                n_plans += texts.len();
+                texts.into_iter().try_for_each(|text| member.line(&self.plan(text)))?;
+            }
+            Ok(())
+        })?;
         // Whoever fed us may have failed half way.
-        if n_snapshots != data.prepared.len() || n_trials != data.experiment.n_recorded {
+        let is_whole =
+            n_snapshots == data.prepared.len() && n_trials == data.experiment.n_recorded && n_plans == data.plans.len();
+        if !is_whole {
             return Err(anyhow::anyhow!("some of the experiment is missing").into());
         }
-        let plans: Vec<PlanBody> = data.plans.iter().map(PlanBody::from).collect();
-        write_table(&mut writer, format::PLANS, &plans)?;
         let numbers: Vec<PlanNumbers> = data.plans.iter().map(PlanNumbers::from).collect();
         write_table(&mut writer, format::PUBLISHED_PLANS, &numbers)?;
         write_table(&mut writer, format::PUBLISHED_SUMMARIES, &data.summaries)?;
@@ -155,8 +177,10 @@ impl Draft {
         write_table(&mut writer, format::PUBLISHED_OVERALL, &self.overall)?;
         let verdicts = format::verdicts(data.experiment.spec.sources.len(), &self.comparisons);
         write_table(&mut writer, format::PUBLISHED_VERDICTS, &verdicts)?;
-        let export = exported(data)?;
-        writer.member(format::PUBLISHED_EXPORT, |member| Ok(member.write_all(&export)?))?;
+        for (name, exporter) in format::PUBLISHED_EXPORTS {
+            let export = exported(exporter, data)?;
+            writer.member(name, |member| Ok(member.write_all(&export)?))?;
+        }
         let manifest = Manifest {
             schema: SCHEMA.to_owned(),
             pgassay: env!("CARGO_PKG_VERSION").to_owned(),
@@ -166,6 +190,17 @@ impl Draft {
         let mut out = writer.finish()?;
         out.flush().context("writing the bundle")?;
         Ok(out)
+    }
+
+    fn plan(&self, text: PlanText) -> PlanBody {
+        let outline = self.data.plan(text.query_idx, text.source_idx);
+        PlanBody {
+            query_idx: text.query_idx,
+            source_idx: text.source_idx,
+            explain: text.explain,
+            analyzed: text.analyzed,
+            message: outline.and_then(|outline| outline.message.clone()),
+        }
     }
 
     fn body(&self) -> ExperimentBody {
@@ -204,9 +239,9 @@ fn write_table<W: Write, T: serde::Serialize>(
     writer.member(name, |member| rows.iter().try_for_each(|row| member.line(row)))
 }
 
-/// The export that a bundle holds, made of an experiment's numbers.
-pub(super) fn exported(data: &ReportData) -> anyhow::Result<Vec<u8>> {
-    let exporter = export::find(EXPORT).context("the export of summaries")?;
+/// An export of an experiment's numbers.
+pub(super) fn exported(exporter: &str, data: &ReportData) -> anyhow::Result<Vec<u8>> {
+    let exporter = export::find(exporter).context("an export of numbers")?;
     exporter.write(data, &[])
 }
 

@@ -231,7 +231,7 @@ pub(super) async fn follow(
     let ended = wait_for_experiment(house, id, &mut progress).await?;
     let (data, trials) = {
         let mut conn = house.pool.acquire().await.context("reaching the store")?;
-        let data = ReportData::load(&mut conn, house.viewer, id)
+        let data = ReportData::load_whole(&mut conn, house.viewer, id, 0)
             .await
             .context("reading the results")?;
         let trials = store::trials::list(&mut conn, house.viewer, id, None)

@@ -1,6 +1,7 @@
 //! What an experiment would take and could show, before it is launched.
 
 use crate::analysis::family;
+use crate::experiment::preview::Preview;
 use crate::experiment::schedule;
 use crate::model::experiment::ClockKind;
 use crate::model::experiment::ExperimentSpec;
@@ -19,6 +20,8 @@ pub struct Estimate {
     pub time: String,
     /// What the person should know before launching.
     pub warnings: Vec<String>,
+    /// What sources would change, as far as that is known.
+    pub previews: Vec<Preview>,
 }
 
 /// Below so many seconds an estimate is not worth a number.
@@ -53,6 +56,7 @@ pub fn estimate(spec: &ExperimentSpec, mean_ms: Option<f64>) -> Estimate {
         ),
         time,
         warnings: warnings(spec),
+        previews: Vec::new(),
     }
 }
 

@@ -114,6 +114,7 @@ pub fn with_numbers(record: PlanRecord) -> anyhow::Result<PlanRecord> {
             .as_ref()
             .and_then(plan::Plan::buffers)
             .and_then(|n| i64::try_from(n).ok()),
+        estimates: errors.map(|errors| errors.nodes).unwrap_or_default(),
         ..record
     })
 }

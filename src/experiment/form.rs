@@ -11,6 +11,7 @@ use crate::model::experiment::SourceSpec;
 use crate::model::ids::DatasetId;
 use crate::model::ids::WorkloadId;
 use crate::source;
+use crate::source::parameter::AND;
 
 pub const MAX_ITERATIONS: u32 = 1000;
 pub const MAX_WARM_UP: u32 = 100;
@@ -116,8 +117,13 @@ impl ExperimentForm {
                 "timeout" => form.timeout = value,
                 "order" => form.order = value,
                 "settings" => form.settings = value,
+                // Every tick of several is a pair of its own, and there is an empty one for none.
                 _ if name.contains('.') => {
-                    form.params.insert(name, value);
+                    let given = form.params.entry(name).or_default();
+                    if !given.is_empty() && !value.is_empty() {
+                        given.push(AND);
+                    }
+                    given.push_str(&value);
                 }
                 _ => {}
             }
@@ -429,6 +435,26 @@ mod tests {
         assert_eq!(labels.len(), 5);
         assert_eq!(labels[0], "random_targets (high 10)");
         assert_eq!(labels[4], "none");
+    }
+
+    #[test]
+    fn the_ticks_of_a_parameter_are_put_together_and_none_at_all_is_refused() {
+        let form = |ticks: &[&str]| {
+            let mut pairs = vec![
+                ("dataset", "1"),
+                ("workload", "2"),
+                ("stats_source", "perturbed"),
+                ("perturbed.kinds", ""),
+            ];
+            pairs.extend(ticks.iter().map(|tick| ("perturbed.kinds", *tick)));
+            let pairs = pairs
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()));
+            ExperimentForm::from_pairs(pairs.collect()).parse(1)
+        };
+        let spec = form(&["row_counts", "mcv_drop"]).unwrap();
+        assert_eq!(spec.sources[0].params["kinds"], "mcv_drop+row_counts");
+        assert_eq!(form(&[]).unwrap_err()[0].field, "perturbed.kinds");
     }
 
     #[test]

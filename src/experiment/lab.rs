@@ -1,13 +1,13 @@
 //! The bench on which trials run: one sandbox, one clone, the parked snapshots of all sources, one session.
 
+mod trials;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::experiment::runner::Executor;
 use crate::experiment::writers;
 use crate::model::dataset::Setting;
 use crate::model::experiment::ExperimentQuery;
@@ -15,18 +15,12 @@ use crate::model::experiment::ExperimentSpec;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::snapshot::Snapshot;
-use crate::model::trial::Outcome;
-use crate::model::trial::Trial;
 use crate::model::workload::QueryClass;
 use crate::snapshot::park::Lot;
 use crate::target::clone;
 use crate::target::execute::Health;
-use crate::target::execute::Ran;
-use crate::target::explain::Timed;
 use crate::target::lease::Sandbox;
 use crate::target::lease::Sandboxes;
-use crate::target::room::Shortage;
-use crate::target::room::Watch;
 use crate::target::session::Admin;
 use crate::target::session::OpenError;
 use crate::target::session::Session;
@@ -259,70 +253,6 @@ impl Lab {
         }
     }
 
-    /// Plans the queries of a visit together. Those that were not are planned each before its trial.
-    async fn plan_visit(&mut self, visit: &[Trial], cancel: &CancellationToken) -> anyhow::Result<()> {
-        // Opens it where there is none, which has planned nothing.
-        self.session().await?;
-        // Nothing empties the caches of the only source. Of several, one that follows itself is planned again without
-        // need, so that its visit begins as all others do.
-        if self.spec.sources.len() > 1 {
-            self.planned.clear();
-        }
-        let unplanned: Vec<usize> = visit
-            .iter()
-            .map(|trial| trial.query_idx)
-            .filter(|query_idx| !self.is_writer(*query_idx) && !self.planned.contains(query_idx))
-            .collect();
-        if unplanned.is_empty() {
-            return Ok(());
-        }
-        let session = self.session.as_mut().context("the role's session is open")?;
-        let queries = unplanned.iter().filter_map(|query_idx| self.queries.get(*query_idx));
-        let statements: Vec<&str> = queries.map(|query| query.sql.as_str()).collect();
-        let limit = Duration::from_millis(self.spec.timeout_ms);
-        let n_planned = session.plan_together(&statements, limit, cancel).await?;
-        let health = session.health;
-        self.planned.extend(&unplanned[..n_planned]);
-        if n_planned < unplanned.len() {
-            self.doubt_statistics();
-        }
-        self.recover(health).await
-    }
-
-    /// Plans a query once in the open session, unless that has happened; false when it was cancelled. Whatever is
-    /// wrong with the query, its trial will say again.
-    async fn plan_untimed(&mut self, query_idx: usize, cancel: &CancellationToken) -> anyhow::Result<bool> {
-        let sql = self
-            .queries
-            .get(query_idx)
-            .context("a query of the schedule")?
-            .sql
-            .clone();
-        let limit = self.limit();
-        // A session that is opened anew has planned nothing.
-        self.session().await?;
-        if self.planned.contains(&query_idx) {
-            return Ok(true);
-        }
-        let session = self.session().await?;
-        let planned = session.explain(&sql, limit, cancel).await?;
-        let health = session.health;
-        self.planned.insert(query_idx);
-        if !matches!(planned, Ran::Done(_)) {
-            self.doubt_statistics();
-        }
-        self.recover(health).await?;
-        Ok(!matches!(planned, Ran::Interrupted))
-    }
-
-    async fn time_reading(&mut self, sql: &str, cancel: &CancellationToken) -> anyhow::Result<(Timed, Health)> {
-        let (clock, limit, stop) = (self.spec.clock, self.limit(), cancel.child_token());
-        let mut watch = Watch::of_reading(&self.sandbox()?.room);
-        let session = self.session().await?;
-        let timed = watch.over(&stop, session.time(sql, clock, limit, &stop)).await?;
-        Ok((unless_cut_off(timed), session.health))
-    }
-
     /// Looks after a session that a statement left unusable.
     pub async fn recover(&mut self, health: Health) -> anyhow::Result<()> {
         match health {
@@ -343,20 +273,6 @@ fn seed_of_random(seed: u64) -> f64 {
     f64::from(bits) / 4_294_967_296.0
 }
 
-/// What a statement came to over which something watched.
-pub fn unless_cut_off((timed, shortage): (Timed, Option<Shortage>)) -> Timed {
-    match (timed, shortage) {
-        (Timed::Interrupted, Some(shortage)) => {
-            let said = shortage.as_server_error();
-            Timed::Outcome(Outcome::Failed {
-                sqlstate: Some(said.sqlstate),
-                message: said.message,
-            })
-        }
-        (timed, _) => timed,
-    }
-}
-
 /// What a session may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -369,63 +285,4 @@ pub enum Access {
 pub enum CloneIs {
     Done,
     NeededAgain,
-}
-
-impl Executor for Lab {
-    async fn begin_visit(&mut self, visit: &[Trial], cancel: &CancellationToken) -> anyhow::Result<bool> {
-        let Some(first) = visit.first() else { return Ok(true) };
-        self.sandbox()?.room.require(0)?;
-        self.swap_in(first.source_idx).await?;
-        self.plan_visit(visit, cancel).await?;
-        Ok(!cancel.is_cancelled())
-    }
-
-    async fn execute(&mut self, trial: &Trial, cancel: &CancellationToken) -> anyhow::Result<Option<Outcome>> {
-        let sql = self
-            .queries
-            .get(trial.query_idx)
-            .context("a query of the schedule")?
-            .sql
-            .clone();
-        if !self.is_writer(trial.query_idx) {
-            self.swap_in(trial.source_idx).await?;
-            // Both for a session or a server that a statement before has cost.
-            if !self.plan_untimed(trial.query_idx, cancel).await? {
-                return Ok(None);
-            }
-            if self.cold.remove(&trial.query_idx) {
-                let (_, health) = self.time_reading(&sql, cancel).await?;
-                self.recover(health).await?;
-            }
-            let (timed, health) = self.time_reading(&sql, cancel).await?;
-            self.recover(health).await?;
-            if health == Health::Stuck {
-                // It would cost the server again.
-                self.cold.remove(&trial.query_idx);
-            }
-            if !matches!(timed, Timed::Outcome(Outcome::Finished(_))) {
-                self.doubt_statistics();
-            }
-            match timed {
-                Timed::Outcome(outcome) => return Ok(Some(outcome)),
-                Timed::Interrupted => return Ok(None),
-                Timed::Writes => self.note_writer(trial.query_idx),
-            }
-        }
-        let (timed, health) = writers::time(self, trial.source_idx, &sql, cancel).await?;
-        self.recover(health).await?;
-        Ok(match timed {
-            Timed::Outcome(outcome) => Some(outcome),
-            Timed::Interrupted => None,
-            Timed::Writes => Some(Outcome::Failed {
-                sqlstate: None,
-                message: "the query cannot write, even in a clone of its own".to_owned(),
-            }),
-        })
-    }
-
-    fn take_restart(&mut self) -> Option<String> {
-        let said = "its server was restarted to end a statement that nothing else could end";
-        std::mem::take(&mut self.is_restarted).then(|| said.to_owned())
-    }
 }

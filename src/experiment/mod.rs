@@ -12,6 +12,7 @@ pub mod headline;
 pub mod journal;
 pub mod lab;
 pub mod preparing;
+pub mod preview;
 pub mod progress;
 pub mod runner;
 pub mod schedule;

@@ -1,5 +1,6 @@
 //! From a dataset to a clone in which every source's snapshot is parked.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -9,6 +10,7 @@ use crate::model::dataset::Setting;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::PreparedSource;
 use crate::model::experiment::Repeated;
+use crate::model::experiment::SourceNote;
 use crate::model::experiment::SourceSpec;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
@@ -18,12 +20,17 @@ use crate::snapshot;
 use crate::snapshot::park::Lot;
 use crate::snapshot::pristine::Pristine;
 use crate::source;
+use crate::source::workplace::Base;
+use crate::source::workplace::Workplace;
 use crate::store::held::HeldJob;
 use crate::store::sources;
 use crate::target::clone;
 use crate::target::lease::Sandbox;
 use crate::target::session::Admin;
 use crate::target::session::Session;
+
+/// The source from which others start.
+const BUILT_IN: &str = "built_in";
 
 /// A clone that is ready for trials.
 pub struct Ready {
@@ -130,7 +137,7 @@ async fn rebuild(
     })
 }
 
-/// Prepares every source from the pristine state, in order.
+/// Prepares every source from the pristine state, one after the other.
 async fn make(
     job: &HeldJob,
     experiment_id: ExperimentId,
@@ -142,13 +149,33 @@ async fn make(
     let mut admin = Admin::connect(&sandbox.address, name).await?;
     let lot = Lot::open(&mut admin).await?;
     let pristine = Pristine::remember(&mut admin).await?;
-    let mut snapshots = Vec::new();
-    for (source_idx, spec) in specs.iter().enumerate() {
-        stage(job, "preparing statistics", source_idx, specs.len(), &spec.label).await?;
+    let mut base = None;
+    let mut snapshots: BTreeMap<usize, Snapshot> = BTreeMap::new();
+    for (n_done, source_idx) in in_order_of_preparing(specs).into_iter().enumerate() {
+        let spec = specs.get(source_idx).context("a source of the spec")?;
+        stage(job, "preparing statistics", n_done, specs.len(), &spec.label).await?;
         pristine.reset(&mut admin, &lot).await?;
-        let apply_ms = apply(job, spec, settings, sandbox, name).await?;
+        // In a session of its own, as the dataset's role.
+        let mut session = Session::connect(&sandbox.address, name, "pgassay prepare", settings).await?;
+        let place = Workplace {
+            sandbox,
+            session: &mut session,
+            admin: &mut admin,
+            lot: &lot,
+            settings,
+            scratch_name: &clone::scratch_name(experiment_id),
+            base: &mut base,
+        };
+        let (notes, apply_ms) = apply(job, spec, place).await?;
+        session.close().await;
         let snapshot = snapshot::capture::capture(&mut admin).await?;
         lot.park(&mut admin, source_idx).await?;
+        if base.is_none() && spec.name == BUILT_IN {
+            base = Some(Base {
+                snapshot: snapshot.clone(),
+                place: source_idx,
+            });
+        }
         let prepared = PreparedSource {
             source_idx: i32::try_from(source_idx).context("few sources")?,
             snapshot_sha256: snapshot::checksum(&snapshot),
@@ -156,40 +183,42 @@ async fn make(
             apply_ms,
             n_statistics: snapshot.columns.len() as u64,
             statistics_bytes: Some(snapshot::capture::size_bytes(&mut admin).await?),
+            notes,
         };
         let mut conn = job.conn().await?;
         sources::set_prepared(&mut conn, &job.lease, experiment_id, &prepared, &snapshot).await?;
-        snapshots.push(snapshot);
+        snapshots.insert(source_idx, snapshot);
     }
     lot.vacuum(&mut admin).await?;
     admin.close().await;
     Ok(Ready {
         lot,
-        snapshots,
+        snapshots: snapshots.into_values().collect(),
         is_rebuilt: false,
     })
 }
 
-/// Runs one source as the dataset's role, in a session of its own, and returns how long it took in milliseconds.
-async fn apply(
-    job: &HeldJob,
-    spec: &SourceSpec,
-    settings: &[Setting],
-    sandbox: &Sandbox,
-    name: &str,
-) -> Result<f64, Trouble> {
+/// The source that others start from is prepared first; otherwise the order is that of the spec.
+fn in_order_of_preparing(specs: &[SourceSpec]) -> Vec<usize> {
+    let (mut first, others): (Vec<usize>, Vec<usize>) =
+        (0..specs.len()).partition(|source_idx| specs[*source_idx].name == BUILT_IN);
+    first.extend(others);
+    first
+}
+
+/// Runs one source, and returns its notes and how long it took in milliseconds.
+async fn apply(job: &HeldJob, spec: &SourceSpec, mut place: Workplace<'_>) -> Result<(Vec<SourceNote>, f64), Trouble> {
     let source = source::find(&spec.name)
         .ok_or_else(|| Trouble::Sentence(format!("This pgassay has no source called {}.", spec.name)))?;
-    let mut session = Session::connect(&sandbox.address, name, "pgassay prepare", settings).await?;
     let started = Instant::now();
     tokio::select! {
-        applied = source.apply(&mut session, &spec.params) => applied.map_err(|error| Trouble::of_source(&spec.label, error))?,
+        applied = source.apply(&mut place, &spec.params) => {
+            let notes = applied.map_err(|error| Trouble::of_source(&spec.label, error))?;
+            Ok((notes, started.elapsed().as_secs_f64() * 1000.0))
+        }
         // The sandbox is stopped behind us, and with it whatever still runs there.
-        () = job.stop_token().cancelled() => return Err(Trouble::Stopped),
+        () = job.stop_token().cancelled() => Err(Trouble::Stopped),
     }
-    let took = started.elapsed();
-    session.close().await;
-    Ok(took.as_secs_f64() * 1000.0)
 }
 
 fn values(stored: &[(Snapshot, String)]) -> Vec<Snapshot> {

@@ -9,6 +9,7 @@ use crate::experiment::estimate::Estimate;
 use crate::experiment::form::ExperimentForm;
 use crate::experiment::form::FieldError;
 use crate::experiment::form::MAX_TRIALS;
+use crate::experiment::preview;
 use crate::experiment::progress;
 use crate::experiment::progress::ExperimentProgress;
 use crate::experiment::schedule;
@@ -93,6 +94,7 @@ impl Experiments {
                 query.label
             ));
         }
+        estimate.previews = preview::previews(&mut conn, viewer, &wish.spec).await?;
         Ok(estimate)
     }
 

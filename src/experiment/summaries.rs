@@ -20,7 +20,7 @@ use crate::experiment::headline::headline;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::ExperimentQuery;
 use crate::model::experiment::ExperimentSpec;
-use crate::model::experiment::PlanRecord;
+use crate::model::experiment::PlanOutline;
 use crate::model::experiment::SummaryRecord;
 use crate::model::ids::ExperimentId;
 use crate::model::job::JobStatus;
@@ -85,7 +85,7 @@ impl Numbers {
         let id = experiment.id;
         let mut conn = pool.acquire().await?;
         let trials = store::trials::list(&mut conn, viewer, id, None).await?;
-        let plans = store::plans::list(&mut conn, viewer, id).await?;
+        let plans = store::plans::list_outlines(&mut conn, viewer, id).await?;
         let queries = store::experiments::list_queries(&mut conn, viewer, id).await?;
         drop(conn);
         let spec = experiment.spec.clone();
@@ -98,7 +98,7 @@ impl Numbers {
         spec: &ExperimentSpec,
         queries: &[ExperimentQuery],
         trials: &[RecordedTrial],
-        plans: &[PlanRecord],
+        plans: &[PlanOutline],
     ) -> Self {
         let summaries = summarize(spec.sources.len(), queries.len(), trials, plans);
         let comparisons = compare(spec.sources.len(), queries.len(), trials, spec.seed);
@@ -127,7 +127,7 @@ pub fn summarize(
     n_sources: usize,
     n_queries: usize,
     trials: &[RecordedTrial],
-    plans: &[PlanRecord],
+    plans: &[PlanOutline],
 ) -> Vec<SummaryRecord> {
     let mut samples: BTreeMap<(i32, i32), Vec<&RecordedTrial>> = BTreeMap::new();
     for trial in trials.iter().filter(|trial| trial.kind == TrialKind::Measured) {
@@ -136,7 +136,7 @@ pub fn summarize(
             .or_default()
             .push(trial);
     }
-    let plan_of: BTreeMap<(i32, i32), &PlanRecord> = plans
+    let plan_of: BTreeMap<(i32, i32), &PlanOutline> = plans
         .iter()
         .map(|plan| ((plan.query_idx, plan.source_idx), plan))
         .collect();

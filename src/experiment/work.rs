@@ -353,4 +353,6 @@ async fn warm_up_again(job: &HeldJob, lab: &mut Lab) -> Result<(), Trouble> {
 }
 
 #[cfg(test)]
+mod interrupted;
+#[cfg(test)]
 mod tests;

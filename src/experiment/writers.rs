@@ -5,7 +5,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::experiment::lab::Access;
 use crate::experiment::lab::Lab;
-use crate::experiment::lab::unless_cut_off;
 use crate::model::ids::ExperimentId;
 use crate::model::trial::Outcome;
 use crate::target::clone;
@@ -13,6 +12,7 @@ use crate::target::execute::Health;
 use crate::target::execute::Ran;
 use crate::target::explain::Timed;
 use crate::target::lease::Sandbox;
+use crate::target::room::Shortage;
 use crate::target::room::Watch;
 use crate::target::session::Admin;
 use crate::target::session::Session;
@@ -52,6 +52,20 @@ pub async fn time(
         drop_clone(lab.sandbox()?, &clone::writer_name(lab.experiment_id)).await?;
     }
     Ok((timed, health))
+}
+
+/// What a statement came to over which something watched.
+fn unless_cut_off((timed, shortage): (Timed, Option<Shortage>)) -> Timed {
+    match (timed, shortage) {
+        (Timed::Interrupted, Some(shortage)) => {
+            let said = shortage.as_server_error();
+            Timed::Outcome(Outcome::Failed {
+                sqlstate: Some(said.sqlstate),
+                message: said.message,
+            })
+        }
+        (timed, _) => timed,
+    }
 }
 
 /// Over a statement in the clone of a writing trial.

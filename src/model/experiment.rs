@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::model::dataset::Setting;
+use crate::model::estimate::NodeEstimate;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::WorkloadId;
@@ -119,6 +120,13 @@ pub struct Experiment {
     pub job: Job,
 }
 
+impl Experiment {
+    /// What it came to, or why it came to nothing.
+    pub fn said(&self) -> Option<&str> {
+        self.headline.as_deref().or(self.job.message.as_deref())
+    }
+}
+
 /// One query of an experiment. `query_idx` counts from 0 within the experiment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExperimentQuery {
@@ -127,6 +135,18 @@ pub struct ExperimentQuery {
     pub line: u64,
     pub sql: String,
     pub class: QueryClass,
+}
+
+/// One thing that preparing a source did beside gathering, for people to read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceNote {
+    /// The column, table or statistics object it is about.
+    pub about: String,
+    /// What was done, or why it was not; of a change, what is changed.
+    pub what: String,
+    /// Of a change: what stood there before, and what stands there now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<(String, String)>,
 }
 
 /// What preparing a source produced.
@@ -140,6 +160,7 @@ pub struct PreparedSource {
     pub n_statistics: u64,
     /// What the rows of all statistics catalogs take; not known of experiments before it was noted.
     pub statistics_bytes: Option<u64>,
+    pub notes: Vec<SourceNote>,
 }
 
 /// What EXPLAIN showed of one (source, query).
@@ -157,8 +178,56 @@ pub struct PlanRecord {
     pub buffers: Option<i64>,
     pub worst_q_error: Option<f64>,
     pub mean_q_error: Option<f64>,
+    /// How far off the nodes were that can be compared, from the top down.
+    pub estimates: Vec<NodeEstimate>,
     /// What went wrong, where something did.
     pub message: Option<String>,
+}
+
+/// The same without its texts, which are large.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlanOutline {
+    pub source_idx: i32,
+    pub query_idx: i32,
+    pub fingerprint: Option<String>,
+    pub cost: Option<f64>,
+    pub buffers: Option<i64>,
+    pub worst_q_error: Option<f64>,
+    pub mean_q_error: Option<f64>,
+    pub estimates: Vec<NodeEstimate>,
+    pub message: Option<String>,
+}
+
+impl From<PlanRecord> for PlanOutline {
+    fn from(record: PlanRecord) -> Self {
+        Self {
+            source_idx: record.source_idx,
+            query_idx: record.query_idx,
+            fingerprint: record.fingerprint,
+            cost: record.cost,
+            buffers: record.buffers,
+            worst_q_error: record.worst_q_error,
+            mean_q_error: record.mean_q_error,
+            estimates: record.estimates,
+            message: record.message,
+        }
+    }
+}
+
+/// The texts of one plan, as the server sent them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanText {
+    pub source_idx: i32,
+    pub query_idx: i32,
+    pub explain: Option<String>,
+    pub analyzed: Option<String>,
+}
+
+impl PlanText {
+    /// The one that says more: what really happened, else what was planned.
+    pub fn best(&self) -> Option<&str> {
+        self.analyzed.as_deref().or(self.explain.as_deref())
+    }
 }
 
 /// The stored numbers of one (source, query).

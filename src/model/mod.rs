@@ -1,6 +1,7 @@
 //! The nouns of the product as plain values, shared by every other room.
 
 pub mod dataset;
+pub mod estimate;
 pub mod experiment;
 pub mod ids;
 pub mod job;

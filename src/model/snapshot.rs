@@ -21,6 +21,9 @@ pub struct Snapshot {
 pub struct RelationNumbers {
     pub schema: String,
     pub relation: String,
+    /// An index: its numbers follow its table's, and few of them matter to the planner.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_index: bool,
     pub pages: i32,
     /// `reltuples` as text: a `real` that may be `Infinity`.
     pub tuples: String,

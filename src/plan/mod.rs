@@ -1,7 +1,9 @@
-//! Query plans: EXPLAIN's JSON as a value, its shape, its rows for a page, and how wrong its estimates were.
+//! Query plans: EXPLAIN's JSON as a value, its shape, its rows for a page, how wrong its estimates were, and how two plans
+//! differ.
 //!
 //! Nothing here runs a query. The text comes from `target`, as the server sent it.
 
+mod diff;
 mod fingerprint;
 mod node;
 mod parse;
@@ -9,12 +11,17 @@ mod q_error;
 mod rows;
 #[cfg(test)]
 mod samples;
+mod text;
+mod words;
 
+pub use self::diff::Aligned;
+pub use self::diff::diff;
 pub use self::fingerprint::fingerprint;
 pub use self::node::Plan;
 pub use self::parse::parse;
-pub use self::q_error::Direction;
-pub use self::q_error::EstimateFactor;
+pub use self::q_error::Judged;
 pub use self::q_error::q_error;
 pub use self::rows::Row;
 pub use self::rows::rows;
+pub use self::text::text;
+pub use self::words::about;

@@ -23,9 +23,7 @@ impl Plan {
 
     /// Shared blocks the statement touched, hit or read; the root counts what its children did. `None` without BUFFERS.
     pub fn buffers(&self) -> Option<u64> {
-        let hit = self.root.shared_hit_blocks?;
-        let read = self.root.shared_read_blocks?;
-        Some(hit.saturating_add(read))
+        self.root.blocks()
     }
 }
 
@@ -81,6 +79,11 @@ pub struct Node {
 impl Node {
     pub fn is_join(&self) -> bool {
         matches!(self.node_type.as_str(), "Nested Loop" | "Hash Join" | "Merge Join")
+    }
+
+    /// Shared blocks, hit or read, with the children's. `None` without BUFFERS.
+    pub fn blocks(&self) -> Option<u64> {
+        Some(self.shared_hit_blocks?.saturating_add(self.shared_read_blocks?))
     }
 
     /// An `InitPlan` or a `SubPlan`: it feeds an expression of its parent, not its parent's rows.

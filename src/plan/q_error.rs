@@ -9,30 +9,65 @@ use std::collections::BTreeSet;
 
 use super::node::Node;
 use super::node::Plan;
+use crate::model::estimate::Direction;
+use crate::model::estimate::EstimateFactor;
+use crate::model::estimate::NodeEstimate;
 
-/// On which side of the truth an estimate lies.
+/// What can be said of the estimate of one node.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Judged {
+    Compared(EstimateFactor),
+    Excluded(Exclusion),
+}
+
+/// Why estimate and count of a node cannot be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    Over,
-    Under,
-    Exact,
+pub enum Exclusion {
+    /// There is no count: the plan was not run, or not to its end.
+    NotCounted,
+    NeverExecuted,
+    /// Its estimate or its count is not a number of rows.
+    NotRows,
+    /// The server estimated infinitely many rows, or none that is a number.
+    NotFinite,
+    BelowLimit,
+    FirstMatch,
+    BelowMergeJoin,
+    EmptyHashTable,
+    RunCondition,
+    AskedAgain,
+    UnreadCte,
+    ByWorkers,
 }
 
-/// The estimate was `factor` times too high or too low; at least 1.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EstimateFactor {
-    pub factor: f64,
-    pub direction: Direction,
+impl Judged {
+    /// The factor, where there is one.
+    pub fn factor(self) -> Option<EstimateFactor> {
+        match self {
+            Self::Compared(factor) => Some(factor),
+            Self::Excluded(_) => None,
+        }
+    }
 }
 
-/// The q-error of one node.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct NodeQError {
-    /// Position in the plan from the top down, as in `rows`.
-    pub node_idx: usize,
-    /// Joins at and below the node; errors grow with them.
-    pub n_joins: usize,
-    pub estimate: EstimateFactor,
+impl Exclusion {
+    /// The reason, to stand after "not compared:".
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NotCounted => "its rows were not counted",
+            Self::NeverExecuted => "it never ran",
+            Self::NotRows => "it has no row estimate of its own",
+            Self::NotFinite => "the estimate is not a finite number",
+            Self::BelowLimit => "the Limit above takes only the first rows",
+            Self::FirstMatch => "the join above stops at the first match",
+            Self::BelowMergeJoin => "the merge join above may stop early and may read rows twice",
+            Self::EmptyHashTable => "the join above had nothing to match and stopped",
+            Self::RunCondition => "the WindowAgg above may stop early",
+            Self::AskedAgain => "a subquery that may be asked again, or for its first row only",
+            Self::UnreadCte => "nobody is known to have read this CTE to its end",
+            Self::ByWorkers => "estimated for each planned worker, counted for each that was started",
+        }
+    }
 }
 
 /// The q-errors of a plan.
@@ -43,29 +78,33 @@ pub struct QErrors {
     /// The geometric mean.
     pub mean: Option<f64>,
     /// The nodes that can be compared, from the top down.
-    pub nodes: Vec<NodeQError>,
+    pub nodes: Vec<NodeEstimate>,
 }
 
 /// The q-errors of an analyzed plan. Left out are nodes
 /// * that never ran;
 /// * whose counts are no cardinalities: `BitmapAnd`, `BitmapOr`, `Hash`, `ModifyTable`, `Gather`, `Gather Merge`, partial aggregates;
-/// * that may have been stopped early: below a Limit, on the inner side of a semi or anti join or one whose inner side is
-///   unique, on either side of a merge join, the outer side of a hash join that found nothing to match, in a subplan that is
+/// * that may have been stopped early: below a Limit or a `WindowAgg` with a run condition, on the inner side of a semi or
+///   anti join or one whose inner side is unique, on either side of a merge join (its inner side also counts again the rows
+///   that it goes back to), the outer side of a hash join that found nothing to match, in a subplan that is
 ///   asked again for each row or may be an EXISTS, in a CTE nobody read to the end. A node that reads all its input before
 ///   its first row (a sort, a hash, a hashed or plain aggregate, a bitmap) makes what lies below it comparable again;
-/// * below a Gather, where estimates are per planned worker and counts per launched one.
+/// * below a Gather, where estimates are for each planned worker (divided by w + max(0, 1 - 0.3 w) for the w workers of the
+///   scan itself) and counts for each launched one.
+///
+/// What it cannot see: a bitmap scan of a BRIN index reports ten rows for each page, whatever the page holds.
 pub fn q_error(plan: &Plan) -> QErrors {
     let mut joins = Vec::new();
     list_joins(&plan.root, &mut joins);
-    let nodes: Vec<NodeQError> = factors(&plan.root)
+    let nodes: Vec<NodeEstimate> = judge(&plan.root)
         .into_iter()
         .zip(joins)
         .enumerate()
-        .filter_map(|(node_idx, (estimate, n_joins))| {
-            Some(NodeQError {
+        .filter_map(|(node_idx, (judged, n_joins))| {
+            Some(NodeEstimate {
                 node_idx,
                 n_joins,
-                estimate: estimate?,
+                estimate: judged.factor()?,
             })
         })
         .collect();
@@ -77,10 +116,10 @@ pub fn q_error(plan: &Plan) -> QErrors {
     }
 }
 
-/// The estimate factor of every node from the top down, `None` where estimate and count cannot be compared.
-pub fn factors(root: &Node) -> Vec<Option<EstimateFactor>> {
+/// What can be said of every node's estimate, from the top down.
+pub fn judge(root: &Node) -> Vec<Judged> {
     let mut walk = Walk {
-        factors: vec![None; root.n_nodes()],
+        judged: vec![Judged::Excluded(Exclusion::NotCounted); root.n_nodes()],
         waiting_ctes: Vec::new(),
         read_ctes: BTreeSet::new(),
     };
@@ -92,34 +131,39 @@ pub fn factors(root: &Node) -> Vec<Option<EstimateFactor>> {
         let reading = if is_read || cte.node_type == "ModifyTable" {
             Reading::Whole
         } else {
-            Reading::Partial
+            Reading::Partial(Exclusion::UnreadCte)
         };
         walk.visit(cte, node_idx, reading);
     }
-    walk.factors
+    walk.judged
 }
 
 /// How much of a node's rows its parent is known to have taken.
 #[derive(Clone, Copy, PartialEq)]
 enum Reading {
     Whole,
-    Partial,
+    /// Perhaps not all, and why.
+    Partial(Exclusion),
     ByWorkers,
 }
 
 struct Walk<'a> {
-    factors: Vec<Option<EstimateFactor>>,
+    judged: Vec<Judged>,
     waiting_ctes: Vec<(usize, &'a Node)>,
     read_ctes: BTreeSet<&'a str>,
 }
 
 impl<'a> Walk<'a> {
     fn visit(&mut self, node: &'a Node, node_idx: usize, reading: Reading) {
-        if reading == Reading::Whole {
-            self.factors[node_idx] = compare(node);
-            if node.node_type == "CTE Scan" && ran(node) {
-                self.read_ctes.extend(node.object.as_deref());
-            }
+        self.judged[node_idx] = match (compare(node), reading) {
+            // That it never ran, or counts something else, says more than where it stands.
+            (excluded @ Judged::Excluded(_), _) => excluded,
+            (compared, Reading::Whole) => compared,
+            (_, Reading::Partial(exclusion)) => Judged::Excluded(exclusion),
+            (_, Reading::ByWorkers) => Judged::Excluded(Exclusion::ByWorkers),
+        };
+        if reading == Reading::Whole && node.node_type == "CTE Scan" && ran(node) {
+            self.read_ctes.extend(node.object.as_deref());
         }
         let mut child_idx = node_idx + 1;
         for child in &node.children {
@@ -136,11 +180,10 @@ impl<'a> Walk<'a> {
 fn reading_of_child(node: &Node, child: &Node, reading: Reading) -> Reading {
     match child.parent_relationship.as_deref() {
         Some("SubPlan") if node.hashes(child) => Reading::Whole,
-        Some("InitPlan" | "SubPlan") => Reading::Partial,
+        Some("InitPlan" | "SubPlan") => Reading::Partial(Exclusion::AskedAgain),
         _ if reading == Reading::ByWorkers || is_gather(node) => Reading::ByWorkers,
         _ if reads_all_input_first(node) => Reading::Whole,
-        _ if may_stop_early(node, child) => Reading::Partial,
-        _ => reading,
+        _ => may_stop_early(node, child).map_or(reading, Reading::Partial),
     }
 }
 
@@ -158,13 +201,16 @@ fn reads_all_input_first(node: &Node) -> bool {
     }
 }
 
-fn may_stop_early(node: &Node, child: &Node) -> bool {
+/// Why `node` may leave `child` before its last row, if it may.
+fn may_stop_early(node: &Node, child: &Node) -> Option<Exclusion> {
     let is_inner = child.parent_relationship.as_deref() == Some("Inner");
     match node.node_type.as_str() {
-        "Limit" | "Merge Join" => true,
-        "Nested Loop" => is_inner && (node.inner_unique || joins_one_match(node)),
-        "Hash Join" => !is_inner && !keeps_outer_rows(node) && hashed_nothing(node),
-        _ => false,
+        "Limit" => Some(Exclusion::BelowLimit),
+        "Merge Join" => Some(Exclusion::BelowMergeJoin),
+        "Nested Loop" if is_inner && (node.inner_unique || joins_one_match(node)) => Some(Exclusion::FirstMatch),
+        "Hash Join" if !is_inner && !keeps_outer_rows(node) && hashed_nothing(node) => Some(Exclusion::EmptyHashTable),
+        "WindowAgg" if node.details.iter().any(|(name, _)| name == "Run Condition") => Some(Exclusion::RunCondition),
+        _ => None,
     }
 }
 
@@ -192,11 +238,17 @@ fn ran(node: &Node) -> bool {
 }
 
 /// Compares per loop, as EXPLAIN gives both. Servers before 18 round the count to whole rows.
-fn compare(node: &Node) -> Option<EstimateFactor> {
-    if !ran(node) || !counts_rows(node) {
-        return None;
+fn compare(node: &Node) -> Judged {
+    let (Some(actual_rows), Some(n_loops)) = (node.actual_rows, node.actual_loops) else {
+        return Judged::Excluded(Exclusion::NotCounted);
+    };
+    if n_loops <= 0.0 {
+        return Judged::Excluded(Exclusion::NeverExecuted);
     }
-    estimate_factor(node.plan_rows, node.actual_rows?)
+    if !counts_rows(node) {
+        return Judged::Excluded(Exclusion::NotRows);
+    }
+    estimate_factor(node.plan_rows, actual_rows).map_or(Judged::Excluded(Exclusion::NotFinite), Judged::Compared)
 }
 
 fn counts_rows(node: &Node) -> bool {
@@ -414,6 +466,42 @@ mod tests {
             [0, 1, 3]
         );
         assert_eq!(compared(&with(join, &json!({ "Join Type": "Right" }))), [0, 3]);
+    }
+
+    #[test]
+    fn a_window_that_may_stop_early_makes_its_input_incomparable() {
+        let window = |fields: Value| with(node("WindowAgg", 9.0, 9.0, &[leaf(9.0, 9.0)]), &fields);
+        assert_eq!(compared(&window(json!({}))), [0, 1]);
+        assert_eq!(
+            compared(&window(json!({ "Run Condition": "(row_number() OVER (?) <= 3)" }))),
+            [0]
+        );
+    }
+
+    #[test]
+    fn a_node_that_is_not_compared_has_the_reason_that_says_most() {
+        let excluded = |root: &Value, node_idx: usize| match judge(&plan(root).root)[node_idx] {
+            Judged::Excluded(exclusion) => exclusion,
+            Judged::Compared(factor) => panic!("compared: {factor:?}"),
+        };
+        let below_limit = |child: Value| node("Limit", 5.0, 5.0, &[outer(child)]);
+        assert_eq!(excluded(&below_limit(leaf(9.0, 5.0)), 1), Exclusion::BelowLimit);
+        let never = with(leaf(9.0, 0.0), &json!({ "Actual Loops": 0 }));
+        assert_eq!(excluded(&below_limit(never), 1), Exclusion::NeverExecuted);
+        assert_eq!(
+            excluded(&below_limit(node("Hash", 9.0, 9.0, &[])), 1),
+            Exclusion::NotRows
+        );
+        let merge = node("Merge Join", 9.0, 9.0, &[leaf(9.0, 9.0), inner(leaf(9.0, 9.0))]);
+        assert_eq!(excluded(&below_limit(merge.clone()), 2), Exclusion::BelowMergeJoin);
+        assert_eq!(
+            excluded(&node("Gather", 9.0, 9.0, &[outer(merge)]), 3),
+            Exclusion::ByWorkers
+        );
+        assert_eq!(
+            excluded(&json!({ "Node Type": "Result", "Plan Rows": 1 }), 0),
+            Exclusion::NotCounted
+        );
     }
 
     #[test]

@@ -2,14 +2,17 @@
 
 use super::node::Node;
 use super::node::Plan;
-use super::q_error::EstimateFactor;
-use super::q_error::factors;
+use super::q_error::Exclusion;
+use super::q_error::Judged;
+use super::q_error::judge;
 
 /// One node of a plan, flattened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// Levels below the root.
     pub depth: usize,
+    /// As EXPLAIN's JSON says it: `Aggregate`, never `HashAggregate`.
+    pub node_type: String,
     /// `CTE recent` or `SubPlan 1`, for the top node of one.
     pub subplan: Option<String>,
     /// `Index Scan using orders_pkey on orders o`.
@@ -20,10 +23,12 @@ pub struct Row {
     pub actual_rows: Option<f64>,
     /// `Some(0.0)` says that the node never ran.
     pub actual_loops: Option<f64>,
-    /// `None` where estimate and count cannot be compared; `q_error` says when.
-    pub estimate: Option<EstimateFactor>,
+    /// How far off the estimate is, or why that cannot be said.
+    pub estimate: Judged,
     /// With the children's, in the planner's unit; can be NaN or infinite.
     pub total_cost: f64,
+    /// What the node added to its children's.
+    pub own: Own,
     /// Blocks are totals over all loops, with the children's.
     pub shared_hit_blocks: Option<u64>,
     pub shared_read_blocks: Option<u64>,
@@ -33,12 +38,26 @@ pub struct Row {
     pub details: Vec<String>,
 }
 
+/// What one node added to its children's part, never below zero; `None` where EXPLAIN did not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Own {
+    /// In the planner's unit. A nested loop's contains the repeated runs of its inner side, which EXPLAIN shows once; a
+    /// node's contains the runs of its `SubPlan`s.
+    pub cost: Option<f64>,
+    /// Shared blocks, hit or read, over all loops.
+    pub buffers: Option<u64>,
+    /// Over all loops. Absent with TIMING OFF.
+    pub time_ms: Option<f64>,
+    /// Rows passed on, over all loops; no node's rows contain another's.
+    pub rows: Option<f64>,
+}
+
 /// The nodes of a plan from the top down, a parent before its children.
 pub fn rows(plan: &Plan) -> Vec<Row> {
     let mut rows = Vec::with_capacity(plan.root.n_nodes());
     push_rows(&mut rows, &plan.root, 0);
-    for (row, estimate) in rows.iter_mut().zip(factors(&plan.root)) {
-        row.estimate = estimate;
+    for (row, judged) in rows.iter_mut().zip(judge(&plan.root)) {
+        row.estimate = judged;
     }
     rows
 }
@@ -46,13 +65,15 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
 fn push_rows(rows: &mut Vec<Row>, node: &Node, depth: usize) {
     rows.push(Row {
         depth,
+        node_type: node.node_type.clone(),
         subplan: node.subplan_name.clone(),
         title: title(node),
         plan_rows: node.plan_rows,
         actual_rows: node.actual_rows.filter(|_| node.actual_loops != Some(0.0)),
         actual_loops: node.actual_loops,
-        estimate: None,
+        estimate: Judged::Excluded(Exclusion::NotCounted),
         total_cost: node.total_cost,
+        own: own(node),
         shared_hit_blocks: node.shared_hit_blocks,
         shared_read_blocks: node.shared_read_blocks,
         temp_read_blocks: node.temp_read_blocks,
@@ -68,7 +89,28 @@ fn push_rows(rows: &mut Vec<Row>, node: &Node, depth: usize) {
     }
 }
 
-fn title(node: &Node) -> String {
+fn own(node: &Node) -> Own {
+    let charged = node
+        .children
+        .iter()
+        .filter(|child| child.parent_relationship.as_deref() != Some("SubPlan"));
+    let cost = node.total_cost - charged.map(|child| child.total_cost).sum::<f64>();
+    let time_ms = |node: &Node| Some(node.actual_total_ms? * node.actual_loops?);
+    let children_ms = || node.children.iter().filter_map(time_ms).sum::<f64>();
+    let children_blocks = || node.children.iter().filter_map(Node::blocks).sum::<u64>();
+    Own {
+        cost: Some(cost.max(0.0)).filter(|_| cost.is_finite()),
+        buffers: node.blocks().map(|blocks| blocks.saturating_sub(children_blocks())),
+        time_ms: time_ms(node).map(|ms| (ms - children_ms()).max(0.0)),
+        rows: node
+            .actual_rows
+            .zip(node.actual_loops)
+            .map(|(rows, n_loops)| rows * n_loops),
+    }
+}
+
+/// What the node does and to what: `Index Scan using orders_pkey on orders o`.
+pub fn title(node: &Node) -> String {
     let mut title = String::new();
     if node.parallel_aware {
         title.push_str("Parallel ");
@@ -120,7 +162,7 @@ fn aggregate_kind(node: &Node) -> String {
 }
 
 /// `orders o`, or `orders` when it goes by its own name.
-fn scanned(node: &Node) -> Option<String> {
+pub fn scanned(node: &Node) -> Option<String> {
     let Some(name) = node.relation.as_ref().or(node.object.as_ref()) else {
         return node.alias.clone();
     };
@@ -140,11 +182,15 @@ mod tests {
     use serde_json::Value;
     use serde_json::json;
 
-    use super::super::Direction;
     use super::super::parse;
     use super::super::samples;
+    use super::super::samples::inner;
+    use super::super::samples::node;
+    use super::super::samples::outer;
     use super::super::samples::plan;
+    use super::super::samples::with;
     use super::*;
+    use crate::model::estimate::Direction;
 
     #[test]
     fn a_plan_reads_as_explains_own_text() {
@@ -178,11 +224,49 @@ mod tests {
             (aggregate.plan_rows, aggregate.actual_rows, aggregate.actual_loops),
             (200.0, Some(4.0), Some(1.0))
         );
-        let estimate = aggregate.estimate.unwrap();
+        let estimate = aggregate.estimate.factor().unwrap();
         assert_eq!((estimate.factor, estimate.direction), (50.0, Direction::Over));
-        assert_eq!(rows[1].estimate, None, "below the Limit");
+        assert_eq!(rows[1].estimate, Judged::Excluded(Exclusion::BelowLimit));
         assert_eq!(rows[8].actual_loops, Some(2000.0));
         assert!(rows[0].shared_hit_blocks.is_some());
+    }
+
+    #[test]
+    fn what_is_a_nodes_own_is_what_its_children_did_not_do() {
+        let numbers = |cost: f64, loops: u32, ms: f64, blocks: u32| {
+            json!({ "Total Cost": cost, "Actual Loops": loops, "Actual Total Time": ms,
+                    "Shared Hit Blocks": blocks, "Shared Read Blocks": 1 })
+        };
+        let left = with(outer(node("Seq Scan", 9.0, 9.0, &[])), &numbers(10.0, 1, 2.0, 4));
+        let right = with(inner(node("Index Scan", 1.0, 2.0, &[])), &numbers(0.5, 9, 0.5, 9));
+        let subplan = with(
+            node("Seq Scan", 1.0, 1.0, &[]),
+            &json!({ "Total Cost": 99.0, "Parent Relationship": "SubPlan" }),
+        );
+        let join = with(
+            node("Nested Loop", 9.0, 9.0, &[left, right, subplan]),
+            &numbers(15.0, 1, 8.0, 20),
+        );
+        let rows = rows(&plan(&join));
+        assert_eq!(
+            rows[0].own,
+            Own {
+                cost: Some(4.5),
+                buffers: Some(6),
+                time_ms: Some(1.5),
+                rows: Some(9.0)
+            }
+        );
+        assert_eq!((rows[2].own.time_ms, rows[2].own.rows), (Some(4.5), Some(18.0)));
+        assert_eq!((rows[3].own.time_ms, rows[3].own.buffers), (None, None));
+    }
+
+    #[test]
+    fn a_node_that_cost_less_than_its_child_added_nothing() {
+        let child = with(outer(node("Seq Scan", 9.0, 9.0, &[])), &json!({ "Total Cost": 10.0 }));
+        let limit = with(node("Limit", 1.0, 1.0, &[child]), &json!({ "Total Cost": 1.0 }));
+        assert_eq!(rows(&plan(&limit))[0].own.cost, Some(0.0));
+        assert_eq!(rows(&parse(samples::INFINITE_COST).unwrap())[0].own.cost, None);
     }
 
     #[test]

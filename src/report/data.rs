@@ -8,7 +8,8 @@ use crate::analysis::family;
 use crate::analysis::family::Member;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::ExperimentQuery;
-use crate::model::experiment::PlanRecord;
+use crate::model::experiment::PlanOutline;
+use crate::model::experiment::PlanText;
 use crate::model::experiment::PreparedSource;
 use crate::model::experiment::Segment;
 use crate::model::experiment::SummaryRecord;
@@ -24,7 +25,10 @@ pub struct ReportData {
     pub prepared: Vec<PreparedSource>,
     /// By query, then source; empty before the experiment settled.
     pub summaries: Vec<SummaryRecord>,
-    pub plans: Vec<PlanRecord>,
+    /// By query, then source.
+    pub plans: Vec<PlanOutline>,
+    /// Empty unless it was loaded whole: they are by far the largest part.
+    pub plan_texts: Vec<PlanText>,
     pub segments: Vec<Segment>,
     /// The source that the others are compared with.
     pub base_idx: i32,
@@ -35,7 +39,8 @@ pub struct ReportData {
 }
 
 impl ReportData {
-    /// Reads it, with everything compared with the first source; none when there is no such experiment for this viewer.
+    /// Reads it, compared with the first source and without the texts of its plans; none when there is no such
+    /// experiment for this viewer.
     pub async fn load(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> store::Result<Option<Self>> {
         Self::load_beside(conn, viewer, id, 0).await
     }
@@ -58,13 +63,35 @@ impl ReportData {
             queries: store::experiments::list_queries(&mut *conn, viewer, id).await?,
             prepared: store::sources::list_prepared(&mut *conn, viewer, id).await?,
             summaries: store::summaries::list(&mut *conn, viewer, id).await?,
-            plans: store::plans::list(&mut *conn, viewer, id).await?,
+            plans: store::plans::list_outlines(&mut *conn, viewer, id).await?,
+            plan_texts: Vec::new(),
             segments: store::experiments::list_segments(&mut *conn, viewer, id).await?,
             experiment,
             base_idx,
             family: family::beside(base_idx, &comparisons),
             overall: effect::overall_beside(base_idx, &overall),
         }))
+    }
+
+    /// Reads it compared with this source and with the texts of all plans, for a file that holds everything.
+    pub async fn load_whole(
+        conn: &mut PgConnection,
+        viewer: Viewer,
+        id: ExperimentId,
+        base_idx: i32,
+    ) -> store::Result<Option<Self>> {
+        let Some(mut data) = Self::load_beside(&mut *conn, viewer, id, base_idx).await? else {
+            return Ok(None);
+        };
+        data.plan_texts = store::plans::list_texts(&mut *conn, viewer, id, None).await?;
+        Ok(Some(data))
+    }
+
+    /// What was seen of the plan of one (query, source).
+    pub fn plan(&self, query_idx: i32, source_idx: i32) -> Option<&PlanOutline> {
+        self.plans
+            .iter()
+            .find(|plan| plan.query_idx == query_idx && plan.source_idx == source_idx)
     }
 
     /// The stored numbers of one (query, source).
@@ -95,12 +122,14 @@ impl ReportData {
             .map_or("", |source| source.label.as_str())
     }
 
+    /// A query of the experiment.
+    pub fn query(&self, query_idx: i32) -> Option<&ExperimentQuery> {
+        self.queries.iter().find(|query| query.query_idx == query_idx)
+    }
+
     /// The label of a query.
     pub fn query_label(&self, query_idx: i32) -> &str {
-        self.queries
-            .iter()
-            .find(|query| query.query_idx == query_idx)
-            .map_or("", |query| query.label.as_str())
+        self.query(query_idx).map_or("", |query| query.label.as_str())
     }
 
     /// The sources with their positions.

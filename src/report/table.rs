@@ -29,7 +29,8 @@ pub struct Row {
     /// The 95 percent interval of the median: `1.71 to 1.92`.
     pub interval: Figure,
     pub noise: Figure,
-    pub n_outliers: i32,
+    /// `, 2 outliers`, to stand behind the noise; empty when there are none.
+    pub outliers: String,
     pub planning: Figure,
     pub cost: Figure,
     pub letter: String,
@@ -90,7 +91,11 @@ fn row(summary: &SummaryRecord, source: &str) -> Row {
         p95: time(summary.p95_ms, summary.p95_is_above),
         interval: interval(summary),
         noise: noise(summary),
-        n_outliers: summary.n_outliers,
+        outliers: match summary.n_outliers {
+            0 => String::new(),
+            1 => ", 1 outlier".to_owned(),
+            n => format!(", {n} outliers"),
+        },
         planning: time(summary.planning_ms, false),
         cost: cost(summary.cost),
         letter: summary.plan_letter.clone().unwrap_or_default(),
@@ -251,6 +256,7 @@ mod tests {
         assert_eq!(row.stddev.shown, "–");
         assert_eq!(row.trouble, "6 timeouts");
         assert_eq!(row.interval.shown, "0.750 to > 30 s");
+        assert_eq!(row.outliers, ", 1 outlier");
         assert_eq!((row.noise.shown.as_str(), row.noise.exact.as_str()), ("noisy", "20"));
         assert_eq!(
             (row.cost.shown.as_str(), row.cost.exact.as_str()),

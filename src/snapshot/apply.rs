@@ -4,6 +4,8 @@
 //! crashes the server. A domain's input would run the dump's CHECK as superuser, so a domain is read as its base type,
 //! and a column whose type holds a domain further down is left out and listed.
 
+use std::collections::HashMap;
+
 use sqlx::AssertSqlSafe;
 use sqlx::Connection as _;
 use sqlx::PgConnection;
@@ -34,9 +36,9 @@ pub struct LeftOut {
 const N_SLOTS: i16 = 5;
 
 /// Kinds of slots, as `pg_statistic.h` numbers them.
-pub(super) const MOST_COMMON_VALUES: i16 = 1;
-pub(super) const HISTOGRAM: i16 = 2;
-pub(super) const CORRELATION: i16 = 3;
+pub const MOST_COMMON_VALUES: i16 = 1;
+pub const HISTOGRAM: i16 = 2;
+pub const CORRELATION: i16 = 3;
 pub(super) const ELEMENTS: i16 = 4;
 pub(super) const ELEMENT_COUNTS: i16 = 5;
 pub(super) const RANGE_LENGTHS: i16 = 6;
@@ -89,7 +91,33 @@ impl LeftOut {
     }
 }
 
-/// The inner error is the reason why this column is left out.
+/// Puts `wanted` in force where `live` is, by writing only what differs. Of the columns that are returned the live
+/// statistics stay.
+pub async fn rework(admin: &mut Admin, lot: &Lot, live: &Snapshot, wanted: &Snapshot) -> anyhow::Result<Vec<LeftOut>> {
+    lot.resize(admin, wanted).await?;
+    let key = |column: &ColumnStatistics| {
+        (
+            column.schema.clone(),
+            column.relation.clone(),
+            column.column_number,
+            column.inherited,
+        )
+    };
+    let live: HashMap<_, &ColumnStatistics> = live.columns.iter().map(|column| (key(column), column)).collect();
+    let mut left_out = Vec::new();
+    for column in wanted
+        .columns
+        .iter()
+        .filter(|column| live.get(&key(column)) != Some(column))
+    {
+        if let Err(reason) = apply_column(admin, column).await? {
+            left_out.push(LeftOut::column(column, reason));
+        }
+    }
+    Ok(left_out)
+}
+
+/// Writes one column in place of what it has. The inner error is the reason why it is left out.
 async fn apply_column(admin: &mut Admin, column: &ColumnStatistics) -> anyhow::Result<Result<(), String>> {
     if let Err(reason) = validate(&column.gathered) {
         return Ok(Err(reason));
@@ -102,6 +130,13 @@ async fn apply_column(admin: &mut Admin, column: &ColumnStatistics) -> anyhow::R
         return Ok(Err(HOLDS_DOMAIN.to_owned()));
     }
     let key = (relation_id, column.column_number, column.inherited);
+    sqlx::query("delete from pg_catalog.pg_statistic where starelid = $1 and staattnum = $2 and stainherit = $3")
+        .bind(key.0)
+        .bind(key.1)
+        .bind(key.2)
+        .persistent(false)
+        .execute(&mut *transaction)
+        .await?;
     let inserted = insert(&mut transaction, key, &column.gathered, &types).await;
     end(transaction, inserted.map(Ok)).await
 }
@@ -127,7 +162,7 @@ pub(super) async fn end(
 }
 
 /// Refuses numbers that the server would take and then plan nonsense with, or worse.
-pub(super) fn validate(gathered: &Gathered) -> Result<(), String> {
+pub fn validate(gathered: &Gathered) -> Result<(), String> {
     let null_fraction = finite(&gathered.null_fraction)?;
     if !(0.0..=1.0).contains(&null_fraction) {
         return Err(format!("the null fraction {null_fraction} is not between 0 and 1"));

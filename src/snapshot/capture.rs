@@ -49,7 +49,7 @@ pub async fn size_bytes(admin: &mut Admin) -> anyhow::Result<u64> {
 async fn relations(admin: &mut Admin) -> anyhow::Result<Vec<RelationNumbers>> {
     // Safe: constants only.
     let sql = AssertSqlSafe(format!(
-        "select n.nspname::text, c.relname::text, c.relpages, c.reltuples::text, c.relallvisible,
+        "select n.nspname::text, c.relname::text, c.relkind in ('i', 'I'), c.relpages, c.reltuples::text, c.relallvisible,
                 (pg_catalog.to_jsonb(c) operator(pg_catalog.->>) 'relallfrozen')::integer
          from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
          where {USER_SCHEMA} and {USER_RELATION} order by 1, 2"
@@ -60,10 +60,11 @@ async fn relations(admin: &mut Admin) -> anyhow::Result<Vec<RelationNumbers>> {
             Ok(RelationNumbers {
                 schema: row.try_get(0)?,
                 relation: row.try_get(1)?,
-                pages: row.try_get(2)?,
-                tuples: row.try_get(3)?,
-                all_visible_pages: row.try_get(4)?,
-                all_frozen_pages: row.try_get(5)?,
+                is_index: row.try_get(2)?,
+                pages: row.try_get(3)?,
+                tuples: row.try_get(4)?,
+                all_visible_pages: row.try_get(5)?,
+                all_frozen_pages: row.try_get(6)?,
             })
         })
         .collect()

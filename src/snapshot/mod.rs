@@ -4,6 +4,7 @@
 //! came with a dump: parked rows are copied as they are, and text is read by the input functions of base types.
 
 pub mod apply;
+pub mod array;
 pub mod capture;
 mod extended;
 mod functions;

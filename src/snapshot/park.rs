@@ -21,8 +21,12 @@ const FIRST_PARKED_ID: u32 = 4_200_000_000;
 /// Ids for one source: more than the most objects a dataset may have.
 const IDS_PER_SOURCE: u32 = 1_000_000;
 
-/// How many sources one clone can hold parked.
-pub const MAX_SOURCES: usize = 64;
+/// How many snapshots one clone can hold parked.
+const MAX_PLACES: usize = 64;
+
+/// Where a snapshot is parked that belongs to no source, only to their preparing: more sources than places before it no
+/// experiment has.
+pub const SPARE_PLACE: usize = MAX_PLACES - 1;
 
 /// The statistics rows of one clone, live and parked.
 ///
@@ -95,6 +99,13 @@ impl Lot {
         self.copy(admin, &moves, Some(&snapshot.relations))
             .await
             .context("swapping statistics")
+    }
+
+    /// Gives the relations the sizes of `snapshot`, and leaves the rows as they are.
+    pub async fn resize(&self, admin: &mut Admin, snapshot: &Snapshot) -> anyhow::Result<()> {
+        self.set_sizes(&mut admin.conn, &snapshot.relations)
+            .await
+            .context("writing the sizes of relations")
     }
 
     /// Removes all live rows and gives the relations the sizes of `snapshot`.
@@ -234,8 +245,8 @@ struct Place {
 impl Place {
     fn of(source_idx: usize) -> anyhow::Result<Self> {
         anyhow::ensure!(
-            source_idx < MAX_SOURCES,
-            "at most {MAX_SOURCES} sources fit into one clone"
+            source_idx < MAX_PLACES,
+            "at most {MAX_PLACES} snapshots fit into one clone"
         );
         let offset = u32::try_from(source_idx)? * IDS_PER_SOURCE;
         Ok(Self {

@@ -9,7 +9,18 @@ use crate::sql::ident;
 
 /// Analyzes every table of the user, by name: a plain ANALYZE warns of each system table it must leave out.
 pub async fn analyze_all(conn: &mut PgConnection) -> anyhow::Result<()> {
-    // A partitioned table takes its partitions along.
+    let tables = own_tables(conn).await?;
+    if tables.is_empty() {
+        return Ok(());
+    }
+    // Safe: names quoted by `sql::ident`.
+    let sql = AssertSqlSafe(format!("analyze {}", tables.join(", ")));
+    sqlx::raw_sql(sql).execute(conn).await.context("analyzing")?;
+    Ok(())
+}
+
+/// The role's own tables, as ANALYZE and VACUUM take them: a partitioned table takes its partitions along.
+pub async fn own_tables(conn: &mut PgConnection) -> anyhow::Result<Vec<String>> {
     let found: Vec<(String, String)> = sqlx::query_as(
         "select n.nspname::text, c.relname::text
          from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -19,19 +30,13 @@ pub async fn analyze_all(conn: &mut PgConnection) -> anyhow::Result<()> {
          order by 1, 2",
     )
     .persistent(false)
-    .fetch_all(&mut *conn)
-    .await?;
-    let tables: Vec<String> = found
+    .fetch_all(conn)
+    .await
+    .context("listing tables")?;
+    let quoted = found
         .iter()
-        .map(|(schema, table)| ident::quote_qualified(schema, table))
-        .collect();
-    if tables.is_empty() {
-        return Ok(());
-    }
-    // Safe: names quoted by `sql::ident`.
-    let sql = AssertSqlSafe(format!("analyze {}", tables.join(", ")));
-    sqlx::raw_sql(sql).execute(conn).await.context("analyzing")?;
-    Ok(())
+        .map(|(schema, table)| ident::quote_qualified(schema, table));
+    Ok(quoted.collect())
 }
 
 /// Gives every column the statistics target that `target_of` names.

@@ -3,16 +3,22 @@
 use futures_util::future::BoxFuture;
 
 use crate::model::experiment::Params;
+use crate::source::Applied;
+use crate::source::Group;
 use crate::source::StatsSource;
 use crate::source::analyze;
 use crate::source::parameter::Parameter;
-use crate::target::session::Session;
+use crate::source::workplace::Workplace;
 
 pub struct BuiltIn;
 
 impl StatsSource for BuiltIn {
     fn name(&self) -> &'static str {
         "built_in"
+    }
+
+    fn group(&self) -> Group {
+        Group::Gathered
     }
 
     fn title(&self) -> &'static str {
@@ -27,7 +33,10 @@ impl StatsSource for BuiltIn {
         &[]
     }
 
-    fn apply<'a>(&'a self, session: &'a mut Session, _params: &'a Params) -> BoxFuture<'a, anyhow::Result<()>> {
-        Box::pin(analyze::analyze_all(&mut session.conn))
+    fn apply<'a>(&'a self, place: &'a mut Workplace<'_>, _params: &'a Params) -> BoxFuture<'a, Applied> {
+        Box::pin(async move {
+            analyze::analyze_all(&mut place.session.conn).await?;
+            Ok(Vec::new())
+        })
     }
 }

@@ -5,24 +5,69 @@
 use futures_util::future::BoxFuture;
 
 use crate::model::experiment::Params;
+use crate::model::experiment::SourceNote;
 use crate::model::experiment::SourceSpec;
-use crate::target::session::Session;
+use crate::model::snapshot::Snapshot;
 
 pub mod analyze;
 pub mod built_in;
+mod chance;
 pub mod columns;
 pub mod none;
 pub mod parameter;
+mod perturbed;
 pub mod random_targets;
+mod stale;
 pub mod uniform_target;
+pub mod workplace;
 
 use crate::source::parameter::ParamError;
 use crate::source::parameter::Parameter;
+use crate::source::parameter::ParameterKind;
+use crate::source::workplace::Workplace;
+
+/// What the form shows together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    Gathered,
+    Failing,
+}
+
+impl Group {
+    pub const ALL: [Self; 2] = [Self::Gathered, Self::Failing];
+
+    /// For the form: a headline.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Gathered => "Gathered by ANALYZE",
+            Self::Failing => "Missing, old or wrong",
+        }
+    }
+
+    /// For the form: what its sources have in common, and what they need.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Gathered => {
+                "True statistics of the data as they are, as the owner of the tables can gather them on any server. The \
+                 sources differ in how much is kept, and of which sample."
+            }
+            Self::Failing => {
+                "What becomes of plans when statistics fail. Such statistics are written straight into the server's \
+                 catalogs, which takes a superuser: the copy of your dataset has one, a server in production may not."
+            }
+        }
+    }
+}
+
+/// What a source did, in notes for people.
+pub type Applied = anyhow::Result<Vec<SourceNote>>;
 
 /// Gives a pristine clone its statistics.
 pub trait StatsSource: Send + Sync {
     /// Stored and linked to: it never changes.
     fn name(&self) -> &'static str;
+    /// With which others the form shows it.
+    fn group(&self) -> Group;
     /// For the form: two or three words.
     fn title(&self) -> &'static str;
     /// For the form: what it does, in a sentence or two.
@@ -33,16 +78,23 @@ pub trait StatsSource: Send + Sync {
     fn check(&self, _params: &Params) -> Result<(), ParamError> {
         Ok(())
     }
-    /// Gives the database its statistics, as the dataset's own role. The clone is pristine when it is called.
-    fn apply<'a>(&'a self, session: &'a mut Session, params: &'a Params) -> BoxFuture<'a, anyhow::Result<()>>;
+    /// Gives the clone its statistics. It is pristine when this is called; whatever names an object of the user's is done
+    /// as the dataset's own role. Says what should be known about it beside the statistics themselves.
+    fn apply<'a>(&'a self, place: &'a mut Workplace<'_>, params: &'a Params) -> BoxFuture<'a, Applied>;
+    /// What it would change of `base`, for a source that starts from such statistics and needs nothing else.
+    fn preview(&self, _base: &Snapshot, _params: &Params) -> Option<anyhow::Result<Vec<SourceNote>>> {
+        None
+    }
 }
 
-/// Every source on offer, in the order the form shows them.
+/// Every source on offer, group by group, in the order the form shows them.
 pub static ALL: &[&dyn StatsSource] = &[
     &built_in::BuiltIn,
     &random_targets::RandomTargets,
     &uniform_target::UniformTarget,
     &none::NoStatistics,
+    &stale::Stale,
+    &perturbed::Perturbed,
 ];
 
 /// The source of this name.
@@ -64,10 +116,11 @@ pub fn parse(name: &str, given: &Params) -> Result<SourceSpec, ParamError> {
     }
     let mut params = Params::new();
     for parameter in source.parameters() {
+        // Left empty it is as usual; of several, none at all was chosen.
         let text = given
             .get(parameter.name)
             .map(|text| text.trim())
-            .filter(|text| !text.is_empty());
+            .filter(|text| !text.is_empty() || matches!(parameter.kind, ParameterKind::Several(_)));
         params.insert(
             parameter.name.to_owned(),
             parameter.parse(text.unwrap_or(parameter.default))?,
@@ -116,6 +169,10 @@ mod tests {
                 source.name()
             );
         }
+        assert!(
+            ALL.is_sorted_by_key(|source| Group::ALL.iter().position(|group| *group == source.group())),
+            "the sources of a group stand together"
+        );
     }
 
     #[test]
@@ -127,6 +184,8 @@ mod tests {
         );
         assert_eq!(spec.label, "random_targets (seed 7, high 50)");
         assert_eq!(parse("built_in", &Params::new()).unwrap().label, "built_in");
+        let spec = parse("perturbed", &params(&[("kinds", "row_counts + n_distinct+row_counts")])).unwrap();
+        assert_eq!(spec.label, "perturbed (kinds n_distinct+row_counts)");
     }
 
     #[test]
@@ -140,6 +199,13 @@ mod tests {
             ("random_targets", params(&[("low", "9"), ("high", "8")]), "high"),
             ("random_targets", params(&[("scale", "cubic")]), "scale"),
             ("uniform_target", params(&[("target", "3.5")]), "target"),
+            ("perturbed", params(&[("kinds", "n_distinct+lies")]), "kinds"),
+            ("perturbed", params(&[("kinds", " ")]), "kinds"),
+            ("perturbed", params(&[("strength", "0")]), "strength"),
+            ("perturbed", params(&[("strength", "101")]), "strength"),
+            ("perturbed", params(&[("seed", "-1")]), "seed"),
+            ("stale", params(&[("fraction", "0")]), "fraction"),
+            ("stale", params(&[("fraction", "100")]), "fraction"),
         ] {
             assert_eq!(parse(name, &given).unwrap_err().field, field, "{name} {given:?}");
         }

@@ -3,15 +3,21 @@
 use futures_util::future::BoxFuture;
 
 use crate::model::experiment::Params;
+use crate::source::Applied;
+use crate::source::Group;
 use crate::source::StatsSource;
 use crate::source::parameter::Parameter;
-use crate::target::session::Session;
+use crate::source::workplace::Workplace;
 
 pub struct NoStatistics;
 
 impl StatsSource for NoStatistics {
     fn name(&self) -> &'static str {
         "none"
+    }
+
+    fn group(&self) -> Group {
+        Group::Failing
     }
 
     fn title(&self) -> &'static str {
@@ -26,8 +32,8 @@ impl StatsSource for NoStatistics {
         &[]
     }
 
-    fn apply<'a>(&'a self, _session: &'a mut Session, _params: &'a Params) -> BoxFuture<'a, anyhow::Result<()>> {
+    fn apply<'a>(&'a self, _place: &'a mut Workplace<'_>, _params: &'a Params) -> BoxFuture<'a, Applied> {
         // The pristine clone is what this source stands for.
-        Box::pin(async { Ok(()) })
+        Box::pin(async { Ok(Vec::new()) })
     }
 }

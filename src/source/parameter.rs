@@ -13,9 +13,17 @@ pub struct Parameter {
 /// What values a parameter takes.
 #[derive(Clone, Copy, Debug)]
 pub enum ParameterKind {
-    Integer { min: u64, max: u64 },
+    Integer {
+        min: u64,
+        max: u64,
+    },
     Choice(&'static [&'static str]),
+    /// At least one of these, put together by `+`.
+    Several(&'static [&'static str]),
 }
+
+/// Between the chosen ones of several.
+pub const AND: char = '+';
 
 /// A parameter that cannot be; `field` is empty when the source itself is the trouble.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +60,39 @@ impl Parameter {
                     format!("{} takes one of {}, not {text:?}.", self.label, choices.join(", ")),
                 )),
             },
+            ParameterKind::Several(choices) => self.several(choices, text),
         }
     }
+
+    /// Each once, in the order in which they were declared.
+    fn several(&self, choices: &[&'static str], text: &str) -> Result<String, ParamError> {
+        let chosen: Vec<&str> = chosen(text).collect();
+        let error = |what: String| {
+            let all = choices.join(", ");
+            Err(ParamError::new(
+                self.name,
+                format!(
+                    "{} takes one or more of {all}, put together by {AND}{what}.",
+                    self.label
+                ),
+            ))
+        };
+        if let Some(unknown) = chosen.iter().find(|word| !choices.contains(word)) {
+            return error(format!(", not {unknown:?}"));
+        }
+        let in_order: Vec<&str> = choices
+            .iter()
+            .copied()
+            .filter(|choice| chosen.contains(choice))
+            .collect();
+        if in_order.is_empty() {
+            return error(String::new());
+        }
+        Ok(in_order.join(&AND.to_string()))
+    }
+}
+
+/// The chosen ones of several.
+pub fn chosen(text: &str) -> impl Iterator<Item = &str> {
+    text.split(AND).map(str::trim).filter(|word| !word.is_empty())
 }

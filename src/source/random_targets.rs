@@ -5,17 +5,18 @@
 
 use anyhow::Context as _;
 use futures_util::future::BoxFuture;
-use sha2::Digest as _;
-use sha2::Sha256;
 
 use crate::model::experiment::Params;
+use crate::source::Applied;
+use crate::source::Group;
 use crate::source::StatsSource;
 use crate::source::analyze;
+use crate::source::chance;
 use crate::source::columns::Column;
 use crate::source::parameter::ParamError;
 use crate::source::parameter::Parameter;
 use crate::source::parameter::ParameterKind;
-use crate::target::session::Session;
+use crate::source::workplace::Workplace;
 
 pub struct RandomTargets;
 
@@ -29,6 +30,10 @@ enum Scale {
 impl StatsSource for RandomTargets {
     fn name(&self) -> &'static str {
         "random_targets"
+    }
+
+    fn group(&self) -> Group {
+        Group::Gathered
     }
 
     fn title(&self) -> &'static str {
@@ -81,11 +86,12 @@ impl StatsSource for RandomTargets {
         Ok(())
     }
 
-    fn apply<'a>(&'a self, session: &'a mut Session, params: &'a Params) -> BoxFuture<'a, anyhow::Result<()>> {
+    fn apply<'a>(&'a self, place: &'a mut Workplace<'_>, params: &'a Params) -> BoxFuture<'a, Applied> {
         Box::pin(async move {
             let draw = Draw::of(params)?;
-            analyze::set_targets(&mut session.conn, |column| draw.target(column)).await?;
-            analyze::analyze_all(&mut session.conn).await
+            analyze::set_targets(&mut place.session.conn, |column| draw.target(column)).await?;
+            analyze::analyze_all(&mut place.session.conn).await?;
+            Ok(Vec::new())
         })
     }
 }
@@ -116,17 +122,7 @@ impl Draw {
 
     /// The target of one column, between `low` and `high`.
     fn target(&self, column: &Column) -> u32 {
-        let mut hash = Sha256::new();
-        hash.update(self.seed.to_be_bytes());
-        for part in [&column.schema, &column.table, &column.column] {
-            // The length keeps ("ab", "c") and ("a", "bc") apart.
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        let digest = hash.finalize();
-        let bits = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
-        // In [0, 1).
-        let share = f64::from(bits) / 4_294_967_296.0;
+        let share = chance::share(self.seed, &[&column.schema, &column.table, &column.column]);
         let (low, end) = (f64::from(self.low), f64::from(self.high) + 1.0);
         let drawn = match self.scale {
             Scale::Uniform => low + share * (end - low),

@@ -4,17 +4,23 @@ use anyhow::Context as _;
 use futures_util::future::BoxFuture;
 
 use crate::model::experiment::Params;
+use crate::source::Applied;
+use crate::source::Group;
 use crate::source::StatsSource;
 use crate::source::analyze;
 use crate::source::parameter::Parameter;
 use crate::source::parameter::ParameterKind;
-use crate::target::session::Session;
+use crate::source::workplace::Workplace;
 
 pub struct UniformTarget;
 
 impl StatsSource for UniformTarget {
     fn name(&self) -> &'static str {
         "uniform_target"
+    }
+
+    fn group(&self) -> Group {
+        Group::Gathered
     }
 
     fn title(&self) -> &'static str {
@@ -35,11 +41,12 @@ impl StatsSource for UniformTarget {
         }]
     }
 
-    fn apply<'a>(&'a self, session: &'a mut Session, params: &'a Params) -> BoxFuture<'a, anyhow::Result<()>> {
+    fn apply<'a>(&'a self, place: &'a mut Workplace<'_>, params: &'a Params) -> BoxFuture<'a, Applied> {
         Box::pin(async move {
             let target: u32 = params.get("target").context("a target")?.parse()?;
-            analyze::set_targets(&mut session.conn, |_| target).await?;
-            analyze::analyze_all(&mut session.conn).await
+            analyze::set_targets(&mut place.session.conn, |_| target).await?;
+            analyze::analyze_all(&mut place.session.conn).await?;
+            Ok(Vec::new())
         })
     }
 }

@@ -1,8 +1,12 @@
 //! The plans of an experiment: what EXPLAIN showed of each (source, query).
 
 use sqlx::PgConnection;
+use sqlx::types::Json;
 
+use crate::model::estimate::NodeEstimate;
+use crate::model::experiment::PlanOutline;
 use crate::model::experiment::PlanRecord;
+use crate::model::experiment::PlanText;
 use crate::model::ids::ExperimentId;
 use crate::model::job::Lease;
 use crate::model::user::Viewer;
@@ -12,13 +16,13 @@ use crate::store::Result;
 pub async fn upsert(conn: &mut PgConnection, lease: &Lease, id: ExperimentId, plan: &PlanRecord) -> Result<()> {
     sqlx::query!(
         "insert into plans (experiment_id, source_idx, query_idx, explain, analyzed, fingerprint, cost, buffers,
-                            worst_q_error, mean_q_error, message)
-         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
-         where exists (select from jobs where id = $12 and epoch = $13 and status = 'running')
+                            worst_q_error, mean_q_error, estimates, message)
+         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
+         where exists (select from jobs where id = $13 and epoch = $14 and status = 'running')
          on conflict (experiment_id, source_idx, query_idx) do update
          set explain = excluded.explain, analyzed = excluded.analyzed, fingerprint = excluded.fingerprint,
              cost = excluded.cost, buffers = excluded.buffers, worst_q_error = excluded.worst_q_error,
-             mean_q_error = excluded.mean_q_error, message = excluded.message",
+             mean_q_error = excluded.mean_q_error, estimates = excluded.estimates, message = excluded.message",
         id.0,
         plan.source_idx,
         plan.query_idx,
@@ -29,6 +33,7 @@ pub async fn upsert(conn: &mut PgConnection, lease: &Lease, id: ExperimentId, pl
         plan.buffers,
         plan.worst_q_error,
         plan.mean_q_error,
+        Json(&plan.estimates) as _,
         plan.message,
         lease.job_id.0,
         lease.epoch,
@@ -38,17 +43,49 @@ pub async fn upsert(conn: &mut PgConnection, lease: &Lease, id: ExperimentId, pl
     Ok(())
 }
 
-/// The plans of an experiment by query, then source.
-pub async fn list(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<Vec<PlanRecord>> {
+/// The plans of an experiment without their texts, by query, then source.
+pub async fn list_outlines(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<Vec<PlanOutline>> {
+    let rows = sqlx::query!(
+        r#"select p.source_idx, p.query_idx, p.fingerprint, p.cost, p.buffers, p.worst_q_error, p.mean_q_error,
+                  p.estimates as "estimates: Json<Vec<NodeEstimate>>", p.message
+           from plans p join experiments e on e.id = p.experiment_id
+           where p.experiment_id = $1 and e.owner_id = $2
+           order by p.query_idx, p.source_idx"#,
+        id.0,
+        viewer.user_id.0,
+    )
+    .fetch_all(conn)
+    .await?;
+    let outlines = rows.into_iter().map(|row| PlanOutline {
+        source_idx: row.source_idx,
+        query_idx: row.query_idx,
+        fingerprint: row.fingerprint,
+        cost: row.cost,
+        buffers: row.buffers,
+        worst_q_error: row.worst_q_error,
+        mean_q_error: row.mean_q_error,
+        estimates: row.estimates.0,
+        message: row.message,
+    });
+    Ok(outlines.collect())
+}
+
+/// The texts of the plans of one query, or of all, by query, then source.
+pub async fn list_texts(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    id: ExperimentId,
+    query_idx: Option<i32>,
+) -> Result<Vec<PlanText>> {
     sqlx::query_as!(
-        PlanRecord,
-        "select p.source_idx, p.query_idx, p.explain, p.analyzed, p.fingerprint, p.cost, p.buffers,
-                p.worst_q_error, p.mean_q_error, p.message
+        PlanText,
+        "select p.source_idx, p.query_idx, p.explain, p.analyzed
          from plans p join experiments e on e.id = p.experiment_id
-         where p.experiment_id = $1 and e.owner_id = $2
+         where p.experiment_id = $1 and e.owner_id = $2 and ($3::integer is null or p.query_idx = $3)
          order by p.query_idx, p.source_idx",
         id.0,
         viewer.user_id.0,
+        query_idx,
     )
     .fetch_all(conn)
     .await

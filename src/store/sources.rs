@@ -5,7 +5,9 @@ use sqlx::types::Json;
 
 use crate::model::experiment::Params;
 use crate::model::experiment::PreparedSource;
+use crate::model::experiment::SourceNote;
 use crate::model::experiment::SourceSpec;
+use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::job::Lease;
 use crate::model::snapshot::ColumnTarget;
@@ -41,16 +43,17 @@ pub async fn set_prepared(
     snapshot: &Snapshot,
 ) -> Result<()> {
     sqlx::query!(
-        "update experiment_sources set snapshot = $3, snapshot_sha256 = $4, targets = $5, apply_ms = $6,
-                                       statistics_bytes = $9
+        "update experiment_sources set snapshot = $3, snapshot_sha256 = $4, targets = $5, apply_ms = $6, notes = $7,
+                                       statistics_bytes = $10
          where experiment_id = $1 and source_idx = $2
-           and exists (select from jobs where id = $7 and epoch = $8 and status = 'running')",
+           and exists (select from jobs where id = $8 and epoch = $9 and status = 'running')",
         id.0,
         prepared.source_idx,
         Json(snapshot) as Json<&Snapshot>,
         prepared.snapshot_sha256,
         Json(&prepared.targets) as Json<&Vec<ColumnTarget>>,
         prepared.apply_ms,
+        Json(&prepared.notes) as Json<&Vec<SourceNote>>,
         lease.job_id.0,
         lease.epoch,
         prepared.statistics_bytes.map(to_i64),
@@ -70,9 +73,9 @@ pub async fn set_given(
 ) -> Result<()> {
     sqlx::query!(
         "update experiment_sources s set snapshot = $3, snapshot_sha256 = $4, targets = $5, apply_ms = $6,
-                                         statistics_bytes = $7
+                                         statistics_bytes = $7, notes = $8
          from experiments e
-         where s.experiment_id = $1 and s.source_idx = $2 and e.id = s.experiment_id and e.owner_id = $8",
+         where s.experiment_id = $1 and s.source_idx = $2 and e.id = s.experiment_id and e.owner_id = $9",
         id.0,
         given.source_idx,
         Json(snapshot) as Json<&Snapshot>,
@@ -80,6 +83,7 @@ pub async fn set_given(
         Json(&given.targets) as Json<&Vec<ColumnTarget>>,
         given.apply_ms,
         given.statistics_bytes.map(to_i64),
+        Json(&given.notes) as Json<&Vec<SourceNote>>,
         viewer.user_id.0,
     )
     .execute(conn)
@@ -126,7 +130,8 @@ pub async fn get_snapshot(
 pub async fn list_prepared(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<Vec<PreparedSource>> {
     let rows = sqlx::query!(
         r#"select s.source_idx, s.snapshot_sha256 as "snapshot_sha256!", s.targets as "targets!: Json<Vec<ColumnTarget>>",
-                  s.apply_ms as "apply_ms!", s.statistics_bytes, jsonb_array_length(s.snapshot -> 'columns') as "n_statistics!"
+                  s.apply_ms as "apply_ms!", jsonb_array_length(s.snapshot -> 'columns') as "n_statistics!",
+                  s.statistics_bytes, s.notes as "notes!: Json<Vec<SourceNote>>"
            from experiment_sources s join experiments e on e.id = s.experiment_id
            where s.experiment_id = $1 and e.owner_id = $2 and s.snapshot is not null
            order by s.source_idx"#,
@@ -142,6 +147,26 @@ pub async fn list_prepared(conn: &mut PgConnection, viewer: Viewer, id: Experime
         apply_ms: row.apply_ms,
         n_statistics: to_u64(row.n_statistics.into()),
         statistics_bytes: row.statistics_bytes.map(to_u64),
+        notes: row.notes.0,
     });
     Ok(prepared.collect())
+}
+
+/// The newest snapshot that the source `built_in` gave of a dataset, with the experiment it was prepared for.
+pub async fn newest_built_in(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    dataset_id: DatasetId,
+) -> Result<Option<(ExperimentId, Snapshot)>> {
+    let row = sqlx::query!(
+        r#"select e.id as "id: ExperimentId", s.snapshot as "snapshot!: Json<Snapshot>"
+           from experiment_sources s join experiments e on e.id = s.experiment_id
+           where e.dataset_id = $1 and e.owner_id = $2 and s.name = 'built_in' and s.snapshot is not null
+           order by e.id desc, s.source_idx limit 1"#,
+        dataset_id.0,
+        viewer.user_id.0,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| (row.id, row.snapshot.0)))
 }

@@ -35,6 +35,11 @@ pub fn writer_name(experiment_id: ExperimentId) -> String {
     format!("e_{experiment_id}_writer")
 }
 
+/// A clone in which a source of an experiment is prepared, dropped behind it.
+pub fn scratch_name(experiment_id: ExperimentId) -> String {
+    format!("e_{experiment_id}_scratch")
+}
+
 /// Below it, copying through the log takes less than the two checkpoints that copying files needs.
 const WAL_LOG_BELOW_BYTES: i64 = 128 << 20;
 

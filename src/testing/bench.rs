@@ -13,7 +13,9 @@ use crate::experiment::form::ExperimentForm;
 use crate::model::dataset::Dataset;
 use crate::model::dataset::RestoreNote;
 use crate::model::experiment::Experiment;
+use crate::model::experiment::PlanOutline;
 use crate::model::experiment::PlanRecord;
+use crate::model::experiment::PlanText;
 use crate::model::experiment::SummaryRecord;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
@@ -203,7 +205,23 @@ impl Bench {
 
     pub async fn plans(&self, id: ExperimentId) -> Vec<PlanRecord> {
         let mut conn = self.house.pool.acquire().await.unwrap();
-        store::plans::list(&mut conn, self.house.viewer, id).await.unwrap()
+        let viewer = self.house.viewer;
+        let outlines = store::plans::list_outlines(&mut conn, viewer, id).await.unwrap();
+        let texts = store::plans::list_texts(&mut conn, viewer, id, None).await.unwrap();
+        let whole = |(outline, text): (PlanOutline, PlanText)| PlanRecord {
+            source_idx: outline.source_idx,
+            query_idx: outline.query_idx,
+            explain: text.explain,
+            analyzed: text.analyzed,
+            fingerprint: outline.fingerprint,
+            cost: outline.cost,
+            buffers: outline.buffers,
+            worst_q_error: outline.worst_q_error,
+            mean_q_error: outline.mean_q_error,
+            estimates: outline.estimates,
+            message: outline.message,
+        };
+        outlines.into_iter().zip(texts).map(whole).collect()
     }
 
     pub async fn sandbox(&self, id: DatasetId) -> Sandbox {

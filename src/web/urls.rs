@@ -16,6 +16,12 @@ pub const EXPERIMENT: &str = "/experiment";
 pub const EXPERIMENT_CHECK: &str = "/experiment/check";
 pub const EXPERIMENT_QUERIES: &str = "/experiment/queries";
 pub const RESULTS: &str = "/results";
+pub const GLOSSARY: &str = "/help/glossary";
+
+/// A word of the glossary, by the id of its entry.
+pub fn glossary(word: &str) -> String {
+    format!("{GLOSSARY}#{word}")
+}
 
 pub fn dataset(id: DatasetId) -> String {
     format!("/datasets/{id}")
@@ -82,6 +88,34 @@ pub fn result_part(id: ExperimentId, part: &str) -> String {
     format!("/results/{id}/{part}")
 }
 
+/// A file to take away, with everything compared with this source.
+pub fn export(id: ExperimentId, name: &str, base_idx: i32) -> String {
+    match base_idx {
+        0 => format!("/results/{id}/{name}"),
+        base_idx => format!("/results/{id}/{name}?base={base_idx}"),
+    }
+}
+
 pub fn result_query(id: ExperimentId, query_idx: i32) -> String {
     format!("/results/{id}/queries/{query_idx}")
+}
+
+/// The plan map.
+pub fn plans(id: ExperimentId) -> String {
+    format!("/results/{id}/plans")
+}
+
+/// The plan of a query under a source.
+pub fn plan(id: ExperimentId, query_idx: i32, source_idx: i32) -> String {
+    format!("/results/{id}/queries/{query_idx}/plans/{source_idx}")
+}
+
+/// Where two plans of a query can be chosen.
+pub fn plan_diff_form(id: ExperimentId, query_idx: i32) -> String {
+    format!("/results/{id}/queries/{query_idx}/diff")
+}
+
+/// The plans of a query under two sources, side by side.
+pub fn plan_diff(id: ExperimentId, query_idx: i32, from: i32, to: i32) -> String {
+    format!("/results/{id}/queries/{query_idx}/diff?from={from}&to={to}")
 }

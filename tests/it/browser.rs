@@ -132,6 +132,8 @@ async fn every_page_fits_a_phone(driver: &Driver, url: &str) {
         "/results",
         "/results/1",
         "/results/1/queries/0",
+        "/results/1/queries/0",
+        "/help/glossary",
         "/nowhere",
     ] {
         phone.goto(&format!("{url}{path}")).await.unwrap();

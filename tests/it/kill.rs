@@ -12,20 +12,13 @@ use nix::sys::signal::Signal;
 
 use crate::scratch;
 use crate::support;
+use crate::support::SOURCES;
 use crate::support::ask_store;
 use crate::support::wait_for;
 
 /// Slow enough to be killed in the middle, quick enough to wait for.
 const QUERIES: &str = "-- name: slow\nselect pg_sleep(0.05);\n-- name: joins\nselect count(*) from orders join customer \
                        using (customer_id);\n-- name: writes\ndelete from payment where amount < 10;\n";
-const SOURCES: [&str; 6] = [
-    "--source",
-    "built_in",
-    "--source",
-    "none",
-    "--source",
-    "random_targets:seed=7,low=1,high=10",
-];
 /// Three queries under three sources, ten rounds and one to warm up.
 const N_TRIALS: &str = "99";
 

@@ -51,6 +51,16 @@ pub fn pgassay(args: &[&str]) -> Command {
     command
 }
 
+/// For [`run`]: sources of every sort that is quick to prepare.
+pub const SOURCES: [&str; 6] = [
+    "--source",
+    "built_in",
+    "--source",
+    "none",
+    "--source",
+    "random_targets:seed=7,low=1,high=10",
+];
+
 /// `pgassay run` in a data directory.
 pub fn run(data_dir: &Path, dump: &Path, queries: &Path, more: &[&str]) -> Command {
     let mut command = pgassay(&["run", "--data-dir"]);

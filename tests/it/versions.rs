@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::scratch;
 use crate::servers;
 use crate::support;
+use crate::support::SOURCES;
 
 /// What every version has to do: clones, swaps of statistics, a writing trial in a clone of its own.
 const QUERIES: &str = "-- name: joins\nselect count(*) from orders join customer using (customer_id);\n\
@@ -21,15 +22,7 @@ fn the_main_job_is_done_on_every_version_of_the_server() {
         let dir = scratch::dir();
         let (queries, export) = (dir.join("queries.sql"), dir.join("export.json"));
         fs::write(&queries, QUERIES).unwrap();
-        let args = [
-            "--source",
-            "built_in",
-            "--source",
-            "none",
-            "--source",
-            "random_targets:seed=7,low=1,high=10",
-        ];
-        let mut run = support::run(&dir.join("data"), &support::sample("dump.sql"), &queries, &args);
+        let mut run = support::run(&dir.join("data"), &support::sample("dump.sql"), &queries, &SOURCES);
         run.args(["--iterations", "2", "--warmup", "1", "--json"]).arg(&export);
         let output = run.env("PGASSAY_PG_BINDIR", servers::bindir(major)).output().unwrap();
         let said = support::stderr(&output);

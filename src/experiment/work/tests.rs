@@ -1,8 +1,5 @@
 //! Experiments on a real sandbox, from the claim to the stored numbers.
 
-use tokio_util::sync::CancellationToken;
-
-use crate::app::worker;
 use crate::experiment::schedule;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::PreparedSource;
@@ -17,7 +14,6 @@ use crate::model::trial::TrialKind;
 use crate::model::workload::QueryClass;
 use crate::store;
 use crate::target::clone;
-use crate::target::session::Admin;
 use crate::testing::bench::Bench;
 
 const SHOP: &str = "
@@ -31,21 +27,21 @@ create function note() returns integer language sql volatile as 'insert into pub
 /// Fails if anything was ever written into the clone in which it runs.
 const LOG_IS_EMPTY: &str = "-- name: log_is_empty\nselect 1 / (count(*) = 0)::integer from log;\n";
 
-const TWO_READS: &str = "-- name: of_a_kind\nselect count(*) from things where kind = 3;\n\
+pub(super) const TWO_READS: &str = "-- name: of_a_kind\nselect count(*) from things where kind = 3;\n\
                          -- name: by_name\nselect max(name) from things;\n";
 
-async fn shop(bench: &Bench) -> DatasetId {
+pub(super) async fn shop(bench: &Bench) -> DatasetId {
     bench.restored(SHOP).await
 }
 
-async fn segments(bench: &Bench, id: ExperimentId) -> Vec<Segment> {
+pub(super) async fn segments(bench: &Bench, id: ExperimentId) -> Vec<Segment> {
     let mut conn = bench.house.pool.acquire().await.unwrap();
     store::experiments::list_segments(&mut conn, bench.house.viewer, id)
         .await
         .unwrap()
 }
 
-async fn prepared(bench: &Bench, id: ExperimentId) -> Vec<PreparedSource> {
+pub(super) async fn prepared(bench: &Bench, id: ExperimentId) -> Vec<PreparedSource> {
     let mut conn = bench.house.pool.acquire().await.unwrap();
     store::sources::list_prepared(&mut conn, bench.house.viewer, id)
         .await
@@ -69,7 +65,7 @@ fn place(trial: &RecordedTrial) -> (i32, TrialKind, i32, i32, i32) {
 }
 
 /// Every planned trial is stored, once, in the order of the schedule.
-fn assert_complete(experiment: &Experiment, trials: &[RecordedTrial]) {
+pub(super) fn assert_complete(experiment: &Experiment, trials: &[RecordedTrial]) {
     let planned = schedule::schedule(&experiment.spec);
     assert_eq!(experiment.n_trials, planned.len() as u64);
     let planned: Vec<_> = planned
@@ -88,7 +84,7 @@ fn assert_complete(experiment: &Experiment, trials: &[RecordedTrial]) {
     assert_eq!(trials.iter().map(place).collect::<Vec<_>>(), planned);
 }
 
-fn assert_all_finished(trials: &[RecordedTrial]) {
+pub(super) fn assert_all_finished(trials: &[RecordedTrial]) {
     for trial in trials {
         assert_eq!(trial.outcome, OutcomeWord::Finished, "{trial:?}");
     }
@@ -221,110 +217,6 @@ async fn a_query_that_fails_spoils_its_own_numbers_only() {
         assert_eq!((summary.n_failed, summary.n_finished), (0, 2));
         assert!(summary.median_ms.is_some());
     }
-    bench.close().await;
-}
-
-#[tokio::test]
-async fn an_experiment_that_is_asked_to_stop_keeps_its_trials_and_leaves_no_clone() {
-    let bench = Bench::open().await;
-    let dataset_id = shop(&bench).await;
-    let queries =
-        format!("{TWO_READS}-- name: writer\ninsert into log values (1);\n-- name: slow\nselect pg_sleep(0.05);");
-    let id = bench
-        .launch(dataset_id, &queries, &["built_in", "none"], |form| {
-            form.iterations = "1000".to_owned();
-        })
-        .await;
-    tokio::join!(Box::pin(bench.work()), async {
-        bench.recorded(id, 5).await;
-        assert!(bench.house.experiments.stop(bench.house.viewer, id).await.unwrap());
-    });
-    let experiment = bench.experiment(id).await;
-    assert_eq!(experiment.job.status, JobStatus::Cancelled);
-    assert_eq!(
-        experiment.job.message.as_deref(),
-        Some("Stopped on request. The trials so far are kept.")
-    );
-    assert!(experiment.n_recorded >= 5 && experiment.n_recorded < experiment.n_trials);
-    let n_summarised: i32 = bench.summaries(id).await.iter().map(|summary| summary.n).sum();
-    assert_eq!(u64::try_from(n_summarised).unwrap(), experiment.n_recorded);
-    assert_eq!(bench.databases(dataset_id).await, [clone::template_name(dataset_id)]);
-    bench.close().await;
-}
-
-/// Runs until so many trials are stored, then ends as a process does that is told to.
-async fn interrupt_after(bench: &Bench, id: ExperimentId, n_trials: u64) {
-    let shutdown = CancellationToken::new();
-    tokio::join!(Box::pin(worker::work(&bench.house, &shutdown)), async {
-        bench.recorded(id, n_trials).await;
-        shutdown.cancel();
-    });
-    let experiment = bench.experiment(id).await;
-    assert_eq!(experiment.job.status, JobStatus::Queued);
-    assert!(experiment.n_recorded < experiment.n_trials);
-}
-
-#[tokio::test]
-async fn an_interrupted_run_resumes_where_it_stopped() {
-    let bench = Bench::open().await;
-    let dataset_id = shop(&bench).await;
-    let queries = format!("{TWO_READS}-- name: writer\ninsert into log values (1);");
-    let id = bench
-        .launch(dataset_id, &queries, &["built_in", "none"], |form| {
-            form.iterations = "20".to_owned();
-            form.warm_up = "1".to_owned();
-        })
-        .await;
-    Box::pin(interrupt_after(&bench, id, 8)).await;
-    let before = bench.trials(id).await;
-    let sources_before: Vec<String> = prepared(&bench, id)
-        .await
-        .into_iter()
-        .map(|source| source.snapshot_sha256)
-        .collect();
-
-    let experiment = bench.finished(id).await;
-    let trials = bench.trials(id).await;
-    assert_complete(&experiment, &trials);
-    assert_all_finished(&trials);
-    assert_eq!(trials[..before.len()], before, "what was stored is kept as it was");
-    let segments = segments(&bench, id).await;
-    assert_eq!(segments.len(), 2);
-    assert_eq!(segments[1].first_trial, i32::try_from(before.len()).unwrap());
-    assert_eq!(
-        segments[1].reason,
-        format!("resumed after {} of {} trials", before.len(), trials.len())
-    );
-    let sources_after: Vec<String> = prepared(&bench, id)
-        .await
-        .into_iter()
-        .map(|source| source.snapshot_sha256)
-        .collect();
-    assert_eq!(sources_after, sources_before);
-    bench.close().await;
-}
-
-#[tokio::test]
-async fn a_run_whose_clone_is_lost_goes_on_in_a_new_one_with_the_same_statistics() {
-    let bench = Bench::open().await;
-    let dataset_id = shop(&bench).await;
-    let sources = ["built_in", "none", "random_targets:seed=7,low=1,high=10"];
-    let id = bench
-        .launch(dataset_id, TWO_READS, &sources, |form| {
-            form.iterations = "20".to_owned();
-        })
-        .await;
-    Box::pin(interrupt_after(&bench, id, 4)).await;
-    let sandbox = bench.sandbox(dataset_id).await;
-    let mut server = Admin::connect(&sandbox.address, "postgres").await.unwrap();
-    clone::drop(&mut server, &clone::experiment_name(id)).await.unwrap();
-    server.close().await;
-    sandbox.stop().await.unwrap();
-
-    let experiment = bench.finished(id).await;
-    assert_complete(&experiment, &bench.trials(id).await);
-    let segments = segments(&bench, id).await;
-    assert!(segments[1].reason.ends_with("trials, in a new clone"), "{segments:?}");
     bench.close().await;
 }
 

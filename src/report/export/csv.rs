@@ -2,12 +2,20 @@
 
 use csv::Writer;
 
+use crate::model::experiment::NoiseGrade;
 use crate::model::trial::RecordedTrial;
 use crate::report::data::ReportData;
 use crate::report::export::Exporter;
+use crate::report::sources;
 
 /// A row for each (query, source).
 pub struct Summaries;
+
+/// A row for each (query, source) beside the baseline.
+pub struct Comparisons;
+
+/// A row for each source, over the whole workload.
+pub struct Sources;
 
 /// A row for each trial, warm-ups included.
 pub struct Trials;
@@ -46,6 +54,13 @@ impl Exporter for Summaries {
             "min_is_above",
             "p95_ms",
             "p95_is_above",
+            "median_low_ms",
+            "median_low_is_above",
+            "median_high_ms",
+            "median_high_is_above",
+            "relative_deviation",
+            "noise",
+            "n_outliers",
             "planning_ms",
             "cost",
             "plan",
@@ -67,10 +82,134 @@ impl Exporter for Summaries {
                 summary.min_is_above.to_string(),
                 number(summary.p95_ms),
                 summary.p95_is_above.to_string(),
+                number(summary.low_ms),
+                summary.low_is_above.to_string(),
+                number(summary.high_ms),
+                summary.high_is_above.to_string(),
+                number(summary.relative_deviation),
+                text(summary.noise.map(NoiseGrade::word).unwrap_or_default()),
+                summary.n_outliers.to_string(),
                 number(summary.planning_ms),
                 number(summary.cost),
                 text(summary.plan_letter.as_deref().unwrap_or_default()),
                 text(summary.message.as_deref().unwrap_or_default()),
+            ])?;
+        }
+        Ok(csv.into_inner()?)
+    }
+}
+
+impl Exporter for Comparisons {
+    fn name(&self) -> &'static str {
+        "comparisons.csv"
+    }
+
+    fn about(&self) -> &'static str {
+        "Comparisons, one row for each query and source beside the baseline (CSV)"
+    }
+
+    fn media_type(&self) -> &'static str {
+        "text/csv; charset=utf-8"
+    }
+
+    fn file_suffix(&self) -> &'static str {
+        "comparisons.csv"
+    }
+
+    fn write(&self, data: &ReportData, _trials: &[RecordedTrial]) -> anyhow::Result<Vec<u8>> {
+        let mut csv = Writer::from_writer(Vec::new());
+        csv.write_record([
+            "query",
+            "source",
+            "baseline",
+            "n_rounds",
+            "n_censored",
+            "ratio",
+            "ratio_low",
+            "ratio_high",
+            "log_error",
+            "p",
+            "adjusted_p",
+            "detectable_ratio",
+            "verdict",
+        ])?;
+        for member in &data.family {
+            let (effect, judgement) = (&member.effect, &member.judgement);
+            csv.write_record([
+                text(data.query_label(member.query_idx)),
+                text(data.source_label(member.source_idx)),
+                text(data.source_label(data.base_idx)),
+                effect.n_rounds.to_string(),
+                effect.n_censored.to_string(),
+                effect.ratio.to_string(),
+                number(effect.interval.map(|(low, _)| low)),
+                number(effect.interval.map(|(_, high)| high)),
+                number(effect.log_error),
+                effect.p_value.to_string(),
+                judgement.adjusted_p.to_string(),
+                number(judgement.detectable),
+                judgement.verdict.word().to_owned(),
+            ])?;
+        }
+        Ok(csv.into_inner()?)
+    }
+}
+
+impl Exporter for Sources {
+    fn name(&self) -> &'static str {
+        "sources.csv"
+    }
+
+    fn about(&self) -> &'static str {
+        "Sources, one row for each over the whole workload beside the baseline (CSV)"
+    }
+
+    fn media_type(&self) -> &'static str {
+        "text/csv; charset=utf-8"
+    }
+
+    fn file_suffix(&self) -> &'static str {
+        "sources.csv"
+    }
+
+    fn write(&self, data: &ReportData, _trials: &[RecordedTrial]) -> anyhow::Result<Vec<u8>> {
+        let mut csv = Writer::from_writer(Vec::new());
+        csv.write_record([
+            "source",
+            "baseline",
+            "ratio",
+            "ratio_low",
+            "ratio_high",
+            "n_queries_compared",
+            "n_won",
+            "n_lost",
+            "n_undecided",
+            "total_ms",
+            "total_is_above",
+            "planning_ms",
+            "preparing_ms",
+            "statistics_bytes",
+        ])?;
+        for source in sources::numbers(data) {
+            let interval = source.overall.and_then(|overall| overall.interval);
+            csv.write_record([
+                text(data.source_label(source.source_idx)),
+                text(data.source_label(data.base_idx)),
+                number(source.overall.map(|overall| overall.ratio)),
+                number(interval.map(|(low, _)| low)),
+                number(interval.map(|(_, high)| high)),
+                source.overall.map_or(0, |overall| overall.n_queries).to_string(),
+                source.n_won.to_string(),
+                source.n_lost.to_string(),
+                source.n_undecided.to_string(),
+                number(source.total_ms),
+                source.total_is_above.to_string(),
+                number(source.planning_ms),
+                number(source.apply_ms),
+                source
+                    .statistics_bytes
+                    .map(|bytes| bytes.to_string())
+                    .unwrap_or_default(),
             ])?;
         }
         Ok(csv.into_inner()?)

@@ -4,10 +4,16 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::analysis::family::Member;
+use crate::model::experiment::NoiseGrade;
+use crate::model::experiment::PlanOutline;
+use crate::model::experiment::PlanText;
+use crate::model::experiment::SummaryRecord;
 use crate::model::trial::RecordedTrial;
 use crate::model::trial::TrialKind;
 use crate::report::data::ReportData;
 use crate::report::export::Exporter;
+use crate::report::sources;
 
 /// Changes when a reader of the old shape would stumble.
 const SCHEMA: &str = "pgassay.experiment/1";
@@ -31,6 +37,13 @@ struct SummaryBody<'a> {
     min_is_above: bool,
     p95_ms: Option<f64>,
     p95_is_above: bool,
+    median_low_ms: Option<f64>,
+    median_low_is_above: bool,
+    median_high_ms: Option<f64>,
+    median_high_is_above: bool,
+    relative_deviation: Option<f64>,
+    noise: Option<NoiseGrade>,
+    n_outliers: i32,
     planning_ms: Option<f64>,
     cost: Option<f64>,
     plan: Option<&'a str>,
@@ -84,46 +97,85 @@ impl Exporter for Everything {
             "queries": data.queries.iter().map(|query| json!({
                 "label": query.label, "line": query.line, "sql": query.sql, "class": query.class.word(),
             })).collect::<Vec<_>>(),
-            "summaries": data.summaries.iter().map(|summary| SummaryBody {
-                source: data.source_label(summary.source_idx),
-                query: data.query_label(summary.query_idx),
-                n: summary.n,
-                n_finished: summary.n_finished,
-                n_timed_out: summary.n_timed_out,
-                n_failed: summary.n_failed,
-                mean_ms: summary.mean_ms,
-                stddev_ms: summary.stddev_ms,
-                median_ms: summary.median_ms,
-                median_is_above: summary.median_is_above,
-                min_ms: summary.min_ms,
-                min_is_above: summary.min_is_above,
-                p95_ms: summary.p95_ms,
-                p95_is_above: summary.p95_is_above,
-                planning_ms: summary.planning_ms,
-                cost: summary.cost,
-                plan: summary.plan_letter.as_deref(),
-                message: summary.message.as_deref(),
-            }).collect::<Vec<_>>(),
+            "summaries": data.summaries.iter().map(|summary| summary_body(data, summary)).collect::<Vec<_>>(),
+            "baseline": data.source_label(data.base_idx),
+            "comparisons": data.family.iter().map(|member| comparison(data, member)).collect::<Vec<_>>(),
             "trials": of_kind(TrialKind::Measured),
             "warm_up_trials": of_kind(TrialKind::WarmUp),
-            "plans": data.plans.iter().map(|plan| json!({
-                "source": data.source_label(plan.source_idx),
-                "query": data.query_label(plan.query_idx),
-                "plan": letter(data, plan.query_idx, plan.source_idx),
-                "fingerprint": plan.fingerprint,
-                "cost": plan.cost,
-                "buffers": plan.buffers,
-                "worst_q_error": plan.worst_q_error,
-                "mean_q_error": plan.mean_q_error,
-                "explain": plan.explain,
-                "explain_analyzed": plan.analyzed,
-                "message": plan.message,
-            })).collect::<Vec<_>>(),
+            "plans": data.plans.iter().map(|plan| plan_body(data, plan)).collect::<Vec<_>>(),
         });
         let mut bytes = serde_json::to_vec_pretty(&document)?;
         bytes.push(b'\n');
         Ok(bytes)
     }
+}
+
+fn summary_body<'a>(data: &'a ReportData, summary: &'a SummaryRecord) -> SummaryBody<'a> {
+    SummaryBody {
+        source: data.source_label(summary.source_idx),
+        query: data.query_label(summary.query_idx),
+        n: summary.n,
+        n_finished: summary.n_finished,
+        n_timed_out: summary.n_timed_out,
+        n_failed: summary.n_failed,
+        mean_ms: summary.mean_ms,
+        stddev_ms: summary.stddev_ms,
+        median_ms: summary.median_ms,
+        median_is_above: summary.median_is_above,
+        min_ms: summary.min_ms,
+        min_is_above: summary.min_is_above,
+        p95_ms: summary.p95_ms,
+        p95_is_above: summary.p95_is_above,
+        median_low_ms: summary.low_ms,
+        median_low_is_above: summary.low_is_above,
+        median_high_ms: summary.high_ms,
+        median_high_is_above: summary.high_is_above,
+        relative_deviation: summary.relative_deviation,
+        noise: summary.noise,
+        n_outliers: summary.n_outliers,
+        planning_ms: summary.planning_ms,
+        cost: summary.cost,
+        plan: summary.plan_letter.as_deref(),
+        message: summary.message.as_deref(),
+    }
+}
+
+/// One (query, source) beside the baseline.
+fn comparison(data: &ReportData, member: &Member) -> Value {
+    let (effect, judgement) = (&member.effect, &member.judgement);
+    json!({
+        "source": data.source_label(member.source_idx),
+        "query": data.query_label(member.query_idx),
+        "n_rounds": effect.n_rounds,
+        "n_censored": effect.n_censored,
+        "ratio": effect.ratio,
+        "ratio_low": effect.interval.map(|(low, _)| low),
+        "ratio_high": effect.interval.map(|(_, high)| high),
+        "log_error": effect.log_error,
+        "p": effect.p_value,
+        "adjusted_p": judgement.adjusted_p,
+        "detectable_ratio": judgement.detectable,
+        "verdict": judgement.verdict.word(),
+    })
+}
+
+fn plan_body(data: &ReportData, plan: &PlanOutline) -> Value {
+    let is_its = |text: &&PlanText| (text.query_idx, text.source_idx) == (plan.query_idx, plan.source_idx);
+    let text = data.plan_texts.iter().find(is_its);
+    json!({
+        "source": data.source_label(plan.source_idx),
+        "query": data.query_label(plan.query_idx),
+        "plan": letter(data, plan.query_idx, plan.source_idx),
+        "fingerprint": plan.fingerprint,
+        "cost": plan.cost,
+        "buffers": plan.buffers,
+        "worst_q_error": plan.worst_q_error,
+        "mean_q_error": plan.mean_q_error,
+        "estimates": plan.estimates,
+        "explain": text.and_then(|text| text.explain.as_ref()),
+        "explain_analyzed": text.and_then(|text| text.analyzed.as_ref()),
+        "message": plan.message,
+    })
 }
 
 fn trial_body<'a>(data: &'a ReportData, trial: &'a RecordedTrial) -> TrialBody<'a> {
@@ -173,7 +225,9 @@ fn experiment(data: &ReportData) -> Value {
 
 fn sources(data: &ReportData) -> Vec<Value> {
     data.sources()
-        .map(|(source_idx, source)| {
+        .zip(sources::numbers(data))
+        .map(|((source_idx, source), numbers)| {
+            let overall = numbers.overall;
             let prepared = data.prepared.iter().find(|prepared| prepared.source_idx == source_idx);
             json!({
                 "label": source.label,
@@ -182,7 +236,19 @@ fn sources(data: &ReportData) -> Vec<Value> {
                 "snapshot_sha256": prepared.map(|prepared| &prepared.snapshot_sha256),
                 "n_statistics": prepared.map(|prepared| prepared.n_statistics),
                 "apply_ms": prepared.map(|prepared| prepared.apply_ms),
+                "statistics_bytes": numbers.statistics_bytes,
                 "targets": prepared.map(|prepared| &prepared.targets),
+                "ratio": overall.map(|overall| overall.ratio),
+                "ratio_low": overall.and_then(|overall| overall.interval).map(|(low, _)| low),
+                "ratio_high": overall.and_then(|overall| overall.interval).map(|(_, high)| high),
+                "n_queries_compared": overall.map(|overall| overall.n_queries),
+                "n_won": numbers.n_won,
+                "n_lost": numbers.n_lost,
+                "n_undecided": numbers.n_undecided,
+                "total_ms": numbers.total_ms,
+                "total_is_above": numbers.total_is_above,
+                "planning_ms": numbers.planning_ms,
+                "notes": prepared.map(|prepared| &prepared.notes),
             })
         })
         .collect()

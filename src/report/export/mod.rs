@@ -21,7 +21,13 @@ pub trait Exporter: Send + Sync {
 }
 
 /// Every file on offer, in the order in which pages list them.
-pub static ALL: &[&dyn Exporter] = &[&csv::Summaries, &csv::Trials, &json::Everything];
+pub static ALL: &[&dyn Exporter] = &[
+    &csv::Summaries,
+    &csv::Comparisons,
+    &csv::Sources,
+    &csv::Trials,
+    &json::Everything,
+];
 
 /// The exporter of this name.
 pub fn find(name: &str) -> Option<&'static dyn Exporter> {

@@ -2,10 +2,6 @@
 
 mod written;
 
-use crate::model::experiment::Params;
-use crate::model::experiment::SourceSpec;
-use crate::model::ids::DatasetId;
-use crate::model::snapshot::ColumnTarget;
 use crate::model::snapshot::Snapshot;
 use crate::snapshot::apply;
 use crate::snapshot::apply::LeftOut;
@@ -13,68 +9,16 @@ use crate::snapshot::capture::capture;
 use crate::snapshot::checksum;
 use crate::snapshot::park::Lot;
 use crate::snapshot::pristine;
-use crate::snapshot::pristine::Pristine;
-use crate::source;
-use crate::target::lease::Sandbox;
 use crate::target::session::Admin;
 use crate::target::session::Session;
-use crate::testing::bench::Bench;
 use crate::testing::bench::open_clone;
+use crate::testing::clone::Clone;
+use crate::testing::clone::source;
 
 /// A column of every sort of type, with enough rows and repetition for every kind of statistic.
 const MANY_TYPES: &str = include_str!("many_types.sql");
 
-/// One clone of a dataset with everything that sources and snapshots need of it.
-struct Clone {
-    sandbox: Sandbox,
-    admin: Admin,
-    session: Session,
-    lot: Lot,
-    pristine: Pristine,
-}
-
 impl Clone {
-    async fn open(bench: &Bench, dataset_id: DatasetId) -> Self {
-        let sandbox = bench.sandbox(dataset_id).await;
-        let mut admin = open_clone(&sandbox, "one").await;
-        let session = Session::connect(&sandbox.address, "one", "test", &[]).await.unwrap();
-        let lot = Lot::open(&mut admin).await.unwrap();
-        let pristine = Pristine::remember(&mut admin).await.unwrap();
-        Self {
-            sandbox,
-            admin,
-            session,
-            lot,
-            pristine,
-        }
-    }
-
-    /// Gives the clone the statistics of a source, from the pristine state.
-    async fn prepare(&mut self, source: &SourceSpec) -> Snapshot {
-        self.pristine.reset(&mut self.admin, &self.lot).await.unwrap();
-        let found = source::find(&source.name).unwrap();
-        found.apply(&mut self.session, &source.params).await.unwrap();
-        capture(&mut self.admin).await.unwrap()
-    }
-
-    async fn targets(&mut self) -> Vec<ColumnTarget> {
-        pristine::targets(&mut self.admin).await.unwrap()
-    }
-
-    /// Writes a snapshot into a second clone, and says what it then holds and what was left out.
-    async fn apply_elsewhere(&self, snapshot: &Snapshot) -> (Snapshot, Vec<LeftOut>) {
-        let mut admin = open_clone(&self.sandbox, "two").await;
-        let mut session = Session::connect(&self.sandbox.address, "two", "test", &[])
-            .await
-            .unwrap();
-        let lot = Lot::open(&mut admin).await.unwrap();
-        let left_out = apply::apply(&mut admin, &mut session, &lot, snapshot).await.unwrap();
-        let found = capture(&mut admin).await.unwrap();
-        session.close().await;
-        admin.close().await;
-        (found, left_out)
-    }
-
     /// Writes snapshots one after the other into a second clone as a role that is no superuser. Says for each what the
     /// clone then holds and what was left out; none where the server has no functions for that.
     async fn apply_without_superuser(&self, snapshots: &[&Snapshot]) -> Option<Vec<(Snapshot, Vec<LeftOut>)>> {
@@ -113,12 +57,6 @@ impl Clone {
         assert_eq!(applied.len(), if has_functions { snapshots.len() } else { 0 });
         has_functions.then_some(applied)
     }
-
-    async fn close(self) {
-        self.session.close().await;
-        self.admin.close().await;
-        self.sandbox.stop().await.unwrap();
-    }
 }
 
 /// Says what differs, where a checksum says only that something does.
@@ -132,20 +70,9 @@ fn assert_same(found: &Snapshot, expected: &Snapshot) {
     assert_eq!(found, expected);
 }
 
-/// As on the command line, without what stands behind the colon.
-fn source(name: &str, params: &[(&str, &str)]) -> SourceSpec {
-    let params: Params = params
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
-    source::parse(name, &params).unwrap()
-}
-
 #[tokio::test]
 async fn parked_statistics_come_back_to_the_byte_in_any_order() {
-    let bench = Bench::open().await;
-    let dataset_id = bench.restored(MANY_TYPES).await;
-    let mut clone = Clone::open(&bench, dataset_id).await;
+    let mut clone = Clone::of(MANY_TYPES).await;
     let sources = [
         source("built_in", &[]),
         source("none", &[]),
@@ -169,15 +96,12 @@ async fn parked_statistics_come_back_to_the_byte_in_any_order() {
     assert_eq!(different.len(), sources.len());
     clone.lot.vacuum(&mut clone.admin).await.unwrap();
     clone.close().await;
-    bench.close().await;
 }
 
 #[tokio::test]
 async fn targets_depend_on_the_seed_and_not_on_what_was_prepared_before() {
-    let bench = Bench::open().await;
     let dump = format!("{MANY_TYPES}; alter table many alter column name set statistics 42;");
-    let dataset_id = bench.restored(&dump).await;
-    let mut clone = Clone::open(&bench, dataset_id).await;
+    let mut clone = Clone::of(&dump).await;
     let seven = source("random_targets", &[("seed", "7")]);
     let eight = source("random_targets", &[("seed", "8")]);
     let own = clone.targets().await;
@@ -200,14 +124,11 @@ async fn targets_depend_on_the_seed_and_not_on_what_was_prepared_before() {
     assert_eq!(checksum(&first.0), checksum(&again.0));
     assert_ne!(first.1, other);
     clone.close().await;
-    bench.close().await;
 }
 
 #[tokio::test]
 async fn the_sizes_of_relations_come_back_with_their_snapshot() {
-    let bench = Bench::open().await;
-    let dataset_id = bench.restored(MANY_TYPES).await;
-    let mut clone = Clone::open(&bench, dataset_id).await;
+    let mut clone = Clone::of(MANY_TYPES).await;
     let real = clone.prepare(&source("built_in", &[])).await;
     clone.lot.park(&mut clone.admin, 0).await.unwrap();
     let mut imagined = real.clone();
@@ -220,5 +141,4 @@ async fn the_sizes_of_relations_come_back_with_their_snapshot() {
         assert_eq!(found.relations, snapshot.relations);
     }
     clone.close().await;
-    bench.close().await;
 }

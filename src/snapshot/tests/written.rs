@@ -3,12 +3,12 @@
 use super::Clone;
 use super::MANY_TYPES;
 use super::assert_same;
-use super::source;
 use crate::model::snapshot::Snapshot;
 use crate::snapshot::capture::capture;
 use crate::snapshot::checksum;
 use crate::testing;
 use crate::testing::bench::Bench;
+use crate::testing::clone::source;
 
 #[tokio::test]
 async fn a_snapshot_is_written_from_its_text_to_the_byte_whatever_the_types_and_the_version() {
@@ -18,10 +18,9 @@ async fn a_snapshot_is_written_from_its_text_to_the_byte_whatever_the_types_and_
 }
 
 async fn assert_written_from_text(bench: Bench) {
-    let dataset_id = bench.restored(MANY_TYPES).await;
-    let notes = bench.notes(dataset_id).await;
+    let mut clone = Clone::on(bench, MANY_TYPES).await;
+    let notes = clone.bench.notes(clone.sandbox.dataset_id).await;
     assert!(notes.is_empty(), "every type has to be there: {notes:?}");
-    let mut clone = Clone::open(&bench, dataset_id).await;
     for source in [
         source("built_in", &[]),
         source("uniform_target", &[("target", "2")]),
@@ -86,7 +85,6 @@ async fn assert_written_from_text(bench: Bench) {
         assert!(lists.iter().any(|lists| lists[list]), "list {list} took part");
     }
     clone.close().await;
-    bench.close().await;
 }
 
 /// Every value of `spied` goes through code of the dump, which tells on a superuser.
@@ -111,9 +109,7 @@ create statistics suspects on (row(plain, 'b')::innocent), plain from planted;
 
 #[tokio::test]
 async fn no_code_of_a_dump_runs_as_superuser_when_a_snapshot_is_written() {
-    let bench = Bench::open().await;
-    let dataset_id = bench.restored(PLANTED).await;
-    let mut clone = Clone::open(&bench, dataset_id).await;
+    let mut clone = Clone::of(PLANTED).await;
     let spy = sqlx::query("select 1::public.spied")
         .execute(&mut clone.admin.conn)
         .await;
@@ -145,14 +141,11 @@ async fn no_code_of_a_dump_runs_as_superuser_when_a_snapshot_is_written() {
     // A domain itself is read as what it is made of.
     assert_eq!(found.columns, snapshot.columns[..2]);
     clone.close().await;
-    bench.close().await;
 }
 
 #[tokio::test]
 async fn the_type_of_values_comes_from_the_clone_and_wrong_text_is_left_out() {
-    let bench = Bench::open().await;
-    let dataset_id = bench.restored(MANY_TYPES).await;
-    let mut clone = Clone::open(&bench, dataset_id).await;
+    let mut clone = Clone::of(MANY_TYPES).await;
     let good = clone.prepare(&source("built_in", &[])).await;
     let idx_of = |column: &str| good.columns.iter().position(|other| other.column == column).unwrap();
     let (text_idx, number_idx, share_idx, gone_idx) = (idx_of("name"), idx_of("nums"), idx_of("price"), idx_of("size"));
@@ -173,7 +166,6 @@ async fn the_type_of_values_comes_from_the_clone_and_wrong_text_is_left_out() {
     assert_eq!(left_out[2], ("public.many.price", "NaN is not a finite number"));
     assert_eq!(found.columns.len(), good.columns.len() - 3);
     clone.close().await;
-    bench.close().await;
 }
 
 #[tokio::test]
@@ -189,8 +181,7 @@ async fn without_superuser_a_snapshot_is_written_by_the_functions_of_the_server(
 }
 
 async fn assert_written_without_superuser(bench: Bench) {
-    let dataset_id = bench.restored(&format!("{MANY_TYPES}{PLANTED}")).await;
-    let mut clone = Clone::open(&bench, dataset_id).await;
+    let mut clone = Clone::on(bench, &format!("{MANY_TYPES}{PLANTED}")).await;
     let built_in = clone.prepare(&source("built_in", &[])).await;
     let small = clone.prepare(&source("uniform_target", &[("target", "2")])).await;
     let none = clone.prepare(&source("none", &[])).await;
@@ -212,14 +203,11 @@ async fn assert_written_without_superuser(bench: Bench) {
         }
     }
     clone.close().await;
-    bench.close().await;
 }
 
 #[tokio::test]
 async fn extended_statistics_are_parked_and_written_and_the_server_s_belief_is_not_abused() {
-    let bench = Bench::open().await;
-    let dataset_id = bench.restored(MANY_TYPES).await;
-    let mut clone = Clone::open(&bench, dataset_id).await;
+    let mut clone = Clone::of(MANY_TYPES).await;
     let snapshot = clone.prepare(&source("built_in", &[])).await;
     clone.lot.park(&mut clone.admin, 0).await.unwrap();
     let none = clone.prepare(&source("none", &[])).await;
@@ -257,5 +245,4 @@ async fn extended_statistics_are_parked_and_written_and_the_server_s_belief_is_n
         .unwrap();
     assert_eq!(n_casts, 0, "the casts were there for one transaction only");
     clone.close().await;
-    bench.close().await;
 }

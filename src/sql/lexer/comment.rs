@@ -10,14 +10,23 @@ use super::class::COMMENT_STOP;
 use super::class::skip_until;
 
 impl Scanner {
+    /// A comment that begins with two dashes.
     pub(super) fn line_comment(&mut self, begun: Begun, window: &[u8], more: More) -> Option<Token> {
+        self.rest_of_line(begun, Kind::Comment, b"\n\r", window, more)
+    }
+
+    pub(super) fn psql_line(&mut self, begun: Begun, window: &[u8], more: More) -> Option<Token> {
+        self.rest_of_line(begun, Kind::PsqlLine, b"\n", window, more)
+    }
+
+    fn rest_of_line(&mut self, begun: Begun, kind: Kind, ends: &[u8], window: &[u8], more: More) -> Option<Token> {
         loop {
             self.pos = skip_until(window, self.pos, COMMENT_STOP);
             match window.get(self.pos) {
                 None if more == More::Yes => return self.wait(begun),
                 Some(0) => return Some(self.nul(begun)),
-                None | Some(b'\n' | b'\r') => return Some(self.done(begun, Kind::Comment)),
-                Some(_) => self.pos += 1,
+                Some(byte) if !ends.contains(byte) => self.pos += 1,
+                _ => return Some(self.done(begun, kind)),
             }
         }
     }
@@ -46,18 +55,6 @@ impl Scanner {
                     }
                 }
                 (Some(_), _) => self.pos += 1,
-            }
-        }
-    }
-
-    pub(super) fn psql_line(&mut self, begun: Begun, window: &[u8], more: More) -> Option<Token> {
-        loop {
-            self.pos = skip_until(window, self.pos, COMMENT_STOP);
-            match window.get(self.pos) {
-                None if more == More::Yes => return self.wait(begun),
-                Some(0) => return Some(self.nul(begun)),
-                None | Some(b'\n') => return Some(self.done(begun, Kind::PsqlLine)),
-                Some(_) => self.pos += 1,
             }
         }
     }

@@ -93,7 +93,6 @@ impl LatestLine {
             .map(|source| source.label.as_str())
             .collect();
         let status = experiment.job.status;
-        let said = experiment.headline.clone().or_else(|| experiment.job.message.clone());
         Self {
             href: urls::result(experiment.id),
             n: experiment.id.to_string(),
@@ -102,7 +101,7 @@ impl LatestLine {
             dataset: experiment.dataset_name.clone(),
             workload: experiment.workload_name.clone(),
             sources: sources.join(", "),
-            headline: said.unwrap_or_default(),
+            headline: experiment.said().unwrap_or_default().to_owned(),
             date: view::date(experiment.created_at),
             at: view::rfc3339(experiment.created_at),
         }

@@ -7,6 +7,9 @@ mod dashboard;
 mod datasets;
 mod experiment;
 mod health;
+mod help;
+mod notes;
+mod plans;
 mod progress;
 mod query;
 mod queue;
@@ -30,5 +33,7 @@ pub fn router() -> Router<AppState> {
         .merge(experiment::router())
         .merge(results::router())
         .merge(query::router())
+        .merge(plans::router())
         .merge(chart::router())
+        .merge(help::router())
 }

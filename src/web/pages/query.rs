@@ -14,17 +14,12 @@ use sqlx::PgPool;
 
 use crate::analysis::outlier;
 use crate::analysis::summary::Observed;
-use crate::model::experiment::PlanRecord;
+use crate::model::experiment::PlanText;
 use crate::model::ids::ExperimentId;
 use crate::model::trial::OutcomeWord;
 use crate::model::trial::RecordedTrial;
 use crate::model::trial::TrialKind;
-use crate::model::units::grouped;
-use crate::model::units::three_digits;
 use crate::model::user::Viewer;
-use crate::plan;
-use crate::plan::Direction;
-use crate::plan::EstimateFactor;
 use crate::report::data::ReportData;
 use crate::report::made;
 use crate::report::table;
@@ -39,6 +34,7 @@ use crate::web::fragment::Hx;
 use crate::web::pages::chart::ChartParams;
 use crate::web::pages::chart::ChartType;
 use crate::web::pages::chart_view::ChartView;
+use crate::web::pages::plans::view::PlanView;
 use crate::web::pages::results::compared;
 use crate::web::state::AppState;
 use crate::web::urls;
@@ -51,8 +47,6 @@ pub fn router() -> Router<AppState> {
 
 /// Trials shown on the page; all of them are in the export.
 const MAX_TRIALS: usize = 200;
-/// From this factor on an estimate is marked as off.
-const OFF_FACTOR: f64 = 10.0;
 
 #[derive(Template)]
 #[template(path = "results/query.html", blocks = ["plans"])]
@@ -65,30 +59,11 @@ struct QueryPage {
     rows: Vec<Row>,
     chart: ChartView,
     plans: Vec<PlanView>,
+    map_address: String,
+    /// Two different plans side by side; empty when there are none.
+    diff_address: String,
     trials: Vec<TrialView>,
     n_trials: usize,
-}
-
-/// One plan with the sources that chose it.
-struct PlanView {
-    letter: String,
-    sources: String,
-    message: String,
-    facts: String,
-    rows: Vec<PlanRow>,
-    raw: String,
-}
-
-/// One node, and how the list around it opens and closes.
-struct PlanRow {
-    title: String,
-    rows: String,
-    factor: String,
-    is_off: bool,
-    cost: String,
-    details: Vec<String>,
-    opens: bool,
-    closes: usize,
 }
 
 struct TrialView {
@@ -109,13 +84,9 @@ impl QueryPage {
         let data = ReportData::load(&mut conn, viewer, id)
             .await?
             .ok_or(Error::NotFound("experiment"))?;
-        let query = data
-            .queries
-            .iter()
-            .find(|query| query.query_idx == query_idx)
-            .ok_or(Error::NotFound("query"))?
-            .clone();
+        let query = data.query(query_idx).ok_or(Error::NotFound("query"))?.clone();
         let trials = store::trials::list(&mut conn, viewer, id, Some(query_idx)).await?;
+        let texts = store::plans::list_texts(&mut conn, viewer, id, Some(query_idx)).await?;
         let params = ChartParams {
             chart_type: ChartType::Line,
             query_idx,
@@ -135,7 +106,8 @@ impl QueryPage {
             })
             .collect();
         // A large plan takes milliseconds to read.
-        let plans = tokio::task::spawn_blocking(move || plan_views(&data, query_idx).map(|plans| (plans, data)));
+        let plans =
+            tokio::task::spawn_blocking(move || plan_views(&data, &texts, query_idx).map(|plans| (plans, data)));
         let (plans, data) = plans.await.map_err(anyhow::Error::new)??;
         let address = |query_idx: i32| urls::result_query(data.experiment.id, query_idx);
         let exists = |query_idx: i32| data.queries.iter().any(|query| query.query_idx == query_idx);
@@ -147,6 +119,12 @@ impl QueryPage {
             next: Some(next).filter(|n| exists(*n)).map(address),
             rows: rows.map(|rows| rows.rows).unwrap_or_default(),
             chart,
+            map_address: urls::plans(id),
+            diff_address: if plans.iter().filter(|plan| !plan.letter.is_empty()).count() > 1 {
+                urls::plan_diff_form(id, query_idx)
+            } else {
+                String::new()
+            },
             plans,
             trials: views,
             n_trials: trials.len(),
@@ -188,108 +166,20 @@ fn trial_view(data: &ReportData, trial: &RecordedTrial) -> TrialView {
 }
 
 /// A view for each different plan, in the order of the letters.
-fn plan_views(data: &ReportData, query_idx: i32) -> anyhow::Result<Vec<PlanView>> {
-    let records: Vec<&PlanRecord> = data.plans.iter().filter(|plan| plan.query_idx == query_idx).collect();
-    let fingerprints: Vec<Option<&str>> = records.iter().map(|record| record.fingerprint.as_deref()).collect();
-    let letters = crate::analysis::letters(&fingerprints);
-    let mut views: Vec<PlanView> = Vec::new();
-    for (record, letter) in records.iter().zip(letters) {
-        let letter = letter.unwrap_or_default();
-        let label = data.source_label(record.source_idx);
-        if let Some(known) = views
-            .iter_mut()
-            .find(|view| !letter.is_empty() && view.letter == letter)
-        {
-            known.sources = format!("{}, {label}", known.sources);
-            continue;
+fn plan_views(data: &ReportData, texts: &[PlanText], query_idx: i32) -> anyhow::Result<Vec<PlanView>> {
+    let mut known: Vec<&str> = Vec::new();
+    let mut views = Vec::new();
+    for plan in data.plans.iter().filter(|plan| plan.query_idx == query_idx) {
+        if let Some(fingerprint) = plan.fingerprint.as_deref() {
+            if known.contains(&fingerprint) {
+                continue;
+            }
+            known.push(fingerprint);
         }
-        views.push(plan_view(record, letter, label)?);
+        let text = texts.iter().find(|text| text.source_idx == plan.source_idx);
+        views.push(PlanView::new(data, plan, text.and_then(PlanText::best), None)?);
     }
     Ok(views)
-}
-
-fn plan_view(record: &PlanRecord, letter: String, label: &str) -> anyhow::Result<PlanView> {
-    let raw = record
-        .analyzed
-        .as_ref()
-        .or(record.explain.as_ref())
-        .cloned()
-        .unwrap_or_default();
-    let (mut rows, mut facts) = (Vec::new(), Vec::new());
-    if !raw.is_empty() {
-        let plan = plan::parse(&raw)?;
-        rows = plan_rows(&plan::rows(&plan));
-        facts.push(format!("cost {}", table::cost(Some(plan.cost())).shown));
-        if let Some(buffers) = plan.buffers() {
-            facts.push(format!("{} buffers", grouped(buffers)));
-        }
-        if let Some(worst) = record.worst_q_error {
-            facts.push(format!("worst estimate {}× off", three_digits(worst)));
-        }
-    }
-    Ok(PlanView {
-        letter,
-        sources: format!("under {label}"),
-        message: record.message.clone().unwrap_or_default(),
-        facts: facts.join(", "),
-        rows,
-        raw,
-    })
-}
-
-fn plan_rows(rows: &[plan::Row]) -> Vec<PlanRow> {
-    let depth_after = |idx: usize| rows.get(idx + 1).map_or(0, |next| next.depth);
-    rows.iter()
-        .enumerate()
-        .map(|(idx, row)| {
-            let after = depth_after(idx);
-            PlanRow {
-                title: match &row.subplan {
-                    Some(name) => format!("{name}: {}", row.title),
-                    None => row.title.clone(),
-                },
-                rows: match (row.actual_rows, row.actual_loops) {
-                    (_, Some(0.0)) => "never executed".to_owned(),
-                    (Some(actual), loops) => {
-                        let loops = loops.filter(|loops| *loops > 1.0);
-                        let each = loops
-                            .map(|loops| format!(" in each of {loops} loops"))
-                            .unwrap_or_default();
-                        format!("{} rows expected, {} found{each}", count(row.plan_rows), count(actual))
-                    }
-                    (None, _) => format!("{} rows expected", count(row.plan_rows)),
-                },
-                factor: row.estimate.map(|estimate| factor(&estimate)).unwrap_or_default(),
-                is_off: row.estimate.is_some_and(|estimate| estimate.factor >= OFF_FACTOR),
-                cost: format!("cost {}", table::cost(Some(row.total_cost)).shown),
-                details: row.details.clone(),
-                opens: after > row.depth,
-                closes: row.depth.saturating_sub(after),
-            }
-        })
-        .collect()
-}
-
-fn count(rows: f64) -> String {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "row counts are not negative"
-    )]
-    if rows.is_finite() && rows.fract() == 0.0 && rows < 1e15 {
-        grouped(rows as u64)
-    } else {
-        three_digits(rows)
-    }
-}
-
-fn factor(estimate: &EstimateFactor) -> String {
-    let times = three_digits(estimate.factor);
-    match estimate.direction {
-        Direction::Over => format!("{times}× too many expected"),
-        Direction::Under => format!("{times}× too few expected"),
-        Direction::Exact => String::new(),
-    }
 }
 
 /// GET /results/{id}/queries/{n}

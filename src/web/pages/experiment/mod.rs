@@ -2,6 +2,7 @@
 
 mod follow;
 mod new;
+mod sources;
 
 use axum::Router;
 use axum::routing::get;

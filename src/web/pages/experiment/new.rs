@@ -22,8 +22,6 @@ use crate::model::job::JobStatus;
 use crate::model::units::counted;
 use crate::model::user::Viewer;
 use crate::model::workload::QueryClass;
-use crate::source;
-use crate::source::parameter::ParameterKind;
 use crate::store;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
@@ -32,6 +30,10 @@ use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
 use crate::web::pages::experiment::follow;
+use crate::web::pages::experiment::sources;
+use crate::web::pages::experiment::sources::Control;
+use crate::web::pages::experiment::sources::GroupChoice;
+use crate::web::pages::notes::NotesView;
 use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
@@ -44,9 +46,21 @@ struct NewPage {
     workloads: Vec<Choice>,
     /// Of the chosen workload; none when it is not chosen yet.
     queries: Vec<QueryChoice>,
-    sources: Vec<SourceChoice>,
+    groups: Vec<GroupChoice>,
     errors: Vec<FieldError>,
     estimate: Option<Estimate>,
+}
+
+impl NewPage {
+    /// What sources would change, with the experiment that each goes by.
+    fn previews(&self) -> Vec<(NotesView, String)> {
+        let previews = self.estimate.iter().flat_map(|estimate| &estimate.previews);
+        let views = previews.map(|preview| {
+            let by = urls::result(preview.by);
+            (NotesView::new(&preview.source, &preview.notes), by)
+        });
+        views.collect()
+    }
 }
 
 /// What is shown in place of the form while there is nothing to choose from.
@@ -69,22 +83,6 @@ struct QueryChoice {
     class: &'static str,
     refusal: Option<String>,
     is_chosen: bool,
-}
-
-struct SourceChoice {
-    name: &'static str,
-    title: &'static str,
-    about: &'static str,
-    is_chosen: bool,
-    parameters: Vec<ParameterField>,
-}
-
-struct ParameterField {
-    name: String,
-    label: &'static str,
-    about: &'static str,
-    value: String,
-    choices: &'static [&'static str],
 }
 
 impl NewPage {
@@ -126,7 +124,7 @@ impl NewPage {
             None => Vec::new(),
         };
         Ok(Self {
-            sources: source_choices(&form),
+            groups: sources::choices(&form),
             datasets,
             workloads,
             queries,
@@ -170,37 +168,6 @@ async fn query_choices(
         }
     });
     Ok(choices.collect())
-}
-
-fn source_choices(form: &ExperimentForm) -> Vec<SourceChoice> {
-    let of_source = |source: &&'static dyn source::StatsSource| SourceChoice {
-        name: source.name(),
-        title: source.title(),
-        about: source.about(),
-        is_chosen: form.stats_source.iter().any(|name| name == source.name()),
-        parameters: source
-            .parameters()
-            .iter()
-            .map(|parameter| {
-                let name = format!("{}.{}", source.name(), parameter.name);
-                ParameterField {
-                    value: form
-                        .params
-                        .get(&name)
-                        .cloned()
-                        .unwrap_or_else(|| parameter.default.to_owned()),
-                    name,
-                    label: parameter.label,
-                    about: parameter.about,
-                    choices: match parameter.kind {
-                        ParameterKind::Choice(choices) => choices,
-                        ParameterKind::Integer { .. } => &[],
-                    },
-                }
-            })
-            .collect(),
-    };
-    source::ALL.iter().map(of_source).collect()
 }
 
 /// GET /experiment

@@ -51,11 +51,6 @@ impl IndexRow {
             .iter()
             .map(|source| source.name.as_str())
             .collect();
-        let headline = match (&experiment.headline, &experiment.job.message) {
-            (Some(headline), _) => headline.clone(),
-            (None, Some(message)) => message.clone(),
-            (None, None) => String::new(),
-        };
         Self {
             id: experiment.id,
             address: urls::result(experiment.id),
@@ -64,7 +59,7 @@ impl IndexRow {
             dataset: experiment.dataset_name.clone(),
             workload: experiment.workload_name.clone(),
             sources: labels.join(", "),
-            headline,
+            headline: experiment.said().unwrap_or_default().to_owned(),
             date: view::date(experiment.created_at),
             datetime: view::rfc3339(experiment.created_at),
         }

@@ -5,8 +5,11 @@ pub mod compared;
 mod index;
 pub mod show;
 
+use std::collections::HashMap;
+
 use axum::Router;
 use axum::extract::Path;
+use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header;
@@ -28,6 +31,7 @@ use crate::web::extract::form::Form;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment::Hx;
+use crate::web::pages::chart::ChartParams;
 use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
@@ -77,16 +81,17 @@ async fn rerun(
     Ok(hx.redirect(&urls::result(id)))
 }
 
-/// GET /results/{id}/export.csv, trials.csv, export.json
+/// GET /results/{id}/export.csv, comparisons.csv, sources.csv, trials.csv, export.json
 async fn download(
     State(pool): State<PgPool>,
     CurrentUser(viewer): CurrentUser,
     Path((id, name)): Path<(String, String)>,
+    UrlQuery(params): UrlQuery<HashMap<String, String>>,
 ) -> PageResult<Response> {
     let exporter = export::find(&name).ok_or(Error::NotFound("file"))?;
     let id: ExperimentId = id.parse().map_err(|_| Error::NotFound("experiment"))?;
     let mut conn = pool.acquire().await?;
-    let data = ReportData::load(&mut conn, viewer, id)
+    let data = ReportData::load_whole(&mut conn, viewer, id, ChartParams::read(&params).base_idx)
         .await?
         .ok_or(Error::NotFound("experiment"))?;
     let trials = store::trials::list(&mut conn, viewer, id, None).await?;

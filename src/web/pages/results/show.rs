@@ -29,6 +29,7 @@ use crate::web::fragment;
 use crate::web::fragment::Hx;
 use crate::web::pages::chart::ChartParams;
 use crate::web::pages::chart_view::ChartView;
+use crate::web::pages::notes::NotesView;
 use crate::web::pages::progress::ProgressView;
 use crate::web::pages::results::compared::ComparedView;
 use crate::web::state::AppState;
@@ -65,6 +66,8 @@ struct ShowPage {
     has_trouble: bool,
     chart: ChartView,
     sources: Vec<SourceView>,
+    /// Of the sources that have any.
+    source_notes: Vec<NotesView>,
     facts: Vec<Setting>,
     settings: Vec<Setting>,
     /// When the server was shared with other datasets.
@@ -143,6 +146,7 @@ impl ShowPage {
             table,
             chart,
             sources: source_views(&data),
+            source_notes: source_notes(&data),
             facts: facts(experiment),
             settings: experiment.spec.settings.clone(),
             warning: experiment
@@ -166,7 +170,7 @@ impl ShowPage {
                 .collect(),
             exports: export::ALL
                 .iter()
-                .map(|exporter| (urls::result_part(id, exporter.name()), exporter.about()))
+                .map(|exporter| (urls::export(id, exporter.name(), params.base_idx), exporter.about()))
                 .chain([(urls::result_part(id, "bundle.zip"), BUNDLE_ABOUT)])
                 .collect(),
             rerun_request_id: view::request_id()?,
@@ -221,6 +225,13 @@ fn source_views(data: &ReportData) -> Vec<SourceView> {
                     .unwrap_or_default(),
             }
         })
+        .collect()
+}
+
+fn source_notes(data: &ReportData) -> Vec<NotesView> {
+    let prepared = data.prepared.iter().filter(|prepared| !prepared.notes.is_empty());
+    prepared
+        .map(|prepared| NotesView::new(data.source_label(prepared.source_idx), &prepared.notes))
         .collect()
 }
 

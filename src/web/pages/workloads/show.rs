@@ -1,14 +1,10 @@
-//! Workloads: the list, one with its statements and their check against a dataset, and the way out.
+//! One workload with its statements and their check against a dataset.
 
 use askama::Template;
-use axum::Router;
 use axum::extract::Query as QueryString;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::get;
 use serde::Deserialize;
-use sqlx::PgPool;
 
 use crate::model::dataset::Dataset;
 use crate::model::ids::DatasetId;
@@ -22,7 +18,6 @@ use crate::model::workload::CheckResult;
 use crate::model::workload::CheckStatus;
 use crate::model::workload::Query;
 use crate::model::workload::QueryClass;
-use crate::model::workload::Workload;
 use crate::store;
 use crate::web::error::Error;
 use crate::web::extract::form::Form;
@@ -32,38 +27,12 @@ use crate::web::fragment;
 use crate::web::fragment::Hx;
 use crate::web::pages::datasets;
 use crate::web::pages::queue;
-use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
-use crate::workload::service::Deleted;
 use crate::workload::service::Workloads;
 
 /// A workload of more statements shows them folded.
 const MOST_OPEN: usize = 20;
-
-pub fn router() -> Router<AppState> {
-    Router::new()
-        .route(urls::WORKLOADS, get(index))
-        .route("/workloads/{id}", get(show))
-        .route("/workloads/{id}/check", get(check).post(request_check))
-        .route("/workloads/{id}/delete", get(delete).post(destroy))
-}
-
-#[derive(Template)]
-#[template(path = "workloads/index.html")]
-struct IndexPage {
-    lines: Vec<Line>,
-}
-
-struct Line {
-    href: String,
-    name: String,
-    n_queries: String,
-    n_refused: String,
-    file_name: String,
-    date: String,
-    at: String,
-}
 
 #[derive(Template)]
 #[template(path = "workloads/show.html", blocks = ["check"])]
@@ -119,20 +88,10 @@ struct Checked {
     message: Option<String>,
 }
 
-#[derive(Template)]
-#[template(path = "workloads/delete.html")]
-struct DeletePage {
-    name: String,
-    n_queries: String,
-    href: String,
-    delete_href: String,
-    refusal: Option<&'static str>,
-}
-
 /// Which dataset the check is about, as the address and the form say it.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct CheckParams {
+pub(super) struct CheckParams {
     dataset: String,
 }
 
@@ -142,16 +101,8 @@ impl CheckParams {
     }
 }
 
-/// GET /workloads
-async fn index(State(pool): State<PgPool>, CurrentUser(viewer): CurrentUser) -> Result<Response, Error> {
-    let workloads = store::workloads::list(&mut *pool.acquire().await?, viewer).await?;
-    fragment::page(&IndexPage {
-        lines: workloads.iter().map(Line::new).collect(),
-    })
-}
-
 /// GET /workloads/{id}?dataset=
-async fn show(
+pub(super) async fn show(
     State(workloads): State<Workloads>,
     CurrentUser(viewer): CurrentUser,
     Id(id): Id<WorkloadId>,
@@ -161,7 +112,7 @@ async fn show(
 }
 
 /// GET /workloads/{id}/check?dataset=
-async fn check(
+pub(super) async fn check(
     State(workloads): State<Workloads>,
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
@@ -179,7 +130,7 @@ async fn check(
 }
 
 /// POST /workloads/{id}/check
-async fn request_check(
+pub(super) async fn request_check(
     State(workloads): State<Workloads>,
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
@@ -193,47 +144,6 @@ async fn request_check(
         return Err(Error::NotFound("workload or dataset"));
     }
     Ok(hx.redirect(&urls::workload_on(id, dataset)))
-}
-
-/// GET /workloads/{id}/delete
-async fn delete(
-    State(pool): State<PgPool>,
-    CurrentUser(viewer): CurrentUser,
-    Id(id): Id<WorkloadId>,
-) -> Result<Response, Error> {
-    fragment::page(&DeletePage::load(&pool, viewer, id).await?)
-}
-
-/// POST /workloads/{id}/delete
-async fn destroy(
-    State(workloads): State<Workloads>,
-    CurrentUser(viewer): CurrentUser,
-    hx: Hx,
-    Id(id): Id<WorkloadId>,
-) -> Result<Response, Error> {
-    match workloads.delete(viewer, id).await? {
-        Deleted::Done => Ok(hx.redirect(urls::WORKLOADS)),
-        Deleted::NotThere => Err(Error::NotFound("workload")),
-        Deleted::InUse => {
-            let mut page = DeletePage::load(&workloads.pool, viewer, id).await?;
-            page.refusal = Some("Something that waits or runs needs this workload. Wait for it, or stop it first.");
-            fragment::with_status(StatusCode::CONFLICT, &page)
-        }
-    }
-}
-
-impl Line {
-    fn new(workload: &Workload) -> Self {
-        Self {
-            href: urls::workload(workload.id),
-            name: workload.name.clone(),
-            n_queries: grouped(workload.n_queries),
-            n_refused: grouped(workload.n_refused),
-            file_name: workload.file_name.clone(),
-            date: view::date(workload.created_at),
-            at: view::rfc3339(workload.created_at),
-        }
-    }
 }
 
 impl ShowPage {
@@ -382,20 +292,6 @@ impl Checked {
             None => message.clone(),
         });
         Self { word, class, message }
-    }
-}
-
-impl DeletePage {
-    async fn load(pool: &PgPool, viewer: Viewer, id: WorkloadId) -> Result<Self, Error> {
-        let workload = store::workloads::get(&mut *pool.acquire().await?, viewer, id).await?;
-        let workload = workload.ok_or(Error::NotFound("workload"))?;
-        Ok(Self {
-            name: workload.name,
-            n_queries: counted(workload.n_queries, "statement", "statements"),
-            href: urls::workload(id),
-            delete_href: urls::workload_delete(id),
-            refusal: None,
-        })
     }
 }
 

@@ -1,16 +1,12 @@
-//! Datasets: the list, one with its restore, its tables and its log, and the way out.
+//! One dataset with its restore, its tables and its log.
 
 use askama::Template;
-use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::get;
-use axum::routing::post;
-use sqlx::PgPool;
 
+use super::format;
+use super::state;
 use crate::dataset::service::Datasets;
-use crate::dataset::service::Deleted;
 use crate::model::dataset::Dataset;
 use crate::model::dataset::RestoreNoteKind;
 use crate::model::dataset::Setting;
@@ -33,37 +29,8 @@ use crate::web::fragment::Hx;
 use crate::web::pages::queue;
 use crate::web::pages::restore_log;
 use crate::web::pages::restore_log::NoteGroup;
-use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
-
-pub fn router() -> Router<AppState> {
-    Router::new()
-        .route(urls::DATASETS, get(index))
-        .route("/datasets/{id}", get(show))
-        .route("/datasets/{id}/status", get(status))
-        .route("/datasets/{id}/stop", post(stop))
-        .route("/datasets/{id}/delete", get(delete).post(destroy))
-}
-
-#[derive(Template)]
-#[template(path = "datasets/index.html")]
-struct IndexPage {
-    lines: Vec<Line>,
-}
-
-struct Line {
-    href: String,
-    name: String,
-    word: &'static str,
-    class: &'static str,
-    format: String,
-    size: String,
-    n_tables: String,
-    n_rows: String,
-    date: String,
-    at: String,
-}
 
 #[derive(Template)]
 #[template(path = "datasets/show.html", blocks = ["status"])]
@@ -114,26 +81,8 @@ struct TableLine {
     n_columns: String,
 }
 
-#[derive(Template)]
-#[template(path = "datasets/delete.html")]
-struct DeletePage {
-    name: String,
-    size: String,
-    href: String,
-    delete_href: String,
-    refusal: Option<&'static str>,
-}
-
-/// GET /datasets
-async fn index(State(pool): State<PgPool>, CurrentUser(viewer): CurrentUser) -> Result<Response, Error> {
-    let datasets = store::datasets::list(&mut *pool.acquire().await?, viewer).await?;
-    fragment::page(&IndexPage {
-        lines: datasets.iter().map(Line::new).collect(),
-    })
-}
-
 /// GET /datasets/{id}
-async fn show(
+pub(super) async fn show(
     State(datasets): State<Datasets>,
     CurrentUser(viewer): CurrentUser,
     Id(id): Id<DatasetId>,
@@ -142,7 +91,7 @@ async fn show(
 }
 
 /// GET /datasets/{id}/status
-async fn status(
+pub(super) async fn status(
     State(datasets): State<Datasets>,
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
@@ -155,76 +104,6 @@ async fn status(
     }
     let said = format!("{} is {}", page.name, page.status.word);
     fragment::last_poll(&page.as_status(), &said, "restore-settled")
-}
-
-/// POST /datasets/{id}/stop
-async fn stop(
-    State(datasets): State<Datasets>,
-    CurrentUser(viewer): CurrentUser,
-    hx: Hx,
-    Id(id): Id<DatasetId>,
-) -> Result<Response, Error> {
-    datasets.stop(viewer, id).await?;
-    Ok(hx.redirect(&urls::dataset(id)))
-}
-
-/// GET /datasets/{id}/delete
-async fn delete(
-    State(pool): State<PgPool>,
-    CurrentUser(viewer): CurrentUser,
-    Id(id): Id<DatasetId>,
-) -> Result<Response, Error> {
-    fragment::page(&DeletePage::load(&pool, viewer, id).await?)
-}
-
-/// POST /datasets/{id}/delete
-async fn destroy(
-    State(datasets): State<Datasets>,
-    CurrentUser(viewer): CurrentUser,
-    hx: Hx,
-    Id(id): Id<DatasetId>,
-) -> Result<Response, Error> {
-    match datasets.delete(viewer, id).await? {
-        Deleted::Done => Ok(hx.redirect(urls::DATASETS)),
-        Deleted::NotThere => Err(Error::NotFound("dataset")),
-        Deleted::InUse => {
-            let mut page = DeletePage::load(&datasets.pool, viewer, id).await?;
-            page.refusal = Some("Something that waits or runs needs this dataset. Wait for it, or stop it first.");
-            fragment::with_status(StatusCode::CONFLICT, &page)
-        }
-    }
-}
-
-/// What a restore has made of a dump, in one word and the class of its mark.
-pub fn state(status: JobStatus) -> (&'static str, &'static str) {
-    let word = match status {
-        JobStatus::Running => "being restored",
-        JobStatus::Completed => "ready",
-        JobStatus::Queued | JobStatus::Failed | JobStatus::Cancelled => status.word(),
-    };
-    (word, view::status_class(status))
-}
-
-impl Line {
-    fn new(dataset: &Dataset) -> Self {
-        let (word, class) = state(dataset.job.status);
-        let when_ready = |n: u64| match dataset.job.status {
-            JobStatus::Completed => grouped(n),
-            _ => "–".to_owned(),
-        };
-        Self {
-            href: urls::dataset(dataset.id),
-            name: dataset.name.clone(),
-            word,
-            class,
-            format: format(dataset),
-            size: bytes_in_words(dataset.size_bytes),
-            n_tables: when_ready(dataset.n_tables),
-            n_rows: when_ready(dataset.n_rows),
-            date: view::date(dataset.created_at),
-            at: view::rfc3339(dataset.created_at),
-        }
-    }
 }
 
 impl ShowPage {
@@ -348,13 +227,6 @@ fn left_s(elapsed_s: f64, done: u64, total: u64) -> Option<f64> {
     (elapsed_s >= 1.0 && done > 0 && done <= total).then(|| elapsed_s * (total - done) as f64 / done as f64)
 }
 
-fn format(dataset: &Dataset) -> String {
-    match dataset.compression.as_str() {
-        "none" => dataset.format.clone(),
-        compression => format!("{}, {compression}", dataset.format),
-    }
-}
-
 fn facts(dataset: &Dataset) -> Vec<Setting> {
     let pairs = [
         ("File", Some(dataset.file_name.clone())),
@@ -419,20 +291,6 @@ impl TableLine {
             size: bytes_in_words(tables.iter().map(|table| table.size_bytes).sum()),
             n_columns: grouped(tables.iter().map(|table| u64::from(table.n_columns)).sum()),
         }
-    }
-}
-
-impl DeletePage {
-    async fn load(pool: &PgPool, viewer: Viewer, id: DatasetId) -> Result<Self, Error> {
-        let dataset = store::datasets::get(&mut *pool.acquire().await?, viewer, id).await?;
-        let dataset = dataset.ok_or(Error::NotFound("dataset"))?;
-        Ok(Self {
-            name: dataset.name,
-            size: bytes_in_words(dataset.size_bytes + dataset.database_bytes.unwrap_or(0)),
-            href: urls::dataset(id),
-            delete_href: urls::dataset_delete(id),
-            refusal: None,
-        })
     }
 }
 

@@ -1,0 +1,29 @@
+//! Chance from a seed and names: the same on every machine, and for one name whatever other names there are.
+
+use rand::SeedableRng as _;
+use rand::rngs::ChaCha8Rng;
+use sha2::Digest as _;
+use sha2::Sha256;
+
+/// A number in [0, 1) that depends on the seed and on `parts` only.
+pub fn share(seed: u64, parts: &[&str]) -> f64 {
+    let digest = digest(seed, parts);
+    let bits = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+    f64::from(bits) / 4_294_967_296.0
+}
+
+/// Where many numbers are needed of the same names.
+pub fn generator(seed: u64, parts: &[&str]) -> ChaCha8Rng {
+    ChaCha8Rng::from_seed(digest(seed, parts))
+}
+
+fn digest(seed: u64, parts: &[&str]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(seed.to_be_bytes());
+    for part in parts {
+        // The length keeps ("ab", "c") and ("a", "bc") apart.
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().into()
+}

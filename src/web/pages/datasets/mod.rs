@@ -1,0 +1,167 @@
+//! Datasets: the list, and the way out. One of them is `show`.
+
+mod show;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use axum::routing::post;
+use sqlx::PgPool;
+
+use crate::dataset::service::Datasets;
+use crate::dataset::service::Deleted;
+use crate::model::dataset::Dataset;
+use crate::model::ids::DatasetId;
+use crate::model::job::JobStatus;
+use crate::model::units::bytes_in_words;
+use crate::model::units::grouped;
+use crate::model::user::Viewer;
+use crate::store;
+use crate::web::error::Error;
+use crate::web::extract::id::Id;
+use crate::web::extract::user::CurrentUser;
+use crate::web::fragment;
+use crate::web::fragment::Hx;
+use crate::web::state::AppState;
+use crate::web::urls;
+use crate::web::view;
+
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .route(urls::DATASETS, get(index))
+        .route("/datasets/{id}", get(show::show))
+        .route("/datasets/{id}/status", get(show::status))
+        .route("/datasets/{id}/stop", post(stop))
+        .route("/datasets/{id}/delete", get(delete).post(destroy))
+}
+
+#[derive(Template)]
+#[template(path = "datasets/index.html")]
+struct IndexPage {
+    lines: Vec<Line>,
+}
+
+struct Line {
+    href: String,
+    name: String,
+    word: &'static str,
+    class: &'static str,
+    format: String,
+    size: String,
+    n_tables: String,
+    n_rows: String,
+    date: String,
+    at: String,
+}
+
+#[derive(Template)]
+#[template(path = "datasets/delete.html")]
+struct DeletePage {
+    name: String,
+    size: String,
+    href: String,
+    delete_href: String,
+    refusal: Option<&'static str>,
+}
+
+/// GET /datasets
+async fn index(State(pool): State<PgPool>, CurrentUser(viewer): CurrentUser) -> Result<Response, Error> {
+    let datasets = store::datasets::list(&mut *pool.acquire().await?, viewer).await?;
+    fragment::page(&IndexPage {
+        lines: datasets.iter().map(Line::new).collect(),
+    })
+}
+
+/// POST /datasets/{id}/stop
+async fn stop(
+    State(datasets): State<Datasets>,
+    CurrentUser(viewer): CurrentUser,
+    hx: Hx,
+    Id(id): Id<DatasetId>,
+) -> Result<Response, Error> {
+    datasets.stop(viewer, id).await?;
+    Ok(hx.redirect(&urls::dataset(id)))
+}
+
+/// GET /datasets/{id}/delete
+async fn delete(
+    State(pool): State<PgPool>,
+    CurrentUser(viewer): CurrentUser,
+    Id(id): Id<DatasetId>,
+) -> Result<Response, Error> {
+    fragment::page(&DeletePage::load(&pool, viewer, id).await?)
+}
+
+/// POST /datasets/{id}/delete
+async fn destroy(
+    State(datasets): State<Datasets>,
+    CurrentUser(viewer): CurrentUser,
+    hx: Hx,
+    Id(id): Id<DatasetId>,
+) -> Result<Response, Error> {
+    match datasets.delete(viewer, id).await? {
+        Deleted::Done => Ok(hx.redirect(urls::DATASETS)),
+        Deleted::NotThere => Err(Error::NotFound("dataset")),
+        Deleted::InUse => {
+            let mut page = DeletePage::load(&datasets.pool, viewer, id).await?;
+            page.refusal = Some("Something that waits or runs needs this dataset. Wait for it, or stop it first.");
+            fragment::with_status(StatusCode::CONFLICT, &page)
+        }
+    }
+}
+
+/// What a restore has made of a dump, in one word and the class of its mark.
+pub fn state(status: JobStatus) -> (&'static str, &'static str) {
+    let word = match status {
+        JobStatus::Running => "being restored",
+        JobStatus::Completed => "ready",
+        JobStatus::Queued | JobStatus::Failed | JobStatus::Cancelled => status.word(),
+    };
+    (word, view::status_class(status))
+}
+
+impl Line {
+    fn new(dataset: &Dataset) -> Self {
+        let (word, class) = state(dataset.job.status);
+        let when_ready = |n: u64| match dataset.job.status {
+            JobStatus::Completed => grouped(n),
+            _ => "–".to_owned(),
+        };
+        Self {
+            href: urls::dataset(dataset.id),
+            name: dataset.name.clone(),
+            word,
+            class,
+            format: format(dataset),
+            size: bytes_in_words(dataset.size_bytes),
+            n_tables: when_ready(dataset.n_tables),
+            n_rows: when_ready(dataset.n_rows),
+            date: view::date(dataset.created_at),
+            at: view::rfc3339(dataset.created_at),
+        }
+    }
+}
+
+fn format(dataset: &Dataset) -> String {
+    match dataset.compression.as_str() {
+        "none" => dataset.format.clone(),
+        compression => format!("{}, {compression}", dataset.format),
+    }
+}
+
+impl DeletePage {
+    async fn load(pool: &PgPool, viewer: Viewer, id: DatasetId) -> Result<Self, Error> {
+        let dataset = store::datasets::get(&mut *pool.acquire().await?, viewer, id).await?;
+        let dataset = dataset.ok_or(Error::NotFound("dataset"))?;
+        Ok(Self {
+            name: dataset.name,
+            size: bytes_in_words(dataset.size_bytes + dataset.database_bytes.unwrap_or(0)),
+            href: urls::dataset(id),
+            delete_href: urls::dataset_delete(id),
+            refusal: None,
+        })
+    }
+}
