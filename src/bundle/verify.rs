@@ -291,6 +291,7 @@ impl Verification {
             plans,
             plan_texts: Vec::new(),
             segments: bundle.experiment.segments.clone(),
+            interruptions: bundle.experiment.interruptions.clone(),
             base_idx: 0,
             family: family::beside(0, &numbers.comparisons.of_queries),
             overall: effect::overall_beside(0, &numbers.comparisons.overall),

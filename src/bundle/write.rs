@@ -22,7 +22,6 @@ use crate::model::experiment::Experiment;
 use crate::model::experiment::OverallRecord;
 use crate::model::experiment::PlanText;
 use crate::model::ids::ExperimentId;
-use crate::model::job::Interrupted;
 use crate::model::snapshot::Snapshot;
 use crate::model::trial::RecordedTrial;
 use crate::model::user::Viewer;
@@ -40,7 +39,6 @@ pub struct Draft {
     data: ReportData,
     comparisons: Vec<ComparisonRecord>,
     overall: Vec<OverallRecord>,
-    interruptions: Vec<Interrupted>,
 }
 
 /// What comes from the store while the bundle is written, in this order.
@@ -71,7 +69,6 @@ impl Draft {
             viewer,
             comparisons: store::comparisons::list(&mut conn, viewer, id).await?,
             overall: store::comparisons::list_overall(&mut conn, viewer, id).await?,
-            interruptions: store::jobs::list_interruptions(&mut conn, viewer, data.experiment.job.id).await?,
             data,
         }))
     }
@@ -225,7 +222,7 @@ impl Draft {
             finished_at: experiment.job.finished_at,
             environment: experiment.environment.clone(),
             segments: self.data.segments.clone(),
-            interruptions: self.interruptions.clone(),
+            interruptions: self.data.interruptions.clone(),
             headline: experiment.headline.clone(),
         }
     }

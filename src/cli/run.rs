@@ -77,6 +77,9 @@ pub struct ResultFiles {
     /// Where to write the summaries as CSV.
     #[arg(long)]
     csv: Option<PathBuf>,
+    /// Where to write the report: as one page of HTML, or as Markdown into a file that ends in `.md`.
+    #[arg(long)]
+    report: Option<PathBuf>,
     /// Where to write the bundle: one file from which the numbers can be computed and the measuring repeated.
     #[arg(long)]
     bundle: Option<PathBuf>,
@@ -85,7 +88,10 @@ pub struct ResultFiles {
 impl ResultFiles {
     /// Refuses, before anything has run, files that cannot be written.
     pub(super) fn check(&self) -> Result<(), RunError> {
-        for path in [&self.json, &self.csv, &self.bundle].into_iter().flatten() {
+        for path in [&self.json, &self.csv, &self.report, &self.bundle]
+            .into_iter()
+            .flatten()
+        {
             let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
             opened.map_err(|error| RunError::Arguments(format!("{} cannot be written: {error}.", path.display())))?;
         }
@@ -93,7 +99,17 @@ impl ResultFiles {
     }
 
     async fn write(&self, house: &House, data: &ReportData, trials: &[RecordedTrial]) -> anyhow::Result<()> {
-        for (path, name) in [(&self.json, "export.json"), (&self.csv, "export.csv")] {
+        let is_text = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "md");
+        let report = if self.report.as_ref().is_some_and(is_text) {
+            "report.md"
+        } else {
+            "report.html"
+        };
+        for (path, name) in [
+            (&self.json, "export.json"),
+            (&self.csv, "export.csv"),
+            (&self.report, report),
+        ] {
             if let (Some(path), Some(exporter)) = (path, export::find(name)) {
                 let bytes = exporter.write(data, trials)?;
                 std::fs::write(path, bytes).with_context(|| format!("writing {}", path.display()))?;

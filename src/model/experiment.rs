@@ -98,6 +98,9 @@ pub struct Repeated {
     pub bundle_sha256: String,
 }
 
+/// Names, in the environment, the warning of an experiment whose server other datasets share.
+pub const SHARED_SERVER: &str = "shared server";
+
 /// An experiment as pages and runners see it; its life is that of its job.
 #[derive(Clone, Debug)]
 pub struct Experiment {

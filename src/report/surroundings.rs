@@ -45,7 +45,10 @@ pub fn facts(experiment: &Experiment) -> Vec<Setting> {
     }
     facts.push(pair("Dump (SHA-256)", experiment.dataset_sha256.clone()));
     if let Some(repeats) = &spec.repeats {
-        facts.push(pair("Repeats", format!("experiment {} of a bundle", repeats.experiment)));
+        facts.push(pair(
+            "Repeats",
+            format!("experiment {} of a bundle", repeats.experiment),
+        ));
         facts.push(pair("Bundle (SHA-256)", repeats.bundle_sha256.clone()));
     }
     facts
@@ -70,9 +73,8 @@ pub fn warnings(experiment: &Experiment) -> Vec<String> {
 
 /// What preparing each source gave, in order.
 pub fn prepared(data: &ReportData) -> Vec<PreparedRow> {
-    let shown = |target: &ColumnTarget| {
-        format!("{}.{}.{} {}", target.schema, target.table, target.column, target.target)
-    };
+    let shown =
+        |target: &ColumnTarget| format!("{}.{}.{} {}", target.schema, target.table, target.column, target.target);
     data.sources()
         .zip(0_usize..)
         .map(|((source_idx, source), colour)| {

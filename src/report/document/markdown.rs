@@ -81,13 +81,18 @@ fn push_table(text: &mut String, table: &Table) -> std::fmt::Result {
     let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
     let heads = table.heads.iter().map(|head| escaped(head.text));
     writeln!(text, "{}", line(heads.collect()))?;
-    let rules = table.heads.iter().map(|head| if head.is_number { "---:" } else { "---" });
+    let rules = table
+        .heads
+        .iter()
+        .map(|head| if head.is_number { "---:" } else { "---" });
     writeln!(text, "{}", line(rules.map(str::to_owned).collect()))?;
     for row in &table.rows {
-        let cells = row.iter().map(|cell| match (cell.is_strong, escaped(&cell.figure.shown)) {
-            (true, shown) if !shown.is_empty() => format!("**{shown}**"),
-            (_, shown) => shown,
-        });
+        let cells = row
+            .iter()
+            .map(|cell| match (cell.is_strong, escaped(&cell.figure.shown)) {
+                (true, shown) if !shown.is_empty() => format!("**{shown}**"),
+                (_, shown) => shown,
+            });
         writeln!(text, "{}", line(cells.collect()))?;
     }
     Ok(())
@@ -96,15 +101,23 @@ fn push_table(text: &mut String, table: &Table) -> std::fmt::Result {
 /// Text in which nothing means anything to Markdown or to HTML, on one line.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' | '\r' => escaped.push(' '),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' => {
-                escaped.push('\\');
-                escaped.push(c);
-            }
-            c => escaped.push(c),
+    let mut before = None;
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let is_within = |other: Option<char>| other.is_some_and(char::is_alphanumeric);
+        let means_something = match c {
+            '\\' | '`' | '*' | '[' | ']' | '<' | '|' | '~' => true,
+            // Only at the beginning of a line.
+            '#' | '>' | '-' | '+' => before.is_none(),
+            // Names are full of them, and within a word they mean nothing.
+            '_' => !(is_within(before) && is_within(rest.peek().copied())),
+            _ => false,
+        };
+        if means_something {
+            escaped.push('\\');
         }
+        escaped.push(if matches!(c, '\n' | '\r') { ' ' } else { c });
+        before = Some(c);
     }
     escaped
 }
@@ -135,7 +148,7 @@ mod tests {
                     caption: "Times".to_owned(),
                     heads: vec![head("Query", false), head("Median (ms)", true)],
                     rows: vec![vec![
-                        Cell::from("a|b_c".to_owned()),
+                        Cell::from("a|b_c_".to_owned()),
                         Cell::strong(crate::report::table::time(Some(1.5), false)),
                     ]],
                 }),
@@ -147,12 +160,12 @@ mod tests {
         };
         assert_eq!(
             text(&document),
-            "# Experiment 1: \\*queries\\* on \\<b\\>\n\n\
-             > one \\# two\n\n\
+            "# Experiment 1: \\*queries\\* on \\<b>\n\n\
+             > one # two\n\n\
              Times\n\n\
              | Query | Median (ms) |\n\
              | --- | ---: |\n\
-             | a\\|b\\_c | **1.50** |\n\n\
+             | a\\|b_c\\_ | **1.50** |\n\n\
              ````sql\nselect '```'\n````\n"
         );
     }

@@ -33,7 +33,10 @@ enum Block {
     Table(Table),
     Picture(Picture),
     /// Text to the letter, and what it is: `sql` or nothing.
-    Text { text: String, language: &'static str },
+    Text {
+        text: String,
+        language: &'static str,
+    },
     /// How the numbers before it are made.
     Made(&'static [Made]),
 }

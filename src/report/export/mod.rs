@@ -5,6 +5,8 @@ mod json;
 
 use crate::model::trial::RecordedTrial;
 use crate::report::data::ReportData;
+use crate::report::document::Html;
+use crate::report::document::Markdown;
 
 /// Writes one kind of file.
 pub trait Exporter: Send + Sync {
@@ -16,6 +18,10 @@ pub trait Exporter: Send + Sync {
     fn media_type(&self) -> &'static str;
     /// What stands in the file's name behind the experiment: `summaries.csv`.
     fn file_suffix(&self) -> &'static str;
+    /// Whether it is to be read in the browser rather than saved.
+    fn is_read(&self) -> bool {
+        false
+    }
     /// The whole file.
     fn write(&self, data: &ReportData, trials: &[RecordedTrial]) -> anyhow::Result<Vec<u8>>;
 }
@@ -27,6 +33,8 @@ pub static ALL: &[&dyn Exporter] = &[
     &csv::Sources,
     &csv::Trials,
     &json::Everything,
+    &Html,
+    &Markdown,
 ];
 
 /// The exporter of this name.
