@@ -12,7 +12,8 @@
 //! * **schedule**: the ordered trials of an experiment, a pure function of spec and seed. A **visit** is one source in one
 //!   round of it; a **segment** is a stretch of it that ran without interruption.
 //! * **trial**: one execution of one query under one source in one round; its **outcome** is finished, timed out or failed.
-//! * **plan**: a query plan from EXPLAIN, and nothing else.
+//! * **plan**: a query plan from EXPLAIN, and nothing else. Its **fingerprint** is its shape in short, its **letter** its name
+//!   among the plans of one query. An **estimate** is the number of rows that the planner expected of a node.
 //! * **sample, summary**: the outcomes of one (query, source), and the numbers from them.
 //! * **store**: pgassay's own database. **Sandbox**: the PostgreSQL server of one dataset, or the dataset's part of the
 //!   **shared server** of `SANDBOX_URL`. **Target**: the database under test. **Cluster**: a server process that pgassay

@@ -43,6 +43,17 @@ pub enum Quantile {
     Above(f64),
 }
 
+impl Quantile {
+    /// Its number, and whether it is only known to lie above that.
+    pub fn parts(quantile: Option<Self>) -> (Option<f64>, bool) {
+        match quantile {
+            None => (None, false),
+            Some(Self::At(ms)) => (Some(ms), false),
+            Some(Self::Above(ms)) => (Some(ms), true),
+        }
+    }
+}
+
 /// The numbers of one sample. With a failed trial, or with none at all, there are only the counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
@@ -84,6 +95,53 @@ pub fn summarize(sample: &[Observed]) -> Summary {
         summary.min_ms = ranked.quantile(0);
     }
     summary
+}
+
+/// The quantile of one sample at this many percent, of the kind that [`summarize`] takes; `None` where a trial failed.
+pub fn quantile(sample: &[Observed], percent: usize) -> Option<Quantile> {
+    if sample.contains(&Observed::Failed) {
+        return None;
+    }
+    Ranked::new(sample).quantile(percent)
+}
+
+/// The five numbers of a box plot.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FiveNumbers {
+    /// The fastest trial that lies at most 1.5 times the box below it.
+    pub low_ms: f64,
+    pub first_quartile_ms: f64,
+    pub median_ms: f64,
+    pub third_quartile_ms: f64,
+    /// The slowest trial that lies at most 1.5 times the box above it.
+    pub high_ms: f64,
+}
+
+/// The box of one sample, as in Tukey, Exploratory Data Analysis, Addison-Wesley 1977, with the quartiles of
+/// [`summarize`]'s kind. `None` below five trials, where one failed, and where a quartile falls among timeouts.
+pub fn five_numbers(sample: &[Observed]) -> Option<FiveNumbers> {
+    if sample.len() < 5 || sample.contains(&Observed::Failed) {
+        return None;
+    }
+    let ranked = Ranked::new(sample);
+    let known = |percent: usize| match ranked.quantile(percent)? {
+        Quantile::At(ms) => Some(ms),
+        Quantile::Above(_) => None,
+    };
+    let (first, third) = (known(25)?, known(75)?);
+    let reach = 1.5 * (third - first);
+    let mut inside = ranked
+        .finished_ms
+        .iter()
+        .filter(|ms| (first - reach..=third + reach).contains(*ms));
+    let low_ms = *inside.next()?;
+    Some(FiveNumbers {
+        low_ms,
+        first_quartile_ms: first,
+        median_ms: known(50)?,
+        third_quartile_ms: third,
+        high_ms: inside.next_back().copied().unwrap_or(low_ms),
+    })
 }
 
 /// Trials from the fastest to the slowest: the finished ones, then those that timed out.
@@ -286,6 +344,31 @@ mod tests {
             ranked(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0]).quantile(95),
             9.55
         ));
+    }
+
+    #[test]
+    fn the_box_of_a_known_sample_is_that_of_numpy() {
+        // NumPy 2.4.6: percentile(x, [25, 50, 75]), and the least and the largest within 1.5 (q3 - q1) of them; 33.9 is out.
+        let mut sample = finished(&MTCARS_MPG);
+        sample.push(Observed::Finished { ms: 60.0 });
+        let five = five_numbers(&sample).unwrap();
+        let found = [
+            five.low_ms,
+            five.first_quartile_ms,
+            five.median_ms,
+            five.third_quartile_ms,
+            five.high_ms,
+        ];
+        for (found, expected) in found.into_iter().zip([10.4, 15.5, 19.2, 22.8, 32.4]) {
+            assert!((found - expected).abs() < 1e-9, "{five:?}");
+        }
+        assert_eq!(five_numbers(&finished(&[1.0, 2.0, 3.0, 4.0])), None);
+        assert_eq!(
+            five_numbers(&censored(&[1.0, 2.0, 3.0], 3)),
+            None,
+            "a quarter took longer than is known"
+        );
+        assert!(five_numbers(&censored(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], 1)).is_some());
     }
 
     #[test]

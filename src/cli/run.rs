@@ -44,6 +44,9 @@ pub struct RunArgs {
     /// A source of statistics, `name` or `name:parameter=value,...`; may be given several times.
     #[arg(long = "source", required = true)]
     sources: Vec<String>,
+    /// Measure the first source twice, with the same statistics: what differs between the two is noise.
+    #[arg(long)]
+    control: bool,
     /// Measured rounds.
     #[arg(long, default_value_t = 10)]
     iterations: u32,
@@ -209,6 +212,7 @@ fn form(args: &RunArgs, dataset: &str, workload: &str) -> ExperimentForm {
         dataset: dataset.to_owned(),
         workload: workload.to_owned(),
         stats_source: args.sources.clone(),
+        control: args.control,
         iterations: args.iterations.to_string(),
         warm_up: args.warmup.to_string(),
         seed: args.seed.map(|seed| seed.to_string()).unwrap_or_default(),
@@ -429,7 +433,10 @@ fn print_table(data: &ReportData) -> anyhow::Result<()> {
                 row.planning.shown,
                 row.cost.shown,
                 row.letter,
-                for_terminal(&row.trouble.replace('\n', " ")),
+                match row.same_as.as_str() {
+                    "" => for_terminal(&row.trouble.replace('\n', " ")),
+                    same_as => format!("same plan as {same_as}"),
+                },
             ]);
         }
     }

@@ -48,6 +48,8 @@ pub struct ExperimentForm {
     pub stats_source: Vec<String>,
     /// Parameters of sources, as `source.parameter`; several values apart by commas make several sources.
     pub params: BTreeMap<String, String>,
+    /// Measure the first source twice.
+    pub control: bool,
     pub iterations: String,
     pub warm_up: String,
     pub seed: String,
@@ -67,6 +69,7 @@ impl Default for ExperimentForm {
             queries_listed: false,
             stats_source: vec!["built_in".to_owned()],
             params: BTreeMap::new(),
+            control: false,
             iterations: "10".to_owned(),
             warm_up: "1".to_owned(),
             seed: String::new(),
@@ -110,6 +113,7 @@ impl ExperimentForm {
                 "query" => form.queries.push(value),
                 "queries_listed" => form.queries_listed = true,
                 "stats_source" => form.stats_source.push(value),
+                "control" => form.control = true,
                 "iterations" => form.iterations = value,
                 "warm_up" => form.warm_up = value,
                 "seed" => form.seed = value,
@@ -172,6 +176,7 @@ impl ExperimentForm {
                 workload_id: WorkloadId(workload_id?),
                 query_positions: query_positions?,
                 sources: sources?,
+                has_control: self.control,
                 iterations: u32::try_from(iterations?).ok()?,
                 warm_up: u32::try_from(warm_up?).ok()?,
                 seed: seed?,
@@ -199,14 +204,24 @@ impl ExperimentForm {
                     };
                     FieldError::new(&field, error.message)
                 })?;
-                if sources.iter().any(|other| other.label == spec.label) {
-                    return Err(FieldError::new(
-                        "stats_source",
-                        format!("{} is chosen twice with the same parameters.", spec.label),
-                    ));
+                for spec in source::draws(spec) {
+                    if sources.iter().any(|other| other.label == spec.label) {
+                        return Err(FieldError::new(
+                            "stats_source",
+                            format!("{} is chosen twice with the same parameters.", spec.label),
+                        ));
+                    }
+                    sources.push(spec);
                 }
-                sources.push(spec);
             }
+        }
+        if let Some(base) = sources.first().filter(|_| self.control) {
+            sources.push(SourceSpec {
+                label: format!("{} again (control)", base.label),
+                // Timed whatever its plan is.
+                draw: None,
+                ..base.clone()
+            });
         }
         match sources.len() {
             0 => Err(FieldError::new(
@@ -455,6 +470,24 @@ mod tests {
         let spec = form(&["row_counts", "mcv_drop"]).unwrap();
         assert_eq!(spec.sources[0].params["kinds"], "mcv_drop+row_counts");
         assert_eq!(form(&[]).unwrap_err()[0].field, "perturbed.kinds");
+    }
+
+    #[test]
+    fn a_control_is_the_first_source_again_under_a_label_that_says_so() {
+        let form = ExperimentForm {
+            stats_source: vec!["uniform_target:target=10".into(), "none".into()],
+            control: true,
+            ..form()
+        };
+        let spec = form.parse(1).unwrap();
+        assert_eq!(spec.control_idx(), Some(2));
+        assert_eq!(spec.sources[2].params, spec.sources[0].params);
+        assert_eq!(spec.sources[2].label, "uniform_target (target 10) again (control)");
+        let stored = serde_json::to_string(&spec)
+            .unwrap()
+            .replace("\"has_control\":true,", "");
+        let older: ExperimentSpec = serde_json::from_str(&stored).unwrap();
+        assert_eq!(older.control_idx(), None, "experiments of before have none");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! From a dataset to a clone in which every source's snapshot is parked.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -8,18 +9,23 @@ use anyhow::Context as _;
 use crate::experiment::work::Trouble;
 use crate::model::dataset::Setting;
 use crate::model::experiment::Experiment;
+use crate::model::experiment::ExperimentQuery;
 use crate::model::experiment::PreparedSource;
 use crate::model::experiment::Repeated;
 use crate::model::experiment::SourceNote;
 use crate::model::experiment::SourceSpec;
 use crate::model::ids::DatasetId;
-use crate::model::ids::ExperimentId;
 use crate::model::job::Progress;
 use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::StatisticsObject;
 use crate::snapshot;
 use crate::snapshot::park::Lot;
 use crate::snapshot::pristine::Pristine;
 use crate::source;
+use crate::source::StatsSource;
+use crate::source::objects;
+use crate::source::objects::Found;
+use crate::source::objects::Scout;
 use crate::source::workplace::Base;
 use crate::source::workplace::Workplace;
 use crate::store::held::HeldJob;
@@ -46,6 +52,7 @@ pub async fn prepare(
     job: &HeldJob,
     experiment: &Experiment,
     dataset_id: DatasetId,
+    queries: &[ExperimentQuery],
     settings: &[Setting],
     sandbox: &Sandbox,
 ) -> Result<Ready, Trouble> {
@@ -74,8 +81,14 @@ pub async fn prepare(
     clone::create(&mut server, &sandbox.room, &clone::template_name(dataset_id), &name).await?;
     server.close().await;
     match stored {
-        Some(stored) => rebuild(sandbox, &name, &stored, experiment.spec.repeats.as_ref()).await,
-        None => make(job, experiment.id, &experiment.spec.sources, settings, sandbox, &name).await,
+        Some(stored) => {
+            let objects = {
+                let mut conn = job.conn().await?;
+                sources::list_objects(&mut conn, experiment.id).await?
+            };
+            rebuild(sandbox, &name, &stored, &objects, experiment.spec.repeats.as_ref()).await
+        }
+        None => make(job, experiment, queries, settings, sandbox, &name).await,
     }
 }
 
@@ -99,6 +112,7 @@ async fn rebuild(
     sandbox: &Sandbox,
     name: &str,
     stored: &[(Snapshot, String)],
+    objects: &[StatisticsObject],
     repeats: Option<&Repeated>,
 ) -> Result<Ready, Trouble> {
     let (whence, what_now) = match repeats {
@@ -110,6 +124,13 @@ async fn rebuild(
     };
     let mut admin = Admin::connect(&sandbox.address, name).await?;
     let mut session = Session::connect(&sandbox.address, name, "pgassay prepare", &[]).await?;
+    for object in objects {
+        if let Err(reason) = objects::create(&mut session.conn, object).await? {
+            return Err(Trouble::Sentence(format!(
+                "{whence} cannot all be written: an object for them cannot be made: {reason}.{what_now}"
+            )));
+        }
+    }
     let lot = Lot::open(&mut admin).await?;
     for (source_idx, (snapshot, checksum)) in stored.iter().enumerate() {
         let left_out = snapshot::apply::apply(&mut admin, &mut session, &lot, snapshot).await?;
@@ -140,21 +161,41 @@ async fn rebuild(
 /// Prepares every source from the pristine state, one after the other.
 async fn make(
     job: &HeldJob,
-    experiment_id: ExperimentId,
-    specs: &[SourceSpec],
+    experiment: &Experiment,
+    queries: &[ExperimentQuery],
     settings: &[Setting],
     sandbox: &Sandbox,
     name: &str,
 ) -> Result<Ready, Trouble> {
+    let mut furniture = furnish(job, experiment, queries, settings, sandbox, name).await?;
     let mut admin = Admin::connect(&sandbox.address, name).await?;
     let lot = Lot::open(&mut admin).await?;
     let pristine = Pristine::remember(&mut admin).await?;
+    let specs = &experiment.spec.sources;
     let mut base = None;
+    let mut first = None;
     let mut snapshots: BTreeMap<usize, Snapshot> = BTreeMap::new();
     for (n_done, source_idx) in in_order_of_preparing(specs).into_iter().enumerate() {
         let spec = specs.get(source_idx).context("a source of the spec")?;
         stage(job, "preparing statistics", n_done, specs.len(), &spec.label).await?;
+        if Some(source_idx) == experiment.spec.control_idx()
+            && let (Some(first), Some(snapshot)) = (&first, snapshots.get(&0).cloned())
+        {
+            lot.swap_in(&mut admin, 0, &snapshot).await?;
+            lot.park(&mut admin, source_idx).await?;
+            let prepared = PreparedSource {
+                source_idx: i32::try_from(source_idx).context("few sources")?,
+                // They are there once.
+                objects: Vec::new(),
+                ..PreparedSource::clone(first)
+            };
+            let mut conn = job.conn().await?;
+            sources::set_prepared(&mut conn, &job.lease, experiment.id, &prepared, &snapshot).await?;
+            snapshots.insert(source_idx, snapshot);
+            continue;
+        }
         pristine.reset(&mut admin, &lot).await?;
+        let own = furniture.get_mut(source_idx).map(std::mem::take).unwrap_or_default();
         // In a session of its own, as the dataset's role.
         let mut session = Session::connect(&sandbox.address, name, "pgassay prepare", settings).await?;
         let place = Workplace {
@@ -163,10 +204,12 @@ async fn make(
             admin: &mut admin,
             lot: &lot,
             settings,
-            scratch_name: &clone::scratch_name(experiment_id),
+            objects: &own.objects,
+            scratch_name: &clone::scratch_name(experiment.id),
             base: &mut base,
         };
-        let (notes, apply_ms) = apply(job, spec, place).await?;
+        let (mut notes, apply_ms) = apply(job, spec, place).await?;
+        notes.extend(own.notes);
         session.close().await;
         let snapshot = snapshot::capture::capture(&mut admin).await?;
         lot.park(&mut admin, source_idx).await?;
@@ -184,10 +227,14 @@ async fn make(
             n_statistics: snapshot.columns.len() as u64,
             statistics_bytes: Some(snapshot::capture::size_bytes(&mut admin).await?),
             notes,
+            objects: own.objects,
         };
         let mut conn = job.conn().await?;
-        sources::set_prepared(&mut conn, &job.lease, experiment_id, &prepared, &snapshot).await?;
+        sources::set_prepared(&mut conn, &job.lease, experiment.id, &prepared, &snapshot).await?;
         snapshots.insert(source_idx, snapshot);
+        if source_idx == 0 {
+            first = Some(prepared);
+        }
     }
     lot.vacuum(&mut admin).await?;
     admin.close().await;
@@ -196,6 +243,51 @@ async fn make(
         snapshots: snapshots.into_values().collect(),
         is_rebuilt: false,
     })
+}
+
+/// Makes the statistics objects that sources need, and says for each source which they are and what is to be said.
+async fn furnish(
+    job: &HeldJob,
+    experiment: &Experiment,
+    queries: &[ExperimentQuery],
+    settings: &[Setting],
+    sandbox: &Sandbox,
+    name: &str,
+) -> Result<Vec<Found>, Trouble> {
+    let mut session = Session::connect(&sandbox.address, name, "pgassay prepare", settings).await?;
+    let mut reading = settings.to_vec();
+    reading.push(Setting {
+        name: "default_transaction_read_only".to_owned(),
+        value: "on".to_owned(),
+    });
+    let reader = Session::connect(&sandbox.address, name, "pgassay prepare", &reading).await?;
+    let mut reader = reader.undoing_writes();
+    let statements: Vec<(String, String)> = queries
+        .iter()
+        .map(|query| (query.label.clone(), query.sql.clone()))
+        .collect();
+    let mut furniture = Vec::new();
+    for (source_idx, spec) in experiment.spec.sources.iter().enumerate() {
+        let mut scout = Scout {
+            session: &mut session,
+            reader: &mut reader,
+            queries: &statements,
+            prefix: format!("pgassay_{source_idx}_"),
+            limit: Duration::from_millis(experiment.spec.timeout_ms),
+            cancel: job.stop_token(),
+        };
+        let wanted = find(spec)?.objects(&mut scout, &spec.params).await;
+        let wanted = wanted.map_err(|error| Trouble::of_source(&spec.label, error))?;
+        furniture.push(objects::create_all(&mut session.conn, wanted).await?);
+    }
+    reader.close().await;
+    session.close().await;
+    Ok(furniture)
+}
+
+fn find(spec: &SourceSpec) -> Result<&'static dyn StatsSource, Trouble> {
+    source::find(&spec.name)
+        .ok_or_else(|| Trouble::Sentence(format!("This pgassay has no source called {}.", spec.name)))
 }
 
 /// The source that others start from is prepared first; otherwise the order is that of the spec.
@@ -208,8 +300,7 @@ fn in_order_of_preparing(specs: &[SourceSpec]) -> Vec<usize> {
 
 /// Runs one source, and returns its notes and how long it took in milliseconds.
 async fn apply(job: &HeldJob, spec: &SourceSpec, mut place: Workplace<'_>) -> Result<(Vec<SourceNote>, f64), Trouble> {
-    let source = source::find(&spec.name)
-        .ok_or_else(|| Trouble::Sentence(format!("This pgassay has no source called {}.", spec.name)))?;
+    let source = find(spec)?;
     let started = Instant::now();
     tokio::select! {
         applied = source.apply(&mut place, &spec.params) => {

@@ -17,6 +17,7 @@ use crate::analysis::summary::Summary;
 use crate::experiment::comparisons::Comparisons;
 use crate::experiment::comparisons::compare;
 use crate::experiment::headline::headline;
+use crate::experiment::timed;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::ExperimentQuery;
 use crate::model::experiment::ExperimentSpec;
@@ -100,7 +101,7 @@ impl Numbers {
         trials: &[RecordedTrial],
         plans: &[PlanOutline],
     ) -> Self {
-        let summaries = summarize(spec.sources.len(), queries.len(), trials, plans);
+        let summaries = summarize(spec, queries.len(), trials, plans);
         let comparisons = compare(spec.sources.len(), queries.len(), trials, spec.seed);
         let members = family::beside(0, &comparisons.of_queries);
         let headline = headline(&spec.sources, queries, &summaries, &members);
@@ -122,9 +123,10 @@ impl Numbers {
     }
 }
 
-/// The numbers of every (query, source) that has a measured trial, by query, then source.
+/// The numbers of every (query, source) that has a measured trial, or another source's that stand for it, by query, then
+/// source.
 pub fn summarize(
-    n_sources: usize,
+    spec: &ExperimentSpec,
     n_queries: usize,
     trials: &[RecordedTrial],
     plans: &[PlanOutline],
@@ -140,10 +142,11 @@ pub fn summarize(
         .iter()
         .map(|plan| ((plan.query_idx, plan.source_idx), plan))
         .collect();
+    let stand_ins = timed::stand_ins(spec, plans);
     let mut summaries = Vec::new();
     for query_idx in (0_i32..).take(n_queries) {
         let fingerprints: Vec<Option<&str>> = (0_i32..)
-            .take(n_sources)
+            .take(spec.sources.len())
             .map(|source_idx| {
                 plan_of
                     .get(&(query_idx, source_idx))
@@ -151,11 +154,18 @@ pub fn summarize(
             })
             .collect();
         for (source_idx, letter) in (0_i32..).zip(analysis::letters(&fingerprints)) {
-            let Some(sample) = samples.get(&(query_idx, source_idx)) else {
-                continue;
+            let stand_in = stand_ins
+                .get(&(source_idx, query_idx))
+                .filter(|stand_in| samples.contains_key(&(query_idx, **stand_in)));
+            let mut record = match (samples.get(&(query_idx, source_idx)), stand_in) {
+                (Some(sample), _) => record(query_idx, source_idx, sample),
+                (None, Some(stand_in)) => SummaryRecord {
+                    same_plan_as: Some(*stand_in),
+                    ..record(query_idx, source_idx, &[])
+                },
+                (None, None) => continue,
             };
             let plan = plan_of.get(&(query_idx, source_idx));
-            let mut record = record(query_idx, source_idx, sample);
             record.cost = plan.and_then(|plan| plan.cost);
             record.plan_letter = letter;
             summaries.push(record);
@@ -172,12 +182,12 @@ fn record(query_idx: i32, source_idx: i32, sample: &[&RecordedTrial]) -> Summary
         .filter_map(|trial| trial.planning_ms)
         .map(|ms| Observed::Finished { ms })
         .collect();
-    let (median_ms, median_is_above) = split(summary.median_ms);
-    let (min_ms, min_is_above) = split(summary.min_ms);
-    let (p95_ms, p95_is_above) = split(summary.p95_ms);
+    let (median_ms, median_is_above) = Quantile::parts(summary.median_ms);
+    let (min_ms, min_is_above) = Quantile::parts(summary.min_ms);
+    let (p95_ms, p95_is_above) = Quantile::parts(summary.p95_ms);
     let interval = interval::of_median(&observed);
-    let (low_ms, low_is_above) = split(interval.map(|interval| interval.low));
-    let (high_ms, high_is_above) = split(interval.map(|interval| interval.high));
+    let (low_ms, low_is_above) = Quantile::parts(interval.map(|interval| interval.low));
+    let (high_ms, high_is_above) = Quantile::parts(interval.map(|interval| interval.high));
     let times: Vec<f64> = observed.iter().copied().filter_map(Observed::at_least_ms).collect();
     let relative_deviation = noise::relative_deviation(&times).filter(|_| median_ms.is_some() && !median_is_above);
     SummaryRecord {
@@ -207,18 +217,11 @@ fn record(query_idx: i32, source_idx: i32, sample: &[&RecordedTrial]) -> Summary
                 .filter(|is_outlier| *is_outlier)
                 .count(),
         ),
-        planning_ms: split(analysis::summary::summarize(&planning).median_ms).0,
+        planning_ms: Quantile::parts(analysis::summary::summarize(&planning).median_ms).0,
         cost: None,
         plan_letter: None,
         message: sample.iter().find_map(|trial| trial.message.clone()),
-    }
-}
-
-fn split(quantile: Option<Quantile>) -> (Option<f64>, bool) {
-    match quantile {
-        None => (None, false),
-        Some(Quantile::At(ms)) => (Some(ms), false),
-        Some(Quantile::Above(ms)) => (Some(ms), true),
+        same_plan_as: None,
     }
 }
 

@@ -67,6 +67,10 @@ pub struct SourceSpec {
     pub params: Params,
     /// Unique in its experiment, for pages and exports: `random_targets (seed 7)`.
     pub label: String,
+    /// Which one it is, from 1, of a family of sources that differ in nothing but the sample that was drawn; none where it
+    /// stands alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draw: Option<u32>,
 }
 
 /// A validated wish: everything that decides what an experiment does.
@@ -77,6 +81,9 @@ pub struct ExperimentSpec {
     /// Positions in the workload, ascending.
     pub query_positions: Vec<i32>,
     pub sources: Vec<SourceSpec>,
+    /// The last source is the first one again: an A/A control.
+    #[serde(default)]
+    pub has_control: bool,
     pub iterations: u32,
     pub warm_up: u32,
     pub seed: u64,
@@ -100,6 +107,13 @@ pub struct Repeated {
 
 /// Names, in the environment, the warning of an experiment whose server other datasets share.
 pub const SHARED_SERVER: &str = "shared server";
+
+impl ExperimentSpec {
+    /// Where the control stands among the sources.
+    pub fn control_idx(&self) -> Option<usize> {
+        self.sources.len().checked_sub(1).filter(|_| self.has_control)
+    }
+}
 
 /// An experiment as pages and runners see it; its life is that of its job.
 #[derive(Clone, Debug)]
@@ -164,6 +178,8 @@ pub struct PreparedSource {
     /// What the rows of all statistics catalogs take; not known of experiments before it was noted.
     pub statistics_bytes: Option<u64>,
     pub notes: Vec<SourceNote>,
+    /// What the source needs in every clone, in the order in which it was made.
+    pub objects: Vec<crate::model::snapshot::StatisticsObject>,
 }
 
 /// What EXPLAIN showed of one (source, query).
@@ -235,6 +251,10 @@ impl PlanText {
 
 /// The stored numbers of one (source, query).
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "every quantile may be a limit, and is stored with a column that says so"
+)]
 pub struct SummaryRecord {
     pub source_idx: i32,
     pub query_idx: i32,
@@ -264,6 +284,8 @@ pub struct SummaryRecord {
     pub cost: Option<f64>,
     pub plan_letter: Option<String>,
     pub message: Option<String>,
+    /// Where nothing was timed (`n` is 0): the source with the same plan whose times stand for it.
+    pub same_plan_as: Option<i32>,
 }
 
 /// How much the trials of a sample differ.

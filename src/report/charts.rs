@@ -1,16 +1,26 @@
 //! The charts of an experiment, built from the same stored numbers as its table.
 
+use crate::analysis::summary::Observed;
+use crate::analysis::summary::five_numbers;
 use crate::model::trial::OutcomeWord;
 use crate::model::trial::RecordedTrial;
 use crate::model::trial::TrialKind;
 use crate::report::chart::Bar;
 use crate::report::chart::BarChart;
 use crate::report::chart::BarGroup;
+use crate::report::chart::BoxChart;
+use crate::report::chart::BoxOf;
+use crate::report::chart::BoxShape;
 use crate::report::chart::LineChart;
+use crate::report::chart::Numbers;
 use crate::report::chart::Scale;
 use crate::report::chart::Series;
+use crate::report::chart::Shape;
 use crate::report::chart::SourceKey;
 use crate::report::chart::Unit;
+use crate::report::chart::XyChart;
+use crate::report::chart::XySeries;
+use crate::report::costs;
 use crate::report::data::ReportData;
 
 /// What the bars are as high as.
@@ -83,20 +93,120 @@ fn bar(data: &ReportData, metric: Metric, query_idx: i32, source_idx: i32) -> Op
     })
 }
 
+/// The measured trials of one (query, source), in their order.
+fn measured(trials: &[RecordedTrial], query_idx: i32, source_idx: i32) -> impl Iterator<Item = &RecordedTrial> {
+    trials.iter().filter(move |trial| {
+        trial.kind == TrialKind::Measured && trial.query_idx == query_idx && trial.source_idx == source_idx
+    })
+}
+
+/// The same as analysis takes them.
+pub fn sample(trials: &[RecordedTrial], query_idx: i32, source_idx: i32) -> Vec<Observed> {
+    measured(trials, query_idx, source_idx).map(Observed::from).collect()
+}
+
+/// A box for each source of one query.
+pub fn boxes(data: &ReportData, query_idx: i32, trials: &[RecordedTrial], scale: Scale) -> BoxChart {
+    let of_source = |(source, source_idx): (SourceKey, i32)| {
+        let sample = sample(trials, query_idx, source_idx);
+        let five = five_numbers(&sample);
+        let is_outside = |ms: &f64| five.is_none_or(|five| *ms < five.low_ms || *ms > five.high_ms);
+        BoxOf {
+            source,
+            shape: five.map(|five| BoxShape {
+                low: five.low_ms,
+                first_quartile: five.first_quartile_ms,
+                median: five.median_ms,
+                third_quartile: five.third_quartile_ms,
+                high: five.high_ms,
+            }),
+            points: finished(&sample).filter(is_outside).collect(),
+            timeouts: sample
+                .iter()
+                .filter_map(|trial| match trial {
+                    Observed::TimedOut { limit_ms } => Some(*limit_ms),
+                    Observed::Finished { .. } | Observed::Failed => None,
+                })
+                .collect(),
+        }
+    };
+    BoxChart {
+        title: "Execution time of the trials".to_owned(),
+        unit: Unit::Milliseconds,
+        scale,
+        boxes: keys(data).into_iter().zip(0_i32..).map(of_source).collect(),
+    }
+}
+
+/// For each source of one query: which share of its trials had finished after so long. Those that never did count.
+pub fn shares(data: &ReportData, query_idx: i32, trials: &[RecordedTrial], scale: Scale) -> XyChart {
+    let of_source = |(source, source_idx): (SourceKey, i32)| {
+        let sample = sample(trials, query_idx, source_idx);
+        let mut times: Vec<f64> = finished(&sample).collect();
+        times.sort_by(f64::total_cmp);
+        #[expect(clippy::cast_precision_loss, reason = "a share of the trials")]
+        let share = |n: usize| n as f64 / sample.len() as f64;
+        let foot = times.first().map(|fastest| (*fastest, 0.0));
+        let steps = times.iter().zip(1..).map(|(ms, n)| (*ms, share(n)));
+        XySeries {
+            source,
+            points: foot.into_iter().chain(steps).collect(),
+        }
+    };
+    XyChart {
+        x: Numbers {
+            title: "Execution time".to_owned(),
+            unit: Some(Unit::Milliseconds),
+            scale,
+        },
+        y: Numbers {
+            title: "Share of the trials that had finished".to_owned(),
+            unit: None,
+            scale: Scale::Linear,
+        },
+        shape: Shape::Steps,
+        series: keys(data).into_iter().zip(0_i32..).map(of_source).collect(),
+    }
+}
+
+/// The planner's cost of every query against the time that it took, under each source.
+pub fn costs(data: &ReportData) -> XyChart {
+    let of_source = |(source, source_idx): (SourceKey, i32)| XySeries {
+        source,
+        points: costs::pairs(data, source_idx),
+    };
+    XyChart {
+        x: Numbers {
+            title: Metric::Cost.title().to_owned(),
+            unit: Some(Unit::Cost),
+            scale: Scale::Log,
+        },
+        y: Numbers {
+            title: Metric::Median.title().to_owned(),
+            unit: Some(Unit::Milliseconds),
+            scale: Scale::Log,
+        },
+        shape: Shape::Points,
+        series: keys(data).into_iter().zip(0_i32..).map(of_source).collect(),
+    }
+}
+
+fn finished(sample: &[Observed]) -> impl Iterator<Item = f64> {
+    sample.iter().filter_map(|trial| match trial {
+        Observed::Finished { ms } => Some(*ms),
+        Observed::TimedOut { .. } | Observed::Failed => None,
+    })
+}
+
 /// The measured times of one query over the rounds, a line for each source.
 pub fn lines(data: &ReportData, query_idx: i32, trials: &[RecordedTrial], scale: Scale) -> LineChart {
-    let measured = |source_idx: i32| {
-        trials.iter().filter(move |trial| {
-            trial.kind == TrialKind::Measured && trial.query_idx == query_idx && trial.source_idx == source_idx
-        })
-    };
     let series = keys(data).into_iter().zip(0_i32..).map(|(source, source_idx)| Series {
         source,
-        points: measured(source_idx)
+        points: measured(trials, query_idx, source_idx)
             .filter(|trial| trial.outcome == OutcomeWord::Finished)
             .filter_map(|trial| Some((u32::try_from(trial.round).ok()?, trial.execution_ms?)))
             .collect(),
-        timeouts: measured(source_idx)
+        timeouts: measured(trials, query_idx, source_idx)
             .filter(|trial| trial.outcome == OutcomeWord::TimedOut)
             .filter_map(|trial| u32::try_from(trial.round).ok())
             .collect(),
@@ -129,7 +239,8 @@ pub fn wants_log(data: &ReportData, metric: Metric) -> bool {
     heights.iter().any(|height| largest / height > LOG_BEYOND)
 }
 
-fn keys(data: &ReportData) -> Vec<SourceKey> {
+/// The sources as legends show them.
+pub fn keys(data: &ReportData) -> Vec<SourceKey> {
     data.experiment
         .spec
         .sources

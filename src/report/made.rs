@@ -137,3 +137,26 @@ pub static SOURCES: &[Made] = &[
         reference: "",
     },
 ];
+
+/// Of cost beside time.
+pub static COSTS: &[Made] = &[
+    Made {
+        name: "Rank correlation",
+        how: "Queries are ranked by the planner's cost and by their median time; the number says how alike the two orders are. \
+              Equal values share the mean of their ranks, and a median among timeouts counts as its limit. It says nothing \
+              about how large the differences are.",
+        reference: "Spearman 1904",
+    },
+    Made {
+        name: "Cost",
+        how: "The cost under the source over the cost under the baseline. It moved where that is 10 or more, or a tenth or \
+              less; it did not where it lies between 1/1.1 and 1.1. Different statistics make different guesses of the same \
+              work, so a lower cost is no reason to expect a faster query.",
+        reference: "",
+    },
+    Made {
+        name: "Time",
+        how: "The ratio of the comparison above, with its verdict.",
+        reference: "",
+    },
+];

@@ -3,8 +3,10 @@
 pub mod chart;
 pub mod charts;
 pub mod compared;
+pub mod costs;
 pub mod data;
 pub mod document;
+pub mod estimates;
 pub mod export;
 pub mod made;
 pub mod sources;

@@ -105,6 +105,11 @@ pub fn plans(id: ExperimentId) -> String {
     format!("/results/{id}/plans")
 }
 
+/// How far estimates were off.
+pub fn estimates(id: ExperimentId) -> String {
+    format!("/results/{id}/estimates")
+}
+
 /// The plan of a query under a source.
 pub fn plan(id: ExperimentId, query_idx: i32, source_idx: i32) -> String {
     format!("/results/{id}/queries/{query_idx}/plans/{source_idx}")

@@ -157,6 +157,8 @@ async fn the_main_job_is_done_by_plain_links_and_forms() {
     })
     .await;
     numbers_are_the_same_everywhere(&plain, &settled).await;
+    comparisons_follow_from_the_trials(&plain, &settled).await;
+    plans_are_reached_by_links_and_forms(&plain, &settled).await;
     for path in [
         "/results",
         "/results/1/queries/0",
@@ -178,12 +180,78 @@ async fn the_main_job_is_done_by_plain_links_and_forms() {
         "/results/x",
         "/results/1/queries/99",
         "/results/1/export.xls",
+        "/results/99/plans",
+        "/results/99/estimates",
+        "/results/1/queries/0/plans/2",
+        "/results/1/queries/99/plans/0",
+        "/results/1/queries/0/plans/x/plan.json",
+        "/results/1/queries/0/diff?from=0&to=2",
         "/nowhere",
         "/datasets/0",
     ] {
         assert_eq!(plain.get(nowhere).await.0, StatusCode::NOT_FOUND, "{nowhere}");
     }
     assert_eq!(server.stop(), Some(0));
+}
+
+/// From the page of the results to the map, a plan in all its forms, and two plans side by side.
+async fn plans_are_reached_by_links_and_forms(plain: &Plain, page: &str) {
+    assert!(page.contains("href=\"/results/1/plans\"") && page.contains("href=\"/results/1/estimates\""));
+    let all = plain.page("/results/1/plans?show=all").await;
+    let map = plain.page("/results/1/plans").await;
+    let n_rows = |page: &str| page.matches("<th scope=\"row\"><a").count();
+    assert_eq!(n_rows(&all), 12);
+    let n_hidden = 12 - n_rows(&map);
+    assert!(
+        n_hidden > 0 && map.contains(&format!("Left out: {n_hidden} quer")),
+        "{map}"
+    );
+    let found = plain.page("/results/1/plans?show=all&find=BY_country").await;
+    assert_eq!(n_rows(&found), 3);
+    assert!(found.contains("9 queries of other names"));
+
+    let json: serde_json::Value = serde_json::from_str(&plain.page("/results/1/export.json").await).unwrap();
+    let of_first = |key: &str| json["plans"][0][key].clone();
+    assert!(all.contains("href=\"/results/1/queries/0/plans/0\""));
+    let tree = plain.page("/results/1/queries/0/plans/0").await;
+    assert!(tree.contains(of_first("fingerprint").as_str().unwrap()) && tree.contains("data-copy="));
+    let by_cost = plain.page("/results/1/queries/0/plans/0?bars=cost").await;
+    assert!(by_cost.contains("bars=cost\" aria-current=\"true\""));
+    assert!(
+        plain
+            .page("/results/1/queries/0/plans/0/raw")
+            .await
+            .contains("EXPLAIN alone")
+    );
+    let sent = plain.page("/results/1/queries/0/plans/0/plan.json").await;
+    assert_eq!(Some(sent.as_str()), of_first("explain_analyzed").as_str());
+    let text = plain.page("/results/1/queries/0/plans/0/plan.txt").await;
+    assert!(text.contains("  ->  ") && text.contains("Execution Time: "), "{text}");
+
+    let diff = plain.page("/results/1/queries/0/diff").await;
+    assert!(diff.contains("Node by node"));
+    let same = plain.page("/results/1/queries/0/diff?from=1&to=1").await;
+    assert!(same.contains("has the same plan") && !same.contains("class=\"findings\""));
+
+    let estimates = plain.page("/results/1/estimates").await;
+    assert!(estimates.contains("Far-off estimates by the number of joins"));
+    let plans = csv(&plain.page("/results/1/plans.csv").await);
+    assert_eq!(plans.len(), 2 * 12);
+    for (row, plan) in plans.iter().zip(json["plans"].as_array().unwrap()) {
+        assert_eq!(plan["query"], row["query"].as_str());
+        let factors: Vec<f64> = plan["estimates"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|node| node["factor"].as_f64().unwrap())
+            .collect();
+        assert_eq!(row["n_compared"], factors.len().to_string());
+        let worst = factors.iter().copied().fold(1.0, f64::max);
+        assert_eq!(row["worst_q_error"].parse::<f64>().unwrap().to_bits(), worst.to_bits());
+        let far_off = factors.iter().filter(|factor| **factor >= 10.0).count();
+        let counted = row["n_10x_over"].parse::<usize>().unwrap() + row["n_10x_under"].parse::<usize>().unwrap();
+        assert_eq!(counted, far_off);
+    }
 }
 
 /// The table, the CSV and the JSON hold the same numbers, and they follow from the stored trials.
@@ -240,6 +308,38 @@ async fn numbers_are_the_same_everywhere(plain: &Plain, page: &str) {
         .unwrap();
     assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
     the_bundle_verifies(plain, page).await;
+    the_report_stands_alone(plain, page).await;
+}
+
+async fn the_report_stands_alone(plain: &Plain, page: &str) {
+    assert!(page.contains("href=\"/results/1/report.html\""));
+    let address = format!("{}/results/1/report.html", plain.url);
+    let answer = plain.client.get(&address).send().await.unwrap();
+    assert!(
+        answer.headers()["content-disposition"]
+            .to_str()
+            .unwrap()
+            .starts_with("inline")
+    );
+    let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.contains("default-src 'none'; style-src 'sha256-") && !policy.contains("'self'"));
+    let report = answer.text().await.unwrap();
+    assert!(report.contains("src=\"data:image/png;base64,"));
+    for reference in ["href=", "<script", "url(", "src=\"/", "src=\"http"] {
+        assert!(!report.contains(reference), "{reference}");
+    }
+    let text = plain.page("/results/1/report.md").await;
+    let json: serde_json::Value = serde_json::from_str(&plain.page("/results/1/export.json").await).unwrap();
+    for summary in json["summaries"].as_array().unwrap() {
+        let exact = format!("<data value=\"{}\"", summary["mean_ms"]);
+        assert!(report.contains(&exact), "{exact}");
+        let row = format!(
+            "| {} | {} |",
+            summary["query"].as_str().unwrap(),
+            summary["source"].as_str().unwrap()
+        );
+        assert!(text.contains(&row), "{row}");
+    }
 }
 
 async fn the_bundle_verifies(plain: &Plain, page: &str) {
@@ -256,6 +356,61 @@ async fn the_bundle_verifies(plain: &Plain, page: &str) {
     assert_eq!(verified.status.code(), Some(0), "{}", support::stderr(&verified));
     let again = plain.client.get(&address).header("if-none-match", etag).send().await;
     assert_eq!(again.unwrap().status(), StatusCode::NOT_MODIFIED);
+}
+
+/// A ratio is the geometric mean of the rounds' ratios, turned over when the other source is the baseline.
+async fn comparisons_follow_from_the_trials(plain: &Plain, page: &str) {
+    assert!(
+        page.contains("5 rounds cannot tell any difference from chance in 12 comparisons with built_in; 9 are needed")
+    );
+    assert!(page.contains("12 comparisons that show no difference are hidden"));
+    let json: serde_json::Value = serde_json::from_str(&plain.page("/results/1/export.json").await).unwrap();
+    let times = |query: &str, source: &str| -> Vec<f64> {
+        let mut trials: Vec<&serde_json::Value> = json["trials"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|trial| trial["query"] == query && trial["source"] == source)
+            .collect();
+        trials.sort_by_key(|trial| trial["round"].as_i64());
+        trials
+            .iter()
+            .map(|trial| trial["execution_ms"].as_f64().unwrap())
+            .collect()
+    };
+    let other = json["sources"][1]["label"].as_str().unwrap();
+    let all = plain.page("/results/1?show=all").await;
+    let turned = csv(&plain.page("/results/1/comparisons.csv?base=1").await);
+    let rows = csv(&plain.page("/results/1/comparisons.csv").await);
+    assert_eq!((rows.len(), turned.len()), (12, 12));
+    for (row, turned) in rows.iter().zip(&turned) {
+        let (base, source) = (times(&row["query"], "built_in"), times(&row["query"], other));
+        let logs: Vec<f64> = base
+            .iter()
+            .zip(&source)
+            .map(|(base, source)| (source / base).ln())
+            .collect();
+        let expected = (logs.iter().sum::<f64>() / 5.0).exp();
+        let ratio: f64 = row["ratio"].parse().unwrap();
+        assert!((ratio / expected - 1.0).abs() < 1e-9, "{ratio} {expected}");
+        assert!((turned["ratio"].parse::<f64>().unwrap() * ratio - 1.0).abs() < 1e-9);
+        assert_eq!(turned["baseline"], other);
+        assert_eq!(
+            (row["verdict"].as_str(), row["p"].as_str()),
+            ("too noisy to tell", turned["p"].as_str())
+        );
+        assert!(
+            all.contains(&format!("<data value=\"{ratio}\"")),
+            "{ratio} stands on the page"
+        );
+    }
+    let sources = csv(&plain.page("/results/1/sources.csv").await);
+    assert_eq!(
+        (sources[0]["ratio"].as_str(), sources[1]["n_undecided"].as_str()),
+        ("", "12")
+    );
+    let beside_other = plain.page("/results/1?base=1").await;
+    assert!(beside_other.contains(&format!("What differs from {other}")));
 }
 
 #[tokio::test]

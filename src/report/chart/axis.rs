@@ -58,6 +58,21 @@ impl Axis {
         }
     }
 
+    /// An axis of shares, from nothing to the whole.
+    pub fn shares() -> Self {
+        let ticks = [0_u8, 25, 50, 75, 100].map(|percent| Tick {
+            value: f64::from(percent) / 100.0,
+            label: format!("{percent} %"),
+        });
+        Self {
+            scale: Scale::Linear,
+            low: 0.0,
+            high: 1.0,
+            unit: None,
+            ticks: ticks.into(),
+        }
+    }
+
     fn linear(highest: f64, unit: Unit, n_ticks: usize) -> Self {
         let highest = if highest > SMALLEST { highest } else { 1.0 };
         let shown = Shown::choose(unit, highest);

@@ -3,6 +3,7 @@
 
 mod axis;
 mod bar;
+mod box_plot;
 mod canvas;
 mod font;
 mod frame;
@@ -10,16 +11,27 @@ mod line;
 mod numerals;
 mod painter;
 mod palette;
+mod share;
+mod xy;
 
 pub use self::axis::Scale;
 pub use self::bar::Bar;
 pub use self::bar::BarChart;
 pub use self::bar::BarGroup;
+pub use self::box_plot::BoxChart;
+pub use self::box_plot::BoxOf;
+pub use self::box_plot::BoxShape;
 pub use self::canvas::Canvas;
 pub use self::line::LineChart;
 pub use self::line::Series;
 pub use self::numerals::Unit;
 pub use self::palette::Theme;
+pub use self::share::ShareChart;
+pub use self::share::ShareGroup;
+pub use self::xy::Numbers;
+pub use self::xy::Shape;
+pub use self::xy::XyChart;
+pub use self::xy::XySeries;
 
 /// A source as the legend shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use csv::Writer;
 
 use crate::model::experiment::NoiseGrade;
 use crate::model::trial::RecordedTrial;
+use crate::report::costs;
 use crate::report::data::ReportData;
 use crate::report::export::Exporter;
 use crate::report::sources;
@@ -65,6 +66,7 @@ impl Exporter for Summaries {
             "cost",
             "plan",
             "message",
+            "same_plan_as",
         ])?;
         for summary in &data.summaries {
             csv.write_record([
@@ -93,6 +95,12 @@ impl Exporter for Summaries {
                 number(summary.cost),
                 text(summary.plan_letter.as_deref().unwrap_or_default()),
                 text(summary.message.as_deref().unwrap_or_default()),
+                text(
+                    summary
+                        .same_plan_as
+                        .map(|idx| data.source_label(idx))
+                        .unwrap_or_default(),
+                ),
             ])?;
         }
         Ok(csv.into_inner()?)
@@ -189,8 +197,9 @@ impl Exporter for Sources {
             "planning_ms",
             "preparing_ms",
             "statistics_bytes",
+            "cost_time_rank_correlation",
         ])?;
-        for source in sources::numbers(data) {
+        for (source, agreement) in sources::numbers(data).into_iter().zip(costs::agreements(data)) {
             let interval = source.overall.and_then(|overall| overall.interval);
             csv.write_record([
                 text(data.source_label(source.source_idx)),
@@ -210,6 +219,7 @@ impl Exporter for Sources {
                     .statistics_bytes
                     .map(|bytes| bytes.to_string())
                     .unwrap_or_default(),
+                number(agreement.correlation),
             ])?;
         }
         Ok(csv.into_inner()?)
@@ -275,12 +285,12 @@ fn kind(trial: &RecordedTrial) -> &'static str {
 }
 
 /// Every digit, so that the same number comes back.
-fn number(value: Option<f64>) -> String {
+pub(super) fn number(value: Option<f64>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 
 /// A spreadsheet takes a cell that begins like a formula for one.
-fn text(value: &str) -> String {
+pub(super) fn text(value: &str) -> String {
     if value.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         format!("'{value}")
     } else {

@@ -11,6 +11,7 @@ use crate::model::experiment::PlanText;
 use crate::model::experiment::SummaryRecord;
 use crate::model::trial::RecordedTrial;
 use crate::model::trial::TrialKind;
+use crate::report::costs;
 use crate::report::data::ReportData;
 use crate::report::export::Exporter;
 use crate::report::sources;
@@ -22,6 +23,7 @@ const SCHEMA: &str = "pgassay.experiment/1";
 pub struct Everything;
 
 #[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "every quantile may be a limit")]
 struct SummaryBody<'a> {
     source: &'a str,
     query: &'a str,
@@ -48,6 +50,7 @@ struct SummaryBody<'a> {
     cost: Option<f64>,
     plan: Option<&'a str>,
     message: Option<&'a str>,
+    same_plan_as: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -137,6 +140,7 @@ fn summary_body<'a>(data: &'a ReportData, summary: &'a SummaryRecord) -> Summary
         cost: summary.cost,
         plan: summary.plan_letter.as_deref(),
         message: summary.message.as_deref(),
+        same_plan_as: summary.same_plan_as.map(|source_idx| data.source_label(source_idx)),
     }
 }
 
@@ -226,13 +230,15 @@ fn experiment(data: &ReportData) -> Value {
 fn sources(data: &ReportData) -> Vec<Value> {
     data.sources()
         .zip(sources::numbers(data))
-        .map(|((source_idx, source), numbers)| {
+        .zip(costs::agreements(data))
+        .map(|(((source_idx, source), numbers), agreement)| {
             let overall = numbers.overall;
             let prepared = data.prepared.iter().find(|prepared| prepared.source_idx == source_idx);
             json!({
                 "label": source.label,
                 "name": source.name,
                 "params": source.params,
+                "draw": source.draw,
                 "snapshot_sha256": prepared.map(|prepared| &prepared.snapshot_sha256),
                 "n_statistics": prepared.map(|prepared| prepared.n_statistics),
                 "apply_ms": prepared.map(|prepared| prepared.apply_ms),
@@ -248,7 +254,9 @@ fn sources(data: &ReportData) -> Vec<Value> {
                 "total_ms": numbers.total_ms,
                 "total_is_above": numbers.total_is_above,
                 "planning_ms": numbers.planning_ms,
+                "cost_time_rank_correlation": agreement.correlation,
                 "notes": prepared.map(|prepared| &prepared.notes),
+                "objects": prepared.map(|prepared| &prepared.objects),
             })
         })
         .collect()

@@ -2,6 +2,7 @@
 
 mod csv;
 mod json;
+mod plans;
 
 use crate::model::trial::RecordedTrial;
 use crate::report::data::ReportData;
@@ -32,6 +33,7 @@ pub static ALL: &[&dyn Exporter] = &[
     &csv::Comparisons,
     &csv::Sources,
     &csv::Trials,
+    &plans::Plans,
     &json::Everything,
     &Html,
     &Markdown,

@@ -26,6 +26,7 @@ use crate::report::chart::Theme;
 use crate::report::charts;
 use crate::report::charts::Metric;
 use crate::report::data::ReportData;
+use crate::report::estimates;
 use crate::store;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
@@ -47,16 +48,48 @@ pub fn router() -> Router<AppState> {
 /// What kind of chart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ChartType {
+    /// Every query.
     #[default]
     Bar,
+    /// One query over the rounds.
     Line,
+    /// One query, the middle and the ends of its trials.
+    Box,
+    /// One query, the share of its trials that had finished after so long.
+    Cdf,
+    /// Every query, its cost against its time.
+    Scatter,
+    /// Which estimates are far off; on a page of its own.
+    Estimates,
 }
 
 impl ChartType {
-    fn word(self) -> &'static str {
+    pub const ALL: [Self; 6] = [
+        Self::Bar,
+        Self::Line,
+        Self::Box,
+        Self::Cdf,
+        Self::Scatter,
+        Self::Estimates,
+    ];
+
+    /// The word in addresses.
+    pub fn word(self) -> &'static str {
         match self {
             Self::Bar => "bar",
             Self::Line => "line",
+            Self::Box => "box",
+            Self::Cdf => "cdf",
+            Self::Scatter => "scatter",
+            Self::Estimates => "estimates",
+        }
+    }
+
+    /// Whether it shows the trials of one query.
+    pub fn is_of_one_query(self) -> bool {
+        match self {
+            Self::Line | Self::Box | Self::Cdf => true,
+            Self::Bar | Self::Scatter | Self::Estimates => false,
         }
     }
 }
@@ -72,6 +105,8 @@ pub struct ChartParams {
     pub base_idx: i32,
     /// Comparisons without a difference are shown, too.
     pub shows_all: bool,
+    /// However many rows the table of times has.
+    pub has_all_rows: bool,
 }
 
 impl ChartParams {
@@ -79,11 +114,10 @@ impl ChartParams {
     pub fn read(params: &HashMap<String, String>) -> Self {
         let get = |name: &str| params.get(name).map(String::as_str);
         Self {
-            chart_type: if get("type") == Some("line") {
-                ChartType::Line
-            } else {
-                ChartType::Bar
-            },
+            chart_type: ChartType::ALL
+                .into_iter()
+                .find(|chart_type| get("type") == Some(chart_type.word()))
+                .unwrap_or_default(),
             metric: Metric::ALL
                 .into_iter()
                 .find(|metric| get("metric") == Some(metric.word())),
@@ -95,6 +129,7 @@ impl ChartParams {
             query_idx: get("query").and_then(|text| text.parse().ok()).unwrap_or(0),
             base_idx: get("base").and_then(|text| text.parse().ok()).unwrap_or(0),
             shows_all: get("show") == Some("all"),
+            has_all_rows: get("rows") == Some("all"),
         }
     }
 
@@ -111,6 +146,9 @@ impl ChartParams {
         if self.shows_all {
             query.push_str("&show=all");
         }
+        if self.has_all_rows {
+            query.push_str("&rows=all");
+        }
         query
     }
 
@@ -119,7 +157,10 @@ impl ChartParams {
         let mut query = format!("type={}", self.chart_type.word());
         match self.chart_type {
             ChartType::Bar => query.extend(["&metric=", self.metric().word()]),
-            ChartType::Line => query.extend(["&query=", &self.query_idx.to_string()]),
+            ChartType::Line | ChartType::Box | ChartType::Cdf => {
+                query.extend(["&query=", &self.query_idx.to_string()]);
+            }
+            ChartType::Scatter | ChartType::Estimates => {}
         }
         match self.is_log {
             Some(true) => query.push_str("&scale=log"),
@@ -191,9 +232,10 @@ async fn picture(
     let png = if let Some(png) = state.charts.get(&key) {
         png
     } else {
-        let trials = match params.chart_type {
-            ChartType::Bar => Vec::new(),
-            ChartType::Line => store::trials::list(&mut conn, viewer, id, Some(params.query_idx)).await?,
+        let trials = if params.chart_type.is_of_one_query() {
+            store::trials::list(&mut conn, viewer, id, Some(params.query_idx)).await?
+        } else {
+            Vec::new()
         };
         drop(conn);
         let drawing = tokio::task::spawn_blocking(move || {
@@ -253,6 +295,22 @@ fn draw(
             let chart = charts::lines(data, params.query_idx, trials, axis);
             chart.draw(&canvas(chart.default_size()?))
         }
+        ChartType::Box => {
+            let chart = charts::boxes(data, params.query_idx, trials, axis);
+            chart.draw(&canvas(chart.default_size()?))
+        }
+        ChartType::Cdf => {
+            let chart = charts::shares(data, params.query_idx, trials, axis);
+            chart.draw(&canvas(chart.default_size()?))
+        }
+        ChartType::Scatter => {
+            let chart = charts::costs(data);
+            chart.draw(&canvas(chart.default_size()?))
+        }
+        ChartType::Estimates => {
+            let chart = estimates::chart(data);
+            chart.draw(&canvas(chart.default_size()?))
+        }
     }
 }
 
@@ -270,7 +328,11 @@ mod tests {
             "type=bar&metric=cost&scale=log",
             "type=line&query=3&scale=linear",
             "type=bar&metric=median",
-            "type=line&query=3&base=2&show=all",
+            "type=box&query=2&scale=log",
+            "type=cdf&query=0",
+            "type=scatter",
+            "type=line&query=3&base=2&show=all&rows=all",
+            "type=estimates",
         ] {
             assert_eq!(read(address).to_query(), address);
         }

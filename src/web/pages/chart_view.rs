@@ -1,20 +1,20 @@
 //! The chart section of a page: its switches, its picture's addresses, and the same numbers in words and as a table.
 
-use std::collections::HashMap;
-
 use sqlx::PgConnection;
 
-use crate::model::trial::RecordedTrial;
-use crate::model::units::ms_in_words;
 use crate::model::user::Viewer;
 use crate::report::chart::Scale;
 use crate::report::charts;
 use crate::report::charts::Metric;
+use crate::report::costs;
 use crate::report::data::ReportData;
+use crate::report::estimates;
+use crate::report::estimates::SourceEstimates;
 use crate::report::table;
 use crate::store;
 use crate::web::pages::chart::ChartParams;
 use crate::web::pages::chart::ChartType;
+use crate::web::pages::chart_tables as tables;
 use crate::web::urls;
 
 /// One position of a switch.
@@ -46,7 +46,7 @@ pub struct ChartView {
     /// The same numbers as a table.
     pub heads: Vec<String>,
     pub rows: Vec<Vec<String>>,
-    pub note: &'static str,
+    pub note: String,
 }
 
 impl ChartView {
@@ -66,16 +66,19 @@ impl ChartView {
             is_log: params.is_log.or(usual_scale),
             ..*params
         };
-        let (trials, size) = match params.chart_type {
-            ChartType::Bar => (
-                Vec::new(),
-                charts::bars(data, params.metric(), Scale::Linear).default_size(),
-            ),
-            ChartType::Line => {
-                let trials = store::trials::list(conn, viewer, id, Some(params.query_idx)).await?;
-                let size = charts::lines(data, params.query_idx, &trials, Scale::Linear).default_size();
-                (trials, size)
-            }
+        let trials = if params.chart_type.is_of_one_query() {
+            store::trials::list(conn, viewer, id, Some(params.query_idx)).await?
+        } else {
+            Vec::new()
+        };
+        let query_idx = params.query_idx;
+        let size = match params.chart_type {
+            ChartType::Bar => charts::bars(data, params.metric(), Scale::Linear).default_size(),
+            ChartType::Line => charts::lines(data, query_idx, &trials, Scale::Linear).default_size(),
+            ChartType::Box => charts::boxes(data, query_idx, &trials, Scale::Linear).default_size(),
+            ChartType::Cdf => charts::shares(data, query_idx, &trials, Scale::Linear).default_size(),
+            ChartType::Scatter => charts::costs(data).default_size(),
+            ChartType::Estimates => estimates::chart(data).default_size(),
         };
         // The page stands without its picture; the picture's own address then says what is wrong.
         let (width, height) = size.unwrap_or((880, 420));
@@ -88,8 +91,12 @@ impl ChartView {
             )
         };
         let (heads, rows) = match params.chart_type {
-            ChartType::Bar => bar_table(data, params.metric()),
-            ChartType::Line => line_table(data, &trials),
+            ChartType::Bar => tables::bars(data, params.metric()),
+            ChartType::Line => tables::rounds(data, &trials),
+            ChartType::Box => tables::boxes(data, query_idx, &trials),
+            ChartType::Cdf => tables::shares(data, query_idx, &trials),
+            ChartType::Scatter => tables::costs(data),
+            ChartType::Estimates => tables::estimates(data),
         };
         Ok(Self {
             types: type_switches(data, params),
@@ -106,7 +113,7 @@ impl ChartView {
             dark_2x: png("dark", 2),
             heads,
             rows,
-            note: note(params),
+            note: note(data, params),
         })
     }
 }
@@ -123,16 +130,27 @@ fn switch(data: &ReportData, key: &str, label: &str, to: ChartParams, is_current
 }
 
 fn type_switches(data: &ReportData, params: ChartParams) -> Vec<Switch> {
-    [("bar", "Bars", ChartType::Bar), ("line", "Lines", ChartType::Line)]
-        .map(|(key, label, chart_type)| {
+    ChartType::ALL
+        .into_iter()
+        .filter_map(|chart_type| {
+            let label = match chart_type {
+                ChartType::Bar => "Bars",
+                ChartType::Line => "Lines",
+                ChartType::Box => "Boxes",
+                ChartType::Cdf => "Shares",
+                ChartType::Scatter => "Cost against time",
+                // It has a page of its own.
+                ChartType::Estimates => return None,
+            };
             let to = ChartParams {
                 chart_type,
                 is_log: None,
                 ..params
             };
-            switch(data, key, label, to, chart_type == params.chart_type)
+            let is_current = chart_type == params.chart_type;
+            Some(switch(data, chart_type.word(), label, to, is_current))
         })
-        .into()
+        .collect()
 }
 
 /// What the bars show; lines always show trials.
@@ -147,13 +165,16 @@ fn metric_switches(data: &ReportData, params: ChartParams) -> Vec<Switch> {
     };
     match params.chart_type {
         ChartType::Bar => Metric::ALL.into_iter().map(of_metric).collect(),
-        ChartType::Line => Vec::new(),
+        ChartType::Line | ChartType::Box | ChartType::Cdf | ChartType::Scatter | ChartType::Estimates => Vec::new(),
     }
 }
 
 fn scale_switches(data: &ReportData, params: ChartParams, wants_log: bool) -> Vec<Switch> {
-    if params.chart_type == ChartType::Bar && !wants_log {
-        return Vec::new();
+    match params.chart_type {
+        ChartType::Bar if !wants_log => return Vec::new(),
+        // Costs and times go over many decades; shares do not.
+        ChartType::Scatter | ChartType::Estimates => return Vec::new(),
+        ChartType::Bar | ChartType::Line | ChartType::Box | ChartType::Cdf => {}
     }
     [("linear", "Linear", false), ("log", "Logarithmic", true)]
         .map(|(key, label, is_log)| {
@@ -176,15 +197,16 @@ fn query_switches(data: &ReportData, params: ChartParams) -> Vec<Switch> {
         let key = format!("query-{}", query.query_idx);
         switch(data, &key, &query.label, to, query.query_idx == params.query_idx)
     };
-    match params.chart_type {
-        ChartType::Bar => Vec::new(),
-        ChartType::Line => data.queries.iter().map(of_query).collect(),
+    if params.chart_type.is_of_one_query() {
+        data.queries.iter().map(of_query).collect()
+    } else {
+        Vec::new()
     }
 }
 
 /// How the picture is to be read.
-fn note(params: ChartParams) -> &'static str {
-    match (params.chart_type, params.metric()) {
+fn note(data: &ReportData, params: ChartParams) -> String {
+    let of_type = match (params.chart_type, params.metric()) {
         (ChartType::Bar, Metric::Cost) => {
             "Costs are the planner's guesses in units of its own. A lower cost under other statistics does not mean a \
              faster query."
@@ -197,6 +219,32 @@ fn note(params: ChartParams) -> &'static str {
             "Each point is one trial; points of one round were measured close together. Crosses are trials that ran \
              into the timeout."
         }
+        (ChartType::Box, _) => {
+            "A box holds the middle half of the trials, the line in it is the median; whiskers reach to the furthest trial \
+             within one and a half boxes (Tukey 1977). Trials beyond are points, timeouts are crosses at the limit."
+        }
+        (ChartType::Cdf, _) => {
+            "How many of the trials had finished after so long: the line that rises further to the left is faster. Trials \
+             that timed out never finish, so their line ends below 100 %."
+        }
+        (ChartType::Scatter, _) => {
+            "A point for each query under each source. If cost foretold time, the points of one source would rise from left \
+             to right in a narrow band."
+        }
+        (ChartType::Estimates, _) => {
+            "For each number of joins at and below a node and each source, the share of nodes whose row estimate is at \
+             least 10 times too high (upwards) or too low (downwards), over all queries."
+        }
+    };
+    let is_of_times = match params.chart_type {
+        ChartType::Bar => params.metric() != Metric::Cost,
+        ChartType::Line | ChartType::Box | ChartType::Cdf | ChartType::Scatter => true,
+        ChartType::Estimates => false,
+    };
+    if is_of_times && data.summaries.iter().any(|summary| summary.same_plan_as.is_some()) {
+        format!("{of_type} A draw whose plan is that of an earlier draw was not timed again and has no mark here.")
+    } else {
+        of_type.to_owned()
     }
 }
 
@@ -204,6 +252,10 @@ fn caption(data: &ReportData, params: ChartParams) -> String {
     match params.chart_type {
         ChartType::Bar => format!("{} by query and source", params.metric().title()),
         ChartType::Line => format!("Execution time of {} in each round", data.query_label(params.query_idx)),
+        ChartType::Box => format!("Execution times of {} by source", data.query_label(params.query_idx)),
+        ChartType::Cdf => format!("How soon {} finishes by source", data.query_label(params.query_idx)),
+        ChartType::Scatter => "The planner's cost against the median time of each query".to_owned(),
+        ChartType::Estimates => "Far-off estimates by the number of joins".to_owned(),
     }
 }
 
@@ -223,66 +275,41 @@ fn alt(data: &ReportData, params: ChartParams) -> String {
                 Metric::Median | Metric::Mean => format!("{}. {finding}", caption(data, params)),
             }
         }
-        ChartType::Line => {
+        ChartType::Scatter => {
+            let correlation = |agreement: costs::Agreement| {
+                let rho = agreement.correlation?;
+                Some(format!("{rho:.2} under {}", data.source_label(agreement.source_idx)))
+            };
+            let found: Vec<String> = costs::agreements(data).into_iter().filter_map(correlation).collect();
+            format!(
+                "{}. Their ranks correlate by {}.",
+                caption(data, params),
+                found.join(", ")
+            )
+        }
+        ChartType::Line | ChartType::Box | ChartType::Cdf => {
             let medians: Vec<String> = data
                 .sources()
                 .filter_map(|(source_idx, source)| {
                     let summary = data.summary(params.query_idx, source_idx)?;
-                    let median = table::time_in_words(summary.median_ms, summary.median_is_above);
+                    let median = table::same_plan(data, summary)
+                        .unwrap_or_else(|| table::time_in_words(summary.median_ms, summary.median_is_above));
                     Some(format!("{median} under {}", source.label))
                 })
                 .collect();
             format!("{}. The medians are {}.", caption(data, params), medians.join(", "))
         }
-    }
-}
-
-fn bar_table(data: &ReportData, metric: Metric) -> (Vec<String>, Vec<Vec<String>>) {
-    let heads = std::iter::once("Query".to_owned()).chain(data.sources().map(|(_, source)| source.label.clone()));
-    let cell = |query_idx: i32, source_idx: i32| {
-        let Some(summary) = data.summary(query_idx, source_idx) else {
-            return "–".to_owned();
-        };
-        let deviation = summary
-            .stddev_ms
-            .map(|ms| format!(" ± {}", ms_in_words(ms)))
-            .unwrap_or_default();
-        match metric {
-            Metric::Median => format!(
-                "{}{deviation}",
-                table::time_in_words(summary.median_ms, summary.median_is_above)
-            ),
-            Metric::Mean => format!("{}{deviation}", table::time_in_words(summary.mean_ms, false)),
-            Metric::Cost => table::cost(summary.cost).shown,
+        ChartType::Estimates => {
+            let of_source = |source: &SourceEstimates| {
+                let total = source.total();
+                let n_far_off = total.n_over + total.n_under;
+                let label = data.source_label(source.source_idx);
+                format!("{n_far_off} of {} under {label}", total.n_nodes)
+            };
+            let counts: Vec<String> = estimates::by_source(data).iter().map(of_source).collect();
+            format!("{}: {}.", caption(data, params), counts.join(", "))
         }
-    };
-    let rows = data.queries.iter().map(|query| {
-        let cells = data.sources().map(|(source_idx, _)| cell(query.query_idx, source_idx));
-        std::iter::once(query.label.clone()).chain(cells).collect()
-    });
-    (heads.collect(), rows.collect())
-}
-
-fn line_table(data: &ReportData, trials: &[RecordedTrial]) -> (Vec<String>, Vec<Vec<String>>) {
-    let heads = std::iter::once("Round".to_owned()).chain(data.sources().map(|(_, source)| source.label.clone()));
-    let measured: HashMap<(i32, i32), &RecordedTrial> = trials
-        .iter()
-        .filter(|trial| trial.kind == crate::model::trial::TrialKind::Measured)
-        .map(|trial| ((trial.round, trial.source_idx), trial))
-        .collect();
-    let cell = |round: i32, source_idx: i32| match measured.get(&(round, source_idx)) {
-        None => "–".to_owned(),
-        Some(trial) => match (trial.outcome, trial.execution_ms) {
-            (crate::model::trial::OutcomeWord::Finished, Some(ms)) => ms_in_words(ms),
-            (outcome, _) => outcome.word().to_owned(),
-        },
-    };
-    let n_rounds = i32::try_from(data.experiment.spec.iterations).unwrap_or(0);
-    let rows = (1..=n_rounds).map(|round| {
-        let cells = data.sources().map(|(source_idx, _)| cell(round, source_idx));
-        std::iter::once(round.to_string()).chain(cells).collect()
-    });
-    (heads.collect(), rows.collect())
+    }
 }
 
 /// Changes whenever the picture might.

@@ -2,6 +2,7 @@
 
 mod chart;
 pub mod chart_cache;
+mod chart_tables;
 mod chart_view;
 mod dashboard;
 mod datasets;

@@ -1,5 +1,6 @@
 //! What differs from the baseline: the sources as a whole, and every query under each of them.
 
+use crate::analysis::family::Member;
 use crate::analysis::family::Verdict;
 use crate::model::units::counted;
 use crate::report::compared;
@@ -21,6 +22,8 @@ pub struct ComparedView {
     pub sources: Vec<SourceRow>,
     /// Which queries the totals are of, where not all of them.
     pub totals_of: String,
+    /// What the first source measured twice has shown; its second part says whether that is as it should be.
+    pub control: Option<(String, &'static str)>,
     /// How many comparisons have each verdict.
     pub tallies: Vec<Tally>,
     pub groups: Vec<Group>,
@@ -113,6 +116,7 @@ impl ComparedView {
             } else {
                 format!("Totals are of the {n_common} queries that have a median under every source.")
             },
+            control: control(data),
             tallies: VERDICTS.iter().map(|verdict| tally(data, *verdict)).collect(),
             hidden: match data.family.len() - n_shown {
                 0 => String::new(),
@@ -129,6 +133,44 @@ impl ComparedView {
     }
 }
 
+/// The control beside the source that it repeats.
+fn control(data: &ReportData) -> Option<(String, &'static str)> {
+    let control_idx = i32::try_from(data.experiment.spec.control_idx()?).ok()?;
+    let repeated = match data.base_idx {
+        0 => control_idx,
+        base_idx if base_idx == control_idx => 0,
+        _ => return None,
+    };
+    let of_it: Vec<&Member> = data
+        .family
+        .iter()
+        .filter(|member| member.source_idx == repeated)
+        .collect();
+    let (base, compared) = (data.source_label(0), counted(of_it.len() as u64, "query", "queries"));
+    let range = range(&of_it.iter().map(|member| member.effect.ratio).collect::<Vec<f64>>());
+    let n_called = of_it
+        .iter()
+        .filter(|member| member.judgement.verdict.is_difference())
+        .count();
+    Some(match n_called {
+        0 => (
+            format!(
+                "Control: {base} was measured twice with the same statistics, and none of {compared} was called different, \
+                 as it should be. The ratios lie at {range}: so far noise alone reaches."
+            ),
+            "good",
+        ),
+        n => (
+            format!(
+                "Control: {base} was measured twice with the same statistics, and {n} of {compared} were called different. \
+                 That should happen in one of 20 experiments at the most. Something beside the statistics differs between \
+                 the sources' places in a round; take the verdicts with care."
+            ),
+            "warn",
+        ),
+    })
+}
+
 /// Everything that an address says but the baseline.
 fn kept(params: ChartParams) -> Vec<(String, String)> {
     let others = ChartParams { base_idx: 0, ..params }.to_query();
@@ -139,17 +181,22 @@ fn kept(params: ChartParams) -> Vec<(String, String)> {
 fn tally(data: &ReportData, verdict: Verdict) -> Tally {
     let of_it = data.family.iter().filter(|member| member.judgement.verdict == verdict);
     let ratios: Vec<f64> = of_it.map(|member| member.effect.ratio).collect();
-    let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
-    let most = ratios.iter().copied().fold(0.0, f64::max);
     Tally {
         word: verdict.word(),
         class: class(verdict),
         n: ratios.len(),
-        range: match ratios.len() {
-            0 => String::new(),
-            1 => compared::ratio(most, false).shown,
-            _ => compared::interval(Some((least, most))).shown,
-        },
+        range: range(&ratios),
+    }
+}
+
+/// From the least to the largest; empty where there are none.
+fn range(ratios: &[f64]) -> String {
+    let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = ratios.iter().copied().fold(0.0, f64::max);
+    match ratios.len() {
+        0 => String::new(),
+        1 => compared::ratio(most, false).shown,
+        _ => compared::interval(Some((least, most))).shown,
     }
 }
 

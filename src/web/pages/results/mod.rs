@@ -2,6 +2,7 @@
 
 mod bundle;
 pub mod compared;
+mod costs;
 mod index;
 pub mod show;
 

@@ -30,12 +30,15 @@ use crate::web::pages::chart_view::ChartView;
 use crate::web::pages::notes::NotesView;
 use crate::web::pages::progress::ProgressView;
 use crate::web::pages::results::compared::ComparedView;
+use crate::web::pages::results::costs::CostsView;
 use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
 
 /// What the bundle's link says.
 const BUNDLE_ABOUT: &str = "Bundle: everything with the planner statistics, to be verified and measured again (zip)";
+/// Rows of the table of times, unless somebody wants them all.
+const MOST_ROWS: usize = 240;
 
 #[derive(Template)]
 #[template(path = "results/show.html", blocks = ["table", "chart"])]
@@ -55,8 +58,11 @@ struct ShowPage {
     message: String,
     queries: Vec<QueryView>,
     table: Vec<QueryRows>,
+    /// Queries that are not in the table, when it would be too long.
+    left_out: Option<More>,
     /// Beside the baseline; none where there is one source only.
     compared: Option<ComparedView>,
+    costs: Option<CostsView>,
     sources_counted: String,
     /// Whether anything was measured.
     has_numbers: bool,
@@ -76,6 +82,12 @@ struct ShowPage {
     interruptions: Vec<String>,
     exports: Vec<ExportView>,
     rerun_request_id: String,
+}
+
+/// A link to what is left out.
+struct More {
+    text: String,
+    address: String,
 }
 
 struct QueryView {
@@ -113,7 +125,27 @@ impl ShowPage {
         let chart = ChartView::load(&mut conn, viewer, &data, params).await?;
         drop(conn);
         let experiment = &data.experiment;
-        let table = table::table(&data);
+        let mut table = table::table(&data);
+        let compared = ComparedView::new(&data, *params, &table);
+        let queries = query_views(&data, &table);
+        let has_trouble = table
+            .iter()
+            .flat_map(|query| &query.rows)
+            .any(|row| !row.trouble.is_empty());
+        let left_out = cut(&mut table, data.experiment.spec.sources.len(), *params).map(|n_queries| More {
+            text: format!("Show the other {}", counted(n_queries as u64, "query", "queries")),
+            address: format!(
+                "{}#table",
+                urls::result_view(
+                    id,
+                    &ChartParams {
+                        has_all_rows: true,
+                        ..*params
+                    }
+                    .to_query()
+                )
+            ),
+        });
         Ok(Self {
             id,
             title: format!("Experiment {id}"),
@@ -127,19 +159,18 @@ impl ShowPage {
             progress: ProgressView::new(&look),
             headline: experiment.headline.clone().unwrap_or_default(),
             message: experiment.job.message.clone().unwrap_or_default(),
-            queries: query_views(&data, &table),
+            queries,
             sources_counted: counted(
                 experiment.spec.sources.len() as u64,
                 "source of statistics",
                 "sources of statistics",
             ),
             has_numbers: !data.summaries.is_empty(),
-            has_trouble: table
-                .iter()
-                .flat_map(|query| &query.rows)
-                .any(|row| !row.trouble.is_empty()),
-            compared: ComparedView::new(&data, *params, &table),
+            has_trouble,
+            compared,
+            costs: CostsView::new(&data, *params),
             table,
+            left_out,
             chart,
             sources: surroundings::prepared(&data),
             source_notes: source_notes(&data),
@@ -165,6 +196,17 @@ impl ShowPage {
             rerun_request_id: view::request_id()?,
         })
     }
+}
+
+/// Shortens a long table, by whole queries. Returns how many it leaves out.
+fn cut(table: &mut Vec<QueryRows>, n_sources: usize, params: ChartParams) -> Option<usize> {
+    let n_shown = (MOST_ROWS / n_sources.max(1)).max(1);
+    let n_left_out = table
+        .len()
+        .checked_sub(n_shown)
+        .filter(|n| *n > 0 && !params.has_all_rows)?;
+    table.truncate(n_shown);
+    Some(n_left_out)
 }
 
 fn query_views(data: &ReportData, table: &[QueryRows]) -> Vec<QueryView> {
