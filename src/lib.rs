@@ -29,6 +29,7 @@
 //!   object. A snapshot with pieces of another is a **mixture**.
 //! * **job**: one piece of heavy work in the queue: a restore, a check, an experiment, an instrument. A **lease** is the right to work on it.
 //! * **lab**: what trials run on: one sandbox, one clone, the parked snapshots, one session.
+//! * **bundle**: a settled experiment as one file, from which its numbers can be computed and its measuring repeated.
 //! * **home**: the name of a data directory in the store. **Tag**: what all its names on a shared server begin with.
 //!
 //! # Flow
@@ -56,6 +57,7 @@
 
 mod analysis;
 mod app;
+mod bundle;
 mod cli;
 mod cluster;
 mod config;

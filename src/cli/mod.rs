@@ -1,7 +1,9 @@
-//! The command line: serve, run, instrument, doctor, sample, snapshot.
+//! The command line: serve, run, instrument, bundle, verify, rerun, doctor, sample, snapshot.
 
+mod bundle;
 mod doctor;
 mod instrument;
+mod rerun;
 mod run;
 mod sample;
 mod snapshot;
@@ -40,6 +42,13 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Ask a question about plans that is answered by trying, of what the data directory holds.
     Instrument(Box<instrument::InstrumentArgs>),
+    /// Write a finished experiment as one file: settings, queries, statistics, plans, trials and numbers.
+    Bundle(bundle::BundleArgs),
+    /// Compute every number of a bundle again from its trials and plans, and name those that differ. Exits with 1 if any
+    /// does. Needs neither a server nor a data directory.
+    Verify(bundle::VerifyArgs),
+    /// Measure again what a bundle holds, on the same dump, under the same planner statistics and in the same order.
+    Rerun(Box<rerun::RerunArgs>),
     /// Say what this machine has, and what to do about what it has not.
     Doctor {
         #[command(flatten)]
@@ -63,18 +72,32 @@ pub async fn main() -> ExitCode {
             telemetry::start(Some(QUIET));
             match run::run(*args).await {
                 Ok(()) => Ok(()),
-                Err(RunError::Arguments(message)) => return refuse(&message),
-                Err(RunError::Failed(error)) => Err(error),
+                Err(error) => return code_of(error),
             }
         }
         Command::Instrument(args) => {
             telemetry::start(Some(QUIET));
             match instrument::run(*args).await {
                 Ok(()) => Ok(()),
-                Err(RunError::Arguments(message)) => return refuse(&message),
-                Err(RunError::Failed(error)) => Err(error),
+                Err(error) => return code_of(error),
             }
         }
+        Command::Bundle(args) => {
+            telemetry::start(Some(QUIET));
+            bundle::bundle(&args).await
+        }
+        Command::Rerun(args) => {
+            telemetry::start(Some(QUIET));
+            match rerun::rerun(*args).await {
+                Ok(()) => Ok(()),
+                Err(error) => return code_of(error),
+            }
+        }
+        Command::Verify(args) => match bundle::verify(&args) {
+            Ok(bundle::Verdict::AllFollow) => Ok(()),
+            Ok(bundle::Verdict::SomeDiffer) => return ExitCode::FAILURE,
+            Err(error) => Err(error),
+        },
         Command::Doctor { house } => {
             return if doctor::doctor(&house).await {
                 ExitCode::SUCCESS
@@ -87,7 +110,18 @@ pub async fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        Err(error) => code_of(RunError::Failed(error)),
+    }
+}
+
+/// Says what is wrong, and whether it is the arguments.
+fn code_of(error: RunError) -> ExitCode {
+    match error {
+        RunError::Arguments(message) => {
+            eprintln!("pgassay: {}", for_terminal(&message));
+            ExitCode::from(2)
+        }
+        RunError::Failed(error) => {
             eprintln!("pgassay: {}", for_terminal(&format!("{error:#}")));
             ExitCode::FAILURE
         }
@@ -96,9 +130,3 @@ pub async fn main() -> ExitCode {
 
 /// What commands log whose answer is what they print.
 const QUIET: &str = "warn,sqlx::postgres::notice=off";
-
-/// Says what is wrong with the arguments.
-fn refuse(message: &str) -> ExitCode {
-    eprintln!("pgassay: {}", for_terminal(message));
-    ExitCode::from(2)
-}

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use crate::app::house::House;
+use crate::cli::bundle;
 use crate::cli::working::LOOK_EVERY;
 use crate::cli::working::MAX_FAILED_LOOKS;
 use crate::cli::working::ProgressLine;
@@ -16,11 +17,11 @@ use crate::cli::working::request_id;
 use crate::config::HouseConfig;
 use crate::dataset::statistics_file::Arrived;
 use crate::experiment::form::ExperimentForm;
-use crate::experiment::service::LaunchError;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::job::JobStatus;
 use crate::model::text::for_terminal;
+use crate::model::trial::RecordedTrial;
 use crate::model::units::bytes_in_words;
 use crate::model::units::counted;
 use crate::report::data::ReportData;
@@ -63,14 +64,64 @@ pub struct RunArgs {
     /// randomized, or sequential to see the bias that it causes.
     #[arg(long, default_value = "randomized")]
     order: String,
+    #[command(flatten)]
+    files: ResultFiles,
+    #[command(flatten)]
+    house: HouseConfig,
+}
+
+/// Where results go beside the terminal.
+#[derive(Debug, clap::Args)]
+pub struct ResultFiles {
     /// Where to write everything as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
     /// Where to write the summaries as CSV.
     #[arg(long)]
     csv: Option<PathBuf>,
-    #[command(flatten)]
-    house: HouseConfig,
+    /// Where to write the report: as one page of HTML, or as Markdown into a file that ends in `.md`.
+    #[arg(long)]
+    report: Option<PathBuf>,
+    /// Where to write the bundle: one file from which the numbers can be computed and the measuring repeated.
+    #[arg(long)]
+    bundle: Option<PathBuf>,
+}
+
+impl ResultFiles {
+    /// Refuses, before anything has run, files that cannot be written.
+    pub(super) fn check(&self) -> Result<(), RunError> {
+        for path in [&self.json, &self.csv, &self.report, &self.bundle]
+            .into_iter()
+            .flatten()
+        {
+            let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
+            opened.map_err(|error| RunError::Arguments(format!("{} cannot be written: {error}.", path.display())))?;
+        }
+        Ok(())
+    }
+
+    async fn write(&self, house: &House, data: &ReportData, trials: &[RecordedTrial]) -> anyhow::Result<()> {
+        let is_text = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "md");
+        let report = if self.report.as_ref().is_some_and(is_text) {
+            "report.md"
+        } else {
+            "report.html"
+        };
+        for (path, name) in [
+            (&self.json, "export.json"),
+            (&self.csv, "export.csv"),
+            (&self.report, report),
+        ] {
+            if let (Some(path), Some(exporter)) = (path, export::find(name)) {
+                let bytes = exporter.write(data, trials)?;
+                std::fs::write(path, bytes).with_context(|| format!("writing {}", path.display()))?;
+            }
+        }
+        match &self.bundle {
+            Some(path) => bundle::write(house, data.experiment.id, path).await,
+            None => Ok(()),
+        }
+    }
 }
 
 /// Runs an experiment and prints its table.
@@ -80,10 +131,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
             return Err(RunError::Arguments(format!("There is no file {}.", file.display())));
         }
     }
-    for path in [&args.json, &args.csv].into_iter().flatten() {
-        let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        opened.map_err(|error| RunError::Arguments(format!("{} cannot be written: {error}.", path.display())))?;
-    }
+    args.files.check()?;
     // Before anything is started: what is wrong with the arguments has nothing to do with the files.
     form(&args, "1", "1").parse(0).map_err(|errors| {
         let messages: Vec<String> = errors
@@ -124,23 +172,24 @@ async fn experiment(house: &House, args: &RunArgs) -> Result<(), RunError> {
         .await;
     let dataset_id = added.map_err(anyhow::Error::from)?;
     let workload_id = add_queries(house, &args.queries).await?;
-    let mut progress = ProgressLine::new();
     tell_refused(house, workload_id).await?;
     // Before the restore is done: an experiment that is launched outlives this process.
     let mut form = form(args, &dataset_id.to_string(), &workload_id.to_string());
     form.request_id = request_id()?;
     form.stats_source = add_statistics(house, args, dataset_id).await?;
-    let id = house
-        .experiments
-        .launch(house.viewer, &form)
-        .await
-        .map_err(|error| match error {
-            LaunchError::Refused(fields) => {
-                let messages: Vec<String> = fields.into_iter().map(|field| field.message).collect();
-                RunError::Arguments(messages.join("\n"))
-            }
-            LaunchError::Fault(error) => RunError::Failed(error),
-        })?;
+    let id = house.experiments.launch(house.viewer, &form).await?;
+    follow(house, dataset_id, id, &args.files).await?;
+    Ok(())
+}
+
+/// Waits for an experiment with its dataset, and says what came of it.
+pub(super) async fn follow(
+    house: &House,
+    dataset_id: DatasetId,
+    id: ExperimentId,
+    files: &ResultFiles,
+) -> Result<ReportData, RunError> {
+    let mut progress = ProgressLine::new();
     wait_for_dataset(house, dataset_id, &mut progress).await?;
     let ended = wait_for_experiment(house, id, &mut progress).await?;
     let (data, trials) = {
@@ -154,17 +203,12 @@ async fn experiment(house: &House, args: &RunArgs) -> Result<(), RunError> {
         (data.context("the experiment is there")?, trials)
     };
     print_table(&data)?;
-    for (path, name) in [(&args.json, "export.json"), (&args.csv, "export.csv")] {
-        if let (Some(path), Some(exporter)) = (path, export::find(name)) {
-            let bytes = exporter.write(&data, &trials)?;
-            std::fs::write(path, bytes).with_context(|| format!("writing {}", path.display()))?;
-        }
-    }
+    files.write(house, &data, &trials).await?;
     match ended {
         JobStatus::Completed if data.summaries.iter().all(|summary| summary.n_finished == 0) => {
             Err(anyhow::anyhow!("not one trial finished; the table says why").into())
         }
-        JobStatus::Completed => Ok(()),
+        JobStatus::Completed => Ok(data),
         _ => Err(anyhow::anyhow!(data.experiment.job.message.clone().unwrap_or_default()).into()),
     }
 }

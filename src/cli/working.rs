@@ -12,6 +12,7 @@ use crate::app::house::House;
 use crate::app::serve;
 use crate::app::worker;
 use crate::config::HouseConfig;
+use crate::experiment::service::LaunchError;
 use crate::model::text::for_terminal;
 use crate::model::text::shorten;
 
@@ -23,6 +24,18 @@ pub enum RunError {
     Arguments(String),
     #[error(transparent)]
     Failed(#[from] anyhow::Error),
+}
+
+impl From<LaunchError> for RunError {
+    fn from(error: LaunchError) -> Self {
+        match error {
+            LaunchError::Refused(fields) => {
+                let messages: Vec<String> = fields.into_iter().map(|field| field.message).collect();
+                Self::Arguments(messages.join("\n"))
+            }
+            LaunchError::Fault(error) => Self::Failed(error),
+        }
+    }
 }
 
 /// How often progress is looked at.

@@ -3,6 +3,7 @@
 use crate::model::dataset::Dataset;
 use crate::model::dataset::Setting;
 use crate::model::experiment::Experiment;
+use crate::model::experiment::SHARED_SERVER;
 use crate::model::units::bytes_in_words;
 use crate::target::clone;
 use crate::target::lease::Sandbox;
@@ -23,9 +24,6 @@ const SERVER_SETTINGS: &[&str] = &[
     "wal_level",
     "shared_preload_libraries",
 ];
-
-/// Names the warning of an experiment whose server other datasets share.
-pub const SHARED_SERVER: &str = "shared server";
 
 /// Pairs of name and value, in the order in which they are shown.
 pub async fn look(sandbox: &Sandbox, dataset: &Dataset, experiment: &Experiment) -> anyhow::Result<Vec<Setting>> {

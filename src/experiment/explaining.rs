@@ -86,34 +86,41 @@ async fn explain(
     }
     let mut record = PlanRecord::default();
     match plain {
-        Ran::Done(text) => {
-            let plan = plan::parse(&text).context("reading the server's EXPLAIN")?;
-            record.fingerprint = Some(plan::fingerprint(&plan));
-            record.cost = Some(plan.cost()).filter(|cost| cost.is_finite());
-            record.explain = Some(text);
-        }
+        Ran::Done(text) => record.explain = Some(text),
         Ran::Failed(error) => record.message = Some(error.message),
         Ran::TimedOut => record.message = Some("planning alone took longer than the timeout".to_owned()),
         Ran::Interrupted => return Ok(None),
     }
     match analyzed {
         None => {}
-        Some(Ran::Done(text)) => {
-            let plan = plan::parse(&text).context("reading the server's EXPLAIN")?;
-            let errors = plan::q_error(&plan);
-            record.worst_q_error = errors.worst;
-            record.mean_q_error = errors.mean;
-            record.estimates = errors.nodes;
-            record.buffers = plan.buffers().and_then(|n| i64::try_from(n).ok());
-            record.analyzed = Some(text);
-        }
+        Some(Ran::Done(text)) => record.analyzed = Some(text),
         Some(Ran::Failed(error)) => record.message = Some(error.message),
         Some(Ran::TimedOut) => {
             record.message = Some("it was cut off at the timeout, so its actual rows are not known".to_owned());
         }
         Some(Ran::Interrupted) => return Ok(None),
     }
+    let record = with_numbers(record).context("reading the server's EXPLAIN")?;
     Ok(Some(record))
+}
+
+/// The same record with the numbers that follow from its texts. A pure function, so that anybody can compute them again.
+pub fn with_numbers(record: PlanRecord) -> anyhow::Result<PlanRecord> {
+    let plain = record.explain.as_deref().map(plan::parse).transpose()?;
+    let analyzed = record.analyzed.as_deref().map(plan::parse).transpose()?;
+    let errors = analyzed.as_ref().map(plan::q_error);
+    Ok(PlanRecord {
+        fingerprint: plain.as_ref().map(plan::fingerprint),
+        cost: plain.as_ref().map(plan::Plan::cost).filter(|cost| cost.is_finite()),
+        worst_q_error: errors.as_ref().and_then(|errors| errors.worst),
+        mean_q_error: errors.as_ref().and_then(|errors| errors.mean),
+        buffers: analyzed
+            .as_ref()
+            .and_then(plan::Plan::buffers)
+            .and_then(|n| i64::try_from(n).ok()),
+        estimates: errors.map(|errors| errors.nodes).unwrap_or_default(),
+        ..record
+    })
 }
 
 /// In a function that the query calls, or that is called already while it is planned.

@@ -184,6 +184,7 @@ impl ExperimentForm {
                 timeout_ms: timeout_ms?,
                 order: order?,
                 settings: settings?,
+                repeats: None,
             })
         })();
         match spec {

@@ -11,6 +11,7 @@ use crate::model::dataset::Setting;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::ExperimentQuery;
 use crate::model::experiment::PreparedSource;
+use crate::model::experiment::Repeated;
 use crate::model::experiment::SourceNote;
 use crate::model::experiment::SourceSpec;
 use crate::model::ids::DatasetId;
@@ -88,7 +89,7 @@ pub async fn prepare(
                 let mut conn = job.conn().await?;
                 sources::list_objects(&mut conn, experiment.id).await?
             };
-            rebuild(sandbox, &name, &stored, &objects).await
+            rebuild(sandbox, &name, &stored, &objects, experiment.spec.repeats.as_ref()).await
         }
         None => make(job, experiment, queries, settings, sandbox, &name).await,
     }
@@ -115,14 +116,21 @@ async fn rebuild(
     name: &str,
     stored: &[(Snapshot, String)],
     objects: &[StatisticsObject],
+    repeats: Option<&Repeated>,
 ) -> Result<Ready, Trouble> {
+    let (whence, what_now) = match repeats {
+        None => (
+            "The clone of this experiment was lost, and its statistics",
+            " Please run it again.",
+        ),
+        Some(_) => ("The planner statistics of the bundle", ""),
+    };
     let mut admin = Admin::connect(&sandbox.address, name).await?;
     let mut session = Session::connect(&sandbox.address, name, "pgassay prepare", &[]).await?;
     for object in objects {
         if let Err(reason) = objects::create(&mut session.conn, object).await? {
             return Err(Trouble::Sentence(format!(
-                "The clone of this experiment was lost, and a statistics object in it cannot be made again: {reason}. \
-                 Please run it again."
+                "{whence} cannot all be written: an object for them cannot be made: {reason}.{what_now}"
             )));
         }
     }
@@ -131,17 +139,16 @@ async fn rebuild(
         let left_out = snapshot::apply::apply(&mut admin, &mut session, &lot, snapshot).await?;
         if let Some(first) = left_out.first() {
             return Err(Trouble::Sentence(format!(
-                "The clone of this experiment was lost, and its statistics cannot all be written back: {}: {}. \
-                 Please run it again.",
+                "{whence} cannot all be written: {}: {}.{what_now}",
                 first.column, first.reason
             )));
         }
         let found = snapshot::capture::capture(&mut admin).await?;
         if snapshot::checksum(&found) != *checksum {
-            return Err(Trouble::Sentence(
-                "The clone of this experiment was lost, and its statistics came back different. Please run it again."
-                    .to_owned(),
-            ));
+            return Err(Trouble::Sentence(format!(
+                "{whence} came back different: {}.{what_now}",
+                snapshot::first_difference(snapshot, &found)
+            )));
         }
         lot.park(&mut admin, source_idx).await?;
     }

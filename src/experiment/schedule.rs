@@ -145,6 +145,7 @@ mod tests {
             timeout_ms: 1000,
             order,
             settings: Vec::new(),
+            repeats: None,
         }
     }
 

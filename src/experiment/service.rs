@@ -17,9 +17,11 @@ use crate::experiment::schedule;
 use crate::model::dataset::Dataset;
 use crate::model::experiment::ExperimentQuery;
 use crate::model::experiment::ExperimentSpec;
+use crate::model::experiment::PreparedSource;
 use crate::model::ids::ExperimentId;
 use crate::model::job::JobKind;
 use crate::model::job::JobStatus;
+use crate::model::snapshot::Snapshot;
 use crate::model::units::grouped;
 use crate::model::user::Viewer;
 use crate::model::workload::Query;
@@ -50,6 +52,15 @@ impl From<sqlx::Error> for LaunchError {
     fn from(error: sqlx::Error) -> Self {
         Self::Fault(error.into())
     }
+}
+
+/// What a bundle holds of an experiment, for measuring it again.
+pub struct Repeat {
+    /// On the dataset and the workload to be used.
+    pub spec: ExperimentSpec,
+    pub queries: Vec<ExperimentQuery>,
+    /// What was in force under each source, in their order.
+    pub sources: Vec<(PreparedSource, Snapshot)>,
 }
 
 /// A spec whose dataset, workload and queries are there.
@@ -117,11 +128,57 @@ impl Experiments {
             .await?
             .ok_or_else(|| missing("The experiment"))?;
         drop(conn);
-        let wish = self.complete(viewer, experiment.spec).await?;
+        let spec = ExperimentSpec {
+            // What it was given is not in the spec: this time it is gathered.
+            repeats: None,
+            ..experiment.spec
+        };
+        let wish = self.complete(viewer, spec).await?;
         self.insert(viewer, request_id, wish).await
     }
 
+    /// Launches what a bundle holds again, on a dataset and a workload of its queries: the snapshots are the bundle's, and
+    /// nothing is gathered.
+    pub async fn repeat(&self, viewer: Viewer, request_id: &str, repeat: Repeat) -> Result<ExperimentId, LaunchError> {
+        let Repeat { spec, queries, sources } = repeat;
+        let refuse = |message: String| LaunchError::Refused(vec![FieldError::new("", message)]);
+        let mut wish = self.complete(viewer, spec).await?;
+        // The workload was read anew; what the bundle says of each query is what is measured.
+        let is_same = wish.queries.len() == queries.len()
+            && wish
+                .queries
+                .iter()
+                .zip(&queries)
+                .all(|(read, told)| read.sql == told.sql && read.label == told.label);
+        if !is_same {
+            return Err(refuse(
+                "The queries of the bundle are not those that were read from it.".to_owned(),
+            ));
+        }
+        for (read, told) in wish.queries.iter_mut().zip(&queries) {
+            read.class = told.class;
+            read.line = told.line;
+        }
+        if sources.len() != wish.spec.sources.len() {
+            return Err(refuse(
+                "Not all sources of the bundle were prepared, so there is nothing to measure under them.".to_owned(),
+            ));
+        }
+        self.insert_with(viewer, request_id, wish, &sources).await
+    }
+
     async fn insert(&self, viewer: Viewer, request_id: &str, wish: Wish) -> Result<ExperimentId, LaunchError> {
+        self.insert_with(viewer, request_id, wish, &[]).await
+    }
+
+    /// Stores an experiment and its job, with snapshots that it is given instead of gathering them.
+    async fn insert_with(
+        &self,
+        viewer: Viewer,
+        request_id: &str,
+        wish: Wish,
+        given: &[(PreparedSource, Snapshot)],
+    ) -> Result<ExperimentId, LaunchError> {
         let queries = (0_i32..).zip(wish.queries).map(|(query_idx, query)| ExperimentQuery {
             query_idx,
             label: query.label,
@@ -144,6 +201,9 @@ impl Experiments {
         let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Experiment, &self.home).await?;
         match store::experiments::insert(&mut transaction, viewer, &new, job_id).await {
             Ok(id) => {
+                for (prepared, snapshot) in given {
+                    store::sources::set_given(&mut transaction, viewer, id, prepared, snapshot).await?;
+                }
                 transaction.commit().await?;
                 Ok(id)
             }

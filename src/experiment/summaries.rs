@@ -19,6 +19,7 @@ use crate::experiment::comparisons::compare;
 use crate::experiment::headline::headline;
 use crate::experiment::timed;
 use crate::model::experiment::Experiment;
+use crate::model::experiment::ExperimentQuery;
 use crate::model::experiment::ExperimentSpec;
 use crate::model::experiment::PlanOutline;
 use crate::model::experiment::SummaryRecord;
@@ -73,10 +74,10 @@ pub async fn catch_up(pool: &PgPool) -> anyhow::Result<usize> {
 }
 
 /// Everything that is computed of an experiment when it settles.
-struct Numbers {
-    summaries: Vec<SummaryRecord>,
-    comparisons: Comparisons,
-    headline: Option<String>,
+pub struct Numbers {
+    pub summaries: Vec<SummaryRecord>,
+    pub comparisons: Comparisons,
+    pub headline: Option<String>,
 }
 
 impl Numbers {
@@ -89,18 +90,26 @@ impl Numbers {
         let queries = store::experiments::list_queries(&mut conn, viewer, id).await?;
         drop(conn);
         let spec = experiment.spec.clone();
-        let computing = tokio::task::spawn_blocking(move || {
-            let summaries = summarize(&spec, queries.len(), &trials, &plans);
-            let comparisons = compare(spec.sources.len(), queries.len(), &trials, spec.seed);
-            let members = family::beside(0, &comparisons.of_queries);
-            let headline = headline(&spec.sources, &queries, &summaries, &members);
-            Self {
-                summaries,
-                comparisons,
-                headline,
-            }
-        });
+        let computing = tokio::task::spawn_blocking(move || Self::compute(&spec, &queries, &trials, &plans));
         Ok(computing.await?)
+    }
+
+    /// A pure function of what was asked for and what was recorded, so that anybody can compute them again.
+    pub fn compute(
+        spec: &ExperimentSpec,
+        queries: &[ExperimentQuery],
+        trials: &[RecordedTrial],
+        plans: &[PlanOutline],
+    ) -> Self {
+        let summaries = summarize(spec, queries.len(), trials, plans);
+        let comparisons = compare(spec.sources.len(), queries.len(), trials, spec.seed);
+        let members = family::beside(0, &comparisons.of_queries);
+        let headline = headline(&spec.sources, queries, &summaries, &members);
+        Self {
+            summaries,
+            comparisons,
+            headline,
+        }
     }
 
     async fn store(&self, conn: &mut PgConnection, id: ExperimentId) -> anyhow::Result<()> {

@@ -92,7 +92,21 @@ pub struct ExperimentSpec {
     pub order: Order,
     /// Session settings of every trial, in the order in which they are set.
     pub settings: Vec<Setting>,
+    /// What it measures again: then its snapshots are those of another experiment, and nothing is gathered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<Repeated>,
 }
+
+/// The experiment that another one repeats, out of its bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeated {
+    /// Its number in the store that it came from.
+    pub experiment: ExperimentId,
+    pub bundle_sha256: String,
+}
+
+/// Names, in the environment, the warning of an experiment whose server other datasets share.
+pub const SHARED_SERVER: &str = "shared server";
 
 impl ExperimentSpec {
     /// Where the control stands among the sources.
@@ -131,7 +145,7 @@ impl Experiment {
 }
 
 /// One query of an experiment. `query_idx` counts from 0 within the experiment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExperimentQuery {
     pub query_idx: i32,
     pub label: String,
@@ -153,7 +167,7 @@ pub struct SourceNote {
 }
 
 /// What preparing a source produced.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PreparedSource {
     pub source_idx: i32,
     pub snapshot_sha256: String,
@@ -201,6 +215,22 @@ pub struct PlanOutline {
     pub mean_q_error: Option<f64>,
     pub estimates: Vec<NodeEstimate>,
     pub message: Option<String>,
+}
+
+impl From<PlanRecord> for PlanOutline {
+    fn from(record: PlanRecord) -> Self {
+        Self {
+            source_idx: record.source_idx,
+            query_idx: record.query_idx,
+            fingerprint: record.fingerprint,
+            cost: record.cost,
+            buffers: record.buffers,
+            worst_q_error: record.worst_q_error,
+            mean_q_error: record.mean_q_error,
+            estimates: record.estimates,
+            message: record.message,
+        }
+    }
 }
 
 /// The texts of one plan, as the server sent them.
@@ -311,7 +341,7 @@ pub struct OverallRecord {
 }
 
 /// A stretch of measuring without interruption.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
     pub segment_no: i32,
     pub first_trial: i32,

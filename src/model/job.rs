@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::model::ids::JobId;
+use crate::model::units::date;
 
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
@@ -88,12 +89,24 @@ pub struct Job {
 }
 
 /// Something that kept a job from going on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interrupted {
     /// What it was doing, in a few words.
     pub stage: String,
     pub reason: String,
     pub happened_at: DateTime<Utc>,
+}
+
+impl Interrupted {
+    /// As a line of a list.
+    pub fn in_words(&self) -> String {
+        let Self {
+            stage,
+            reason,
+            happened_at,
+        } = self;
+        format!("{}, while {stage}: {reason}.", date(*happened_at))
+    }
 }
 
 impl Job {

@@ -1,9 +1,10 @@
 //! Trials and their outcomes.
 
+use serde::Deserialize;
 use serde::Serialize;
 
 /// Whether a trial counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "trial_kind", rename_all = "snake_case")]
 pub enum TrialKind {
@@ -13,7 +14,7 @@ pub enum TrialKind {
 }
 
 /// One execution of one query under one source in one round, as the schedule plans it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trial {
     /// Its position in the schedule, from 0.
     pub trial_idx: usize,
@@ -48,7 +49,7 @@ pub struct Timing {
 }
 
 /// The word for an outcome, in the store and in exports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "trial_outcome", rename_all = "snake_case")]
 pub enum OutcomeWord {
@@ -69,7 +70,7 @@ impl OutcomeWord {
 }
 
 /// A trial as it is stored, in the order of the schedule.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecordedTrial {
     pub trial_idx: i32,
     pub kind: TrialKind,

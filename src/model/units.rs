@@ -1,5 +1,13 @@
 //! Numbers with their units, as people read them.
 
+use chrono::DateTime;
+use chrono::Utc;
+
+/// `2026-11-21 08:30`, in UTC.
+pub fn date(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M").to_string()
+}
+
 /// A size as people say it: `1.5 GiB`.
 pub fn bytes_in_words(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];

@@ -14,6 +14,7 @@ use crate::model::experiment::PreparedSource;
 use crate::model::experiment::Segment;
 use crate::model::experiment::SummaryRecord;
 use crate::model::ids::ExperimentId;
+use crate::model::job::Interrupted;
 use crate::model::user::Viewer;
 use crate::store;
 
@@ -30,6 +31,8 @@ pub struct ReportData {
     /// Empty unless it was loaded whole: they are by far the largest part.
     pub plan_texts: Vec<PlanText>,
     pub segments: Vec<Segment>,
+    /// What kept it from going on.
+    pub interruptions: Vec<Interrupted>,
     /// The source that the others are compared with.
     pub base_idx: i32,
     /// All queries under all other sources beside that one, by query, then source; empty before the experiment settled.
@@ -66,6 +69,7 @@ impl ReportData {
             plans: store::plans::list_outlines(&mut *conn, viewer, id).await?,
             plan_texts: Vec::new(),
             segments: store::experiments::list_segments(&mut *conn, viewer, id).await?,
+            interruptions: store::jobs::list_interruptions(&mut *conn, viewer, experiment.job.id).await?,
             experiment,
             base_idx,
             family: family::beside(base_idx, &comparisons),

@@ -29,6 +29,27 @@ pub(crate) const USER_SCHEMA: &str = "n.nspname !~ '^pg_' and n.nspname <> 'info
 /// foreign tables.
 pub(crate) const USER_RELATION: &str = "c.relkind in ('r', 'm', 'p', 'i', 'I', 'f')";
 
+/// Where two snapshots first differ, in a few words.
+pub fn first_difference(wanted: &Snapshot, found: &Snapshot) -> String {
+    fn differing<'a, T: PartialEq>(wanted: &'a [T], found: &'a [T]) -> Option<&'a T> {
+        let lonely = |place: usize| wanted.get(place).or(found.get(place));
+        let n_both = wanted.len().max(found.len());
+        (0..n_both)
+            .find(|place| wanted.get(*place) != found.get(*place))
+            .and_then(lonely)
+    }
+    if let Some(relation) = differing(&wanted.relations, &found.relations) {
+        return format!("the size of {}.{}", relation.schema, relation.relation);
+    }
+    if let Some(column) = differing(&wanted.columns, &found.columns) {
+        return format!("{}.{}.{}", column.schema, column.relation, column.column);
+    }
+    match differing(&wanted.extended, &found.extended) {
+        Some(object) => format!("{}.{}", object.schema, object.name),
+        None => "nothing".to_owned(),
+    }
+}
+
 /// A snapshot's checksum: equal exactly when every value is, to the byte.
 pub fn checksum(snapshot: &Snapshot) -> String {
     let text = serde_json::to_vec(snapshot).expect("a snapshot is made of strings and numbers");

@@ -61,6 +61,37 @@ pub async fn replace(
     Ok(())
 }
 
+/// All comparisons of a settled experiment by pair of sources, then query; empty before.
+pub async fn list(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<Vec<ComparisonRecord>> {
+    sqlx::query_as!(
+        ComparisonRecord,
+        "select c.query_idx, c.base_idx, c.source_idx, c.n_rounds, c.n_censored, c.ratio, c.low, c.high, c.log_error,
+                c.p_value
+         from comparisons c join experiments e on e.id = c.experiment_id
+         where c.experiment_id = $1 and e.owner_id = $2
+         order by c.base_idx, c.source_idx, c.query_idx",
+        id.0,
+        viewer.user_id.0,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// The comparisons of all queries together, by pair of sources.
+pub async fn list_overall(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<Vec<OverallRecord>> {
+    sqlx::query_as!(
+        OverallRecord,
+        "select c.base_idx, c.source_idx, c.n_queries, c.n_rounds, c.ratio, c.low, c.high
+         from overall_comparisons c join experiments e on e.id = c.experiment_id
+         where c.experiment_id = $1 and e.owner_id = $2
+         order by c.base_idx, c.source_idx",
+        id.0,
+        viewer.user_id.0,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// The comparisons of a settled experiment in which this source is one of the two; empty before.
 pub async fn list_with(
     conn: &mut PgConnection,

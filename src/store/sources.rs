@@ -65,6 +65,35 @@ pub async fn set_prepared(
     Ok(())
 }
 
+/// Keeps a snapshot that a new experiment is given: nothing has to be gathered for this source.
+pub async fn set_given(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    id: ExperimentId,
+    given: &PreparedSource,
+    snapshot: &Snapshot,
+) -> Result<()> {
+    sqlx::query!(
+        "update experiment_sources s set snapshot = $3, snapshot_sha256 = $4, targets = $5, apply_ms = $6,
+                                         statistics_bytes = $7, notes = $8, objects = $9
+         from experiments e
+         where s.experiment_id = $1 and s.source_idx = $2 and e.id = s.experiment_id and e.owner_id = $10",
+        id.0,
+        given.source_idx,
+        Json(snapshot) as Json<&Snapshot>,
+        given.snapshot_sha256,
+        Json(&given.targets) as Json<&Vec<ColumnTarget>>,
+        given.apply_ms,
+        given.statistics_bytes.map(to_i64),
+        Json(&given.notes) as Json<&Vec<SourceNote>>,
+        Json(&given.objects) as Json<&Vec<StatisticsObject>>,
+        viewer.user_id.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// The snapshots of an experiment in the order of its sources, with their checksums; none where a source is not prepared.
 pub async fn list_snapshots(conn: &mut PgConnection, id: ExperimentId) -> Result<Vec<Option<(Snapshot, String)>>> {
     let rows = sqlx::query!(
@@ -78,6 +107,26 @@ pub async fn list_snapshots(conn: &mut PgConnection, id: ExperimentId) -> Result
         .into_iter()
         .map(|row| Some((row.snapshot?.0, row.snapshot_sha256?)))
         .collect())
+}
+
+/// The snapshot of one source; none where it is not prepared.
+pub async fn get_snapshot(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    id: ExperimentId,
+    source_idx: i32,
+) -> Result<Option<Snapshot>> {
+    let snapshot = sqlx::query_scalar!(
+        r#"select s.snapshot as "snapshot: Json<Snapshot>"
+           from experiment_sources s join experiments e on e.id = s.experiment_id
+           where s.experiment_id = $1 and e.owner_id = $2 and s.source_idx = $3"#,
+        id.0,
+        viewer.user_id.0,
+        source_idx,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(snapshot.flatten().map(|snapshot| snapshot.0))
 }
 
 /// The statistics objects that the sources of an experiment need, in the order in which they were made.

@@ -142,6 +142,30 @@ pub async fn list(
     .await
 }
 
+/// The next trials behind a position in the schedule, at most `limit`: for whoever does not want all of them at once.
+pub async fn list_after(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    id: ExperimentId,
+    after: i32,
+    limit: u32,
+) -> Result<Vec<RecordedTrial>> {
+    sqlx::query_as!(
+        RecordedTrial,
+        r#"select t.trial_idx, t.kind as "kind: TrialKind", t.round, t.source_idx, t.query_idx, t.segment_no,
+                  t.outcome as "outcome: OutcomeWord", t.execution_ms, t.planning_ms, t.cost, t.message
+           from trials t join experiments e on e.id = t.experiment_id
+           where t.experiment_id = $1 and e.owner_id = $2 and t.trial_idx > $3
+           order by t.trial_idx limit $4"#,
+        id.0,
+        viewer.user_id.0,
+        after,
+        i64::from(limit),
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// Seconds since the first trial of the newest segment, and the trials stored in it: what time left is guessed from.
 pub async fn pace(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<Option<(f64, i64)>> {
     let row = sqlx::query!(

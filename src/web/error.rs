@@ -10,6 +10,7 @@ use axum::response::Redirect;
 use axum::response::Response;
 use tracing::error;
 
+use crate::bundle::BundleError;
 use crate::dataset::service::UploadError;
 use crate::dataset::statistics_file::StatisticsFileError;
 use crate::experiment::service::LaunchError;
@@ -110,6 +111,21 @@ impl From<AddError> for Error {
                 message: error.to_string(),
             },
             error => Self::refused(error.to_string()),
+        }
+    }
+}
+
+impl From<BundleError> for Error {
+    fn from(error: BundleError) -> Self {
+        let status = match &error {
+            BundleError::NotSettled(_) => StatusCode::CONFLICT,
+            BundleError::TooLargeToWrite { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            // The others are about reading one.
+            _ => return Self::Fault(error.into()),
+        };
+        Self::Refused {
+            status,
+            message: error.to_string(),
         }
     }
 }

@@ -4,23 +4,8 @@ use chrono::DateTime;
 use chrono::Utc;
 use rand::TryRng as _;
 
-use crate::model::job::Interrupted;
 use crate::model::job::JobStatus;
-
-/// `2026-11-21 08:30`, in UTC.
-pub fn date(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%d %H:%M").to_string()
-}
-
-/// What kept a job from going on, as a line of a list.
-pub fn interrupted(interrupted: &Interrupted) -> String {
-    let Interrupted {
-        stage,
-        reason,
-        happened_at,
-    } = interrupted;
-    format!("{}, while {stage}: {reason}.", date(*happened_at))
-}
+pub use crate::model::units::date;
 
 /// As machines read it.
 pub fn rfc3339(at: DateTime<Utc>) -> String {

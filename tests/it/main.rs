@@ -3,6 +3,7 @@
 mod attacks;
 mod bad_input;
 mod browser;
+mod bundles;
 mod cli;
 mod docker;
 mod faults;

@@ -8,10 +8,12 @@ use reqwest::multipart::Form;
 use reqwest::multipart::Part;
 use reqwest::redirect::Policy;
 
+use crate::scratch;
 use crate::server::Server;
 use crate::server::data_dir;
 use crate::server::repository;
 use crate::server::wait_for;
+use crate::support;
 
 /// A browser without JavaScript.
 pub struct Plain {
@@ -342,6 +344,55 @@ async fn numbers_are_the_same_everywhere(plain: &Plain, page: &str) {
         .await
         .unwrap();
     assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+    the_bundle_verifies(plain, page).await;
+    the_report_stands_alone(plain, page).await;
+}
+
+async fn the_report_stands_alone(plain: &Plain, page: &str) {
+    assert!(page.contains("href=\"/results/1/report.html\""));
+    let address = format!("{}/results/1/report.html", plain.url);
+    let answer = plain.client.get(&address).send().await.unwrap();
+    assert!(
+        answer.headers()["content-disposition"]
+            .to_str()
+            .unwrap()
+            .starts_with("inline")
+    );
+    let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.contains("default-src 'none'; style-src 'sha256-") && !policy.contains("'self'"));
+    let report = answer.text().await.unwrap();
+    assert!(report.contains("src=\"data:image/png;base64,"));
+    for reference in ["href=", "<script", "url(", "src=\"/", "src=\"http"] {
+        assert!(!report.contains(reference), "{reference}");
+    }
+    let text = plain.page("/results/1/report.md").await;
+    let json: serde_json::Value = serde_json::from_str(&plain.page("/results/1/export.json").await).unwrap();
+    for summary in json["summaries"].as_array().unwrap() {
+        let exact = format!("<data value=\"{}\"", summary["mean_ms"]);
+        assert!(report.contains(&exact), "{exact}");
+        let row = format!(
+            "| {} | {} |",
+            summary["query"].as_str().unwrap(),
+            summary["source"].as_str().unwrap()
+        );
+        assert!(text.contains(&row), "{row}");
+    }
+}
+
+async fn the_bundle_verifies(plain: &Plain, page: &str) {
+    assert!(page.contains("href=\"/results/1/bundle.zip\""));
+    let address = format!("{}/results/1/bundle.zip", plain.url);
+    let bundle = plain.client.get(&address).send().await.unwrap();
+    assert_eq!(bundle.headers()["content-type"], "application/zip");
+    let name = bundle.headers()["content-disposition"].to_str().unwrap();
+    assert!(name.ends_with("_bundle.zip\""), "{name}");
+    let etag = bundle.headers()["etag"].clone();
+    let path = scratch::dir().join("bundle.zip");
+    std::fs::write(&path, bundle.bytes().await.unwrap()).unwrap();
+    let verified = support::pgassay(&["verify"]).arg(&path).output().unwrap();
+    assert_eq!(verified.status.code(), Some(0), "{}", support::stderr(&verified));
+    let again = plain.client.get(&address).header("if-none-match", etag).send().await;
+    assert_eq!(again.unwrap().status(), StatusCode::NOT_MODIFIED);
 }
 
 /// A ratio is the geometric mean of the rounds' ratios, turned over when the other source is the baseline.

@@ -30,19 +30,20 @@ const MAY_KNOW: &[(&str, &str)] = &[
         "model sql plan analysis store target snapshot source experiment",
     ),
     ("report", "model plan analysis store snapshot"),
+    ("bundle", "model analysis snapshot store experiment report"),
     (
         "web",
-        "model config sql plan analysis files store dataset workload snapshot source experiment instrument report",
+        "model config sql plan analysis files store dataset workload snapshot source experiment instrument report bundle",
     ),
     (
         "app",
         "model config sql plan analysis files cluster store target dataset workload snapshot source experiment instrument \
-         report web",
+         report bundle web",
     ),
     (
         "cli",
         "model config sql plan analysis files cluster store target dataset workload snapshot source experiment instrument \
-         report web app",
+         report bundle web app",
     ),
 ];
 

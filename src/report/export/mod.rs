@@ -6,6 +6,8 @@ mod plans;
 
 use crate::model::trial::RecordedTrial;
 use crate::report::data::ReportData;
+use crate::report::document::Html;
+use crate::report::document::Markdown;
 
 /// Writes one kind of file.
 pub trait Exporter: Send + Sync {
@@ -17,6 +19,10 @@ pub trait Exporter: Send + Sync {
     fn media_type(&self) -> &'static str;
     /// What stands in the file's name behind the experiment: `summaries.csv`.
     fn file_suffix(&self) -> &'static str;
+    /// Whether it is to be read in the browser rather than saved.
+    fn is_read(&self) -> bool {
+        false
+    }
     /// The whole file.
     fn write(&self, data: &ReportData, trials: &[RecordedTrial]) -> anyhow::Result<Vec<u8>>;
 }
@@ -29,6 +35,8 @@ pub static ALL: &[&dyn Exporter] = &[
     &csv::Trials,
     &plans::Plans,
     &json::Everything,
+    &Html,
+    &Markdown,
 ];
 
 /// The exporter of this name.
@@ -38,6 +46,11 @@ pub fn find(name: &str) -> Option<&'static dyn Exporter> {
 
 /// A name that says what the file is wherever it is saved: `pgassay_experiment-7_shop_summaries.csv`.
 pub fn file_name(exporter: &dyn Exporter, data: &ReportData) -> String {
+    file_name_of(exporter.file_suffix(), data)
+}
+
+/// The same for a file that no exporter writes.
+pub fn file_name_of(suffix: &str, data: &ReportData) -> String {
     let dataset: String = data
         .experiment
         .dataset_name
@@ -53,9 +66,8 @@ pub fn file_name(exporter: &dyn Exporter, data: &ReportData) -> String {
         .collect();
     let date = data.experiment.created_at.format("%Y%m%dT%H%MZ");
     format!(
-        "pgassay_experiment-{}_{}_{date}_{}",
+        "pgassay_experiment-{}_{}_{date}_{suffix}",
         data.experiment.id,
         dataset.trim_matches('-'),
-        exporter.file_suffix()
     )
 }

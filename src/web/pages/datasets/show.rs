@@ -14,6 +14,7 @@ use crate::model::dataset::RestoreNoteKind;
 use crate::model::dataset::Setting;
 use crate::model::dataset::Table;
 use crate::model::ids::DatasetId;
+use crate::model::job::Interrupted;
 use crate::model::job::Job;
 use crate::model::job::JobStatus;
 use crate::model::statistics_file::StatisticsFileInfo;
@@ -208,7 +209,7 @@ impl ShowPage {
             status: StatusView::new(id, &dataset.job, waits_for),
             warning: datasets.warning(),
             facts: facts(&dataset),
-            interruptions: interruptions.iter().map(view::interrupted).collect(),
+            interruptions: interruptions.iter().map(Interrupted::in_words).collect(),
             same_content: same.map(|other| (urls::dataset(other.id), other.name)),
             settings: dataset.settings.clone(),
             total: TableLine::total(&tables),

@@ -9,6 +9,7 @@ use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
 use crate::model::instrument::Findings;
 use crate::model::instrument::Instrument;
+use crate::model::job::Interrupted;
 use crate::model::job::JobStatus;
 use crate::model::units::counted;
 use crate::model::units::seconds_in_words;
@@ -118,7 +119,7 @@ pub(super) async fn show(
         experiment: instrument.experiment_id,
         headline: instrument.headline.clone().unwrap_or_default(),
         message: instrument.job.message.clone().unwrap_or_default(),
-        interruptions: interruptions.iter().map(view::interrupted).collect(),
+        interruptions: interruptions.iter().map(Interrupted::in_words).collect(),
         progress: ProgressView::load(&mut conn, viewer, instrument).await?,
     };
     drop(conn);

@@ -1,5 +1,6 @@
 //! Results: the list, the page of one experiment, and what can be done with it.
 
+mod bundle;
 pub mod compared;
 mod costs;
 mod index;
@@ -17,12 +18,17 @@ use axum::response::IntoResponse as _;
 use axum::response::Response;
 use axum::routing::get;
 use axum::routing::post;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
+use sha2::Digest as _;
+use sha2::Sha256;
 use sqlx::PgPool;
 
 use crate::experiment::service::Experiments;
 use crate::model::ids::ExperimentId;
 use crate::report::data::ReportData;
+use crate::report::document::STYLE;
 use crate::report::export;
 use crate::store;
 use crate::web::error::Error;
@@ -43,6 +49,7 @@ pub fn router() -> Router<AppState> {
         .route("/results/{id}/table", get(show::show_table))
         .route("/results/{id}/stop", post(stop))
         .route("/results/{id}/rerun", post(rerun))
+        .route("/results/{id}/bundle.zip", get(bundle::bundle))
         .route("/results/{id}/{export}", get(download))
 }
 
@@ -59,6 +66,15 @@ async fn stop(
         .ok_or(Error::NotFound("experiment"))?;
     experiments.stop(viewer, id).await?;
     Ok(hx.redirect(&urls::result(id)))
+}
+
+/// What a file may do in a browser: show the report's own style and the pictures in it, and nothing else.
+fn report_policy() -> String {
+    let style = BASE64_STANDARD.encode(Sha256::digest(STYLE));
+    format!(
+        "default-src 'none'; style-src 'sha256-{style}'; img-src data:; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'"
+    )
 }
 
 #[derive(Debug, Deserialize)]
@@ -99,9 +115,11 @@ async fn download(
     let bytes = tokio::task::spawn_blocking(move || exporter.write(&data, &trials))
         .await
         .map_err(anyhow::Error::new)??;
-    let disposition =
-        HeaderValue::from_str(&format!("attachment; filename=\"{file_name}\"")).map_err(anyhow::Error::new)?;
+    let how = if exporter.is_read() { "inline" } else { "attachment" };
+    let disposition = HeaderValue::from_str(&format!("{how}; filename=\"{file_name}\"")).map_err(anyhow::Error::new)?;
+    let policy = HeaderValue::from_str(&report_policy()).map_err(anyhow::Error::new)?;
     let headers = [
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::CONTENT_TYPE, HeaderValue::from_static(exporter.media_type())),
         (header::CONTENT_DISPOSITION, disposition),
         (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),

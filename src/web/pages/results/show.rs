@@ -8,19 +8,17 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use crate::experiment::environment;
 use crate::model::dataset::Setting;
-use crate::model::experiment::Experiment;
 use crate::model::ids::ExperimentId;
+use crate::model::job::Interrupted;
 use crate::model::units::counted;
-use crate::model::units::ms_in_words;
-use crate::model::units::seconds_in_words;
 use crate::report::data::ReportData;
 use crate::report::export;
 use crate::report::made;
+use crate::report::surroundings;
+use crate::report::surroundings::PreparedRow;
 use crate::report::table;
 use crate::report::table::QueryRows;
-use crate::store;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
 use crate::web::extract::id::Id;
@@ -37,6 +35,8 @@ use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
 
+/// What the bundle's link says.
+const BUNDLE_ABOUT: &str = "Bundle: everything with the planner statistics, to be verified and measured again (zip)";
 /// Rows of the table of times, unless somebody wants them all.
 const MOST_ROWS: usize = 240;
 
@@ -69,18 +69,18 @@ struct ShowPage {
     /// Whether any trial timed out or failed.
     has_trouble: bool,
     chart: ChartView,
-    sources: Vec<SourceView>,
+    sources: Vec<PreparedRow>,
     /// Of the sources that have any.
     source_notes: Vec<NotesView>,
     facts: Vec<Setting>,
     settings: Vec<Setting>,
-    /// When the server was shared with other datasets.
-    warning: Option<String>,
+    /// What anybody who reads the numbers has to know first.
+    warnings: Vec<String>,
     environment: Vec<Setting>,
     segments: Vec<String>,
     /// What kept it from going on.
     interruptions: Vec<String>,
-    exports: Vec<(String, &'static str)>,
+    exports: Vec<ExportView>,
     rerun_request_id: String,
 }
 
@@ -100,13 +100,12 @@ struct QueryView {
     plans_differ: bool,
 }
 
-struct SourceView {
-    label: String,
-    colour: usize,
-    n_statistics: String,
-    apply: String,
-    checksum: String,
-    targets: Vec<String>,
+/// A file to take away.
+struct ExportView {
+    address: String,
+    about: &'static str,
+    /// Opened by the browser rather than saved.
+    is_read: bool,
 }
 
 impl ShowPage {
@@ -123,7 +122,6 @@ impl ShowPage {
         let look = crate::experiment::progress::look(&mut conn, viewer, id)
             .await?
             .ok_or(Error::NotFound("experiment"))?;
-        let interruptions = store::jobs::list_interruptions(&mut conn, viewer, data.experiment.job.id).await?;
         let chart = ChartView::load(&mut conn, viewer, &data, params).await?;
         drop(conn);
         let experiment = &data.experiment;
@@ -174,32 +172,26 @@ impl ShowPage {
             table,
             left_out,
             chart,
-            sources: source_views(&data),
+            sources: surroundings::prepared(&data),
             source_notes: source_notes(&data),
-            facts: facts(experiment),
+            facts: surroundings::facts(experiment),
             settings: experiment.spec.settings.clone(),
-            warning: experiment
-                .environment
-                .iter()
-                .find(|fact| fact.name == environment::SHARED_SERVER)
-                .map(|fact| fact.value.clone()),
+            warnings: surroundings::warnings(experiment),
             environment: experiment.environment.clone(),
-            interruptions: interruptions.iter().map(view::interrupted).collect(),
-            segments: data
-                .segments
-                .iter()
-                .map(|segment| {
-                    format!(
-                        "{}: {} (trial {})",
-                        view::date(segment.started_at),
-                        segment.reason,
-                        segment.first_trial + 1
-                    )
-                })
-                .collect(),
+            interruptions: data.interruptions.iter().map(Interrupted::in_words).collect(),
+            segments: surroundings::segments(&data),
             exports: export::ALL
                 .iter()
-                .map(|exporter| (urls::export(id, exporter.name(), params.base_idx), exporter.about()))
+                .map(|exporter| ExportView {
+                    address: urls::export(id, exporter.name(), params.base_idx),
+                    about: exporter.about(),
+                    is_read: exporter.is_read(),
+                })
+                .chain([ExportView {
+                    address: urls::result_part(id, "bundle.zip"),
+                    about: BUNDLE_ABOUT,
+                    is_read: false,
+                }])
                 .collect(),
             rerun_request_id: view::request_id()?,
         })
@@ -237,68 +229,11 @@ fn query_views(data: &ReportData, table: &[QueryRows]) -> Vec<QueryView> {
     data.queries.iter().map(of_query).collect()
 }
 
-fn source_views(data: &ReportData) -> Vec<SourceView> {
-    data.sources()
-        .zip(0_usize..)
-        .map(|((source_idx, source), colour)| {
-            let prepared = data.prepared.iter().find(|prepared| prepared.source_idx == source_idx);
-            SourceView {
-                label: source.label.clone(),
-                colour,
-                n_statistics: prepared
-                    .map(|prepared| prepared.n_statistics.to_string())
-                    .unwrap_or_default(),
-                apply: prepared
-                    .map(|prepared| ms_in_words(prepared.apply_ms))
-                    .unwrap_or_default(),
-                checksum: prepared
-                    .map(|prepared| prepared.snapshot_sha256.clone())
-                    .unwrap_or_default(),
-                targets: prepared
-                    .map(|prepared| {
-                        let shown = |target: &crate::model::snapshot::ColumnTarget| {
-                            format!("{}.{}.{} {}", target.schema, target.table, target.column, target.target)
-                        };
-                        prepared.targets.iter().map(shown).collect()
-                    })
-                    .unwrap_or_default(),
-            }
-        })
-        .collect()
-}
-
 fn source_notes(data: &ReportData) -> Vec<NotesView> {
     let prepared = data.prepared.iter().filter(|prepared| !prepared.notes.is_empty());
     prepared
         .map(|prepared| NotesView::new(data.source_label(prepared.source_idx), &prepared.notes))
         .collect()
-}
-
-fn facts(experiment: &Experiment) -> Vec<Setting> {
-    let spec = &experiment.spec;
-    let pair = |name: &str, value: String| Setting {
-        name: name.to_owned(),
-        value,
-    };
-    let mut facts = vec![
-        pair("Rounds", spec.iterations.to_string()),
-        pair("Warm-up rounds", spec.warm_up.to_string()),
-        pair(
-            "Trials stored",
-            format!("{} of {}", experiment.n_recorded, experiment.n_trials),
-        ),
-        pair("Order", spec.order.word().to_owned()),
-        pair("Seed", spec.seed.to_string()),
-        pair("Clock", spec.clock.word().to_owned()),
-        #[expect(clippy::cast_precision_loss, reason = "a timeout is at most an hour")]
-        pair("Timeout", ms_in_words(spec.timeout_ms as f64)),
-        pair("Launched (UTC)", view::date(experiment.created_at)),
-    ];
-    if let Some(elapsed_s) = experiment.job.elapsed_s() {
-        facts.push(pair("Took", seconds_in_words(elapsed_s)));
-    }
-    facts.push(pair("Dump (SHA-256)", experiment.dataset_sha256.clone()));
-    facts
 }
 
 /// GET /results/{id}

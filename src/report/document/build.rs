@@ -1,0 +1,410 @@
+//! What stands in the report of an experiment, from its title to its last line: the words and numbers of its page.
+
+use crate::analysis::letters;
+use crate::model::experiment::ClockKind;
+use crate::model::experiment::Experiment;
+use crate::model::experiment::ExperimentQuery;
+use crate::model::experiment::Order;
+use crate::model::experiment::PlanText;
+use crate::model::units::counted;
+use crate::plan;
+use crate::report::chart::Canvas;
+use crate::report::chart::Scale;
+use crate::report::chart::Theme;
+use crate::report::charts;
+use crate::report::charts::Metric;
+use crate::report::compared;
+use crate::report::data::ReportData;
+use crate::report::document::Block;
+use crate::report::document::Cell;
+use crate::report::document::Document;
+use crate::report::document::Head;
+use crate::report::document::Picture;
+use crate::report::document::Table;
+use crate::report::made;
+use crate::report::sources;
+use crate::report::surroundings;
+use crate::report::table;
+use crate::report::table::QueryRows;
+
+/// The whole report. Plans are in it where their texts were read.
+pub(super) fn document(data: &ReportData) -> anyhow::Result<Document> {
+    let experiment = &data.experiment;
+    let table = table::table(data);
+    let mut blocks = vec![Block::Paragraph(format!(
+        "{} on {}, under {}.",
+        experiment.workload_name,
+        experiment.dataset_name,
+        counted(
+            experiment.spec.sources.len() as u64,
+            "source of statistics",
+            "sources of statistics"
+        ),
+    ))];
+    blocks.extend(experiment.headline.clone().map(Block::Headline));
+    blocks.extend(experiment.job.message.clone().map(Block::Warning));
+    blocks.extend(surroundings::warnings(experiment).into_iter().map(Block::Warning));
+    blocks.push(Block::Chapter("How it was measured".to_owned()));
+    blocks.extend(method(experiment).into_iter().map(Block::Paragraph));
+    if data.summaries.is_empty() {
+        blocks.push(Block::Paragraph("There are no measured trials to show.".to_owned()));
+    } else {
+        push_comparisons(&mut blocks, data, &table);
+        push_times(&mut blocks, data, &table)?;
+    }
+    push_queries(&mut blocks, data)?;
+    push_surroundings(&mut blocks, data);
+    Ok(Document {
+        title: format!(
+            "Experiment {}: {} on {}",
+            experiment.id, experiment.workload_name, experiment.dataset_name
+        ),
+        blocks,
+    })
+}
+
+/// The protocol in words, with what was chosen of it.
+fn method(experiment: &Experiment) -> Vec<String> {
+    let spec = &experiment.spec;
+    let order = match spec.order {
+        Order::Randomized => format!(
+            "In each of {} the sources were visited in shuffled order, and under each every query ran once, in shuffled \
+             order. The seed {} decides the order, so it can be made again.",
+            counted(spec.iterations.into(), "round", "rounds"),
+            spec.seed
+        ),
+        Order::Sequential => format!(
+            "All {} of one source ran before those of the next: whatever changed on the machine in between is in the \
+             comparisons.",
+            counted(spec.iterations.into(), "round", "rounds")
+        ),
+    };
+    let clock = match spec.clock {
+        ClockKind::Server => {
+            "Times are the server's own: Execution Time of EXPLAIN (ANALYZE, TIMING OFF), without sending the rows."
+        }
+        ClockKind::Client => "Times are the client's: of the plain statement, with all rows read and dropped.",
+    };
+    let warm_up = match spec.warm_up {
+        0 => "Nothing ran before to warm caches.".to_owned(),
+        n => format!(
+            "{} not counted; what ran then filled the caches.",
+            counted(n.into(), "round before these is", "rounds before these are")
+        ),
+    };
+    vec![
+        format!(
+            "The dump was restored, and one copy of it made. In that copy the planner statistics of each source were \
+             prepared one after the other from a state without any, and exchanged between the trials, so that every source \
+             met the same tables and the same caches. {order} {warm_up}"
+        ),
+        format!("{clock} Planning is kept apart."),
+    ]
+}
+
+fn push_comparisons(blocks: &mut Vec<Block>, data: &ReportData, table: &[QueryRows]) {
+    if data.family.is_empty() {
+        return;
+    }
+    let base = data.source_label(data.base_idx);
+    blocks.push(Block::Chapter(format!("What differs from {base}")));
+    blocks.push(Block::Table(sources_table(data, base)));
+    blocks.push(Block::Made(made::SOURCES));
+    let rows = table.iter().flat_map(|query| &query.rows).zip(labels(table));
+    let cells = rows.filter_map(|(row, label)| {
+        let compared = row.compared.as_ref()?;
+        let verdict = Cell {
+            is_strong: compared.verdict.is_difference(),
+            ..Cell::from(compared.verdict.word().to_owned())
+        };
+        Some(vec![
+            Cell::from(label.to_owned()),
+            Cell::of_source(row.source.clone(), row.source_idx),
+            verdict,
+            Cell::from(compared.ratio.clone()),
+            Cell::from(compared.interval.clone()),
+            Cell::from(compared.p.clone()),
+            Cell::from(compared.detectable.clone()),
+            Cell::from(compared.n_rounds.clone()),
+            Cell::from(row.letter.clone()),
+        ])
+    });
+    blocks.push(Block::Table(Table {
+        caption: format!("Execution times beside {base}; a ratio below 1 is faster"),
+        heads: heads(&[
+            ("Query", false),
+            ("Source", false),
+            ("Verdict", false),
+            ("Ratio", true),
+            ("95 % interval", true),
+            ("p", true),
+            ("Would have shown", true),
+            ("Rounds", true),
+            ("Plan", false),
+        ]),
+        rows: cells.collect(),
+    }));
+    blocks.push(Block::Made(made::COMPARISONS));
+}
+
+fn sources_table(data: &ReportData, base: &str) -> Table {
+    let n_common = sources::n_common(data);
+    let totals_of = if n_common == data.queries.len() {
+        String::new()
+    } else {
+        format!(" Totals are of the {n_common} queries that have a median under every source.")
+    };
+    let rows = sources::rows(data).into_iter().map(|row| {
+        let ratio = if row.is_base {
+            Cell::from("the baseline".to_owned())
+        } else {
+            Cell::strong(row.ratio)
+        };
+        vec![
+            Cell::of_source(row.source, row.source_idx),
+            ratio,
+            Cell::from(row.interval),
+            Cell::from(row.score),
+            Cell::from(row.total),
+            Cell::from(row.planning),
+            Cell::from(row.preparing),
+            Cell::from(row.statistics),
+        ]
+    });
+    Table {
+        caption: format!("Each source over the whole workload, beside {base}; a ratio below 1 is faster.{totals_of}"),
+        heads: heads(&[
+            ("Source", false),
+            ("All queries", true),
+            ("95 % interval", true),
+            ("Won / lost / undecided", true),
+            ("Total time (ms)", true),
+            ("Planning (ms)", true),
+            ("Preparing (ms)", true),
+            ("Statistics", true),
+        ]),
+        rows: rows.collect(),
+    }
+}
+
+fn push_times(blocks: &mut Vec<Block>, data: &ReportData, table: &[QueryRows]) -> anyhow::Result<()> {
+    blocks.push(Block::Chapter("Times by query and source".to_owned()));
+    blocks.push(Block::Picture(medians(data)?));
+    let rows = table.iter().flat_map(|query| &query.rows).zip(labels(table));
+    let cells = rows.map(|(row, label)| {
+        vec![
+            Cell::from(label.to_owned()),
+            Cell::of_source(row.source.clone(), row.source_idx),
+            Cell::from(row.letter.clone()),
+            Cell::strong(row.median.clone()),
+            Cell::from(row.interval.clone()),
+            Cell::from(row.mean.clone()),
+            Cell::from(row.stddev.clone()),
+            Cell::from(row.min.clone()),
+            Cell::from(row.p95.clone()),
+            Cell::from(row.n.clone()),
+            Cell::from(row.noise.clone()),
+            Cell::from(row.outliers.clone()),
+            Cell::from(row.planning.clone()),
+            Cell::from(row.cost.clone()),
+            Cell::from(row.trouble.clone()),
+        ]
+    });
+    blocks.push(Block::Table(Table {
+        caption: "Execution times".to_owned(),
+        heads: heads(&[
+            ("Query", false),
+            ("Source", false),
+            ("Plan", false),
+            ("Median (ms)", true),
+            ("95 % interval", true),
+            ("Mean (ms)", true),
+            ("Std. dev. (ms)", true),
+            ("Min (ms)", true),
+            ("p95 (ms)", true),
+            ("n", true),
+            ("Noise", false),
+            ("Outliers", true),
+            ("Planning (ms)", true),
+            ("Cost", true),
+            ("Timeouts, errors", false),
+        ]),
+        rows: cells.collect(),
+    }));
+    blocks.push(Block::Made(made::TIMES));
+    Ok(())
+}
+
+/// The label of the query of every row.
+fn labels(table: &[QueryRows]) -> impl Iterator<Item = &str> {
+    table
+        .iter()
+        .flat_map(|query| query.rows.iter().map(|_| query.label.as_str()))
+}
+
+fn heads(heads: &[(&'static str, bool)]) -> Vec<Head> {
+    let head = |(text, is_number): &(&'static str, bool)| Head {
+        text,
+        is_number: *is_number,
+    };
+    heads.iter().map(head).collect()
+}
+
+fn medians(data: &ReportData) -> anyhow::Result<Picture> {
+    let scale = if charts::wants_log(data, Metric::Median) {
+        Scale::Log
+    } else {
+        Scale::Linear
+    };
+    let chart = charts::bars(data, Metric::Median, scale);
+    let (width, height) = chart.default_size()?;
+    let draw = |theme: Theme| {
+        chart.draw(&Canvas {
+            width,
+            height,
+            scale: 2,
+            theme,
+        })
+    };
+    let overall: Vec<String> = data
+        .overall
+        .iter()
+        .map(|(source_idx, overall)| {
+            let ratio = compared::ratio(overall.ratio, false).shown;
+            format!("{ratio} under {}", data.source_label(*source_idx))
+        })
+        .collect();
+    Ok(Picture {
+        caption: format!(
+            "Median execution time of each query under each source{}. Lines are standard deviations.",
+            if scale == Scale::Log {
+                ", on a logarithmic scale"
+            } else {
+                ""
+            }
+        ),
+        alt: if overall.is_empty() {
+            "Median execution times by query and source.".to_owned()
+        } else {
+            format!(
+                "Median execution times by query and source. Over all queries, beside {}: {}.",
+                data.source_label(data.base_idx),
+                overall.join(", ")
+            )
+        },
+        light: draw(Theme::Light)?,
+        dark: draw(Theme::Dark)?,
+        width,
+        height,
+    })
+}
+
+fn push_queries(blocks: &mut Vec<Block>, data: &ReportData) -> anyhow::Result<()> {
+    blocks.push(Block::Chapter("Queries and their plans".to_owned()));
+    for query in &data.queries {
+        blocks.push(Block::Section(query.label.clone()));
+        if query.class == crate::model::workload::QueryClass::Writes {
+            let words = "It writes; every trial ran in a fresh copy.";
+            blocks.push(Block::Paragraph(words.to_owned()));
+        }
+        blocks.push(Block::Text {
+            text: query.sql.clone(),
+            language: "sql",
+        });
+        push_plans(blocks, data, query)?;
+    }
+    Ok(())
+}
+
+/// Each different plan once, with the sources that chose it.
+fn push_plans(blocks: &mut Vec<Block>, data: &ReportData, query: &ExperimentQuery) -> anyhow::Result<()> {
+    let outlines = data.plans.iter().filter(|plan| plan.query_idx == query.query_idx);
+    let fingerprints: Vec<Option<&str>> = outlines.clone().map(|plan| plan.fingerprint.as_deref()).collect();
+    let mut shown: Vec<String> = Vec::new();
+    let lettered: Vec<_> = outlines.zip(letters(&fingerprints)).collect();
+    for (outline, letter) in &lettered {
+        let Some(letter) = letter else {
+            let message = outline.message.as_deref().unwrap_or("there is no plan");
+            let source = data.source_label(outline.source_idx);
+            blocks.push(Block::Warning(format!("Under {source}: {message}")));
+            continue;
+        };
+        if shown.contains(letter) {
+            continue;
+        }
+        shown.push(letter.clone());
+        let under: Vec<&str> = lettered
+            .iter()
+            .filter(|(_, other)| other.as_ref() == Some(letter))
+            .map(|(other, _)| data.source_label(other.source_idx))
+            .collect();
+        blocks.push(Block::Paragraph(format!("Plan {letter}, under {}:", under.join(", "))));
+        if let Some(message) = &outline.message {
+            blocks.push(Block::Warning(message.clone()));
+        }
+        let text = data
+            .plan_texts
+            .iter()
+            .find(|text| (text.query_idx, text.source_idx) == (outline.query_idx, outline.source_idx));
+        if let Some(text) = text.and_then(PlanText::best) {
+            blocks.push(Block::Text {
+                text: plan::text(&plan::parse(text)?),
+                language: "",
+            });
+        }
+    }
+    Ok(())
+}
+
+fn push_surroundings(blocks: &mut Vec<Block>, data: &ReportData) {
+    let experiment = &data.experiment;
+    blocks.push(Block::Chapter("Settings and surroundings".to_owned()));
+    for (title, facts) in [
+        ("Experiment", surroundings::facts(experiment)),
+        ("Session settings", experiment.spec.settings.clone()),
+        ("Server and machine", experiment.environment.clone()),
+    ] {
+        blocks.push(Block::Section(title.to_owned()));
+        blocks.push(Block::Facts(facts));
+    }
+    blocks.push(Block::Section("Sources".to_owned()));
+    let rows = surroundings::prepared(data).into_iter().zip(0_i32..);
+    let cells = rows.map(|(row, source_idx)| {
+        vec![
+            Cell::of_source(row.label, source_idx),
+            Cell::from(row.n_statistics),
+            Cell::from(row.apply),
+            Cell::from(match row.targets.len() {
+                0 => "as they are".to_owned(),
+                n => counted(n as u64, "column has its own", "columns have their own"),
+            }),
+            Cell::from(row.checksum),
+        ]
+    });
+    blocks.push(Block::Table(Table {
+        caption: "What preparing each source gave".to_owned(),
+        heads: heads(&[
+            ("Source", false),
+            ("Statistics rows", true),
+            ("Took", true),
+            ("Targets of columns", false),
+            ("Snapshot (SHA-256)", false),
+        ]),
+        rows: cells.collect(),
+    }));
+    if !data.segments.is_empty() {
+        blocks.push(Block::Section("When it was measured (UTC)".to_owned()));
+        blocks.push(Block::Items(surroundings::segments(data)));
+    }
+    if !data.interruptions.is_empty() {
+        blocks.push(Block::Section("What interrupted it".to_owned()));
+        let lines = data.interruptions.iter().map(|interrupted| interrupted.in_words());
+        blocks.push(Block::Items(lines.collect()));
+    }
+    blocks.push(Block::Section("To check it".to_owned()));
+    blocks.push(Block::Paragraph(
+        "The bundle of this experiment holds its trials, plans and planner statistics. `pgassay verify` computes every number \
+         of it again, and `pgassay rerun` measures again under the same statistics."
+            .to_owned(),
+    ));
+}
