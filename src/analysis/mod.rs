@@ -12,6 +12,7 @@ pub mod outlier;
 pub mod permutation;
 pub mod proportion;
 pub mod rank;
+pub mod repeats;
 pub mod resample;
 pub mod summary;
 

@@ -17,6 +17,7 @@ mod words;
 pub use self::diff::Aligned;
 pub use self::diff::diff;
 pub use self::fingerprint::fingerprint;
+pub use self::node::Node;
 pub use self::node::Plan;
 pub use self::parse::parse;
 pub use self::q_error::Judged;

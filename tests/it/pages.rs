@@ -161,6 +161,9 @@ async fn the_main_job_is_done_by_plain_links_and_forms() {
         "/results",
         "/results/1/queries/0",
         "/results/1?type=line&query=3",
+        "/results/1?type=box&query=3&scale=log",
+        "/results/1?type=cdf&query=3",
+        "/results/1?type=scatter&base=1",
         "/experiment",
         "/upload",
         "/datasets",
@@ -358,6 +361,18 @@ async fn comparisons_follow_from_the_trials(plain: &Plain, page: &str) {
         (sources[0]["ratio"].as_str(), sources[1]["n_undecided"].as_str()),
         ("", "12")
     );
+    let correlation = sources[1]["cost_time_rank_correlation"].parse::<f64>().unwrap();
+    assert!((-1.0..=1.0).contains(&correlation));
+    assert!(page.contains("Does cost foretell time?") && page.contains(&format!("<strong>{correlation:.2}</strong>")));
+    for wish in ["type=box&query=3", "type=cdf&query=3&theme=dark", "type=scatter"] {
+        let picture = plain
+            .client
+            .get(format!("{}/results/1/chart.png?{wish}", plain.url))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(picture.headers()["content-type"], "image/png", "{wish}");
+    }
     let beside_other = plain.page("/results/1?base=1").await;
     assert!(beside_other.contains(&format!("What differs from {other}")));
 }

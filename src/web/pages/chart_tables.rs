@@ -26,6 +26,9 @@ pub fn bars(data: &ReportData, metric: Metric) -> Shown {
         let Some(summary) = data.summary(query_idx, source_idx) else {
             return "–".to_owned();
         };
+        if let Some(words) = table::same_plan(data, summary).filter(|_| metric != Metric::Cost) {
+            return words;
+        }
         let deviation = summary
             .stddev_ms
             .map(|ms| format!(" ± {}", ms_in_words(ms)))
@@ -134,7 +137,7 @@ pub fn costs(data: &ReportData) -> Shown {
     (heads.collect(), rows.collect())
 }
 
-/// A row for each number of joins: how many estimates of each source are far off.
+/// A row for each number of joins, a column for each source.
 pub fn estimates(data: &ReportData) -> Shown {
     let heads = std::iter::once("Joins".to_owned()).chain(data.sources().map(|(_, source)| source.label.clone()));
     let sources = estimates::by_source(data);

@@ -46,7 +46,7 @@ pub struct ChartView {
     /// The same numbers as a table.
     pub heads: Vec<String>,
     pub rows: Vec<Vec<String>>,
-    pub note: &'static str,
+    pub note: String,
 }
 
 impl ChartView {
@@ -113,7 +113,7 @@ impl ChartView {
             dark_2x: png("dark", 2),
             heads,
             rows,
-            note: note(params),
+            note: note(data, params),
         })
     }
 }
@@ -131,23 +131,26 @@ fn switch(data: &ReportData, key: &str, label: &str, to: ChartParams, is_current
 
 fn type_switches(data: &ReportData, params: ChartParams) -> Vec<Switch> {
     ChartType::ALL
-        .map(|chart_type| {
+        .into_iter()
+        .filter_map(|chart_type| {
             let label = match chart_type {
                 ChartType::Bar => "Bars",
                 ChartType::Line => "Lines",
                 ChartType::Box => "Boxes",
                 ChartType::Cdf => "Shares",
                 ChartType::Scatter => "Cost against time",
-                ChartType::Estimates => "Estimates",
+                // It has a page of its own.
+                ChartType::Estimates => return None,
             };
             let to = ChartParams {
                 chart_type,
                 is_log: None,
                 ..params
             };
-            switch(data, chart_type.word(), label, to, chart_type == params.chart_type)
+            let is_current = chart_type == params.chart_type;
+            Some(switch(data, chart_type.word(), label, to, is_current))
         })
-        .into()
+        .collect()
 }
 
 /// What the bars show; lines always show trials.
@@ -169,7 +172,7 @@ fn metric_switches(data: &ReportData, params: ChartParams) -> Vec<Switch> {
 fn scale_switches(data: &ReportData, params: ChartParams, wants_log: bool) -> Vec<Switch> {
     match params.chart_type {
         ChartType::Bar if !wants_log => return Vec::new(),
-        // Costs and times go over many decades, shares over none.
+        // Costs and times go over many decades; shares do not.
         ChartType::Scatter | ChartType::Estimates => return Vec::new(),
         ChartType::Bar | ChartType::Line | ChartType::Box | ChartType::Cdf => {}
     }
@@ -202,8 +205,8 @@ fn query_switches(data: &ReportData, params: ChartParams) -> Vec<Switch> {
 }
 
 /// How the picture is to be read.
-fn note(params: ChartParams) -> &'static str {
-    match (params.chart_type, params.metric()) {
+fn note(data: &ReportData, params: ChartParams) -> String {
+    let of_type = match (params.chart_type, params.metric()) {
         (ChartType::Bar, Metric::Cost) => {
             "Costs are the planner's guesses in units of its own. A lower cost under other statistics does not mean a \
              faster query."
@@ -232,6 +235,16 @@ fn note(params: ChartParams) -> &'static str {
             "For each number of joins at and below a node and each source, the share of nodes whose row estimate is at \
              least 10 times too high (upwards) or too low (downwards), over all queries."
         }
+    };
+    let is_of_times = match params.chart_type {
+        ChartType::Bar => params.metric() != Metric::Cost,
+        ChartType::Line | ChartType::Box | ChartType::Cdf | ChartType::Scatter => true,
+        ChartType::Estimates => false,
+    };
+    if is_of_times && data.summaries.iter().any(|summary| summary.same_plan_as.is_some()) {
+        format!("{of_type} A draw whose plan is that of an earlier draw was not timed again and has no mark here.")
+    } else {
+        of_type.to_owned()
     }
 }
 
@@ -279,7 +292,8 @@ fn alt(data: &ReportData, params: ChartParams) -> String {
                 .sources()
                 .filter_map(|(source_idx, source)| {
                     let summary = data.summary(params.query_idx, source_idx)?;
-                    let median = table::time_in_words(summary.median_ms, summary.median_is_above);
+                    let median = table::same_plan(data, summary)
+                        .unwrap_or_else(|| table::time_in_words(summary.median_ms, summary.median_is_above));
                     Some(format!("{median} under {}", source.label))
                 })
                 .collect();
