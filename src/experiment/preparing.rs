@@ -274,6 +274,10 @@ async fn furnish(
             limit: Duration::from_millis(experiment.spec.timeout_ms),
             cancel: job.stop_token(),
         };
+        if Some(source_idx) == experiment.spec.control_idx() {
+            // It gets the statistics of the first source, and that has made what they need.
+            continue;
+        }
         let wanted = find(spec)?.objects(&mut scout, &spec.params).await;
         let wanted = wanted.map_err(|error| Trouble::of_source(&spec.label, error))?;
         furniture.push(objects::create_all(&mut session.conn, wanted).await?);
