@@ -233,7 +233,13 @@ async fn the_main_job_is_done_by_plain_links_and_forms() {
 
 /// From the page of the results to the map, a plan in all its forms, and two plans side by side.
 async fn plans_are_reached_by_links_and_forms(plain: &Plain, page: &str) {
-    assert!(page.contains("href=\"/results/1/plans\"") && page.contains("href=\"/results/1/estimates\""));
+    for address in [
+        "/results/1/plans",
+        "/results/1/estimates",
+        "/results/1/queries/0/plans/1",
+    ] {
+        assert!(page.contains(&format!("href=\"{address}\"")), "{address}");
+    }
     let all = plain.page("/results/1/plans?show=all").await;
     let map = plain.page("/results/1/plans").await;
     let n_rows = |page: &str| page.matches("<th scope=\"row\"><a").count();

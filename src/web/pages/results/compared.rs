@@ -63,6 +63,8 @@ pub struct Line {
     pub source: String,
     pub base_letter: String,
     pub letter: String,
+    /// Both plans side by side; empty where there is one plan.
+    pub diff_address: String,
     pub word: &'static str,
     pub class: &'static str,
     pub compared: Compared,
@@ -211,6 +213,11 @@ fn groups(data: &ReportData, table: &[QueryRows], is_shown: impl Fn(Verdict) -> 
                 Some(Line {
                     source_idx: row.source_idx,
                     source: row.source.clone(),
+                    diff_address: if base_letter.is_empty() || row.letter.is_empty() || row.letter == base_letter {
+                        String::new()
+                    } else {
+                        urls::plan_diff(data.experiment.id, query.query_idx, data.base_idx, row.source_idx)
+                    },
                     base_letter: base_letter.clone(),
                     letter: row.letter.clone(),
                     word: compared.verdict.word(),
