@@ -2,6 +2,7 @@
 
 pub mod chance;
 pub mod effect;
+pub mod estimates;
 pub mod family;
 pub mod holm;
 pub mod interval;

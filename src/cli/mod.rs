@@ -1,8 +1,9 @@
-//! The command line: serve, run, doctor, sample.
+//! The command line: serve, run, doctor, sample, snapshot.
 
 mod doctor;
 mod run;
 mod sample;
+mod snapshot;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,8 @@ enum Command {
     },
     /// Write the sample dump, at any size.
     Sample(sample::SampleArgs),
+    /// Get planner statistics out of a server.
+    Snapshot(snapshot::SnapshotArgs),
 }
 
 /// Runs the command of this process. Exit codes: 0 done, 1 failed, 2 bad arguments.
@@ -70,6 +73,7 @@ pub async fn main() -> ExitCode {
             };
         }
         Command::Sample(args) => sample::sample(&args),
+        Command::Snapshot(args) => snapshot::snapshot(args).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,6 +14,7 @@ use crate::model::experiment::PreparedSource;
 use crate::model::experiment::SourceNote;
 use crate::model::experiment::SourceSpec;
 use crate::model::ids::DatasetId;
+use crate::model::ids::ExperimentId;
 use crate::model::job::Progress;
 use crate::model::snapshot::Snapshot;
 use crate::model::snapshot::StatisticsObject;
@@ -26,9 +27,11 @@ use crate::source::objects;
 use crate::source::objects::Found;
 use crate::source::objects::Scout;
 use crate::source::workplace::Base;
+use crate::source::workplace::NamedFile;
 use crate::source::workplace::Workplace;
 use crate::store::held::HeldJob;
 use crate::store::sources;
+use crate::store::statistics_files;
 use crate::target::clone;
 use crate::target::lease::Sandbox;
 use crate::target::session::Admin;
@@ -160,11 +163,11 @@ async fn make(
     sandbox: &Sandbox,
     name: &str,
 ) -> Result<Ready, Trouble> {
-    let specs = &experiment.spec.sources;
     let mut furniture = furnish(job, experiment, queries, settings, sandbox, name).await?;
     let mut admin = Admin::connect(&sandbox.address, name).await?;
     let lot = Lot::open(&mut admin).await?;
     let pristine = Pristine::remember(&mut admin).await?;
+    let specs = &experiment.spec.sources;
     let mut base = None;
     let mut first = None;
     let mut snapshots: BTreeMap<usize, Snapshot> = BTreeMap::new();
@@ -178,7 +181,7 @@ async fn make(
             lot.park(&mut admin, source_idx).await?;
             let prepared = PreparedSource {
                 source_idx: i32::try_from(source_idx).context("few sources")?,
-                // They are there already.
+                // They are there once.
                 objects: Vec::new(),
                 ..PreparedSource::clone(first)
             };
@@ -191,7 +194,9 @@ async fn make(
         let own = furniture.get_mut(source_idx).map(std::mem::take).unwrap_or_default();
         // In a session of its own, as the dataset's role.
         let mut session = Session::connect(&sandbox.address, name, "pgassay prepare", settings).await?;
+        let statistics_file = named_file(job, experiment.id, spec).await?;
         let place = Workplace {
+            statistics_file: statistics_file.as_ref(),
             sandbox,
             session: &mut session,
             admin: &mut admin,
@@ -285,6 +290,20 @@ async fn furnish(
 fn find(spec: &SourceSpec) -> Result<&'static dyn StatsSource, Trouble> {
     source::find(&spec.name)
         .ok_or_else(|| Trouble::Sentence(format!("This pgassay has no source called {}.", spec.name)))
+}
+
+/// The statistics file that a source names, if it is one that does.
+async fn named_file(job: &HeldJob, id: ExperimentId, spec: &SourceSpec) -> Result<Option<NamedFile>, Trouble> {
+    let Some((_, name)) = source::statistics_file(spec) else {
+        return Ok(None);
+    };
+    let mut conn = job.conn().await?;
+    match statistics_files::find_for_experiment(&mut conn, id, name).await? {
+        Some((contents, sha256)) => Ok(Some(NamedFile { contents, sha256 })),
+        None => Err(Trouble::Sentence(format!(
+            "The statistics file {name} is gone. Upload it again on the page of the dataset, and run the experiment again."
+        ))),
+    }
 }
 
 /// The source that others start from is prepared first; otherwise the order is that of the spec.

@@ -48,3 +48,7 @@ define_id!(
     /// Names an experiment.
     ExperimentId
 );
+define_id!(
+    /// Names a statistics file of a dataset.
+    StatisticsFileId
+);

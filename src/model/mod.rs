@@ -6,6 +6,7 @@ pub mod experiment;
 pub mod ids;
 pub mod job;
 pub mod snapshot;
+pub mod statistics_file;
 pub mod text;
 pub mod trial;
 pub mod units;

@@ -11,6 +11,7 @@ mod line;
 mod numerals;
 mod painter;
 mod palette;
+mod share;
 mod xy;
 
 pub use self::axis::Scale;
@@ -25,6 +26,8 @@ pub use self::line::LineChart;
 pub use self::line::Series;
 pub use self::numerals::Unit;
 pub use self::palette::Theme;
+pub use self::share::ShareChart;
+pub use self::share::ShareGroup;
 pub use self::xy::Numbers;
 pub use self::xy::Shape;
 pub use self::xy::XyChart;

@@ -140,7 +140,7 @@ fn summary_body<'a>(data: &'a ReportData, summary: &'a SummaryRecord) -> Summary
         cost: summary.cost,
         plan: summary.plan_letter.as_deref(),
         message: summary.message.as_deref(),
-        same_plan_as: summary.same_plan_as.map(|idx| data.source_label(idx)),
+        same_plan_as: summary.same_plan_as.map(|source_idx| data.source_label(source_idx)),
     }
 }
 

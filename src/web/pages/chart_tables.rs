@@ -12,6 +12,8 @@ use crate::model::units::ms_in_words;
 use crate::report::charts;
 use crate::report::charts::Metric;
 use crate::report::data::ReportData;
+use crate::report::estimates;
+use crate::report::estimates::SourceEstimates;
 use crate::report::table;
 
 /// Heads and rows.
@@ -126,6 +128,28 @@ pub fn costs(data: &ReportData) -> Shown {
             )
         });
         std::iter::once(query.label.clone()).chain(cells).collect()
+    });
+    (heads.collect(), rows.collect())
+}
+
+/// A row for each number of joins: how many estimates of each source are far off.
+pub fn estimates(data: &ReportData) -> Shown {
+    let heads = std::iter::once("Joins".to_owned()).chain(data.sources().map(|(_, source)| source.label.clone()));
+    let sources = estimates::by_source(data);
+    let cell = |source: &SourceEstimates, n_joins: usize| {
+        let counted = source.by_joins.iter().find(|counted| counted.n_joins == n_joins);
+        counted.map_or("–".to_owned(), |counted| {
+            format!(
+                "{} too high, {} too low of {}",
+                counted.n_over, counted.n_under, counted.n_nodes
+            )
+        })
+    };
+    let rows = estimates::joins(&sources).into_iter().map(|n_joins| {
+        let cells = sources.iter().map(|source| cell(source, n_joins));
+        std::iter::once(estimates::joins_in_words(n_joins))
+            .chain(cells)
+            .collect()
     });
     (heads.collect(), rows.collect())
 }

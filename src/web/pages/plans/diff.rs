@@ -97,7 +97,7 @@ struct Cells {
 impl Cells {
     fn new(row: &Row) -> Self {
         let (factor, excluded) = match row.estimate {
-            Judged::Compared(estimate) => (view::factor(&estimate), ""),
+            Judged::Compared(estimate) => (view::short_factor(&estimate), ""),
             Judged::Excluded(exclusion) => ("–".to_owned(), exclusion.words()),
         };
         Self {
@@ -161,9 +161,7 @@ impl Side {
                 .map_or("–".to_owned(), crate::model::units::grouped),
             q_error: plan
                 .and_then(|plan| plan.worst_q_error)
-                .map_or("–".to_owned(), |worst| {
-                    format!("{}×", crate::model::units::three_digits(worst))
-                }),
+                .map_or("–".to_owned(), |worst| format!("{}×", view::times(worst))),
         }
     }
 }
@@ -238,11 +236,11 @@ impl DiffPage {
     }
 }
 
-/// `8 nodes are the same, 2 changed, 3 moved; 1 was removed, 2 were added.`
+/// `Nodes: 8 the same, 2 changed, 3 moved, 1 removed, 2 added.`
 fn counts(aligned: &[Aligned]) -> String {
     let n = |is_counted: &dyn Fn(&Aligned) -> bool| aligned.iter().filter(|pair| is_counted(pair)).count();
     format!(
-        "{} nodes are the same, {} changed, {} moved; {} removed, {} added.",
+        "Nodes: {} the same, {} changed, {} moved, {} removed, {} added.",
         n(&Aligned::is_same),
         n(&|pair| pair.is_changed),
         n(&|pair| pair.is_moved),
