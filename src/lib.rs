@@ -7,6 +7,8 @@
 //! * **dataset**: what a dump holds, restored once into a pristine template database and cloned at will.
 //! * **workload**: a file of labelled **queries**; runs on any dataset it checks against.
 //! * **source**: where the planner's statistics come from. Never a bare "stats".
+//!   A **draw** is one of several sources that differ in nothing but the sample that ANALYZE took; a **note** says what
+//!   preparing a source did, and a **preview** what it would do. The **base** is what other sources start from.
 //! * **snapshot**: the planner statistics of a database at one moment, as a value.
 //! * **statistics file**: planner statistics of another server, kept for a dataset. **Inventory**: the relations and columns
 //!   that a dataset has, as its restore left them.

@@ -14,7 +14,7 @@ pub struct Shape<'a> {
     pub fingerprint: Option<&'a str>,
 }
 
-/// For each (source, query) that need not be timed, the earlier draw of its family whose plan it has. A family whose
+/// For each (source, query) that need not be timed, the earlier draw of its set whose plan it has. A set whose
 /// parameter `trials` is not `distinct` is timed as a whole.
 pub fn repeats<'a>(sources: &[SourceSpec], shapes: impl IntoIterator<Item = Shape<'a>>) -> BTreeMap<(i32, i32), i32> {
     let mut shapes: Vec<Shape<'a>> = shapes.into_iter().collect();
@@ -30,9 +30,9 @@ pub fn repeats<'a>(sources: &[SourceSpec], shapes: impl IntoIterator<Item = Shap
         let Some(fingerprint) = shape.fingerprint.filter(|_| is_distinct) else {
             continue;
         };
-        let family = format!("{:?}", spec.params);
+        let set = format!("{:?}", spec.params);
         let earlier = *first
-            .entry((shape.query_idx, fingerprint, spec.name.as_str(), family))
+            .entry((shape.query_idx, fingerprint, spec.name.as_str(), set))
             .or_insert(shape.source_idx);
         if earlier != shape.source_idx {
             repeats.insert((shape.source_idx, shape.query_idx), earlier);
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_draw_repeats_the_first_of_its_family_that_has_its_plan() {
+    fn a_draw_repeats_the_first_of_its_set_that_has_its_plan() {
         let mut sources = vec![draw(1, "100", "distinct")];
         sources[0].draw = None;
         sources.extend((1..=5).map(|n| draw(n, "100", "distinct")));
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn families_are_apart_and_one_that_wants_all_trials_gets_them() {
+    fn sets_are_apart_and_one_that_wants_all_trials_gets_them() {
         let sources = [
             draw(1, "100", "distinct"),
             draw(1, "10", "distinct"),

@@ -87,10 +87,10 @@ fn warnings(spec: &ExperimentSpec) -> Vec<String> {
     if spec.clock == ClockKind::Client {
         warnings.push("The client clock includes sending the rows, which usually outweighs the plan.".to_owned());
     }
-    let is_family = |source: &SourceSpec| {
+    let is_draw = |source: &SourceSpec| {
         source.draw.is_some() && source.params.get("trials").is_some_and(|trials| trials == "distinct")
     };
-    if spec.sources.iter().any(is_family) {
+    if spec.sources.iter().any(is_draw) {
         warnings.push(
             "The plans of all draws are looked at, but a query is timed only under draws that change its plan: usually \
              there are far fewer trials."

@@ -19,8 +19,13 @@ pub struct Preview {
     pub notes: Vec<SourceNote>,
 }
 
-/// Of every source that can tell, unless `built_in` was never prepared on this dataset.
-pub async fn previews(conn: &mut PgConnection, viewer: Viewer, spec: &ExperimentSpec) -> anyhow::Result<Vec<Preview>> {
+/// Of every source that can tell; none where there is nothing to go by, because `built_in` was never prepared on this
+/// dataset.
+pub async fn previews(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    spec: &ExperimentSpec,
+) -> anyhow::Result<Option<Vec<Preview>>> {
     // Before the statistics are read: they are long, and most experiments need none of this.
     let nothing = crate::model::snapshot::Snapshot::default();
     let chosen: Vec<_> = spec
@@ -30,10 +35,10 @@ pub async fn previews(conn: &mut PgConnection, viewer: Viewer, spec: &Experiment
         .filter(|(spec, source)| source.preview(&nothing, &spec.params).is_some())
         .collect();
     if chosen.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Some(Vec::new()));
     }
     let Some((by, base)) = store::sources::newest_built_in(conn, viewer, spec.dataset_id).await? else {
-        return Ok(Vec::new());
+        return Ok(None);
     };
     let mut previews = Vec::new();
     for (spec, source) in chosen {
@@ -45,5 +50,5 @@ pub async fn previews(conn: &mut PgConnection, viewer: Viewer, spec: &Experiment
             });
         }
     }
-    Ok(previews)
+    Ok(Some(previews))
 }

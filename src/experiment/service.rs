@@ -96,7 +96,13 @@ impl Experiments {
                 query.label
             ));
         }
-        estimate.previews = preview::previews(&mut conn, viewer, &wish.spec).await?;
+        match preview::previews(&mut conn, viewer, &wish.spec).await? {
+            Some(previews) => estimate.previews = previews,
+            None => estimate.warnings.push(
+                "What would be made wrong can be shown here once an experiment on this dataset has had the source built_in."
+                    .to_owned(),
+            ),
+        }
         Ok(estimate)
     }
 

@@ -92,7 +92,10 @@ impl Trouble {
             Some(server) if !server.is_fatal => Self::Sentence(format!(
                 "The source {label} could not be prepared. The server says: {server}"
             )),
-            _ => Self::Lost(error.context(format!("preparing {label}"))),
+            _ => match to_be_put_right(&error) {
+                Some(sentence) => Self::Sentence(sentence),
+                None => Self::Lost(error.context(format!("preparing {label}"))),
+            },
         }
     }
 }

@@ -67,7 +67,7 @@ pub struct SourceSpec {
     pub params: Params,
     /// Unique in its experiment, for pages and exports: `random_targets (seed 7)`.
     pub label: String,
-    /// Which one it is, from 1, of a family of sources that differ in nothing but the sample that was drawn; none where it
+    /// Which one it is, from 1, of a set of sources that differ in nothing but the sample that was drawn; none where it
     /// stands alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draw: Option<u32>,

@@ -97,7 +97,7 @@ pub trait StatsSource: Send + Sync {
     /// Gives the clone its statistics. It is pristine when this is called; whatever names an object of the user's is done
     /// as the dataset's own role. Says what should be known about it beside the statistics themselves.
     fn apply<'a>(&'a self, place: &'a mut Workplace<'_>, params: &'a Params) -> BoxFuture<'a, Applied>;
-    /// How many sources of an experiment it stands for, where it is a family of draws.
+    /// How many sources of an experiment it stands for, where it is a set of draws.
     fn n_draws(&self, _params: &Params) -> Option<u32> {
         None
     }
@@ -167,7 +167,7 @@ pub fn parse(name: &str, given: &Params) -> Result<SourceSpec, ParamError> {
     })
 }
 
-/// The sources of an experiment that a chosen one stands for: itself, or the draws of a family.
+/// The sources of an experiment that a chosen one stands for: itself, or each draw of a set.
 pub fn draws(spec: SourceSpec) -> Vec<SourceSpec> {
     let Some((source, n_draws)) = find(&spec.name).and_then(|source| Some((source, source.n_draws(&spec.params)?)))
     else {

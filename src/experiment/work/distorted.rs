@@ -36,6 +36,11 @@ async fn every_source_goes_on_in_a_new_clone_and_extended_ones_find_their_object
     let sandbox = bench.sandbox(dataset_id).await;
     let mut server = Admin::connect(&sandbox.address, "postgres").await.unwrap();
     clone::drop(&mut server, &clone::experiment_name(id)).await.unwrap();
+    // As after a crash while `stale` was prepared.
+    let (template, scratch) = (clone::template_name(dataset_id), clone::scratch_name(id));
+    clone::create(&mut server, &sandbox.room, &template, &scratch)
+        .await
+        .unwrap();
     server.close().await;
     sandbox.stop().await.unwrap();
 

@@ -1,4 +1,4 @@
-//! Families of draws: plans of all, times of those that change a plan.
+//! Sets of draws: plans of all, times of those that change a plan.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
