@@ -85,7 +85,7 @@ pub struct Overall {
 impl Overall {
     /// The mean over the queries in every round, and the mean of those over the rounds. The workload is what it is, so only
     /// rounds are resampled. `queries` hold the pairs of one query each, by round; queries that cannot be compared are left
-    /// out, and so are rounds that not all of the others have. `None` where nothing is left.
+    /// out, and so are rounds that not all of the others have; two timeouts count as equal. `None` where nothing is left.
     ///
     /// A geometric mean of ratios does not depend on which side is the baseline: Fleming and Wallace, "How Not to Lie With
     /// Statistics: The Correct Way to Summarize Benchmark Results", Communications of the ACM 29(3), 1986.

@@ -35,8 +35,8 @@ pub struct Surprise {
 /// Cost and median of every query that has both, under one source. A median among timeouts counts as its limit.
 pub fn pairs(data: &ReportData, source_idx: i32) -> Vec<(f64, f64)> {
     let pair = |query_idx: i32| {
-        let summary = data.summary(query_idx, source_idx)?;
-        Some((summary.cost?, summary.median_ms?))
+        let cost = data.summary(query_idx, source_idx)?.cost?;
+        Some((cost, data.timed(query_idx, source_idx)?.median_ms?))
     };
     data.queries.iter().filter_map(|query| pair(query.query_idx)).collect()
 }

@@ -108,6 +108,15 @@ impl ReportData {
         self.summaries.get(place.ok()?)
     }
 
+    /// The numbers of its trials; where none were run because its plan was timed already, those of that source.
+    pub fn timed(&self, query_idx: i32, source_idx: i32) -> Option<&SummaryRecord> {
+        let summary = self.summary(query_idx, source_idx)?;
+        match summary.same_plan_as {
+            Some(stand_in) => self.summary(query_idx, stand_in),
+            None => Some(summary),
+        }
+    }
+
     /// One (query, source) beside the baseline.
     pub fn compared(&self, query_idx: i32, source_idx: i32) -> Option<&Member> {
         let place = self

@@ -40,7 +40,7 @@ pub fn numbers(data: &ReportData) -> Vec<SourceNumbers> {
 
 fn common(data: &ReportData) -> Vec<i32> {
     let has_median = |query_idx: i32, source_idx: i32| {
-        let summary = data.summary(query_idx, source_idx);
+        let summary = data.timed(query_idx, source_idx);
         summary.is_some_and(|summary| summary.median_ms.is_some())
     };
     let queries = data.queries.iter().map(|query| query.query_idx);
@@ -57,9 +57,7 @@ fn of_source(data: &ReportData, source_idx: i32, common: &[i32]) -> SourceNumber
             .filter(|member| is_it(member.judgement.verdict))
             .count()
     };
-    let summaries = common
-        .iter()
-        .filter_map(|query_idx| data.summary(*query_idx, source_idx));
+    let summaries = common.iter().filter_map(|query_idx| data.timed(*query_idx, source_idx));
     let prepared = data.prepared.iter().find(|prepared| prepared.source_idx == source_idx);
     SourceNumbers {
         source_idx,
@@ -86,6 +84,8 @@ pub struct SourceRow {
     pub source: String,
     pub is_base: bool,
     pub ratio: Figure,
+    /// `3 of 12 queries`; empty where all of them were compared.
+    pub compared: String,
     pub interval: Figure,
     /// `3 / 1 / 8`; empty for the baseline.
     pub score: String,
@@ -97,6 +97,7 @@ pub struct SourceRow {
 
 /// All sources, in order.
 pub fn rows(data: &ReportData) -> Vec<SourceRow> {
+    let n_queries = data.queries.len();
     let shown = |numbers: &SourceNumbers| {
         let is_base = numbers.source_idx == data.base_idx;
         SourceRow {
@@ -107,6 +108,12 @@ pub fn rows(data: &ReportData) -> Vec<SourceRow> {
                 || table::time(None, false),
                 |overall| compared::ratio(overall.ratio, false),
             ),
+            compared: match numbers.overall {
+                Some(overall) if overall.n_queries < n_queries => {
+                    format!("{} of {n_queries} queries", overall.n_queries)
+                }
+                Some(_) | None => String::new(),
+            },
             interval: compared::interval(numbers.overall.and_then(|overall| overall.interval)),
             score: if is_base {
                 String::new()

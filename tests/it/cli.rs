@@ -116,6 +116,7 @@ fn the_table_the_json_and_the_csv_tell_the_same_numbers() {
         "built_in",
         "--source",
         "none",
+        "--control",
         "--iterations",
         "4",
         "--seed",
@@ -131,12 +132,17 @@ fn the_table_the_json_and_the_csv_tell_the_same_numbers() {
     assert_eq!(output.status.code(), Some(0), "{}", support::stderr(&output));
 
     let document: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
-    assert_eq!(document["trials"].as_array().unwrap().len(), 2 * 2 * 4);
+    assert_eq!(document["trials"].as_array().unwrap().len(), 3 * 2 * 4);
     let summaries = document["summaries"].as_array().unwrap();
-    assert_eq!(summaries.len(), 4);
+    assert_eq!(summaries.len(), 6);
+    assert_eq!(document["sources"][2]["label"], "built_in again (control)");
     let csv = fs::read_to_string(&csv).unwrap();
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(table.contains("Seed 5."), "{table}");
+    assert!(
+        table.contains("4 rounds cannot tell any difference from chance"),
+        "{table}"
+    );
     for summary in summaries {
         let (source, query) = (summary["source"].as_str().unwrap(), summary["query"].as_str().unwrap());
         let times_ms: Vec<f64> = document["trials"]

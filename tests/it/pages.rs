@@ -454,7 +454,10 @@ async fn comparisons_follow_from_the_trials(plain: &Plain, page: &str) {
     );
     let correlation = sources[1]["cost_time_rank_correlation"].parse::<f64>().unwrap();
     assert!((-1.0..=1.0).contains(&correlation));
-    assert!(page.contains("Does cost foretell time?") && page.contains(&format!("<strong>{correlation:.2}</strong>")));
+    assert!(
+        page.contains("Does cost foretell time?")
+            && page.contains(&format!("<strong>{correlation:.2}</strong>").replace('-', "−"))
+    );
     for wish in ["type=box&query=3", "type=cdf&query=3&theme=dark", "type=scatter"] {
         let picture = plain
             .client

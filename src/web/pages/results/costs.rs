@@ -82,7 +82,7 @@ fn row(data: &ReportData, agreement: &Agreement) -> AgreementRow {
         source: data.source_label(agreement.source_idx).to_owned(),
         correlation: agreement
             .correlation
-            .map_or_else(|| "–".to_owned(), |rho| format!("{rho:.2}")),
+            .map_or_else(|| "–".to_owned(), |rho| format!("{rho:.2}").replace('-', "−")),
         words: match agreement.correlation {
             None => "too few queries",
             Some(rho) if rho >= 0.9 => "a dearer query is nearly always a slower one",
