@@ -12,6 +12,7 @@ use crate::model::experiment::PreparedSource;
 use crate::model::experiment::SourceNote;
 use crate::model::experiment::SourceSpec;
 use crate::model::ids::DatasetId;
+use crate::model::ids::ExperimentId;
 use crate::model::job::Progress;
 use crate::model::snapshot::Snapshot;
 use crate::snapshot;

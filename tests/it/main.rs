@@ -14,6 +14,7 @@ mod server;
 #[path = "../../src/testing/servers.rs"]
 mod servers;
 mod shared;
+mod statistics_files;
 mod support;
 mod tidy;
 mod versions;

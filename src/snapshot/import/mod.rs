@@ -7,6 +7,7 @@ mod catalog;
 mod order;
 mod shape;
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 
 use crate::model::snapshot::ColumnStatistics;
@@ -54,7 +55,9 @@ pub async fn fit(
     let mut catalog = Catalog::read(admin).await?;
     let mut remarks = Vec::new();
     fit_relations(&mut snapshot.relations, file, &catalog, &mut remarks);
-    for given in &file.columns {
+    let of_known = |column: &&FileColumn| catalog.has_relation(&column.schema, &column.relation);
+    let columns: Vec<&FileColumn> = file.columns.iter().filter(of_known).collect();
+    for given in columns {
         match fit_column(admin, session, &mut catalog, given).await? {
             Ok((column, said)) => {
                 remarks.extend(said.into_iter().map(|what| Remark::new(given.full_name(), what)));
@@ -106,13 +109,18 @@ fn fit_relations(real: &mut [RelationNumbers], file: &StatisticsFile, catalog: &
             None => remarks.push(Remark::new(name, "the file does not say its size; it keeps its own")),
         }
     }
-    for relation in &file.relations {
-        if !catalog.has_relation(&relation.schema, &relation.relation) {
-            remarks.push(Remark::new(
-                relation.full_name(),
-                "not imported: the dataset has no such table or index",
-            ));
-        }
+    let of_relations = file
+        .relations
+        .iter()
+        .map(|relation| (&relation.schema, &relation.relation));
+    let of_columns = file.columns.iter().map(|column| (&column.schema, &column.relation));
+    let unknown: BTreeSet<(&String, &String)> = of_relations
+        .chain(of_columns)
+        .filter(|(schema, relation)| !catalog.has_relation(schema, relation))
+        .collect();
+    for (schema, relation) in unknown {
+        let what = "not imported: the dataset has no such table or index";
+        remarks.push(Remark::new(format!("{schema}.{relation}"), what));
     }
 }
 

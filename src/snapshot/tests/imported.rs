@@ -232,8 +232,8 @@ async fn imported_statistics_change_a_plan_and_what_does_not_fit_is_listed() {
         remarks,
         [
             "public.empty: the file does not say its size; it keeps its own",
+            "public.gone: not imported: the dataset has no such table or index",
             "public.orders.color: not imported: the dataset has no such column",
-            "public.gone.a: not imported: the dataset has no such table or index",
         ]
     );
     assert_eq!(found.columns.len(), 1);

@@ -81,6 +81,7 @@ struct ShowPage {
 }
 
 struct ComparisonView {
+    fits: bool,
     n_matching: String,
     sizes: Vec<SizeLine>,
     /// What either side lacks, list by list; empty ones are not among them.
@@ -310,6 +311,7 @@ impl ComparisonView {
             ),
         ];
         Self {
+            fits: comparison.n_matching > 0,
             n_matching: counted(comparison.n_matching, "row of statistics", "rows of statistics"),
             sizes: comparison.sizes.iter().map(SizeLine::new).collect(),
             lists: lists.into_iter().filter(|list| !list.names.is_empty()).collect(),
