@@ -101,34 +101,9 @@ async fn statistics_go_from_production_into_an_experiment_by_plain_links_and_for
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(refused.contains("Choose a statistics file."));
 
-    // The query as the page gives it, run by somebody who may not read everything, and the command.
-    assert!(plain.page("/statistics/export").await.contains("json_build_object"));
-    let query = dir.join("export.sql");
-    fs::write(&query, plain.page("/statistics/export.sql").await).unwrap();
-    let by_psql = Cluster::client(&cluster, "psql")
-        .args(["-XAt", "-U", "reader", "-d", "shop", "-f"])
-        .arg(&query)
-        .output()
-        .unwrap();
-    assert!(by_psql.status.success(), "{}", support::stderr(&by_psql));
-    let url = cluster
-        .socket_url()
-        .replace("postgres@", "reader@")
-        .replace("/postgres?", "/shop?");
-    let by_command = support::pgassay(&["snapshot", "export", "--url", &url])
-        .output()
-        .unwrap();
-    assert_eq!(columns(&json(&by_psql.stdout)), columns(&json(&by_command.stdout)));
-    let said = support::stderr(&by_command);
-    assert!(said.contains("public.customer.segment: no SELECT privilege"), "{said}");
-
+    let exported = exported_by_query_and_by_command(&plain, &cluster, &dir).await;
     let (status, at) = plain
-        .upload(
-            "/datasets/1/statistics",
-            "r4",
-            "production.json",
-            by_psql.stdout.clone(),
-        )
+        .upload("/datasets/1/statistics", "r4", "production.json", exported.clone())
         .await;
     assert_eq!((status, at.as_str()), (StatusCode::SEE_OTHER, "/statistics/1"));
     let page = plain.page(&at).await;
@@ -141,7 +116,7 @@ async fn statistics_go_from_production_into_an_experiment_by_plain_links_and_for
     ] {
         assert!(page.contains(said), "{said}: {page}");
     }
-    bad_files_are_refused_on_the_page_of_the_dataset(&plain, &by_psql.stdout).await;
+    bad_files_are_refused_on_the_page_of_the_dataset(&plain, &exported).await;
 
     let form = plain.page("/experiment?dataset=1&workload=1").await;
     assert!(form.contains("<option>production.json</option>"), "{form}");
@@ -183,6 +158,31 @@ async fn statistics_go_from_production_into_an_experiment_by_plain_links_and_for
             .contains("imported (file production.json)")
     );
     assert_eq!(server.stop(), Some(0));
+}
+
+/// The file of somebody who may not read everything, by the query as the page gives it; the command makes the same.
+async fn exported_by_query_and_by_command(plain: &Plain, cluster: &Cluster, dir: &Path) -> Vec<u8> {
+    assert!(plain.page("/statistics/export").await.contains("json_build_object"));
+    let query = dir.join("export.sql");
+    fs::write(&query, plain.page("/statistics/export.sql").await).unwrap();
+    let by_psql = cluster
+        .client("psql")
+        .args(["-XAt", "-U", "reader", "-d", "shop", "-f"])
+        .arg(&query)
+        .output()
+        .unwrap();
+    assert!(by_psql.status.success(), "{}", support::stderr(&by_psql));
+    let url = cluster
+        .socket_url()
+        .replace("postgres@", "reader@")
+        .replace("/postgres?", "/shop?");
+    let by_command = support::pgassay(&["snapshot", "export", "--url", &url])
+        .output()
+        .unwrap();
+    assert_eq!(columns(&json(&by_psql.stdout)), columns(&json(&by_command.stdout)));
+    let said = support::stderr(&by_command);
+    assert!(said.contains("public.customer.segment: no SELECT privilege"), "{said}");
+    by_psql.stdout
 }
 
 /// Queries whose plans differ between the sources of an experiment.

@@ -15,6 +15,7 @@ use crate::model::snapshot::RelationNumbers;
 use crate::model::snapshot::Snapshot;
 use crate::model::statistics_file::FileColumn;
 use crate::model::statistics_file::FileRelation;
+use crate::model::statistics_file::SizeDifference;
 use crate::model::statistics_file::StatisticsFile;
 use crate::snapshot::capture;
 use crate::target::session::Admin;
@@ -51,7 +52,10 @@ pub async fn fit(
     session: &mut Session,
     file: &StatisticsFile,
 ) -> anyhow::Result<(Snapshot, Vec<Remark>)> {
-    let mut snapshot = capture::capture(admin).await?;
+    let mut snapshot = Snapshot {
+        relations: capture::relations(admin).await?,
+        ..Snapshot::default()
+    };
     let mut catalog = Catalog::read(admin).await?;
     let mut remarks = Vec::new();
     fit_relations(&mut snapshot.relations, file, &catalog, &mut remarks);
@@ -100,13 +104,21 @@ fn fit_relations(real: &mut [RelationNumbers], file: &StatisticsFile, catalog: &
         .collect();
     for relation in real.iter_mut() {
         let name = format!("{}.{}", relation.schema, relation.relation);
-        match given.get(&(relation.schema.as_str(), relation.relation.as_str())) {
-            Some(given) => match fit_sizes(relation, given, catalog.pages(&relation.schema, &relation.relation)) {
-                Ok(()) => {}
-                Err(reason) => remarks.push(Remark::new(name, format!("its size is not imported: {reason}"))),
-            },
-            None if relation.is_index => {}
-            None => remarks.push(Remark::new(name, "the file does not say its size; it keeps its own")),
+        let found = given.get(&(relation.schema.as_str(), relation.relation.as_str()));
+        let Some(given) = found.copied() else {
+            if !relation.is_index {
+                remarks.push(Remark::new(name, "the file does not say its size; it keeps its own"));
+            }
+            continue;
+        };
+        let pages = catalog.pages(&relation.schema, &relation.relation);
+        if let Err(reason) = fit_sizes(relation, given, pages) {
+            remarks.push(Remark::new(name, format!("its size is not imported: {reason}")));
+        } else if let Some(pages) = pages.filter(|_| !relation.is_index)
+            && let Some(difference) = SizeDifference::of(&name, given.pages, pages.into())
+        {
+            let what = "and the planner counts pages itself: it expects the rows of there on the pages of here";
+            remarks.push(Remark::new(name, format!("{}, {what}", difference.in_words())));
         }
     }
     let of_relations = file
