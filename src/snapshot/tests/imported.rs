@@ -248,7 +248,7 @@ async fn imported_statistics_change_a_plan_and_what_does_not_fit_is_listed() {
         remarks,
         [
             "public.empty: the file does not say its size; it keeps its own",
-            "public.orders: 3.3 times smaller here, and the planner counts pages itself: it expects the rows of there on the \
+            "public.orders: 2.7 times smaller here, and the planner counts pages itself: it expects the rows of there on the \
              pages of here",
             "public.gone: not imported: the dataset has no such table or index",
             "public.orders.color: not imported: the dataset has no such column",
