@@ -46,7 +46,7 @@ pub async fn size_bytes(admin: &mut Admin) -> anyhow::Result<u64> {
     Ok(u64::try_from(bytes).unwrap_or(0))
 }
 
-async fn relations(admin: &mut Admin) -> anyhow::Result<Vec<RelationNumbers>> {
+pub(super) async fn relations(admin: &mut Admin) -> anyhow::Result<Vec<RelationNumbers>> {
     // Safe: constants only.
     let sql = AssertSqlSafe(format!(
         "select n.nspname::text, c.relname::text, c.relkind in ('i', 'I'), c.relpages, c.reltuples::text, c.relallvisible,

@@ -1,8 +1,8 @@
 //! Writes a snapshot by the server's own functions, as the role that owns the tables, where we are no superuser.
 //! PostgreSQL has them since 18; extended statistics have none yet.
 //!
-//! Up to 18.5 these functions can be made to run code (CVE-2026-16238), so only snapshots of our own making are for them,
-//! and in a sandbox they are withheld from the role.
+//! Up to 18.5 these functions can be made to run code (CVE-2026-16238), so only snapshots of our own making, and of files that
+//! `import` has checked, are for them, and in a sandbox they are withheld from the role.
 
 use anyhow::Context as _;
 use sqlx::AssertSqlSafe;

@@ -17,6 +17,7 @@ mod server;
 mod servers;
 mod shared;
 mod sources;
+mod statistics_files;
 mod support;
 mod tidy;
 mod versions;

@@ -6,13 +6,9 @@ use std::collections::HashSet;
 use crate::model::dataset::Inventory;
 use crate::model::dataset::InventoryRelation;
 use crate::model::statistics_file::FileColumn;
+use crate::model::statistics_file::SizeDifference;
 use crate::model::statistics_file::StatisticsFile;
 use crate::model::statistics_file::Unseen;
-
-/// Page counts that differ by more than this factor are pointed out.
-const MOST_FACTOR: f64 = 2.0;
-/// Tables as small as this are read whole whatever the planner believes.
-const FEW_PAGES: i64 = 10;
 
 /// How a file and a dataset differ. Names come with their schemas.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,16 +28,6 @@ pub struct Comparison {
     pub unseen: Vec<Unseen>,
 }
 
-/// A table that is of another size here than where the statistics come from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SizeDifference {
-    pub table: String,
-    pub exported_pages: i64,
-    pub real_pages: i64,
-    /// How many times larger the larger is; none where one of them has no page.
-    pub factor: Option<f64>,
-}
-
 /// Compares by name.
 pub fn compare(file: &StatisticsFile, inventory: &Inventory) -> Comparison {
     let known: HashMap<(&str, &str), &InventoryRelation> = inventory
@@ -56,7 +42,11 @@ pub fn compare(file: &StatisticsFile, inventory: &Inventory) -> Comparison {
     let mut unknown_relations = HashSet::new();
     for relation in &file.relations {
         match known.get(&(relation.schema.as_str(), relation.relation.as_str())) {
-            Some(real) => comparison.sizes.extend(size_difference(relation.pages, real)),
+            Some(real) if real.has_pages() => {
+                let difference = SizeDifference::of(&relation.full_name(), relation.pages, real.pages);
+                comparison.sizes.extend(difference);
+            }
+            Some(_) => {}
             None => {
                 unknown_relations.insert(relation.full_name());
             }
@@ -109,19 +99,6 @@ fn find<'a>(wanted: &FileColumn, relation: &'a InventoryRelation) -> Option<&'a 
             (None, number) => Some(column.number) == number,
         });
     found.map(|column| column.name.as_str())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a factor, shown with two digits")]
-fn size_difference(exported_pages: i64, real: &InventoryRelation) -> Option<SizeDifference> {
-    let (small, large) = (exported_pages.min(real.pages), exported_pages.max(real.pages));
-    let factor = (small > 0).then(|| large as f64 / small as f64);
-    let differs = large >= FEW_PAGES && factor.is_none_or(|factor| factor > MOST_FACTOR);
-    (real.has_pages() && differs).then(|| SizeDifference {
-        table: format!("{}.{}", real.schema, real.relation),
-        exported_pages,
-        real_pages: real.pages,
-        factor,
-    })
 }
 
 #[cfg(test)]
@@ -201,22 +178,5 @@ mod tests {
                 unseen: Vec::new(),
             }
         );
-    }
-
-    #[test]
-    fn a_table_of_another_size_is_pointed_out_unless_both_are_small() {
-        for (kind, exported, real, factor) in [
-            ("r", 100, 201, Some(Some(2.01))),
-            ("m", 1000, 100, Some(Some(10.0))),
-            ("r", 100, 200, None),
-            ("r", 1, 9, None),
-            ("r", 100, 0, Some(None)),
-            ("r", 0, 100, Some(None)),
-            ("p", 0, 100, None),
-            ("i", 1, 100, None),
-        ] {
-            let found = size_difference(exported, &relation("t", kind, real, &[]));
-            assert_eq!(found.map(|found| found.factor), factor, "{kind} {exported} {real}");
-        }
     }
 }

@@ -157,3 +157,6 @@ impl Datasets {
 fn name_of(file_name: &str) -> String {
     display_name(file_name, "statistics").replace(',', "_")
 }
+
+#[cfg(test)]
+mod tests;

@@ -170,7 +170,7 @@ SELECT * FROM pg_catalog.pg_restore_attribute_stats(
             (changed("UTF8", "LATIN1"), "--encoding=UTF8"),
             (
                 changed("'{a,it''s}'::text", "pg_sleep(9)"),
-                "line 19 is not written as pg_dump writes it",
+                "line 20 is not written as pg_dump writes it",
             ),
             (
                 changed("'relname', 't',", ""),

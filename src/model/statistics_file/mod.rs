@@ -4,6 +4,7 @@
 
 mod call;
 mod read;
+mod size;
 
 use std::collections::HashSet;
 
@@ -14,6 +15,8 @@ use serde::Serialize;
 
 use crate::model::ids::StatisticsFileId;
 use crate::model::text::shorten;
+
+pub use size::SizeDifference;
 
 /// What a statistics file says. As JSON it is the file format that the page on exporting describes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

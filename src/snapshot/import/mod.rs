@@ -7,6 +7,7 @@ mod catalog;
 mod order;
 mod shape;
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 
 use crate::model::snapshot::ColumnStatistics;
@@ -14,6 +15,7 @@ use crate::model::snapshot::RelationNumbers;
 use crate::model::snapshot::Snapshot;
 use crate::model::statistics_file::FileColumn;
 use crate::model::statistics_file::FileRelation;
+use crate::model::statistics_file::SizeDifference;
 use crate::model::statistics_file::StatisticsFile;
 use crate::snapshot::capture;
 use crate::target::session::Admin;
@@ -50,11 +52,16 @@ pub async fn fit(
     session: &mut Session,
     file: &StatisticsFile,
 ) -> anyhow::Result<(Snapshot, Vec<Remark>)> {
-    let mut snapshot = capture::capture(admin).await?;
+    let mut snapshot = Snapshot {
+        relations: capture::relations(admin).await?,
+        ..Snapshot::default()
+    };
     let mut catalog = Catalog::read(admin).await?;
     let mut remarks = Vec::new();
     fit_relations(&mut snapshot.relations, file, &catalog, &mut remarks);
-    for given in &file.columns {
+    let of_known = |column: &&FileColumn| catalog.has_relation(&column.schema, &column.relation);
+    let columns: Vec<&FileColumn> = file.columns.iter().filter(of_known).collect();
+    for given in columns {
         match fit_column(admin, session, &mut catalog, given).await? {
             Ok((column, said)) => {
                 remarks.extend(said.into_iter().map(|what| Remark::new(given.full_name(), what)));
@@ -97,22 +104,35 @@ fn fit_relations(real: &mut [RelationNumbers], file: &StatisticsFile, catalog: &
         .collect();
     for relation in real.iter_mut() {
         let name = format!("{}.{}", relation.schema, relation.relation);
-        match given.get(&(relation.schema.as_str(), relation.relation.as_str())) {
-            Some(given) => match fit_sizes(relation, given, catalog.pages(&relation.schema, &relation.relation)) {
-                Ok(()) => {}
-                Err(reason) => remarks.push(Remark::new(name, format!("its size is not imported: {reason}"))),
-            },
-            None if relation.is_index => {}
-            None => remarks.push(Remark::new(name, "the file does not say its size; it keeps its own")),
+        let found = given.get(&(relation.schema.as_str(), relation.relation.as_str()));
+        let Some(given) = found.copied() else {
+            if !relation.is_index {
+                remarks.push(Remark::new(name, "the file does not say its size; it keeps its own"));
+            }
+            continue;
+        };
+        let pages = catalog.pages(&relation.schema, &relation.relation);
+        if let Err(reason) = fit_sizes(relation, given, pages) {
+            remarks.push(Remark::new(name, format!("its size is not imported: {reason}")));
+        } else if let Some(pages) = pages.filter(|_| !relation.is_index)
+            && let Some(difference) = SizeDifference::of(&name, given.pages, pages.into())
+        {
+            let what = "and the planner counts pages itself: it expects the rows of there on the pages of here";
+            remarks.push(Remark::new(name, format!("{}, {what}", difference.in_words())));
         }
     }
-    for relation in &file.relations {
-        if !catalog.has_relation(&relation.schema, &relation.relation) {
-            remarks.push(Remark::new(
-                relation.full_name(),
-                "not imported: the dataset has no such table or index",
-            ));
-        }
+    let of_relations = file
+        .relations
+        .iter()
+        .map(|relation| (&relation.schema, &relation.relation));
+    let of_columns = file.columns.iter().map(|column| (&column.schema, &column.relation));
+    let unknown: BTreeSet<(&String, &String)> = of_relations
+        .chain(of_columns)
+        .filter(|(schema, relation)| !catalog.has_relation(schema, relation))
+        .collect();
+    for (schema, relation) in unknown {
+        let what = "not imported: the dataset has no such table or index";
+        remarks.push(Remark::new(format!("{schema}.{relation}"), what));
     }
 }
 

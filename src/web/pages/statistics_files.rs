@@ -22,10 +22,10 @@ use crate::dataset::statistics_file::MAX_STATISTICS_BYTES;
 use crate::dataset::statistics_file::Shown;
 use crate::dataset::statistics_file::StatisticsFileError;
 use crate::dataset::statistics_file::compare::Comparison;
-use crate::dataset::statistics_file::compare::SizeDifference;
 use crate::model::dataset::Setting;
 use crate::model::ids::DatasetId;
 use crate::model::ids::StatisticsFileId;
+use crate::model::statistics_file::SizeDifference;
 use crate::model::statistics_file::StatisticsFileInfo;
 use crate::model::statistics_file::version_in_words;
 use crate::model::units::bytes_in_words;
@@ -81,6 +81,7 @@ struct ShowPage {
 }
 
 struct ComparisonView {
+    fits: bool,
     n_matching: String,
     sizes: Vec<SizeLine>,
     /// What either side lacks, list by list; empty ones are not among them.
@@ -310,6 +311,7 @@ impl ComparisonView {
             ),
         ];
         Self {
+            fits: comparison.n_matching > 0,
             n_matching: counted(comparison.n_matching, "row of statistics", "rows of statistics"),
             sizes: comparison.sizes.iter().map(SizeLine::new).collect(),
             lists: lists.into_iter().filter(|list| !list.names.is_empty()).collect(),
@@ -319,21 +321,12 @@ impl ComparisonView {
 
 impl SizeLine {
     fn new(size: &SizeDifference) -> Self {
-        let pages = |n: i64| grouped(u64::try_from(n).unwrap_or(0));
-        let word = if size.real_pages < size.exported_pages {
-            "smaller"
-        } else {
-            "larger"
-        };
+        let (exported, real) = size.pages();
         Self {
             table: size.table.clone(),
-            exported: pages(size.exported_pages),
-            real: pages(size.real_pages),
-            factor: match size.factor {
-                Some(factor) => format!("{factor:.1} times {word} here"),
-                None if size.real_pages == 0 => "empty here".to_owned(),
-                None => "empty there".to_owned(),
-            },
+            exported,
+            real,
+            factor: size.in_words(),
         }
     }
 }

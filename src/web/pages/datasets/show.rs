@@ -65,7 +65,7 @@ struct StatisticsSection {
     files: Vec<StatisticsLine>,
     href: String,
     request_id: String,
-    max: String,
+    help: String,
     /// Why a file was not taken.
     error: Option<String>,
 }
@@ -162,7 +162,10 @@ impl StatisticsSection {
             files: files.iter().map(StatisticsLine::new).collect(),
             href: urls::dataset_statistics(id),
             request_id: view::request_id()?,
-            max: bytes_in_words(MAX_STATISTICS_BYTES as u64),
+            help: format!(
+                "JSON of pgassay or the output of pg_dump --statistics-only, at most {}. It is compared with this dataset.",
+                bytes_in_words(MAX_STATISTICS_BYTES as u64)
+            ),
             error: None,
         })
     }
