@@ -8,12 +8,18 @@
 //! * **workload**: a file of labelled **queries**; runs on any dataset it checks against.
 //! * **source**: where the planner's statistics come from. Never a bare "stats".
 //! * **snapshot**: the planner statistics of a database at one moment, as a value.
+//! * **statistics file**: planner statistics of another server, kept for a dataset. **Inventory**: the relations and columns
+//!   that a dataset has, as its restore left them.
 //! * **experiment**: dataset x workload x sources x settings x seed.
 //! * **schedule**: the ordered trials of an experiment, a pure function of spec and seed. A **visit** is one source in one
 //!   round of it; a **segment** is a stretch of it that ran without interruption.
 //! * **trial**: one execution of one query under one source in one round; its **outcome** is finished, timed out or failed.
-//! * **plan**: a query plan from EXPLAIN, and nothing else.
+//! * **plan**: a query plan from EXPLAIN, and nothing else. Its **fingerprint** is its shape in short, its **letter** its name
+//!   among the plans of one query. An **estimate** is the number of rows that the planner expected of a node.
 //! * **sample, summary**: the outcomes of one (query, source), and the numbers from them.
+//! * **comparison**: the numbers from two samples of one query; a **family** is all queries under all other sources beside one
+//!   **baseline**, and a **verdict** is what is said of a comparison as one of its family.
+//! * **control**: the first source again, with the same snapshot and places of its own in the schedule.
 //! * **store**: pgassay's own database. **Sandbox**: the PostgreSQL server of one dataset, or the dataset's part of the
 //!   **shared server** of `SANDBOX_URL`. **Target**: the database under test. **Cluster**: a server process that pgassay
 //!   itself started; a **site** is what all clusters of a data directory share.
@@ -29,7 +35,7 @@
 //!
 //! ```text
 //! dump ──▶ dataset ─┐
-//! queries ─▶ workload ┴▶ schedule ─▶ runner ─▶ trials ─▶ summaries ─▶ page · chart · CSV · JSON
+//! queries ─▶ workload ┴▶ schedule ─▶ runner ─▶ trials ─▶ summaries, comparisons ─▶ page · chart · CSV · JSON
 //!                           │ clone + snapshots   │ stored one by one
 //! snapshots ─▶ instrument ─▶ steps ─▶ findings ─▶ page · chart · CSV · JSON
 //! ```

@@ -2,6 +2,7 @@
 
 pub mod chance;
 pub mod effect;
+pub mod estimates;
 pub mod family;
 pub mod holm;
 pub mod interval;
@@ -13,6 +14,7 @@ pub mod permutation;
 pub mod proportion;
 pub mod rank;
 pub mod regret;
+pub mod repeats;
 pub mod resample;
 pub mod summary;
 

@@ -1,9 +1,10 @@
-//! The command line: serve, run, instrument, doctor, sample.
+//! The command line: serve, run, instrument, doctor, sample, snapshot.
 
 mod doctor;
 mod instrument;
 mod run;
 mod sample;
+mod snapshot;
 mod working;
 
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ enum Command {
     },
     /// Write the sample dump, at any size.
     Sample(sample::SampleArgs),
+    /// Get planner statistics out of a server.
+    Snapshot(snapshot::SnapshotArgs),
 }
 
 /// Runs the command of this process. Exit codes: 0 done, 1 failed, 2 bad arguments.
@@ -80,6 +83,7 @@ pub async fn main() -> ExitCode {
             };
         }
         Command::Sample(args) => sample::sample(&args),
+        Command::Snapshot(args) => snapshot::snapshot(args).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

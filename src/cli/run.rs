@@ -14,6 +14,7 @@ use crate::cli::working::RunError;
 use crate::cli::working::in_house;
 use crate::cli::working::request_id;
 use crate::config::HouseConfig;
+use crate::dataset::statistics_file::Arrived;
 use crate::experiment::form::ExperimentForm;
 use crate::experiment::service::LaunchError;
 use crate::model::ids::DatasetId;
@@ -25,6 +26,7 @@ use crate::model::units::counted;
 use crate::report::data::ReportData;
 use crate::report::export;
 use crate::report::table;
+use crate::source;
 use crate::store;
 use crate::workload::service::NewScript;
 
@@ -90,6 +92,11 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
             .collect();
         RunError::Arguments(messages.join("\n"))
     })?;
+    for (_, _, path) in args.sources.iter().filter_map(|given| statistics_path(&args, given)) {
+        if !path.is_file() {
+            return Err(RunError::Arguments(format!("There is no file {}.", path.display())));
+        }
+    }
     in_house(&args.house, async |house| experiment(house, &args).await).await
 }
 
@@ -122,6 +129,7 @@ async fn experiment(house: &House, args: &RunArgs) -> Result<(), RunError> {
     // Before the restore is done: an experiment that is launched outlives this process.
     let mut form = form(args, &dataset_id.to_string(), &workload_id.to_string());
     form.request_id = request_id()?;
+    form.stats_source = add_statistics(house, args, dataset_id).await?;
     let id = house
         .experiments
         .launch(house.viewer, &form)
@@ -171,6 +179,40 @@ async fn tell_refused(house: &House, id: crate::model::ids::WorkloadId) -> anyho
         }
     }
     Ok(())
+}
+
+/// The parameter and the path by which a source, as it was given, names a statistics file, with the name of the source.
+fn statistics_path(args: &RunArgs, given: &str) -> Option<(String, &'static str, PathBuf)> {
+    let alone = ExperimentForm {
+        stats_source: vec![given.to_owned()],
+        ..form(args, "1", "1")
+    };
+    let spec = alone.parse(0).ok()?.sources.into_iter().next()?;
+    let (parameter, path) = source::statistics_file(&spec)?;
+    Some((spec.name.clone(), parameter, PathBuf::from(path)))
+}
+
+/// Keeps the statistics files that sources name by their paths, and returns the sources as they name them from now on.
+async fn add_statistics(house: &House, args: &RunArgs, dataset_id: DatasetId) -> anyhow::Result<Vec<String>> {
+    let mut named = Vec::new();
+    for given in &args.sources {
+        let Some((source, parameter, path)) = statistics_path(args, given) else {
+            named.push(given.clone());
+            continue;
+        };
+        let arrived = Arrived {
+            request_id: request_id()?,
+            file_name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            bytes: std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?,
+        };
+        let added = house.datasets.add_statistics(house.viewer, dataset_id, arrived).await;
+        let id = added.with_context(|| path.display().to_string())?;
+        let mut conn = house.pool.acquire().await?;
+        let file = store::statistics_files::get(&mut conn, house.viewer, id).await?;
+        let (_, file) = file.context("a statistics file that was just kept")?;
+        named.push(format!("{source}:{parameter}={}", file.name));
+    }
+    Ok(named)
 }
 
 async fn add_queries(house: &House, path: &Path) -> anyhow::Result<crate::model::ids::WorkloadId> {
@@ -286,7 +328,10 @@ fn print_table(data: &ReportData) -> anyhow::Result<()> {
                 row.planning.shown,
                 row.cost.shown,
                 row.letter,
-                for_terminal(&row.trouble.replace('\n', " ")),
+                match row.same_as.as_str() {
+                    "" => for_terminal(&row.trouble.replace('\n', " ")),
+                    same_as => format!("same plan as {same_as}"),
+                },
             ]);
         }
     }

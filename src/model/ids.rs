@@ -49,6 +49,10 @@ define_id!(
     ExperimentId
 );
 define_id!(
+    /// Names a statistics file of a dataset.
+    StatisticsFileId
+);
+define_id!(
     /// Names one run of an instrument.
     InstrumentId
 );

@@ -7,6 +7,7 @@ pub mod ids;
 pub mod instrument;
 pub mod job;
 pub mod snapshot;
+pub mod statistics_file;
 pub mod text;
 pub mod trial;
 pub mod units;

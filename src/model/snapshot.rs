@@ -100,6 +100,20 @@ pub struct ColumnTarget {
     pub target: i32,
 }
 
+/// A statistics object that a source makes in the experiment's clone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatisticsObject {
+    pub schema: String,
+    pub name: String,
+    /// In the same schema.
+    pub table: String,
+    pub columns: Vec<String>,
+    /// As CREATE STATISTICS names them.
+    pub kinds: Vec<String>,
+    /// Why it is there, for people.
+    pub reason: String,
+}
+
 /// What is taken from one snapshot into another as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "piece", rename_all = "snake_case")]

@@ -5,6 +5,7 @@ pub mod charts;
 pub mod compared;
 pub mod costs;
 pub mod data;
+pub mod estimates;
 pub mod export;
 pub mod instruments;
 pub mod made;

@@ -6,8 +6,10 @@
 pub mod apply;
 pub mod array;
 pub mod capture;
+pub mod export;
 mod extended;
 mod functions;
+pub mod import;
 pub mod mixture;
 pub mod park;
 pub mod pristine;

@@ -23,6 +23,7 @@ pub mod jobs;
 pub mod plans;
 pub mod queue;
 pub mod sources;
+pub mod statistics_files;
 pub mod summaries;
 pub mod trials;
 pub mod workloads;

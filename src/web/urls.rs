@@ -3,6 +3,7 @@
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
+use crate::model::ids::StatisticsFileId;
 use crate::model::ids::WorkloadId;
 use crate::model::instrument::InstrumentKind;
 
@@ -17,6 +18,7 @@ pub const WORKLOADS: &str = "/workloads";
 pub const EXPERIMENT: &str = "/experiment";
 pub const EXPERIMENT_CHECK: &str = "/experiment/check";
 pub const EXPERIMENT_QUERIES: &str = "/experiment/queries";
+pub const EXPERIMENT_SOURCES: &str = "/experiment/sources";
 pub const RESULTS: &str = "/results";
 pub const GLOSSARY: &str = "/help/glossary";
 
@@ -41,6 +43,23 @@ pub fn dataset_stop(id: DatasetId) -> String {
 
 pub fn dataset_delete(id: DatasetId) -> String {
     format!("/datasets/{id}/delete")
+}
+
+/// The page that says how statistics come out of a server, and the query that does it.
+pub const STATISTICS_EXPORT: &str = "/statistics/export";
+pub const STATISTICS_EXPORT_SQL: &str = "/statistics/export.sql";
+
+/// Where statistics files of a dataset are sent to.
+pub fn dataset_statistics(id: DatasetId) -> String {
+    format!("/datasets/{id}/statistics")
+}
+
+pub fn statistics_file(id: StatisticsFileId) -> String {
+    format!("/statistics/{id}")
+}
+
+pub fn statistics_file_delete(id: StatisticsFileId) -> String {
+    format!("/statistics/{id}/delete")
 }
 
 pub fn workload(id: WorkloadId) -> String {
@@ -107,6 +126,11 @@ pub fn result_query(id: ExperimentId, query_idx: i32) -> String {
 /// The plan map.
 pub fn plans(id: ExperimentId) -> String {
     format!("/results/{id}/plans")
+}
+
+/// How far estimates were off.
+pub fn estimates(id: ExperimentId) -> String {
+    format!("/results/{id}/estimates")
 }
 
 /// The plan of a query under a source.

@@ -15,6 +15,7 @@ mod server;
 #[path = "../../src/testing/servers.rs"]
 mod servers;
 mod shared;
+mod sources;
 mod support;
 mod tidy;
 mod versions;

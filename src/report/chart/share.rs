@@ -1,6 +1,4 @@
-//! Share charts: how often something happens, in percent with its interval, over a few settings side by side.
-
-use plotters::style::Color;
+//! Charts of shares that go two ways: for each group and source, one bar up from the middle and one down.
 
 use super::ChartError;
 use super::SourceKey;
@@ -11,233 +9,292 @@ use super::frame::LINE;
 use super::frame::Legend;
 use super::frame::Mark;
 use super::frame::PAD;
+use super::frame::paint_bar;
 use super::frame::paint_empty;
 use super::frame::paint_title;
 use super::numerals::as_f64;
+use super::numerals::as_i32;
 use super::numerals::whole;
 use super::painter::Align;
-use super::painter::Marker;
 use super::painter::Painter;
-use super::painter::Point;
 use super::painter::Rect;
 use super::palette::Inks;
-use super::palette::source;
 
-/// A share of each series under each setting.
+/// The steps between ticks, one of which leaves at most `MOST_TICKS` of them to each side.
+const STEPS: [f64; 5] = [0.01, 0.05, 0.1, 0.2, 0.5];
+const MOST_TICKS: f64 = 5.0;
+const WIDTH: f64 = 880.0;
+const PLOT_HEIGHT: f64 = 300.0;
+
+/// Two shares of each group under each source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ShareChart {
-    /// What happens: "flip probability".
-    pub y_title: String,
-    /// What the settings are: "statistics target".
+    /// What is shown: "estimates at least 10× off".
+    pub title: String,
+    /// What the bars up and the bars down are shares of.
+    pub up_title: String,
+    pub down_title: String,
+    /// What the groups are: "joins below the node".
     pub x_title: String,
-    /// The settings from left to right.
-    pub settings: Vec<String>,
-    pub series: Vec<ShareSeries>,
+    pub sources: Vec<SourceKey>,
+    pub groups: Vec<ShareGroup>,
 }
 
-/// The shares of one series.
+/// The shares of one group.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ShareSeries {
-    pub key: SourceKey,
-    /// One for each setting; none where there is no share.
-    pub shares: Vec<Option<Share>>,
+pub struct ShareGroup {
+    pub label: String,
+    /// One for each source, in their order: the shares up and down, from 0 to 1; `None` where there is nothing to share.
+    pub shares: Vec<Option<(f64, f64)>>,
 }
 
-/// A share with its interval, each from 0 to 1.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Share {
-    pub share: f64,
-    pub low: f64,
-    pub high: f64,
+/// Every place of the chart, in CSS pixels.
+struct Layout {
+    legend: Legend,
+    plot: Rect,
+    /// The share at the upper and at the lower edge of the plot.
+    reach: f64,
+    step: f64,
+    bars: Vec<PlacedBar>,
+    /// The middle of each group, with its label.
+    labels: Vec<(f64, String)>,
 }
 
-/// Percent at which the axis has a tick.
-const TICKS: [u32; 6] = [0, 20, 40, 60, 80, 100];
-/// Between the points of two series over one setting, at most.
-const DODGE: f64 = 14.0;
+struct PlacedBar {
+    colour_idx: usize,
+    rect: Rect,
+}
 
 impl ShareChart {
     /// The chart as a PNG of the size that the canvas asks for.
     pub fn draw(&self, canvas: &Canvas) -> Result<Vec<u8>, ChartError> {
-        if self
-            .series
-            .iter()
-            .all(|series| series.shares.iter().all(Option::is_none))
-        {
+        if self.shares().next().is_none() {
             return paint_empty(canvas);
         }
         let layout = Layout::new(self, Face::get()?, f64::from(canvas.width), f64::from(canvas.height));
         canvas.paint(|painter| {
-            paint_title(painter, &format!("{} (%)", self.y_title), canvas.width)?;
+            paint_title(painter, &self.title, canvas.width)?;
             layout.legend.paint(painter)?;
-            layout.paint_axes(painter, self)?;
-            layout.series.iter().try_for_each(|series| series.paint(painter))
+            layout.paint_axis(painter, self)?;
+            layout
+                .bars
+                .iter()
+                .try_for_each(|bar| paint_bar(painter, bar.rect, bar.colour_idx))?;
+            layout.paint_middle(painter)
         })
     }
 
     /// The width and height in CSS pixels at which the chart reads best.
     pub fn default_size(&self) -> Result<(u32, u32), ChartError> {
-        let slot = (as_f64(self.series.len()) * DODGE * 1.4).max(110.0);
-        let width = (as_f64(self.settings.len()) * slot + 96.0).clamp(480.0, 880.0);
-        let legend = Legend::new(Face::get()?, &self.legend_entries(), width, f64::INFINITY);
-        Ok((whole(width), whole(legend.bottom + 260.0 + 2.0 * LINE + PAD)))
+        let legend = Legend::new(Face::get()?, &self.legend_entries(), WIDTH, f64::INFINITY);
+        Ok((whole(WIDTH), whole(legend.bottom + PLOT_HEIGHT + 2.0 * LINE + PAD)))
+    }
+
+    fn shares(&self) -> impl Iterator<Item = (f64, f64)> {
+        let shares = self
+            .groups
+            .iter()
+            .flat_map(|group| group.shares.iter().take(self.sources.len()));
+        shares
+            .copied()
+            .flatten()
+            .filter(|(up, down)| up.is_finite() && down.is_finite())
     }
 
     fn legend_entries(&self) -> Vec<(Mark, String)> {
-        let series = self.series.iter().map(|series| &series.key);
-        let mut entries: Vec<(Mark, String)> = series.map(|key| (Mark::Line(key.colour), key.label.clone())).collect();
-        entries.push((Mark::Whisker, "95 % interval".to_owned()));
+        let entries = self.sources.iter();
         entries
+            .map(|source| (Mark::Bar(source.colour), source.label.clone()))
+            .collect()
     }
-}
-
-/// Where everything lies, in CSS pixels.
-struct Layout {
-    legend: Legend,
-    plot: Rect,
-    series: Vec<PlacedSeries>,
-}
-
-struct PlacedSeries {
-    colour_idx: usize,
-    /// The share, and the ends of its interval below each other.
-    points: Vec<Option<(Point, f64, f64)>>,
 }
 
 impl Layout {
     fn new(chart: &ShareChart, face: &Face, width: f64, height: f64) -> Self {
-        let legend = Legend::new(face, &chart.legend_entries(), width, height * 0.45);
-        let left = (PAD + face.width("100") + 8.0).round();
+        let legend = Legend::new(face, &chart.legend_entries(), width, height * 0.35);
+        let highest = chart
+            .shares()
+            .fold(0.0, |highest: f64, (up, down)| highest.max(up).max(down));
+        let highest = highest.clamp(0.05, 1.0);
+        let step = STEPS
+            .into_iter()
+            .find(|step| highest / step <= MOST_TICKS)
+            .unwrap_or(0.5);
+        let reach = (highest / step - 1e-9).ceil() * step;
+        let left = PAD + face.width(&percent(reach)).max(face.width(&percent(step))) + 8.0;
         let plot = Rect {
-            left,
+            left: left.round(),
             top: legend.bottom.round(),
-            right: (width - PAD).round().max(left + 40.0),
+            right: (width - PAD).round().max(left + 8.0),
             bottom: (height - PAD - 2.0 * LINE).round().max(legend.bottom + 8.0),
         };
-        let slot = plot.width() / as_f64(chart.settings.len().max(1));
-        let dodge = DODGE.min(slot * 0.7 / as_f64(chart.series.len().max(1)));
-        let y = |share: f64| plot.bottom - share.clamp(0.0, 1.0) * plot.height();
-        let series = chart.series.iter().enumerate().map(|(series_idx, series)| {
-            let offset = (as_f64(series_idx) - (as_f64(chart.series.len()) - 1.0) / 2.0) * dodge;
-            let points = series.shares.iter().enumerate().map(|(idx, share)| {
-                let x = plot.left + (as_f64(idx) + 0.5) * slot + offset;
-                share
-                    .filter(|share| share.share.is_finite())
-                    .map(|share| ((x, y(share.share)), y(share.low), y(share.high)))
-            });
-            PlacedSeries {
-                colour_idx: series.key.colour,
-                points: points.collect(),
-            }
-        });
-        Self {
-            series: series.collect(),
+        let mut layout = Self {
             legend,
             plot,
+            reach,
+            step,
+            bars: Vec::new(),
+            labels: Vec::with_capacity(chart.groups.len()),
+        };
+        layout.place(chart, face);
+        layout
+    }
+
+    fn place(&mut self, chart: &ShareChart, face: &Face) {
+        let slot = self.plot.width() / as_f64(chart.groups.len().max(1));
+        let n_bars = as_f64(chart.sources.len().max(1));
+        let thickness = (slot * 0.75 / n_bars).min(36.0);
+        for (group_idx, group) in chart.groups.iter().enumerate() {
+            let middle = self.plot.left + slot * (as_f64(group_idx) + 0.5);
+            self.labels.push((middle, face.shorten(&group.label, slot - 4.0)));
+            let first = middle - thickness * n_bars / 2.0;
+            for (bar_idx, (source, share)) in chart.sources.iter().zip(&group.shares).enumerate() {
+                let Some((up, down)) = share.filter(|(up, down)| up.is_finite() && down.is_finite()) else {
+                    continue;
+                };
+                let left = first + thickness * as_f64(bar_idx);
+                self.bars.push(PlacedBar {
+                    colour_idx: source.colour,
+                    rect: Rect {
+                        left,
+                        top: self.y(up),
+                        right: left + if thickness >= 5.0 { thickness - 1.0 } else { thickness },
+                        bottom: self.y(-down),
+                    },
+                });
+            }
         }
     }
 
-    fn paint_axes(&self, painter: &mut Painter<'_>, chart: &ShareChart) -> Result<(), ChartError> {
-        let (plot, face) = (self.plot, Face::get()?);
-        let Inks { axis, grid, muted, .. } = painter.inks;
-        for tick in TICKS {
-            let y = plot.bottom - f64::from(tick) / 100.0 * plot.height();
+    /// The shares that are marked, from the lowest below the middle to the highest above it.
+    fn ticks(&self) -> Vec<f64> {
+        let n_ticks = as_i32((self.reach / self.step).round());
+        (-n_ticks..=n_ticks).map(|tick| f64::from(tick) * self.step).collect()
+    }
+
+    /// Where a share lies; below zero is below the middle.
+    fn y(&self, share: f64) -> f64 {
+        let middle = f64::midpoint(self.plot.top, self.plot.bottom);
+        middle - (share / self.reach).clamp(-1.0, 1.0) * self.plot.height() / 2.0
+    }
+
+    fn paint_axis(&self, painter: &mut Painter<'_>, chart: &ShareChart) -> Result<(), ChartError> {
+        let plot = self.plot;
+        let Inks { grid, muted, text, .. } = painter.inks;
+        for share in self.ticks() {
+            let y = self.y(share);
             painter.rule(plot.left, plot.right, y, grid)?;
-            painter.text(&tick.to_string(), (plot.left - 8.0, y + BASE), Align::Right, muted)?;
+            painter.text(&percent(share.abs()), (plot.left - 8.0, y + BASE), Align::Right, muted)?;
         }
-        painter.rule(plot.left, plot.right, plot.bottom, axis)?;
-        let slot = plot.width() / as_f64(chart.settings.len().max(1));
-        for (idx, setting) in chart.settings.iter().enumerate() {
-            let x = plot.left + (as_f64(idx) + 0.5) * slot;
-            let label = face.shorten(setting, slot - 4.0);
-            painter.text(&label, (x, plot.bottom + LINE), Align::Centre, muted)?;
+        for (words, y) in [
+            (&chart.up_title, plot.top + LINE * 0.5 + BASE),
+            (&chart.down_title, plot.bottom - LINE * 0.5 + BASE),
+        ] {
+            let words = Face::get()?.shorten(words, plot.width());
+            painter.text(&words, (plot.right, y), Align::Right, muted)?;
+        }
+        for (middle, label) in &self.labels {
+            painter.text(label, (*middle, plot.bottom + LINE), Align::Centre, text)?;
         }
         let middle = f64::midpoint(plot.left, plot.right);
-        let title = face.shorten(&chart.x_title, plot.width());
+        let title = Face::get()?.shorten(&chart.x_title, plot.width());
         painter.text(&title, (middle, plot.bottom + 2.0 * LINE), Align::Centre, muted)
+    }
+
+    /// On top of the bars, so that a group without any far-off estimate still has its foot.
+    fn paint_middle(&self, painter: &mut Painter<'_>) -> Result<(), ChartError> {
+        let axis = painter.inks.axis;
+        painter.rule(self.plot.left, self.plot.right, self.y(0.0), axis)
     }
 }
 
-impl PlacedSeries {
-    fn paint(&self, painter: &mut Painter<'_>) -> Result<(), ChartError> {
-        let ink = source(self.colour_idx, painter.theme);
-        for pair in self.points.windows(2) {
-            if let [Some((from, ..)), Some((to, ..))] = pair {
-                painter.stroke(*from, *to, 1.25, ink.mix(0.5))?;
-            }
-        }
-        for ((x, y), low, high) in self.points.iter().flatten() {
-            painter.stroke((*x, *low), (*x, *high), 1.25, ink.into())?;
-            for end in [*low, *high] {
-                painter.stroke((x - 3.0, end), (x + 3.0, end), 1.25, ink.into())?;
-            }
-            painter.marker(Marker::of_source(self.colour_idx), (*x, *y), 3.5, ink)?;
-        }
-        Ok(())
-    }
+fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::report::chart::canvas::png_size;
     use crate::report::chart::palette::Theme;
 
-    fn chart(shares: Vec<Vec<Option<Share>>>) -> ShareChart {
-        let series = shares.into_iter().enumerate().map(|(colour, shares)| ShareSeries {
-            key: SourceKey {
-                label: format!("query {colour}"),
-                colour,
-            },
-            shares,
-        });
+    fn chart(groups: Vec<Vec<Option<(f64, f64)>>>) -> ShareChart {
+        let n_sources = groups.iter().map(Vec::len).max().unwrap_or(0);
         ShareChart {
-            y_title: "flip probability".to_owned(),
-            x_title: "statistics target".to_owned(),
-            settings: vec!["10".to_owned(), "100".to_owned()],
-            series: series.collect(),
+            title: "Estimates at least 10× off".to_owned(),
+            up_title: "too high".to_owned(),
+            down_title: "too low".to_owned(),
+            x_title: "Joins".to_owned(),
+            sources: (0..n_sources)
+                .map(|colour| SourceKey {
+                    label: format!("source {colour}"),
+                    colour,
+                })
+                .collect(),
+            groups: groups
+                .into_iter()
+                .enumerate()
+                .map(|(n_joins, shares)| ShareGroup {
+                    label: n_joins.to_string(),
+                    shares,
+                })
+                .collect(),
         }
     }
 
-    fn share(share: f64) -> Share {
-        Share {
-            share,
-            low: share / 2.0,
-            high: f64::midpoint(share, 1.0),
+    fn layout(chart: &ShareChart) -> Layout {
+        let (width, height) = chart.default_size().unwrap();
+        Layout::new(chart, Face::get().unwrap(), f64::from(width), f64::from(height))
+    }
+
+    #[test]
+    fn bars_reach_up_and_down_by_their_shares() {
+        let layout = layout(&chart(vec![vec![Some((0.5, 0.25)), Some((0.0, 1.0))]]));
+        let middle = layout.y(0.0);
+        let half = layout.plot.height() / 2.0;
+        assert!((layout.reach - 1.0).abs() < 1e-9);
+        let lengths: Vec<(f64, f64)> = layout
+            .bars
+            .iter()
+            .map(|bar| ((middle - bar.rect.top) / half, (bar.rect.bottom - middle) / half))
+            .collect();
+        for ((up, down), (expected_up, expected_down)) in lengths.into_iter().zip([(0.5, 0.25), (0.0, 1.0)]) {
+            assert!((up - expected_up).abs() < 1e-9 && (down - expected_down).abs() < 1e-9);
         }
     }
 
     #[test]
-    fn a_larger_share_lies_higher_inside_its_interval_and_series_stand_beside_each_other() {
-        let chart = chart(vec![
-            vec![Some(share(0.2)), Some(share(0.8))],
-            vec![Some(share(0.2)), None],
-        ]);
-        let layout = Layout::new(&chart, Face::get().unwrap(), 480.0, 360.0);
-        let [first, second] = layout.series.as_slice() else {
-            panic!("two series");
-        };
-        let ((x, y), low, high) = first.points[0].unwrap();
-        assert!(low > y && y > high && low <= layout.plot.bottom && high >= layout.plot.top);
-        assert!(first.points[1].unwrap().0.1 < y);
-        assert!(second.points[0].unwrap().0.0 > x && second.points[1].is_none());
+    fn bars_stand_in_order_inside_the_plot_and_small_shares_are_magnified() {
+        let layout = layout(&chart(vec![vec![Some((0.03, 0.02)); 6]; 9]));
+        assert!((layout.reach - 0.05).abs() < 1e-9, "{}", layout.reach);
+        let ticks: Vec<String> = layout.ticks().into_iter().map(|share| percent(share.abs())).collect();
+        assert_eq!(ticks.join(" "), "5 % 4 % 3 % 2 % 1 % 0 % 1 % 2 % 3 % 4 % 5 %");
+        assert_eq!((layout.bars.len(), layout.labels.len()), (54, 9));
+        assert!(layout.bars.is_sorted_by(|a, b| a.rect.right <= b.rect.left + 1e-6));
+        for bar in &layout.bars {
+            assert!(bar.rect.left >= layout.plot.left && bar.rect.right <= layout.plot.right);
+            assert!(bar.rect.top >= layout.plot.top && bar.rect.bottom <= layout.plot.bottom);
+        }
     }
 
     #[test]
-    fn whatever_the_shares_a_picture_of_the_asked_size_comes_out() {
-        let canvas = Canvas {
-            width: 300,
-            height: 200,
-            scale: 2,
-            theme: Theme::Dark,
-        };
-        for shares in [
-            vec![],
-            vec![vec![None, None]],
-            vec![vec![Some(share(f64::NAN)), Some(share(-3.0))]],
-            vec![vec![Some(share(1e300)), Some(share(0.0))]; 20],
-        ] {
-            assert_eq!(png_size(&chart(shares).draw(&canvas).unwrap()), (600, 400));
+    fn where_nothing_is_known_nothing_stands() {
+        let layout = layout(&chart(vec![vec![None, Some((0.1, 0.1))]]));
+        assert_eq!(layout.bars.len(), 1);
+        assert_eq!(layout.bars[0].colour_idx, 1);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn whatever_the_data_a_picture_comes_out(
+            groups in prop::collection::vec(
+                prop::collection::vec(prop::option::of((any::<f64>(), any::<f64>())), 0..5), 0..9),
+        ) {
+            let canvas = Canvas { width: 240, height: 160, scale: 1, theme: Theme::Dark };
+            prop_assert_eq!(png_size(&chart(groups).draw(&canvas).unwrap()), (240, 160));
         }
     }
 }

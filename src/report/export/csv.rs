@@ -66,6 +66,7 @@ impl Exporter for Summaries {
             "cost",
             "plan",
             "message",
+            "same_plan_as",
         ])?;
         for summary in &data.summaries {
             csv.write_record([
@@ -94,6 +95,12 @@ impl Exporter for Summaries {
                 number(summary.cost),
                 text(summary.plan_letter.as_deref().unwrap_or_default()),
                 text(summary.message.as_deref().unwrap_or_default()),
+                text(
+                    summary
+                        .same_plan_as
+                        .map(|idx| data.source_label(idx))
+                        .unwrap_or_default(),
+                ),
             ])?;
         }
         Ok(csv.into_inner()?)

@@ -11,9 +11,9 @@ use crate::model::instrument::LotteryTask;
 use crate::model::instrument::RareColumn;
 use crate::model::instrument::Task;
 use crate::model::instrument::TimedPlan;
-use crate::report::chart::Share;
-use crate::report::chart::ShareChart;
-use crate::report::chart::ShareSeries;
+use crate::report::chart::Odds;
+use crate::report::chart::OddsChart;
+use crate::report::chart::OddsSeries;
 use crate::report::chart::SourceKey;
 use crate::report::instruments::InstrumentData;
 use crate::report::instruments::Sheet;
@@ -154,20 +154,20 @@ impl LotteryReport {
     }
 
     /// Flip probability over targets, of the queries that flip most.
-    pub fn chart(&self) -> ShareChart {
+    pub fn chart(&self) -> OddsChart {
         let series = self
             .queries
             .iter()
             .take(MAX_SERIES)
             .enumerate()
-            .map(|(colour, query)| ShareSeries {
+            .map(|(colour, query)| OddsSeries {
                 key: SourceKey {
                     label: query.label.clone(),
                     colour,
                 },
                 shares: query.tallies.iter().map(share).collect(),
             });
-        ShareChart {
+        OddsChart {
             y_title: "flip probability".to_owned(),
             x_title: "statistics target".to_owned(),
             settings: self.targets.iter().map(u32::to_string).collect(),
@@ -176,8 +176,8 @@ impl LotteryReport {
     }
 }
 
-fn share(tally: &Tally) -> Option<Share> {
-    (tally.n_draws > 0).then_some(Share {
+fn share(tally: &Tally) -> Option<Odds> {
+    (tally.n_draws > 0).then_some(Odds {
         share: tally.flips,
         low: tally.low,
         high: tally.high,

@@ -17,6 +17,7 @@ mod query;
 mod queue;
 mod restore_log;
 mod results;
+mod statistics_files;
 mod upload;
 mod workloads;
 
@@ -31,6 +32,7 @@ pub fn router() -> Router<AppState> {
         .merge(queue::router())
         .merge(upload::router())
         .merge(datasets::router())
+        .merge(statistics_files::router())
         .merge(workloads::router())
         .merge(experiment::router())
         .merge(results::router())

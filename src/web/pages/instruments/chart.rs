@@ -14,7 +14,7 @@ use crate::model::ids::InstrumentId;
 use crate::model::instrument::Findings;
 use crate::report::chart::Canvas;
 use crate::report::chart::ChartError;
-use crate::report::chart::ShareChart;
+use crate::report::chart::OddsChart;
 use crate::report::chart::Theme;
 use crate::report::instruments::InstrumentData;
 use crate::report::instruments::lottery::LotteryReport;
@@ -35,7 +35,7 @@ pub(super) struct PictureView {
 }
 
 impl PictureView {
-    pub fn new(id: InstrumentId, chart: &ShareChart) -> Self {
+    pub fn new(id: InstrumentId, chart: &OddsChart) -> Self {
         // The page stands without its picture; the picture's own address then says what is wrong.
         let (width, height) = chart.default_size().unwrap_or((880, 420));
         let address =
