@@ -18,6 +18,7 @@ use crate::model::instrument::RunOutcome;
 use crate::model::instrument::SeenPlan;
 use crate::model::snapshot::Piece;
 use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::StatisticsObject;
 use crate::model::trial::Outcome;
 use crate::plan;
 use crate::plan::Plan;
@@ -28,6 +29,7 @@ use crate::snapshot::mixture::Parked;
 use crate::snapshot::park::Lot;
 use crate::snapshot::pristine::Pristine;
 use crate::source::analyze;
+use crate::source::objects;
 use crate::target::clone;
 use crate::target::execute::Health;
 use crate::target::execute::Ran;
@@ -115,8 +117,14 @@ impl Look {
 }
 
 impl Stand {
-    /// Makes a clone of the sandbox's dataset. What instruments that died have left there is dropped first.
-    pub async fn open(sandbox: Sandbox, id: InstrumentId, spec: &InstrumentSpec) -> anyhow::Result<Self> {
+    /// Makes a clone of the sandbox's dataset, with the statistics objects that an experiment's sources had made. What
+    /// instruments that died have left there is dropped first.
+    pub async fn open(
+        sandbox: Sandbox,
+        id: InstrumentId,
+        spec: &InstrumentSpec,
+        objects: &[StatisticsObject],
+    ) -> Result<Self, Trouble> {
         let mut server = Admin::connect(&sandbox.address, "postgres").await?;
         for name in clone::list(&mut server).await? {
             if clone::is_of_instrument(&name) {
@@ -127,6 +135,7 @@ impl Stand {
         let name = clone::instrument_name(id);
         clone::create(&mut server, &sandbox.room, &template, &name).await?;
         server.close().await;
+        make_objects(&sandbox, &name, objects).await?;
         let mut admin = Admin::connect(&sandbox.address, &name).await?;
         let mut settings = spec.settings.clone();
         settings.push(Setting {
@@ -361,6 +370,24 @@ impl Stand {
         server.close().await;
         self.sandbox.stop().await
     }
+}
+
+/// A clone's objects never change while statistics are parked in it, so they are made first.
+async fn make_objects(sandbox: &Sandbox, name: &str, objects: &[StatisticsObject]) -> Result<(), Trouble> {
+    if objects.is_empty() {
+        return Ok(());
+    }
+    let mut session = Session::connect(&sandbox.address, name, "pgassay instrument", &[]).await?;
+    for object in objects {
+        if let Err(reason) = objects::create(&mut session.conn, object).await? {
+            return Err(Trouble::Sentence(format!(
+                "The statistics object {} of the experiment cannot be made again: {reason}.",
+                object.name
+            )));
+        }
+    }
+    session.close().await;
+    Ok(())
 }
 
 fn default_at(target: u32) -> Setting {

@@ -27,6 +27,7 @@ use crate::store::held::StopReason;
 use crate::store::instruments;
 use crate::store::queue::Interruption;
 use crate::store::queue::MAX_INTERRUPTIONS;
+use crate::store::sources;
 use crate::target::lease;
 use crate::target::lease::Sandboxes;
 use crate::target::lost_in_words;
@@ -80,6 +81,10 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble
     let instrument = instruments::get_by_job(&mut conn, &job.lease)
         .await?
         .context("the job's instrument")?;
+    let objects = match instrument.experiment_id {
+        Some(id) => sources::list_objects(&mut conn, id).await?,
+        None => Vec::new(),
+    };
     drop(conn);
     let gone = || Trouble::Sentence("The dataset of this run is gone.".to_owned());
     let dataset_id = instrument.dataset_id.ok_or_else(gone)?;
@@ -89,7 +94,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble
     job.set_progress("starting its server", &Progress::default()).await?;
     let sandbox = sandboxes.start(dataset_id).await?;
     job.set_progress("cloning the dataset", &Progress::default()).await?;
-    let mut stand = Stand::open(sandbox, instrument.id, &instrument.spec).await?;
+    let mut stand = Stand::open(sandbox, instrument.id, &instrument.spec, &objects).await?;
     let notebook = Notebook {
         job,
         instrument: &instrument,

@@ -89,8 +89,8 @@ mod tests {
                     alter table own alter column a set statistics 7;
                     alter table own alter column b set statistics 3;
                     create table object (a integer, b integer);
-                    create statistics both on a, b from object;
-                    alter statistics both set statistics 2000;";
+                    create statistics pair on a, b from object;
+                    alter statistics pair set statistics 2000;";
         let sandbox = bench.sandbox(bench.restored(dump).await).await;
         let mut admin = bench::open_clone(&sandbox, "sampled").await;
         let tables = tables(&mut admin).await.unwrap();

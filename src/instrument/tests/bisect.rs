@@ -200,3 +200,41 @@ async fn what_a_bisect_cannot_do_is_refused_in_words() {
     assert_eq!(message, "There is no instrument called \"seismograph\".");
     bench.close().await;
 }
+
+/// What one column says of the other is known to a statistics object only: every second row has both values asked for,
+/// which the planner otherwise takes for every fourth.
+const CORRELATED: &str = "
+create table things (a integer, b integer, note text);
+insert into things select (g % 2) * g, (g % 2) * g, repeat('x', g % 7) from generate_series(1, 20000) g;
+create index on things (a, b);
+";
+
+#[tokio::test]
+async fn bisect_finds_a_statistics_object_that_a_source_has_made() {
+    let bench = Bench::open().await;
+    let dataset_id = bench.restored(CORRELATED).await;
+    let query = "-- name: both\nselect max(note) from things where a = 0 and b = 0;\n";
+    let experiment_id = bench
+        .launch(dataset_id, query, &["built_in", "extended"], |form| {
+            form.iterations = "1".to_owned();
+        })
+        .await;
+    bench.finished(experiment_id).await;
+    let experiment = experiment_id.to_string();
+    let fields = [
+        ("experiment", &*experiment),
+        ("query", "both"),
+        ("from", "0"),
+        ("to", "1"),
+    ];
+    let id = launch(&bench, &form("bisect", "object", &fields)).await.unwrap();
+    let (findings, steps, _) = bisected(&bench, id).await;
+    assert_eq!(findings.left_out, [""; 0]);
+    let names = names(&findings);
+    assert!(
+        matches!(names.as_slice(), [only] if only.starts_with("statistics object public.")),
+        "{names:?}"
+    );
+    assert_minimal(&findings, &steps);
+    bench.close().await;
+}
