@@ -30,7 +30,7 @@ pub async fn capture(admin: &mut Admin) -> anyhow::Result<Snapshot> {
 pub async fn size_bytes(admin: &mut Admin) -> anyhow::Result<u64> {
     // Safe: constants only.
     let sql = AssertSqlSafe(format!(
-        "select coalesce(sum(size), 0)::bigint from (
+        "select coalesce(pg_catalog.sum(size), 0)::bigint from (
              select pg_catalog.pg_column_size(s) as size from pg_catalog.pg_statistic s
              join pg_catalog.pg_class c on c.oid = s.starelid
              join pg_catalog.pg_namespace n on n.oid = c.relnamespace

@@ -398,7 +398,7 @@ fn push_surroundings(blocks: &mut Vec<Block>, data: &ReportData) {
     }
     if !data.interruptions.is_empty() {
         blocks.push(Block::Section("What interrupted it".to_owned()));
-        let lines = data.interruptions.iter().map(|interrupted| interrupted.in_words());
+        let lines = data.interruptions.iter().map(Interrupted::in_words);
         blocks.push(Block::Items(lines.collect()));
     }
     blocks.push(Block::Section("To check it".to_owned()));
