@@ -8,6 +8,8 @@
 //! * **workload**: a file of labelled **queries**; runs on any dataset it checks against.
 //! * **source**: where the planner's statistics come from. Never a bare "stats".
 //! * **snapshot**: the planner statistics of a database at one moment, as a value.
+//! * **statistics file**: planner statistics of another server, kept for a dataset. **Inventory**: the relations and columns
+//!   that a dataset has, as its restore left them.
 //! * **experiment**: dataset x workload x sources x settings x seed.
 //! * **schedule**: the ordered trials of an experiment, a pure function of spec and seed. A **visit** is one source in one
 //!   round of it; a **segment** is a stretch of it that ran without interruption.
@@ -21,7 +23,11 @@
 //! * **store**: pgassay's own database. **Sandbox**: the PostgreSQL server of one dataset, or the dataset's part of the
 //!   **shared server** of `SANDBOX_URL`. **Target**: the database under test. **Cluster**: a server process that pgassay
 //!   itself started; a **site** is what all clusters of a data directory share.
-//! * **job**: one piece of heavy work in the queue: a restore, a check, an experiment. A **lease** is the right to work on it.
+//! * **instrument**: a question about plans that is answered by trying, beside the experiments. What a run of one finds out
+//!   is stored **step** by step; it works on a **stand**: one sandbox, one clone, its sessions.
+//! * **piece**: what is taken from one snapshot into another as a whole: a column, the sizes of a relation, a statistics
+//!   object. A snapshot with pieces of another is a **mixture**.
+//! * **job**: one piece of heavy work in the queue: a restore, a check, an experiment, an instrument. A **lease** is the right to work on it.
 //! * **lab**: what trials run on: one sandbox, one clone, the parked snapshots, one session.
 //! * **home**: the name of a data directory in the store. **Tag**: what all its names on a shared server begin with.
 //!
@@ -31,6 +37,7 @@
 //! dump ──▶ dataset ─┐
 //! queries ─▶ workload ┴▶ schedule ─▶ runner ─▶ trials ─▶ summaries, comparisons ─▶ page · chart · CSV · JSON
 //!                           │ clone + snapshots   │ stored one by one
+//! snapshots ─▶ instrument ─▶ steps ─▶ findings ─▶ page · chart · CSV · JSON
 //! ```
 //!
 //! # Invariants
@@ -55,6 +62,7 @@ mod config;
 mod dataset;
 mod experiment;
 mod files;
+mod instrument;
 mod model;
 mod plan;
 mod report;

@@ -1,32 +1,32 @@
 //! `pgassay run`: a whole experiment without the browser, by the same services.
 
-use std::io::IsTerminal as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio_util::sync::CancellationToken;
 
-use crate::app::house::Guests;
 use crate::app::house::House;
-use crate::app::serve;
-use crate::app::worker;
+use crate::cli::working::LOOK_EVERY;
+use crate::cli::working::MAX_FAILED_LOOKS;
+use crate::cli::working::ProgressLine;
+use crate::cli::working::RunError;
+use crate::cli::working::in_house;
+use crate::cli::working::request_id;
 use crate::config::HouseConfig;
+use crate::dataset::statistics_file::Arrived;
 use crate::experiment::form::ExperimentForm;
 use crate::experiment::service::LaunchError;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::job::JobStatus;
 use crate::model::text::for_terminal;
-use crate::model::text::shorten;
 use crate::model::units::bytes_in_words;
 use crate::model::units::counted;
 use crate::report::data::ReportData;
 use crate::report::export;
 use crate::report::table;
+use crate::source;
 use crate::store;
 use crate::workload::service::NewScript;
 
@@ -73,21 +73,6 @@ pub struct RunArgs {
     house: HouseConfig,
 }
 
-/// How a run ends, other than well.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The arguments cannot be.
-    #[error("{0}")]
-    Arguments(String),
-    #[error(transparent)]
-    Failed(#[from] anyhow::Error),
-}
-
-/// How often progress is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// So many looks in a row may fail before the store is taken for lost; each waits for a connection, too.
-const MAX_FAILED_LOOKS: u32 = 8;
-
 /// Runs an experiment and prints its table.
 pub async fn run(args: RunArgs) -> Result<(), RunError> {
     for file in [&args.dump, &args.queries] {
@@ -107,34 +92,12 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
             .collect();
         RunError::Arguments(messages.join("\n"))
     })?;
-    let house = Arc::new(House::open(&args.house).await?);
-    let shutdown = CancellationToken::new();
-    let working = tokio::spawn({
-        let (house, shutdown) = (Arc::clone(&house), shutdown.clone());
-        async move { worker::work(&house, &shutdown).await }
-    });
-    let result = tokio::select! {
-        result = experiment(&house, &args) => result,
-        signal = serve::stop_signal() => {
-            let name = signal?;
-            Err(RunError::Failed(anyhow::anyhow!("{name} received; the next serve or run on this data directory goes on with it")))
+    for (_, _, path) in args.sources.iter().filter_map(|given| statistics_path(&args, given)) {
+        if !path.is_file() {
+            return Err(RunError::Arguments(format!("There is no file {}.", path.display())));
         }
-    };
-    shutdown.cancel();
-    let closing = async {
-        working.await.context("the worker")?;
-        match Arc::try_unwrap(house) {
-            Ok(house) => house.close(Guests::WaitFor).await,
-            // Dropping what is left tells the servers that we started to go, too.
-            Err(_) => Ok(()),
-        }
-    };
-    tokio::select! {
-        closed = closing => closed?,
-        // The same again: without waiting.
-        signal = serve::stop_signal() => { signal?; }
     }
-    result
+    in_house(&args.house, async |house| experiment(house, &args).await).await
 }
 
 fn form(args: &RunArgs, dataset: &str, workload: &str) -> ExperimentForm {
@@ -166,6 +129,7 @@ async fn experiment(house: &House, args: &RunArgs) -> Result<(), RunError> {
     // Before the restore is done: an experiment that is launched outlives this process.
     let mut form = form(args, &dataset_id.to_string(), &workload_id.to_string());
     form.request_id = request_id()?;
+    form.stats_source = add_statistics(house, args, dataset_id).await?;
     let id = house
         .experiments
         .launch(house.viewer, &form)
@@ -205,13 +169,6 @@ async fn experiment(house: &House, args: &RunArgs) -> Result<(), RunError> {
     }
 }
 
-fn request_id() -> anyhow::Result<String> {
-    use rand::TryRng as _;
-    let mut bytes = [0_u8; 16];
-    rand::rngs::SysRng.try_fill_bytes(&mut bytes)?;
-    Ok(hex::encode(bytes))
-}
-
 /// Says which statements of the file will not be measured.
 async fn tell_refused(house: &House, id: crate::model::ids::WorkloadId) -> anyhow::Result<()> {
     let mut conn = house.pool.acquire().await?;
@@ -222,6 +179,40 @@ async fn tell_refused(house: &House, id: crate::model::ids::WorkloadId) -> anyho
         }
     }
     Ok(())
+}
+
+/// The parameter and the path by which a source, as it was given, names a statistics file, with the name of the source.
+fn statistics_path(args: &RunArgs, given: &str) -> Option<(String, &'static str, PathBuf)> {
+    let alone = ExperimentForm {
+        stats_source: vec![given.to_owned()],
+        ..form(args, "1", "1")
+    };
+    let spec = alone.parse(0).ok()?.sources.into_iter().next()?;
+    let (parameter, path) = source::statistics_file(&spec)?;
+    Some((spec.name.clone(), parameter, PathBuf::from(path)))
+}
+
+/// Keeps the statistics files that sources name by their paths, and returns the sources as they name them from now on.
+async fn add_statistics(house: &House, args: &RunArgs, dataset_id: DatasetId) -> anyhow::Result<Vec<String>> {
+    let mut named = Vec::new();
+    for given in &args.sources {
+        let Some((source, parameter, path)) = statistics_path(args, given) else {
+            named.push(given.clone());
+            continue;
+        };
+        let arrived = Arrived {
+            request_id: request_id()?,
+            file_name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            bytes: std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?,
+        };
+        let added = house.datasets.add_statistics(house.viewer, dataset_id, arrived).await;
+        let id = added.with_context(|| path.display().to_string())?;
+        let mut conn = house.pool.acquire().await?;
+        let file = store::statistics_files::get(&mut conn, house.viewer, id).await?;
+        let (_, file) = file.context("a statistics file that was just kept")?;
+        named.push(format!("{source}:{parameter}={}", file.name));
+    }
+    Ok(named)
 }
 
 async fn add_queries(house: &House, path: &Path) -> anyhow::Result<crate::model::ids::WorkloadId> {
@@ -297,37 +288,6 @@ async fn wait_for_experiment(
         }
         progress.show(&format!("{} {}", look.stage, look.detail), look.done, look.total);
         tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
-/// A line that is written over and over on a terminal, and not at all elsewhere.
-struct ProgressLine {
-    is_terminal: bool,
-}
-
-impl ProgressLine {
-    const WIDTH: usize = 24;
-
-    fn new() -> Self {
-        Self {
-            is_terminal: std::io::stderr().is_terminal(),
-        }
-    }
-
-    fn show(&mut self, text: &str, done: u64, total: u64) {
-        if !self.is_terminal {
-            return;
-        }
-        let filled = usize::try_from(u128::from(done.min(total)) * Self::WIDTH as u128 / u128::from(total.max(1)));
-        let filled = filled.unwrap_or(0);
-        let bar = format!("{}{}", "█".repeat(filled), "░".repeat(Self::WIDTH - filled));
-        eprint!("\r\x1b[2K{bar} {}", shorten(&for_terminal(text), 90));
-    }
-
-    fn clear(&mut self) {
-        if self.is_terminal {
-            eprint!("\r\x1b[2K");
-        }
     }
 }
 

@@ -7,6 +7,9 @@ use sqlx::AssertSqlSafe;
 use tracing::debug;
 
 use crate::dataset::log::Outcome;
+use crate::model::dataset::Inventory;
+use crate::model::dataset::InventoryColumn;
+use crate::model::dataset::InventoryRelation;
 use crate::model::dataset::Restored;
 use crate::model::dataset::Table;
 use crate::model::ids::DatasetId;
@@ -64,6 +67,9 @@ pub async fn finish(
     )
     .fetch_all(&mut admin.conn)
     .await?;
+    let inventory = take_inventory(&mut admin)
+        .await
+        .context("listing relations and columns")?;
     admin.close().await;
     let started = Instant::now();
     let tables = count_tables(address, &name).await?;
@@ -72,6 +78,12 @@ pub async fn finish(
     let mut server = Admin::connect(address, "postgres").await?;
     clone::allow_connections(&mut server, &name, false).await?;
     server.close().await;
+    let has_imported_statistics = !outcome.statistics.is_empty();
+    let statistics = std::mem::take(&mut outcome.statistics).finish();
+    let statistics = statistics.unwrap_or_else(|error| {
+        outcome.remark(format!("the statistics in the dump are not kept: {error}"));
+        None
+    });
     Ok(Restored {
         server_version,
         encoding,
@@ -80,8 +92,10 @@ pub async fn finish(
         restore_ms,
         extensions,
         settings: outcome.settings.clone(),
-        has_imported_statistics: outcome.has_imported_statistics,
+        has_imported_statistics,
+        statistics,
         tables,
+        inventory,
     })
 }
 
@@ -164,6 +178,42 @@ async fn forced_policies(admin: &mut Admin) -> anyhow::Result<Vec<String>> {
     .fetch_all(&mut admin.conn)
     .await?;
     Ok(tables)
+}
+
+/// Schema, relation, kind, pages, and numbers and names of columns.
+type InventoryRow = (String, String, String, i32, Vec<i16>, Vec<String>);
+
+/// Every relation that can have statistics, with its columns. Pages are as VACUUM has just counted them.
+async fn take_inventory(admin: &mut Admin) -> anyhow::Result<Inventory> {
+    let rows: Vec<InventoryRow> = sqlx::query_as(
+        "select n.nspname::text, c.relname::text, c.relkind::text, c.relpages,
+                coalesce(pg_catalog.array_agg(a.attnum order by a.attnum) filter (where a.attnum is not null), '{}'),
+                coalesce(pg_catalog.array_agg(a.attname::text order by a.attnum) filter (where a.attnum is not null), '{}')
+         from pg_catalog.pg_class c
+         join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+         where c.relkind in ('r', 'm', 'p', 'f', 'i', 'I') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+         group by n.nspname, c.oid
+         order by n.nspname, c.relname",
+    )
+    .fetch_all(&mut admin.conn)
+    .await?;
+    let relations = rows
+        .into_iter()
+        .map(|(schema, relation, kind, pages, numbers, names)| InventoryRelation {
+            schema,
+            relation,
+            kind,
+            pages: pages.into(),
+            columns: numbers
+                .into_iter()
+                .zip(names)
+                .map(|(number, name)| InventoryColumn { number, name })
+                .collect(),
+        });
+    Ok(Inventory {
+        relations: relations.collect(),
+    })
 }
 
 /// Counted as the dataset's own role: a superuser never names a table of the user's in a query.

@@ -1,5 +1,6 @@
 //! What a restore has to say besides its data: the lines of its log, and the settings that it takes over.
 
+use crate::dataset::statistics_file::in_dump::InDump;
 use crate::model::dataset::RestoreNote;
 use crate::model::dataset::RestoreNoteKind;
 use crate::model::dataset::Setting;
@@ -16,7 +17,8 @@ const SHOWN_CHARS: usize = 160;
 pub struct Outcome {
     pub notes: Vec<RestoreNote>,
     pub settings: Vec<Setting>,
-    pub has_imported_statistics: bool,
+    /// What its calls would have set.
+    pub statistics: InDump,
     n_cut: usize,
 }
 

@@ -23,6 +23,7 @@ mod reader;
 mod restore;
 pub mod service;
 mod settings;
+pub mod statistics_file;
 mod tar;
 mod template;
 #[cfg(test)]

@@ -98,9 +98,11 @@ impl<'a> Restore<'a> {
                 "The file leaves a transaction open: its COMMIT is missing.".to_owned(),
             ));
         }
-        if self.outcome.has_imported_statistics && !self.has_statements {
+        if !self.outcome.statistics.is_empty() && !self.has_statements {
             return Err(RestoreError::Sentence(
-                "The file holds planner statistics and no tables. Make the dump without --statistics-only.".to_owned(),
+                "The file holds planner statistics and no tables. Upload a dump with tables, and on the page of that \
+                 dataset this file for it."
+                    .to_owned(),
             ));
         }
         if self.n_succeeded == 0 {
@@ -150,13 +152,13 @@ impl<'a> Restore<'a> {
                 );
             }
             DumpStatement::ImportedStatistics => {
-                if !self.outcome.has_imported_statistics {
+                if self.outcome.statistics.is_empty() {
                     self.skip(
                         &statement,
-                        "planner statistics in a dump are not put in force: sources are".to_owned(),
+                        "planner statistics in a dump are not put in force: the source imported does that".to_owned(),
                     );
                 }
-                self.outcome.has_imported_statistics = true;
+                self.outcome.statistics.add(&statement);
             }
             // Every pg_dump says this, and it asks for what is done anyway.
             DumpStatement::Skip(SkipReason::Tablespaces) if statement.text.trim_end().ends_with("= ''") => {}

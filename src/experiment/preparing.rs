@@ -14,6 +14,7 @@ use crate::model::experiment::PreparedSource;
 use crate::model::experiment::SourceNote;
 use crate::model::experiment::SourceSpec;
 use crate::model::ids::DatasetId;
+use crate::model::ids::ExperimentId;
 use crate::model::job::Progress;
 use crate::model::snapshot::Snapshot;
 use crate::model::snapshot::StatisticsObject;
@@ -26,9 +27,11 @@ use crate::source::objects;
 use crate::source::objects::Found;
 use crate::source::objects::Scout;
 use crate::source::workplace::Base;
+use crate::source::workplace::NamedFile;
 use crate::source::workplace::Workplace;
 use crate::store::held::HeldJob;
 use crate::store::sources;
+use crate::store::statistics_files;
 use crate::target::clone;
 use crate::target::lease::Sandbox;
 use crate::target::session::Admin;
@@ -191,7 +194,9 @@ async fn make(
         let own = furniture.get_mut(source_idx).map(std::mem::take).unwrap_or_default();
         // In a session of its own, as the dataset's role.
         let mut session = Session::connect(&sandbox.address, name, "pgassay prepare", settings).await?;
+        let statistics_file = named_file(job, experiment.id, spec).await?;
         let place = Workplace {
+            statistics_file: statistics_file.as_ref(),
             sandbox,
             session: &mut session,
             admin: &mut admin,
@@ -269,6 +274,10 @@ async fn furnish(
             limit: Duration::from_millis(experiment.spec.timeout_ms),
             cancel: job.stop_token(),
         };
+        if Some(source_idx) == experiment.spec.control_idx() {
+            // It gets the statistics of the first source, and that has made what they need.
+            continue;
+        }
         let wanted = find(spec)?.objects(&mut scout, &spec.params).await;
         let wanted = wanted.map_err(|error| Trouble::of_source(&spec.label, error))?;
         furniture.push(objects::create_all(&mut session.conn, wanted).await?);
@@ -281,6 +290,20 @@ async fn furnish(
 fn find(spec: &SourceSpec) -> Result<&'static dyn StatsSource, Trouble> {
     source::find(&spec.name)
         .ok_or_else(|| Trouble::Sentence(format!("This pgassay has no source called {}.", spec.name)))
+}
+
+/// The statistics file that a source names, if it is one that does.
+async fn named_file(job: &HeldJob, id: ExperimentId, spec: &SourceSpec) -> Result<Option<NamedFile>, Trouble> {
+    let Some((_, name)) = source::statistics_file(spec) else {
+        return Ok(None);
+    };
+    let mut conn = job.conn().await?;
+    match statistics_files::find_for_experiment(&mut conn, id, name).await? {
+        Some((contents, sha256)) => Ok(Some(NamedFile { contents, sha256 })),
+        None => Err(Trouble::Sentence(format!(
+            "The statistics file {name} is gone. Upload it again on the page of the dataset, and run the experiment again."
+        ))),
+    }
 }
 
 /// The source that others start from is prepared first; otherwise the order is that of the spec.

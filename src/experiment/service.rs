@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use sqlx::PgConnection;
 use sqlx::PgPool;
 
 use crate::experiment::estimate;
@@ -24,6 +25,7 @@ use crate::model::user::Viewer;
 use crate::model::workload::Query;
 use crate::model::workload::QueryClass;
 use crate::model::workload::Workload;
+use crate::source;
 use crate::store;
 use crate::store::experiments::NewExperiment;
 
@@ -174,6 +176,7 @@ impl Experiments {
                 format!("The restore of {} has {}.", dataset.name, dataset.job.status.word()),
             ));
         }
+        check_statistics_files(&mut conn, viewer, &dataset, &spec).await?;
         let workload = store::workloads::get(&mut conn, viewer, spec.workload_id)
             .await?
             .ok_or_else(|| refuse("workload", "This workload is gone. Choose another.".to_owned()))?;
@@ -223,6 +226,31 @@ impl Experiments {
             None => Ok(false),
         }
     }
+}
+
+/// Sees to it that every statistics file that a source names is there.
+async fn check_statistics_files(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    dataset: &Dataset,
+    spec: &ExperimentSpec,
+) -> Result<(), LaunchError> {
+    for source in &spec.sources {
+        let Some((parameter, name)) = source::statistics_file(source) else {
+            continue;
+        };
+        let files = store::statistics_files::list(conn, viewer, dataset.id).await?;
+        if !files.iter().any(|file| file.name == name) {
+            return Err(LaunchError::Refused(vec![FieldError::new(
+                &format!("{}.{parameter}", source.name),
+                format!(
+                    "{} has no statistics file called {name}. Its page takes them.",
+                    dataset.name
+                ),
+            )]));
+        }
+    }
+    Ok(())
 }
 
 fn n_trials(spec: &ExperimentSpec) -> u64 {

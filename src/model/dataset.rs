@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::model::ids::DatasetId;
 use crate::model::job::Job;
+use crate::model::statistics_file::NewStatisticsFile;
 
 /// What kind of dump a file is, told by its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +101,46 @@ pub struct Restored {
     pub extensions: Vec<String>,
     pub settings: Vec<Setting>,
     pub has_imported_statistics: bool,
+    /// What calls in the dump would have set, where all of them could be read.
+    pub statistics: Option<NewStatisticsFile>,
     pub tables: Vec<Table>,
+    pub inventory: Inventory,
+}
+
+/// The relations and columns of a dataset, as its restore left them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inventory {
+    /// Ordered by schema, relation.
+    pub relations: Vec<InventoryRelation>,
+}
+
+/// A table, view with data, or index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InventoryRelation {
+    pub schema: String,
+    pub relation: String,
+    /// `relkind`
+    pub kind: String,
+    pub pages: i64,
+    pub columns: Vec<InventoryColumn>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InventoryColumn {
+    /// `attnum`
+    pub number: i16,
+    pub name: String,
+}
+
+impl InventoryRelation {
+    pub fn is_index(&self) -> bool {
+        matches!(self.kind.as_str(), "i" | "I")
+    }
+
+    /// A table with rows of its own; indexes follow their tables.
+    pub fn has_pages(&self) -> bool {
+        matches!(self.kind.as_str(), "r" | "m")
+    }
 }
 
 /// One table of a dataset. Partitioned parents count no rows of their own.

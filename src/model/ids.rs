@@ -48,3 +48,11 @@ define_id!(
     /// Names an experiment.
     ExperimentId
 );
+define_id!(
+    /// Names a statistics file of a dataset.
+    StatisticsFileId
+);
+define_id!(
+    /// Names one run of an instrument.
+    InstrumentId
+);

@@ -7,6 +7,7 @@ pub mod costs;
 pub mod data;
 pub mod estimates;
 pub mod export;
+pub mod instruments;
 pub mod made;
 pub mod sources;
 pub mod table;

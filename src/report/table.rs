@@ -153,10 +153,12 @@ fn milliseconds(ms: f64) -> String {
     }
 }
 
-/// What is said of a (query, source) in place of times of its own.
-pub fn same_plan(data: &ReportData, summary: &SummaryRecord) -> Option<String> {
-    let source_idx = summary.same_plan_as?;
-    Some(format!("same plan as {}", data.source_label(source_idx)))
+/// The median of a (query, source) with its unit, or whose times stand for it.
+pub fn median_in_words(data: &ReportData, summary: &SummaryRecord) -> String {
+    match summary.same_plan_as {
+        Some(source_idx) => format!("same plan as {}", data.source_label(source_idx)),
+        None => time_in_words(summary.median_ms, summary.median_is_above),
+    }
 }
 
 /// A planner's cost, which has no unit.

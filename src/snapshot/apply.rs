@@ -201,7 +201,10 @@ fn finite(text: &str) -> Result<f64, String> {
 }
 
 /// The clone's id of a column's relation, and the types of its values.
-async fn find_column(conn: &mut PgConnection, column: &ColumnStatistics) -> anyhow::Result<Option<(Oid, ValueTypes)>> {
+pub(super) async fn find_column(
+    conn: &mut PgConnection,
+    column: &ColumnStatistics,
+) -> anyhow::Result<Option<(Oid, ValueTypes)>> {
     // A column of an index is of the type in which its operator class keeps it, and its statistics are of the type of its
     // expression: `tsvector` where a GIN index keeps `text`, an array where it keeps elements.
     let found: Option<(Oid, Oid, i32)> = sqlx::query_as(
@@ -236,12 +239,12 @@ async fn find_column(conn: &mut PgConnection, column: &ColumnStatistics) -> anyh
 /// What the clone's catalog says of the type of a column or an expression.
 pub(super) struct ValueTypes {
     /// With domains taken away from the outside.
-    base_type: Oid,
+    pub base_type: Oid,
     type_modifier: i32,
     /// The element type of an array, or text for a `tsvector`.
-    element_type: Option<Oid>,
+    pub element_type: Option<Oid>,
     /// The range type: of a range itself, of a multirange the one that it is made of.
-    range_type: Option<Oid>,
+    pub range_type: Option<Oid>,
     pub holds_domain: bool,
 }
 

@@ -6,10 +6,14 @@
 pub mod apply;
 pub mod array;
 pub mod capture;
+pub mod export;
 mod extended;
 mod functions;
+pub mod import;
+pub mod mixture;
 pub mod park;
 pub mod pristine;
+pub mod sampling;
 #[cfg(test)]
 mod tests;
 

@@ -15,6 +15,7 @@ mod chance;
 pub mod columns;
 mod draws;
 mod extended;
+pub mod imported;
 pub mod none;
 pub mod objects;
 pub mod parameter;
@@ -36,16 +37,18 @@ use crate::source::workplace::Workplace;
 pub enum Group {
     Gathered,
     Failing,
+    Elsewhere,
 }
 
 impl Group {
-    pub const ALL: [Self; 2] = [Self::Gathered, Self::Failing];
+    pub const ALL: [Self; 3] = [Self::Gathered, Self::Failing, Self::Elsewhere];
 
     /// For the form: a headline.
     pub fn title(self) -> &'static str {
         match self {
             Self::Gathered => "Gathered by ANALYZE",
             Self::Failing => "Missing, old or wrong",
+            Self::Elsewhere => "From another server",
         }
     }
 
@@ -59,6 +62,10 @@ impl Group {
             Self::Failing => {
                 "What becomes of plans when statistics fail. Such statistics are written straight into the server's \
                  catalogs, which takes a superuser: the copy of your dataset has one, a server in production may not."
+            }
+            Self::Elsewhere => {
+                "Statistics that were gathered elsewhere, of other data under the same names. They are written into the \
+                 catalogs of the copy of your dataset; the other server is only read, once, by whoever makes the file."
             }
         }
     }
@@ -110,11 +117,20 @@ pub static ALL: &[&dyn StatsSource] = &[
     &none::NoStatistics,
     &stale::Stale,
     &perturbed::Perturbed,
+    &imported::Imported,
 ];
 
 /// The source of this name.
 pub fn find(name: &str) -> Option<&'static dyn StatsSource> {
     ALL.iter().copied().find(|source| source.name() == name)
+}
+
+/// The parameter by which a source names a statistics file, and the name that it gives; none for a source that needs none.
+pub fn statistics_file(spec: &SourceSpec) -> Option<(&'static str, &str)> {
+    let names_file = |parameter: &&Parameter| matches!(parameter.kind, ParameterKind::StatisticsFile);
+    let parameter = find(&spec.name)?.parameters().iter().find(names_file)?;
+    let name = spec.params.get(parameter.name)?;
+    Some((parameter.name, name))
 }
 
 /// Makes a validated source out of what a person gave: every parameter present, in its normal form.
@@ -205,9 +221,11 @@ mod tests {
         for (idx, source) in ALL.iter().enumerate() {
             assert!(ALL[..idx].iter().all(|other| other.name() != source.name()));
             assert!(source.about().ends_with('.'), "{}", source.name());
-            assert!(
+            let needs_file = |parameter: &Parameter| matches!(parameter.kind, ParameterKind::StatisticsFile);
+            assert_eq!(
                 parse(source.name(), &Params::new()).is_ok(),
-                "the defaults of {} are legal",
+                !source.parameters().iter().any(needs_file),
+                "the defaults of {} are legal, but there is no usual file",
                 source.name()
             );
         }
@@ -255,6 +273,7 @@ mod tests {
             ("extended", params(&[("cap", "65")]), "cap"),
             ("stale", params(&[("fraction", "0")]), "fraction"),
             ("stale", params(&[("fraction", "100")]), "fraction"),
+            ("imported", params(&[("file", " ")]), "file"),
         ] {
             assert_eq!(parse(name, &given).unwrap_err().field, field, "{name} {given:?}");
         }

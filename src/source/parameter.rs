@@ -20,6 +20,8 @@ pub enum ParameterKind {
     Choice(&'static [&'static str]),
     /// At least one of these, put together by `+`.
     Several(&'static [&'static str]),
+    /// The name of a statistics file of the dataset.
+    StatisticsFile,
 }
 
 /// Between the chosen ones of several.
@@ -61,6 +63,10 @@ impl Parameter {
                 )),
             },
             ParameterKind::Several(choices) => self.several(choices, text),
+            ParameterKind::StatisticsFile if text.is_empty() => {
+                Err(ParamError::new(self.name, "Choose a statistics file.".to_owned()))
+            }
+            ParameterKind::StatisticsFile => Ok(text.to_owned()),
         }
     }
 

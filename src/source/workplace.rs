@@ -6,6 +6,7 @@ use crate::model::dataset::Setting;
 use crate::model::experiment::SourceNote;
 use crate::model::snapshot::Snapshot;
 use crate::model::snapshot::StatisticsObject;
+use crate::model::statistics_file::StatisticsFile;
 use crate::snapshot;
 use crate::snapshot::apply::LeftOut;
 use crate::snapshot::park::Lot;
@@ -29,8 +30,16 @@ pub struct Workplace<'a> {
     pub scratch_name: &'a str,
     /// The statistics objects that were made for this source, empty and without a target.
     pub objects: &'a [StatisticsObject],
+    /// The statistics file that the source names, if its parameters name one.
+    pub statistics_file: Option<&'a NamedFile>,
     /// What other sources start from; none before somebody has asked for it.
     pub base: &'a mut Option<Base>,
+}
+
+/// A statistics file as an experiment found it.
+pub struct NamedFile {
+    pub contents: StatisticsFile,
+    pub sha256: String,
 }
 
 /// What ANALYZE gives at the server's default target, parked in the clone: of the experiment's own source `built_in` where it

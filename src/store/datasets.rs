@@ -4,6 +4,7 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::model::dataset::Dataset;
+use crate::model::dataset::Inventory;
 use crate::model::dataset::NewDataset;
 use crate::model::dataset::RestoreNote;
 use crate::model::dataset::RestoreNoteKind;
@@ -18,6 +19,7 @@ use crate::model::job::JobStatus;
 use crate::model::job::Lease;
 use crate::model::job::Progress;
 use crate::model::user::Viewer;
+use crate::store;
 use crate::store::Result;
 use crate::store::jobs::JobRow;
 use crate::store::to_i64;
@@ -198,7 +200,7 @@ pub async fn delete_unused(conn: &mut PgConnection, viewer: Viewer, id: DatasetI
 pub async fn set_restored(conn: &mut PgConnection, lease: &Lease, id: DatasetId, restored: &Restored) -> Result<()> {
     sqlx::query!(
         "update datasets set server_version = $3, encoding = $4, locale = $5, database_bytes = $6, restore_ms = $7,
-                extensions = $8, settings = $9, has_imported_statistics = $10
+                extensions = $8, settings = $9, has_imported_statistics = $10, inventory = $11
          where id = $1 and job_id = $2",
         id.0,
         lease.job_id.0,
@@ -210,9 +212,13 @@ pub async fn set_restored(conn: &mut PgConnection, lease: &Lease, id: DatasetId,
         &restored.extensions,
         Json(&restored.settings) as _,
         restored.has_imported_statistics,
+        Json(&restored.inventory) as Json<&Inventory>,
     )
     .execute(&mut *conn)
     .await?;
+    if let Some(statistics) = &restored.statistics {
+        store::statistics_files::insert(&mut *conn, id, statistics).await?;
+    }
     sqlx::query!("delete from dataset_tables where dataset_id = $1", id.0)
         .execute(&mut *conn)
         .await?;
@@ -232,6 +238,18 @@ pub async fn set_restored(conn: &mut PgConnection, lease: &Lease, id: DatasetId,
         .await?;
     }
     Ok(())
+}
+
+/// The relations and columns of a dataset; none while they are not known.
+pub async fn inventory(conn: &mut PgConnection, viewer: Viewer, id: DatasetId) -> Result<Option<Inventory>> {
+    let inventory = sqlx::query_scalar!(
+        r#"select inventory as "inventory: Json<Inventory>" from datasets where id = $1 and owner_id = $2"#,
+        id.0,
+        viewer.user_id.0,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(inventory.flatten().map(|inventory| inventory.0))
 }
 
 /// Replaces the restore log.
@@ -328,7 +346,9 @@ mod tests {
                 value: "64MB".to_owned(),
             }],
             has_imported_statistics: true,
+            statistics: None,
             tables: vec![table("small", 3, 8192), table("large", 10, 65536)],
+            inventory: Inventory::default(),
         }
     }
 

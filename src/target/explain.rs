@@ -80,6 +80,16 @@ impl Session {
         Ok(if wrote { 0 } else { n_planned })
     }
 
+    /// The plan of `sql` with the time that planning took, without running it.
+    pub async fn explain_timed(
+        &mut self,
+        sql: &str,
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<Ran<String>> {
+        self.explain_alone(PLANNED, sql, limit, cancel).await
+    }
+
     /// The plan of `sql` with actual rows and buffers; runs it once.
     pub async fn explain_analyzed(
         &mut self,

@@ -21,6 +21,7 @@ use crate::source::objects;
 use crate::source::objects::Found;
 use crate::source::objects::Scout;
 use crate::source::workplace::Base;
+use crate::source::workplace::NamedFile;
 use crate::source::workplace::Workplace;
 use crate::target::lease::Sandbox;
 use crate::target::session::Admin;
@@ -39,6 +40,8 @@ pub struct Clone {
     /// What `furnished` found.
     pub furniture: Found,
     pub base: Option<Base>,
+    /// What the source imported works with.
+    pub statistics_file: Option<NamedFile>,
     /// What the source that was prepared last had to say.
     pub notes: Vec<SourceNote>,
 }
@@ -85,6 +88,7 @@ impl Clone {
             lot,
             pristine,
             furniture,
+            statistics_file: None,
             base: None,
             notes: Vec::new(),
         }
@@ -106,6 +110,7 @@ impl Clone {
                 &[]
             },
             scratch_name: "scratch",
+            statistics_file: self.statistics_file.as_ref(),
             base: &mut self.base,
         };
         self.notes = found.apply(&mut place, &source.params).await.unwrap();

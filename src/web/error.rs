@@ -11,6 +11,7 @@ use axum::response::Response;
 use tracing::error;
 
 use crate::dataset::service::UploadError;
+use crate::dataset::statistics_file::StatisticsFileError;
 use crate::experiment::service::LaunchError;
 use crate::files::intake::IntakeError;
 use crate::store;
@@ -82,6 +83,20 @@ impl From<UploadError> for Error {
         Self::Refused {
             status,
             message: error.to_string(),
+        }
+    }
+}
+
+impl From<StatisticsFileError> for Error {
+    fn from(error: StatisticsFileError) -> Self {
+        match error {
+            StatisticsFileError::Fault(error) => Self::Fault(error),
+            StatisticsFileError::NoDataset => Self::NotFound("dataset"),
+            StatisticsFileError::TooLarge => Self::Refused {
+                status: StatusCode::PAYLOAD_TOO_LARGE,
+                message: error.to_string(),
+            },
+            StatisticsFileError::Bad(error) => Self::refused(error.to_string()),
         }
     }
 }

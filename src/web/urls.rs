@@ -2,7 +2,10 @@
 
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
+use crate::model::ids::InstrumentId;
+use crate::model::ids::StatisticsFileId;
 use crate::model::ids::WorkloadId;
+use crate::model::instrument::InstrumentKind;
 
 pub const DASHBOARD: &str = "/";
 pub const QUEUE: &str = "/queue";
@@ -15,6 +18,7 @@ pub const WORKLOADS: &str = "/workloads";
 pub const EXPERIMENT: &str = "/experiment";
 pub const EXPERIMENT_CHECK: &str = "/experiment/check";
 pub const EXPERIMENT_QUERIES: &str = "/experiment/queries";
+pub const EXPERIMENT_SOURCES: &str = "/experiment/sources";
 pub const RESULTS: &str = "/results";
 pub const GLOSSARY: &str = "/help/glossary";
 
@@ -22,6 +26,8 @@ pub const GLOSSARY: &str = "/help/glossary";
 pub fn glossary(word: &str) -> String {
     format!("{GLOSSARY}#{word}")
 }
+
+pub const INSTRUMENTS: &str = "/instruments";
 
 pub fn dataset(id: DatasetId) -> String {
     format!("/datasets/{id}")
@@ -37,6 +43,23 @@ pub fn dataset_stop(id: DatasetId) -> String {
 
 pub fn dataset_delete(id: DatasetId) -> String {
     format!("/datasets/{id}/delete")
+}
+
+/// The page that says how statistics come out of a server, and the query that does it.
+pub const STATISTICS_EXPORT: &str = "/statistics/export";
+pub const STATISTICS_EXPORT_SQL: &str = "/statistics/export.sql";
+
+/// Where statistics files of a dataset are sent to.
+pub fn dataset_statistics(id: DatasetId) -> String {
+    format!("/datasets/{id}/statistics")
+}
+
+pub fn statistics_file(id: StatisticsFileId) -> String {
+    format!("/statistics/{id}")
+}
+
+pub fn statistics_file_delete(id: StatisticsFileId) -> String {
+    format!("/statistics/{id}/delete")
 }
 
 pub fn workload(id: WorkloadId) -> String {
@@ -123,4 +146,21 @@ pub fn plan_diff_form(id: ExperimentId, query_idx: i32) -> String {
 /// The plans of a query under two sources, side by side.
 pub fn plan_diff(id: ExperimentId, query_idx: i32, from: i32, to: i32) -> String {
     format!("/results/{id}/queries/{query_idx}/diff?from={from}&to={to}")
+}
+
+/// The form of an instrument, over an experiment where one is chosen.
+pub fn instrument_new(kind: InstrumentKind, experiment: Option<ExperimentId>) -> String {
+    let kind = kind.word();
+    match experiment {
+        Some(experiment) => format!("/instruments/new?kind={kind}&experiment={experiment}"),
+        None => format!("/instruments/new?kind={kind}"),
+    }
+}
+
+pub fn instrument(id: InstrumentId) -> String {
+    format!("/instruments/{id}")
+}
+
+pub fn instrument_part(id: InstrumentId, part: &str) -> String {
+    format!("/instruments/{id}/{part}")
 }

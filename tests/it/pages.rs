@@ -100,6 +100,39 @@ fn csv(text: &str) -> Vec<HashMap<String, String>> {
     lines.map(row).collect()
 }
 
+async fn what_a_source_would_change_is_shown_before_it_is_launched(plain: &Plain) {
+    let form = plain.page("/experiment").await;
+    let groups = form.find("Gathered by ANALYZE").zip(form.find("Missing, old or wrong"));
+    assert!(groups.is_some_and(|(gathered, failing)| gathered < failing), "{form}");
+    let wish = |kinds: &'static [&'static str]| {
+        let mut wish = vec![
+            ("dataset", "1"),
+            ("workload", "1"),
+            ("stats_source", "perturbed"),
+            ("perturbed.kinds", ""),
+        ];
+        wish.extend(kinds.iter().map(|kind| ("perturbed.kinds", *kind)));
+        wish
+    };
+    let (status, checked) = plain
+        .post("/experiment/check", &wish(&["row_counts", "correlation"]))
+        .await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        checked.contains("What perturbed (kinds correlation+row_counts) would make wrong: "),
+        "{checked}"
+    );
+    assert!(
+        checked.contains("<th scope=\"row\">public.orders</th><td>row count</td>"),
+        "{checked}"
+    );
+    let (_, refused) = plain.post("/experiment/check", &wish(&[])).await;
+    assert!(
+        refused.contains("What is wrong takes one or more of n_distinct, "),
+        "{refused}"
+    );
+}
+
 #[tokio::test]
 async fn the_main_job_is_done_by_plain_links_and_forms() {
     let dir = data_dir();
@@ -157,6 +190,7 @@ async fn the_main_job_is_done_by_plain_links_and_forms() {
     numbers_are_the_same_everywhere(&plain, &settled).await;
     comparisons_follow_from_the_trials(&plain, &settled).await;
     plans_are_reached_by_links_and_forms(&plain, &settled).await;
+    what_a_source_would_change_is_shown_before_it_is_launched(&plain).await;
     for path in [
         "/results",
         "/results/1/queries/0",

@@ -285,12 +285,12 @@ fn kind(trial: &RecordedTrial) -> &'static str {
 }
 
 /// Every digit, so that the same number comes back.
-pub(super) fn number(value: Option<f64>) -> String {
+pub fn number(value: Option<f64>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 
 /// A spreadsheet takes a cell that begins like a formula for one.
-pub(super) fn text(value: &str) -> String {
+pub fn text(value: &str) -> String {
     if value.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         format!("'{value}")
     } else {

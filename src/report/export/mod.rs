@@ -1,6 +1,6 @@
 //! Files to take away. Each holds the stored numbers with every digit.
 
-mod csv;
+pub(super) mod csv;
 mod json;
 mod plans;
 

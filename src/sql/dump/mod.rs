@@ -5,6 +5,7 @@ mod cursor;
 mod database;
 mod index;
 mod skip;
+mod statistics;
 
 use crate::sql::classify::Class;
 use crate::sql::classify::Refusal;
@@ -21,6 +22,7 @@ pub use database::NewDatabase;
 pub use index::IndexBuild;
 pub use index::read as read_index_build;
 pub use skip::SkipReason;
+pub use statistics::read as read_statistics_call;
 
 /// What a statement of a dump is to a restore. Names are without their quotes, `value_sql` is as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -218,7 +220,7 @@ fn select(cursor: &mut Cursor<'_>, text: &str) -> DumpStatement {
     if let Some(function) = call.word()
         && call.take_kind(Kind::Open)
     {
-        if function.starts_with("pg_restore_") && function.ends_with("_stats") {
+        if statistics::is_restoring(&function) {
             return DumpStatement::ImportedStatistics;
         }
         if function == "set_config"

@@ -59,7 +59,7 @@ pub enum ChartType {
     Cdf,
     /// Every query, its cost against its time.
     Scatter,
-    /// Which estimates are far off; on a page of its own.
+    /// Every query, how often its row estimates are far off.
     Estimates,
 }
 

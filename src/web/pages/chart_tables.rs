@@ -26,18 +26,13 @@ pub fn bars(data: &ReportData, metric: Metric) -> Shown {
         let Some(summary) = data.summary(query_idx, source_idx) else {
             return "–".to_owned();
         };
-        if let Some(words) = table::same_plan(data, summary).filter(|_| metric != Metric::Cost) {
-            return words;
-        }
         let deviation = summary
             .stddev_ms
             .map(|ms| format!(" ± {}", ms_in_words(ms)))
             .unwrap_or_default();
         match metric {
-            Metric::Median => format!(
-                "{}{deviation}",
-                table::time_in_words(summary.median_ms, summary.median_is_above)
-            ),
+            _ if summary.same_plan_as.is_some() && metric != Metric::Cost => table::median_in_words(data, summary),
+            Metric::Median => format!("{}{deviation}", table::median_in_words(data, summary)),
             Metric::Mean => format!("{}{deviation}", table::time_in_words(summary.mean_ms, false)),
             Metric::Cost => table::cost(summary.cost).shown,
         }
@@ -127,7 +122,7 @@ pub fn costs(data: &ReportData) -> Shown {
             summary.map_or_else(
                 || "–".to_owned(),
                 |summary| {
-                    let median = table::time_in_words(summary.median_ms, summary.median_is_above);
+                    let median = table::median_in_words(data, summary);
                     format!("cost {}, {median}", table::cost(summary.cost).shown)
                 },
             )
@@ -137,7 +132,7 @@ pub fn costs(data: &ReportData) -> Shown {
     (heads.collect(), rows.collect())
 }
 
-/// A row for each number of joins, a column for each source.
+/// A row for each number of joins: how many estimates of each source are far off.
 pub fn estimates(data: &ReportData) -> Shown {
     let heads = std::iter::once("Joins".to_owned()).chain(data.sources().map(|(_, source)| source.label.clone()));
     let sources = estimates::by_source(data);

@@ -131,26 +131,23 @@ fn switch(data: &ReportData, key: &str, label: &str, to: ChartParams, is_current
 
 fn type_switches(data: &ReportData, params: ChartParams) -> Vec<Switch> {
     ChartType::ALL
-        .into_iter()
-        .filter_map(|chart_type| {
+        .map(|chart_type| {
             let label = match chart_type {
                 ChartType::Bar => "Bars",
                 ChartType::Line => "Lines",
                 ChartType::Box => "Boxes",
                 ChartType::Cdf => "Shares",
                 ChartType::Scatter => "Cost against time",
-                // It has a page of its own.
-                ChartType::Estimates => return None,
+                ChartType::Estimates => "Estimates",
             };
             let to = ChartParams {
                 chart_type,
                 is_log: None,
                 ..params
             };
-            let is_current = chart_type == params.chart_type;
-            Some(switch(data, chart_type.word(), label, to, is_current))
+            switch(data, chart_type.word(), label, to, chart_type == params.chart_type)
         })
-        .collect()
+        .into()
 }
 
 /// What the bars show; lines always show trials.
@@ -172,7 +169,7 @@ fn metric_switches(data: &ReportData, params: ChartParams) -> Vec<Switch> {
 fn scale_switches(data: &ReportData, params: ChartParams, wants_log: bool) -> Vec<Switch> {
     match params.chart_type {
         ChartType::Bar if !wants_log => return Vec::new(),
-        // Costs and times go over many decades; shares do not.
+        // Costs and times go over many decades, shares over none.
         ChartType::Scatter | ChartType::Estimates => return Vec::new(),
         ChartType::Bar | ChartType::Line | ChartType::Box | ChartType::Cdf => {}
     }
@@ -292,8 +289,7 @@ fn alt(data: &ReportData, params: ChartParams) -> String {
                 .sources()
                 .filter_map(|(source_idx, source)| {
                     let summary = data.summary(params.query_idx, source_idx)?;
-                    let median = table::same_plan(data, summary)
-                        .unwrap_or_else(|| table::time_in_words(summary.median_ms, summary.median_is_above));
+                    let median = table::median_in_words(data, summary);
                     Some(format!("{median} under {}", source.label))
                 })
                 .collect();

@@ -9,6 +9,7 @@ mod datasets;
 mod experiment;
 mod health;
 mod help;
+mod instruments;
 mod notes;
 mod plans;
 mod progress;
@@ -16,6 +17,7 @@ mod query;
 mod queue;
 mod restore_log;
 mod results;
+mod statistics_files;
 mod upload;
 mod workloads;
 
@@ -30,6 +32,7 @@ pub fn router() -> Router<AppState> {
         .merge(queue::router())
         .merge(upload::router())
         .merge(datasets::router())
+        .merge(statistics_files::router())
         .merge(workloads::router())
         .merge(experiment::router())
         .merge(results::router())
@@ -37,4 +40,5 @@ pub fn router() -> Router<AppState> {
         .merge(plans::router())
         .merge(chart::router())
         .merge(help::router())
+        .merge(instruments::router())
 }

@@ -2,6 +2,8 @@
 
 mod show;
 
+pub use show::refused_statistics;
+
 use askama::Template;
 use axum::Router;
 use axum::extract::State;

@@ -2,11 +2,13 @@
 
 use askama::Template;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::format;
 use super::state;
 use crate::dataset::service::Datasets;
+use crate::dataset::statistics_file::MAX_STATISTICS_BYTES;
 use crate::model::dataset::Dataset;
 use crate::model::dataset::RestoreNoteKind;
 use crate::model::dataset::Setting;
@@ -14,6 +16,8 @@ use crate::model::dataset::Table;
 use crate::model::ids::DatasetId;
 use crate::model::job::Job;
 use crate::model::job::JobStatus;
+use crate::model::statistics_file::StatisticsFileInfo;
+use crate::model::statistics_file::version_in_words;
 use crate::model::units::bytes_in_words;
 use crate::model::units::counted;
 use crate::model::units::grouped;
@@ -46,11 +50,34 @@ struct ShowPage {
     warning: Option<&'static str>,
     tables: Vec<TableLine>,
     total: TableLine,
+    /// None for a dataset that never came to be.
+    statistics: Option<StatisticsSection>,
     log: Vec<NoteGroup>,
     has_failures: bool,
     n_notes: String,
     experiment_href: String,
     delete_href: String,
+}
+
+/// The statistics files of a dataset, and the form that brings another.
+struct StatisticsSection {
+    files: Vec<StatisticsLine>,
+    href: String,
+    request_id: String,
+    max: String,
+    /// Why a file was not taken.
+    error: Option<String>,
+}
+
+struct StatisticsLine {
+    href: String,
+    name: String,
+    form: &'static str,
+    server: String,
+    n_columns: String,
+    size: String,
+    date: String,
+    at: String,
 }
 
 /// How the restore stands. `poll_href` is there as long as that can change.
@@ -106,6 +133,58 @@ pub(super) async fn status(
     fragment::last_poll(&page.as_status(), &said, "restore-settled")
 }
 
+/// The page of a dataset with the words beside the form for statistics.
+pub async fn refused_statistics(
+    datasets: &Datasets,
+    viewer: Viewer,
+    id: DatasetId,
+    status: StatusCode,
+    message: String,
+) -> Result<Response, Error> {
+    let mut page = ShowPage::load(datasets, viewer, id).await?;
+    if let Some(section) = &mut page.statistics {
+        section.error = Some(message);
+    }
+    fragment::with_status(status, &page)
+}
+
+fn has_place_for_statistics(status: JobStatus) -> bool {
+    match status {
+        JobStatus::Queued | JobStatus::Running | JobStatus::Completed => true,
+        JobStatus::Failed | JobStatus::Cancelled => false,
+    }
+}
+
+impl StatisticsSection {
+    fn new(id: DatasetId, files: &[StatisticsFileInfo]) -> anyhow::Result<Self> {
+        Ok(Self {
+            files: files.iter().map(StatisticsLine::new).collect(),
+            href: urls::dataset_statistics(id),
+            request_id: view::request_id()?,
+            max: bytes_in_words(MAX_STATISTICS_BYTES as u64),
+            error: None,
+        })
+    }
+}
+
+impl StatisticsLine {
+    fn new(file: &StatisticsFileInfo) -> Self {
+        Self {
+            href: urls::statistics_file(file.id),
+            name: file.name.clone(),
+            form: file.format.word(),
+            server: file.server_version_num.map_or_else(
+                || "–".to_owned(),
+                |version| format!("PostgreSQL {}", version_in_words(version)),
+            ),
+            n_columns: grouped(file.n_columns),
+            size: bytes_in_words(file.size_bytes),
+            date: view::date(file.created_at),
+            at: view::rfc3339(file.created_at),
+        }
+    }
+}
+
 impl ShowPage {
     async fn load(datasets: &Datasets, viewer: Viewer, id: DatasetId) -> Result<Self, Error> {
         let mut conn = datasets.pool.acquire().await?;
@@ -114,6 +193,7 @@ impl ShowPage {
         let tables = store::datasets::list_tables(&mut conn, viewer, id).await?;
         let notes = store::datasets::list_notes(&mut conn, viewer, id).await?;
         let interruptions = store::jobs::list_interruptions(&mut conn, viewer, dataset.job.id).await?;
+        let statistics = store::statistics_files::list(&mut conn, viewer, id).await?;
         let waits_for = match dataset.job.status {
             JobStatus::Queued => {
                 let jobs = store::jobs::list_unsettled(&mut conn, viewer).await?;
@@ -135,6 +215,9 @@ impl ShowPage {
             tables: tables.iter().map(TableLine::new).collect(),
             n_notes: grouped(notes.len() as u64),
             has_failures: notes.iter().any(|note| note.kind == RestoreNoteKind::Failed),
+            statistics: has_place_for_statistics(dataset.job.status)
+                .then(|| StatisticsSection::new(id, &statistics))
+                .transpose()?,
             log: restore_log::group(notes),
             experiment_href: urls::experiment_on(Some(id), None),
             delete_href: urls::dataset_delete(id),
@@ -252,7 +335,7 @@ fn facts(dataset: &Dataset) -> Vec<Setting> {
             "Statistics in the dump",
             dataset
                 .has_imported_statistics
-                .then(|| "yes, kept apart and not applied".to_owned()),
+                .then(|| "yes, a statistics file of this dataset and not applied".to_owned()),
         ),
         ("SHA-256", Some(dataset.sha256.clone())),
     ];

@@ -15,6 +15,7 @@ pub fn router() -> Router<AppState> {
         .route("/experiment", get(new::new).post(new::create))
         .route("/experiment/check", post(new::check))
         .route("/experiment/queries", get(new::queries))
+        .route("/experiment/sources", post(new::sources))
         .route("/experiment/status/{id}", get(follow::status))
         .route("/experiment/stream/{id}", get(follow::stream))
         .route("/experiment/stream", get(follow::stream_newest))

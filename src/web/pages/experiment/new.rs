@@ -32,6 +32,7 @@ use crate::web::fragment::Hx;
 use crate::web::pages::experiment::follow;
 use crate::web::pages::experiment::sources;
 use crate::web::pages::experiment::sources::Control;
+use crate::web::pages::experiment::sources::Files;
 use crate::web::pages::experiment::sources::GroupChoice;
 use crate::web::pages::notes::NotesView;
 use crate::web::state::AppState;
@@ -39,7 +40,7 @@ use crate::web::urls;
 use crate::web::view;
 
 #[derive(Template)]
-#[template(path = "experiment/new.html", blocks = ["estimate", "queries"])]
+#[template(path = "experiment/new.html", blocks = ["estimate", "queries", "sources"])]
 struct NewPage {
     form: ExperimentForm,
     datasets: Vec<Choice>,
@@ -123,8 +124,17 @@ impl NewPage {
             Some(id) => query_choices(&mut conn, viewer, id, &form.queries).await?,
             None => Vec::new(),
         };
+        let dataset_id = chosen(&datasets).and_then(|id| id.parse().ok());
+        let files = match dataset_id {
+            Some(id) => store::statistics_files::list(&mut conn, viewer, id).await?,
+            None => Vec::new(),
+        };
+        let files = Files {
+            dataset_id,
+            names: files.into_iter().map(|file| file.name).collect(),
+        };
         Ok(Self {
-            groups: sources::choices(&form),
+            groups: sources::choices(&form, &files),
             datasets,
             workloads,
             queries,
@@ -226,6 +236,22 @@ pub(super) async fn queries(
     };
     let page = NewPage::load(&pool, viewer, form, Vec::new()).await?;
     fragment::with_status(StatusCode::OK, &page.as_queries())
+}
+
+/// POST /experiment/sources: the sources for the chosen dataset, with what was chosen already.
+pub(super) async fn sources(
+    State(pool): State<PgPool>,
+    CurrentUser(viewer): CurrentUser,
+    hx: Hx,
+    Form(pairs): Form<Vec<(String, String)>>,
+) -> PageResult<Response> {
+    let form = ExperimentForm::from_pairs(pairs);
+    hx.require_fragment_of(&urls::experiment_on(
+        form.dataset.parse().ok(),
+        form.workload.parse().ok(),
+    ))?;
+    let page = NewPage::load(&pool, viewer, form, Vec::new()).await?;
+    fragment::with_status(StatusCode::OK, &page.as_sources())
 }
 
 /// POST /experiment/check: what the form, as it stands, would take and could show.

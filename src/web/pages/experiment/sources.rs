@@ -1,12 +1,14 @@
 //! The sources of statistics as the form offers them.
 
 use crate::experiment::form::ExperimentForm;
+use crate::model::ids::DatasetId;
 use crate::source;
 use crate::source::Group;
 use crate::source::StatsSource;
 use crate::source::parameter;
 use crate::source::parameter::Parameter;
 use crate::source::parameter::ParameterKind;
+use crate::web::urls;
 
 /// Sources that belong together.
 pub struct GroupChoice {
@@ -20,7 +22,22 @@ pub struct SourceChoice {
     pub title: &'static str,
     pub about: &'static str,
     pub is_chosen: bool,
+    /// Why it cannot be chosen, and where that can be changed.
+    pub refusal: Option<Refusal>,
     pub parameters: Vec<ParameterField>,
+}
+
+pub struct Refusal {
+    pub message: &'static str,
+    /// None where the form itself is the place.
+    pub href: Option<String>,
+}
+
+/// The statistics files that the chosen dataset has.
+pub struct Files {
+    /// None while no dataset is chosen.
+    pub dataset_id: Option<DatasetId>,
+    pub names: Vec<String>,
 }
 
 pub struct ParameterField {
@@ -38,49 +55,69 @@ pub enum Control {
 }
 
 pub struct Tick {
-    pub word: &'static str,
+    pub word: String,
     pub is_chosen: bool,
 }
 
 /// Every source, group by group, with what the form says of it.
-pub fn choices(form: &ExperimentForm) -> Vec<GroupChoice> {
+pub fn choices(form: &ExperimentForm, files: &Files) -> Vec<GroupChoice> {
     let of_group = |group: Group| GroupChoice {
         title: group.title(),
         about: group.about(),
         sources: source::ALL
             .iter()
             .filter(|source| source.group() == group)
-            .map(|source| choice(*source, form))
+            .map(|source| choice(*source, form, files))
             .collect(),
     };
     Group::ALL.into_iter().map(of_group).collect()
 }
 
-fn choice(source: &'static dyn StatsSource, form: &ExperimentForm) -> SourceChoice {
+fn choice(source: &'static dyn StatsSource, form: &ExperimentForm, files: &Files) -> SourceChoice {
+    let refusal = refusal(source, files);
     SourceChoice {
         name: source.name(),
         title: source.title(),
         about: source.about(),
-        is_chosen: form.stats_source.iter().any(|name| name == source.name()),
+        is_chosen: refusal.is_none() && form.stats_source.iter().any(|name| name == source.name()),
+        // What cannot be chosen needs no settings.
         parameters: source
             .parameters()
             .iter()
-            .map(|parameter| field(source.name(), parameter, form))
+            .filter(|_| refusal.is_none())
+            .map(|parameter| field(source.name(), parameter, form, files))
             .collect(),
+        refusal,
     }
 }
 
-fn field(source: &str, parameter: &Parameter, form: &ExperimentForm) -> ParameterField {
+fn refusal(source: &dyn StatsSource, files: &Files) -> Option<Refusal> {
+    let mut parameters = source.parameters().iter();
+    let needs_file = parameters.any(|parameter| matches!(parameter.kind, ParameterKind::StatisticsFile));
+    match files.dataset_id {
+        _ if !needs_file || !files.names.is_empty() => None,
+        None => Some(Refusal {
+            message: "Choose a dataset first: it works with statistics files of the dataset.",
+            href: None,
+        }),
+        Some(id) => Some(Refusal {
+            message: "This dataset has no statistics file yet.",
+            href: Some(urls::dataset(id)),
+        }),
+    }
+}
+
+fn field(source: &str, parameter: &Parameter, form: &ExperimentForm, files: &Files) -> ParameterField {
     let name = format!("{source}.{}", parameter.name);
     let value = form
         .params
         .get(&name)
         .cloned()
         .unwrap_or_else(|| parameter.default.to_owned());
-    let ticks = |words: &[&'static str], is_chosen: &dyn Fn(&str) -> bool| {
+    let ticks = |words: &[&str], is_chosen: &dyn Fn(&str) -> bool| {
         let ticks = words.iter().map(|word| Tick {
-            word,
             is_chosen: is_chosen(word),
+            word: (*word).to_owned(),
         });
         ticks.collect()
     };
@@ -93,6 +130,10 @@ fn field(source: &str, parameter: &Parameter, form: &ExperimentForm) -> Paramete
             ParameterKind::Several(words) => Control::Several(ticks(words, &|word| {
                 parameter::chosen(&value).any(|chosen| chosen == word)
             })),
+            ParameterKind::StatisticsFile => {
+                let words: Vec<&str> = files.names.iter().map(String::as_str).collect();
+                Control::One(ticks(&words, &|word| word == value))
+            }
         },
         name,
     }

@@ -154,9 +154,7 @@ impl Side {
             label: data.source_label(source_idx).to_owned(),
             letter: view::letter(data, query_idx, source_idx),
             address: urls::plan(data.experiment.id, query_idx, source_idx),
-            median: summary.map_or("–".to_owned(), |summary| {
-                table::time_in_words(summary.median_ms, summary.median_is_above)
-            }),
+            median: summary.map_or("–".to_owned(), |summary| table::median_in_words(data, summary)),
             cost: table::cost(plan.and_then(|plan| plan.cost)).shown,
             buffers: plan
                 .and_then(|plan| u64::try_from(plan.buffers?).ok())

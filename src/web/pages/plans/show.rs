@@ -197,7 +197,7 @@ fn facts(stored: &Stored, plan: &plan::Plan) -> Vec<Setting> {
     let mut facts = Vec::new();
     let (query_idx, source_idx) = (stored.plans.query.query_idx, stored.source_idx);
     if let Some(summary) = stored.plans.data.summary(query_idx, source_idx) {
-        let median = table::time_in_words(summary.median_ms, summary.median_is_above);
+        let median = table::median_in_words(&stored.plans.data, summary);
         facts.push(fact("Median of its trials", median));
     }
     if let Some(ms) = plan.planning_ms {
