@@ -6,6 +6,7 @@ use crate::model::experiment::Experiment;
 use crate::model::experiment::ExperimentQuery;
 use crate::model::experiment::Order;
 use crate::model::experiment::PlanText;
+use crate::model::job::Interrupted;
 use crate::model::units::counted;
 use crate::plan;
 use crate::report::chart::Canvas;
