@@ -14,12 +14,20 @@
 //! * **schedule**: the ordered trials of an experiment, a pure function of spec and seed. A **visit** is one source in one
 //!   round of it; a **segment** is a stretch of it that ran without interruption.
 //! * **trial**: one execution of one query under one source in one round; its **outcome** is finished, timed out or failed.
-//! * **plan**: a query plan from EXPLAIN, and nothing else.
+//! * **plan**: a query plan from EXPLAIN, and nothing else. Its **fingerprint** is its shape in short, its **letter** its name
+//!   among the plans of one query. An **estimate** is the number of rows that the planner expected of a node.
 //! * **sample, summary**: the outcomes of one (query, source), and the numbers from them.
+//! * **comparison**: the numbers from two samples of one query; a **family** is all queries under all other sources beside one
+//!   **baseline**, and a **verdict** is what is said of a comparison as one of its family.
+//! * **control**: the first source again, with the same snapshot and places of its own in the schedule.
 //! * **store**: pgassay's own database. **Sandbox**: the PostgreSQL server of one dataset, or the dataset's part of the
 //!   **shared server** of `SANDBOX_URL`. **Target**: the database under test. **Cluster**: a server process that pgassay
 //!   itself started; a **site** is what all clusters of a data directory share.
-//! * **job**: one piece of heavy work in the queue: a restore, a check, an experiment. A **lease** is the right to work on it.
+//! * **instrument**: a question about plans that is answered by trying, beside the experiments. What a run of one finds out
+//!   is stored **step** by step; it works on a **stand**: one sandbox, one clone, its sessions.
+//! * **piece**: what is taken from one snapshot into another as a whole: a column, the sizes of a relation, a statistics
+//!   object. A snapshot with pieces of another is a **mixture**.
+//! * **job**: one piece of heavy work in the queue: a restore, a check, an experiment, an instrument. A **lease** is the right to work on it.
 //! * **lab**: what trials run on: one sandbox, one clone, the parked snapshots, one session.
 //! * **home**: the name of a data directory in the store. **Tag**: what all its names on a shared server begin with.
 //!
@@ -27,8 +35,9 @@
 //!
 //! ```text
 //! dump ──▶ dataset ─┐
-//! queries ─▶ workload ┴▶ schedule ─▶ runner ─▶ trials ─▶ summaries ─▶ page · chart · CSV · JSON
+//! queries ─▶ workload ┴▶ schedule ─▶ runner ─▶ trials ─▶ summaries, comparisons ─▶ page · chart · CSV · JSON
 //!                           │ clone + snapshots   │ stored one by one
+//! snapshots ─▶ instrument ─▶ steps ─▶ findings ─▶ page · chart · CSV · JSON
 //! ```
 //!
 //! # Invariants
@@ -53,6 +62,7 @@ mod config;
 mod dataset;
 mod experiment;
 mod files;
+mod instrument;
 mod model;
 mod plan;
 mod report;

@@ -3,7 +3,7 @@ with w as (insert into workloads (owner_id, request_id, name, file_name, script,
 j as (insert into jobs (owner_id, kind, status, home, started_at, finished_at) select 1,'experiment','completed','bench',clock_timestamp(),clock_timestamp() from generate_series(1,10000) returning id)
 insert into experiments (owner_id, request_id, job_id, workload_id, dataset_name, dataset_sha256, workload_name, workload_sha256, spec, n_trials, headline)
 select 1, 'bench' || j.id, j.id, w.id, 'shop ' || j.id % 50, '0', 'queries ' || j.id % 20, '0',
- jsonb_build_object('dataset_id',1,'workload_id',w.id,'query_positions',jsonb_build_array(0,1,2,3,4),'sources',jsonb_build_array(jsonb_build_object('name','none','params','{}'::jsonb,'label','none'),jsonb_build_object('name','built_in','params','{}'::jsonb,'label','built_in')),'iterations',50,'warm_up',0,'seed',j.id,'clock','server','timeout_ms',60000,'order','randomized','settings','[]'::jsonb), 50, 'Largest difference of medians'
+ jsonb_build_object('dataset_id',1,'workload_id',w.id,'query_positions',jsonb_build_array(0,1,2,3,4),'sources',jsonb_build_array(jsonb_build_object('name','none','params','{}'::jsonb,'label','none'),jsonb_build_object('name','built_in','params','{}'::jsonb,'label','built_in')),'iterations',50,'warm_up',0,'seed',j.id,'clock','server','timeout_ms',60000,'order','randomized','settings','[]'::jsonb), 50, 'No detectable difference from none in 5 comparisons.'
 from j, w;
 with e as (select id, n_trials, row_number() over (order by id) k from experiments where request_id like 'bench%'),
  size as (select id, case k when 1 then 100000 when 2 then 10000 when 3 then 100 else 89 end n from e)

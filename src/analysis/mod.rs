@@ -2,15 +2,19 @@
 
 pub mod chance;
 pub mod effect;
+pub mod estimates;
 pub mod family;
 pub mod holm;
 pub mod interval;
 mod letters;
+pub mod lottery;
 pub mod noise;
 pub mod outlier;
 pub mod permutation;
 pub mod proportion;
 pub mod rank;
+pub mod regret;
+pub mod repeats;
 pub mod resample;
 pub mod summary;
 

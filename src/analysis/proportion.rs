@@ -39,6 +39,14 @@ pub fn all_miss(n_rows: u64, n_marked: u64, n_drawn: u64) -> f64 {
     (0..steps).map(ln_of).sum::<f64>().exp()
 }
 
+/// What [`all_miss`] comes to where the table is so much larger than the sample that putting back makes no difference:
+/// (1 - f)^n with f the share of marked rows.
+pub fn all_miss_of_many(n_rows: u64, n_marked: u64, n_drawn: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "no table has 2^52 rows")]
+    let (share, n) = (n_marked as f64 / n_rows.max(1) as f64, n_drawn as f64);
+    (n * (-share).ln_1p()).exp()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +91,21 @@ mod tests {
         assert!(all_miss(100, 1, 100).abs() < f64::EPSILON);
         assert!(all_miss(100, 60, 50).abs() < f64::EPSILON);
         assert!(all_miss(100, 1, 1000).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn the_limit_is_met_by_large_tables_and_missed_by_small_ones() {
+        // (1 - 500 / 1e6)^300 by Python.
+        assert!(
+            is_near(all_miss_of_many(1_000_000, 500, 300), 0.860_675_689_718_651_6),
+            "{}",
+            all_miss_of_many(1_000_000, 500, 300)
+        );
+        let (exact, limit) = (
+            all_miss(1_000_000_000, 5_000, 300_000),
+            all_miss_of_many(1_000_000_000, 5_000, 300_000),
+        );
+        assert!((exact - limit).abs() < 1e-3 * exact, "{exact} {limit}");
+        assert!(all_miss_of_many(200, 2, 100) > 1.4 * all_miss(200, 2, 100));
     }
 }

@@ -29,6 +29,7 @@ use crate::dataset::work::Restorer;
 use crate::experiment::service::Experiments;
 use crate::files::disk::Disk;
 use crate::files::layout::Layout;
+use crate::instrument::service::Instruments;
 use crate::model::user::Viewer;
 use crate::store;
 use crate::target::lease::Sandboxes;
@@ -49,6 +50,7 @@ pub struct House {
     pub datasets: Datasets,
     pub workloads: Workloads,
     pub experiments: Experiments,
+    pub instruments: Instruments,
     pub restorer: Restorer,
     pub sandboxes: Sandboxes,
     /// The embedded store, when this process started it.
@@ -115,6 +117,10 @@ impl House {
                 pool: pool.clone(),
                 home: home.clone(),
             },
+            instruments: Instruments {
+                pool: pool.clone(),
+                home: home.clone(),
+            },
             restorer: Restorer {
                 layout: layout.clone(),
                 sandboxes: sandboxes.clone(),
@@ -144,6 +150,7 @@ impl House {
             datasets: self.datasets.clone(),
             workloads: self.workloads.clone(),
             experiments: self.experiments.clone(),
+            instruments: self.instruments.clone(),
         }
     }
 

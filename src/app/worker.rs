@@ -7,6 +7,7 @@ use tracing::error;
 
 use crate::app::house::House;
 use crate::experiment;
+use crate::instrument;
 use crate::model::job::JobKind;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
@@ -97,6 +98,7 @@ impl<'a> Worker<'a> {
         match claimed.kind {
             JobKind::Restore => Box::pin(self.house.restorer.run(job)).await,
             JobKind::Check => Box::pin(workload::check::run(job, &self.house.sandboxes)).await,
+            JobKind::Instrument => Box::pin(instrument::work::run(job, &self.house.sandboxes)).await,
             JobKind::Experiment => Box::pin(experiment::work::run(job, &self.house.sandboxes)).await,
         }
     }

@@ -1,9 +1,11 @@
-//! The command line: serve, run, doctor, sample, snapshot.
+//! The command line: serve, run, instrument, doctor, sample, snapshot.
 
 mod doctor;
+mod instrument;
 mod run;
 mod sample;
 mod snapshot;
+mod working;
 
 use std::process::ExitCode;
 
@@ -12,6 +14,7 @@ use clap::Subcommand;
 
 use crate::app::serve;
 use crate::app::telemetry;
+use crate::cli::working::RunError;
 use crate::config::HouseConfig;
 use crate::config::WebConfig;
 use crate::model::text::for_terminal;
@@ -35,6 +38,8 @@ enum Command {
     },
     /// Run one experiment from files to numbers, without a browser.
     Run(Box<run::RunArgs>),
+    /// Ask a question about plans that is answered by trying, of what the data directory holds.
+    Instrument(Box<instrument::InstrumentArgs>),
     /// Say what this machine has, and what to do about what it has not.
     Doctor {
         #[command(flatten)]
@@ -55,14 +60,19 @@ pub async fn main() -> ExitCode {
             serve::serve(&house, &web).await
         }
         Command::Run(args) => {
-            telemetry::start(Some("warn,sqlx::postgres::notice=off"));
+            telemetry::start(Some(QUIET));
             match run::run(*args).await {
                 Ok(()) => Ok(()),
-                Err(run::RunError::Arguments(message)) => {
-                    eprintln!("pgassay: {}", for_terminal(&message));
-                    return ExitCode::from(2);
-                }
-                Err(run::RunError::Failed(error)) => Err(error),
+                Err(RunError::Arguments(message)) => return refuse(&message),
+                Err(RunError::Failed(error)) => Err(error),
+            }
+        }
+        Command::Instrument(args) => {
+            telemetry::start(Some(QUIET));
+            match instrument::run(*args).await {
+                Ok(()) => Ok(()),
+                Err(RunError::Arguments(message)) => return refuse(&message),
+                Err(RunError::Failed(error)) => Err(error),
             }
         }
         Command::Doctor { house } => {
@@ -82,4 +92,13 @@ pub async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What commands log whose answer is what they print.
+const QUIET: &str = "warn,sqlx::postgres::notice=off";
+
+/// Says what is wrong with the arguments.
+fn refuse(message: &str) -> ExitCode {
+    eprintln!("pgassay: {}", for_terminal(message));
+    ExitCode::from(2)
 }

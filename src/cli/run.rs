@@ -1,19 +1,18 @@
 //! `pgassay run`: a whole experiment without the browser, by the same services.
 
-use std::io::IsTerminal as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio_util::sync::CancellationToken;
 
-use crate::app::house::Guests;
 use crate::app::house::House;
-use crate::app::serve;
-use crate::app::worker;
+use crate::cli::working::LOOK_EVERY;
+use crate::cli::working::MAX_FAILED_LOOKS;
+use crate::cli::working::ProgressLine;
+use crate::cli::working::RunError;
+use crate::cli::working::in_house;
+use crate::cli::working::request_id;
 use crate::config::HouseConfig;
 use crate::dataset::statistics_file::Arrived;
 use crate::experiment::form::ExperimentForm;
@@ -22,7 +21,6 @@ use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::job::JobStatus;
 use crate::model::text::for_terminal;
-use crate::model::text::shorten;
 use crate::model::units::bytes_in_words;
 use crate::model::units::counted;
 use crate::report::data::ReportData;
@@ -75,21 +73,6 @@ pub struct RunArgs {
     house: HouseConfig,
 }
 
-/// How a run ends, other than well.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The arguments cannot be.
-    #[error("{0}")]
-    Arguments(String),
-    #[error(transparent)]
-    Failed(#[from] anyhow::Error),
-}
-
-/// How often progress is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// So many looks in a row may fail before the store is taken for lost; each waits for a connection, too.
-const MAX_FAILED_LOOKS: u32 = 8;
-
 /// Runs an experiment and prints its table.
 pub async fn run(args: RunArgs) -> Result<(), RunError> {
     for file in [&args.dump, &args.queries] {
@@ -114,34 +97,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
             return Err(RunError::Arguments(format!("There is no file {}.", path.display())));
         }
     }
-    let house = Arc::new(House::open(&args.house).await?);
-    let shutdown = CancellationToken::new();
-    let working = tokio::spawn({
-        let (house, shutdown) = (Arc::clone(&house), shutdown.clone());
-        async move { worker::work(&house, &shutdown).await }
-    });
-    let result = tokio::select! {
-        result = experiment(&house, &args) => result,
-        signal = serve::stop_signal() => {
-            let name = signal?;
-            Err(RunError::Failed(anyhow::anyhow!("{name} received; the next serve or run on this data directory goes on with it")))
-        }
-    };
-    shutdown.cancel();
-    let closing = async {
-        working.await.context("the worker")?;
-        match Arc::try_unwrap(house) {
-            Ok(house) => house.close(Guests::WaitFor).await,
-            // Dropping what is left tells the servers that we started to go, too.
-            Err(_) => Ok(()),
-        }
-    };
-    tokio::select! {
-        closed = closing => closed?,
-        // The same again: without waiting.
-        signal = serve::stop_signal() => { signal?; }
-    }
-    result
+    in_house(&args.house, async |house| experiment(house, &args).await).await
 }
 
 fn form(args: &RunArgs, dataset: &str, workload: &str) -> ExperimentForm {
@@ -211,13 +167,6 @@ async fn experiment(house: &House, args: &RunArgs) -> Result<(), RunError> {
         JobStatus::Completed => Ok(()),
         _ => Err(anyhow::anyhow!(data.experiment.job.message.clone().unwrap_or_default()).into()),
     }
-}
-
-fn request_id() -> anyhow::Result<String> {
-    use rand::TryRng as _;
-    let mut bytes = [0_u8; 16];
-    rand::rngs::SysRng.try_fill_bytes(&mut bytes)?;
-    Ok(hex::encode(bytes))
 }
 
 /// Says which statements of the file will not be measured.
@@ -342,37 +291,6 @@ async fn wait_for_experiment(
     }
 }
 
-/// A line that is written over and over on a terminal, and not at all elsewhere.
-struct ProgressLine {
-    is_terminal: bool,
-}
-
-impl ProgressLine {
-    const WIDTH: usize = 24;
-
-    fn new() -> Self {
-        Self {
-            is_terminal: std::io::stderr().is_terminal(),
-        }
-    }
-
-    fn show(&mut self, text: &str, done: u64, total: u64) {
-        if !self.is_terminal {
-            return;
-        }
-        let filled = usize::try_from(u128::from(done.min(total)) * Self::WIDTH as u128 / u128::from(total.max(1)));
-        let filled = filled.unwrap_or(0);
-        let bar = format!("{}{}", "█".repeat(filled), "░".repeat(Self::WIDTH - filled));
-        eprint!("\r\x1b[2K{bar} {}", shorten(&for_terminal(text), 90));
-    }
-
-    fn clear(&mut self) {
-        if self.is_terminal {
-            eprint!("\r\x1b[2K");
-        }
-    }
-}
-
 fn print_table(data: &ReportData) -> anyhow::Result<()> {
     let mut lines = vec![
         [
@@ -410,7 +328,10 @@ fn print_table(data: &ReportData) -> anyhow::Result<()> {
                 row.planning.shown,
                 row.cost.shown,
                 row.letter,
-                for_terminal(&row.trouble.replace('\n', " ")),
+                match row.same_as.as_str() {
+                    "" => for_terminal(&row.trouble.replace('\n', " ")),
+                    same_as => format!("same plan as {same_as}"),
+                },
             ]);
         }
     }

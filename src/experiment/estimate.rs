@@ -6,6 +6,7 @@ use crate::experiment::schedule;
 use crate::model::experiment::ClockKind;
 use crate::model::experiment::ExperimentSpec;
 use crate::model::experiment::Order;
+use crate::model::experiment::SourceSpec;
 use crate::model::units::counted;
 use crate::model::units::grouped;
 use crate::model::units::seconds_in_words;
@@ -86,10 +87,20 @@ fn warnings(spec: &ExperimentSpec) -> Vec<String> {
     if spec.clock == ClockKind::Client {
         warnings.push("The client clock includes sending the rows, which usually outweighs the plan.".to_owned());
     }
+    let is_family = |source: &SourceSpec| {
+        source.draw.is_some() && source.params.get("trials").is_some_and(|trials| trials == "distinct")
+    };
+    if spec.sources.iter().any(is_family) {
+        warnings.push(
+            "The plans of all draws are looked at, but a query is timed only under draws that change its plan: usually \
+             there are far fewer trials."
+                .to_owned(),
+        );
+    }
     if spec.warm_up == 0 {
         warnings.push("Without a warm-up the first round is slower than the others.".to_owned());
     }
-    let is_wide = |source: &&crate::model::experiment::SourceSpec| {
+    let is_wide = |source: &&SourceSpec| {
         source.name == "random_targets"
             && source.params.get("scale").is_some_and(|scale| scale == "uniform")
             && source

@@ -203,18 +203,22 @@ impl ExperimentForm {
                     };
                     FieldError::new(&field, error.message)
                 })?;
-                if sources.iter().any(|other| other.label == spec.label) {
-                    return Err(FieldError::new(
-                        "stats_source",
-                        format!("{} is chosen twice with the same parameters.", spec.label),
-                    ));
+                for spec in source::draws(spec) {
+                    if sources.iter().any(|other| other.label == spec.label) {
+                        return Err(FieldError::new(
+                            "stats_source",
+                            format!("{} is chosen twice with the same parameters.", spec.label),
+                        ));
+                    }
+                    sources.push(spec);
                 }
-                sources.push(spec);
             }
         }
         if let Some(base) = sources.first().filter(|_| self.control) {
             sources.push(SourceSpec {
                 label: format!("{} again (control)", base.label),
+                // Timed whatever its plan is.
+                draw: None,
                 ..base.clone()
             });
         }

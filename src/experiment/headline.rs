@@ -97,6 +97,7 @@ mod tests {
             name: label.to_owned(),
             params: Params::new(),
             label: label.to_owned(),
+            draw: None,
         };
         vec![source("built_in"), source("none")]
     }

@@ -18,5 +18,6 @@ pub mod runner;
 pub mod schedule;
 pub mod service;
 pub mod summaries;
+mod timed;
 pub mod work;
 pub mod writers;

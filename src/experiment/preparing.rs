@@ -1,6 +1,7 @@
 //! From a dataset to a clone in which every source's snapshot is parked.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -8,6 +9,7 @@ use anyhow::Context as _;
 use crate::experiment::work::Trouble;
 use crate::model::dataset::Setting;
 use crate::model::experiment::Experiment;
+use crate::model::experiment::ExperimentQuery;
 use crate::model::experiment::PreparedSource;
 use crate::model::experiment::SourceNote;
 use crate::model::experiment::SourceSpec;
@@ -15,10 +17,15 @@ use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::job::Progress;
 use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::StatisticsObject;
 use crate::snapshot;
 use crate::snapshot::park::Lot;
 use crate::snapshot::pristine::Pristine;
 use crate::source;
+use crate::source::StatsSource;
+use crate::source::objects;
+use crate::source::objects::Found;
+use crate::source::objects::Scout;
 use crate::source::workplace::Base;
 use crate::source::workplace::NamedFile;
 use crate::source::workplace::Workplace;
@@ -47,6 +54,7 @@ pub async fn prepare(
     job: &HeldJob,
     experiment: &Experiment,
     dataset_id: DatasetId,
+    queries: &[ExperimentQuery],
     settings: &[Setting],
     sandbox: &Sandbox,
 ) -> Result<Ready, Trouble> {
@@ -75,8 +83,14 @@ pub async fn prepare(
     clone::create(&mut server, &sandbox.room, &clone::template_name(dataset_id), &name).await?;
     server.close().await;
     match stored {
-        Some(stored) => rebuild(sandbox, &name, &stored).await,
-        None => make(job, experiment, settings, sandbox, &name).await,
+        Some(stored) => {
+            let objects = {
+                let mut conn = job.conn().await?;
+                sources::list_objects(&mut conn, experiment.id).await?
+            };
+            rebuild(sandbox, &name, &stored, &objects).await
+        }
+        None => make(job, experiment, queries, settings, sandbox, &name).await,
     }
 }
 
@@ -96,9 +110,22 @@ async fn find_again(sandbox: &Sandbox, name: &str, stored: &[(Snapshot, String)]
 }
 
 /// Writes the stored snapshots into a new clone, and insists that they come out as they went in.
-async fn rebuild(sandbox: &Sandbox, name: &str, stored: &[(Snapshot, String)]) -> Result<Ready, Trouble> {
+async fn rebuild(
+    sandbox: &Sandbox,
+    name: &str,
+    stored: &[(Snapshot, String)],
+    objects: &[StatisticsObject],
+) -> Result<Ready, Trouble> {
     let mut admin = Admin::connect(&sandbox.address, name).await?;
     let mut session = Session::connect(&sandbox.address, name, "pgassay prepare", &[]).await?;
+    for object in objects {
+        if let Err(reason) = objects::create(&mut session.conn, object).await? {
+            return Err(Trouble::Sentence(format!(
+                "The clone of this experiment was lost, and a statistics object in it cannot be made again: {reason}. \
+                 Please run it again."
+            )));
+        }
+    }
     let lot = Lot::open(&mut admin).await?;
     for (source_idx, (snapshot, checksum)) in stored.iter().enumerate() {
         let left_out = snapshot::apply::apply(&mut admin, &mut session, &lot, snapshot).await?;
@@ -131,14 +158,16 @@ async fn rebuild(sandbox: &Sandbox, name: &str, stored: &[(Snapshot, String)]) -
 async fn make(
     job: &HeldJob,
     experiment: &Experiment,
+    queries: &[ExperimentQuery],
     settings: &[Setting],
     sandbox: &Sandbox,
     name: &str,
 ) -> Result<Ready, Trouble> {
+    let mut furniture = furnish(job, experiment, queries, settings, sandbox, name).await?;
     let mut admin = Admin::connect(&sandbox.address, name).await?;
     let lot = Lot::open(&mut admin).await?;
     let pristine = Pristine::remember(&mut admin).await?;
-    let (experiment_id, specs) = (experiment.id, &experiment.spec.sources);
+    let specs = &experiment.spec.sources;
     let mut base = None;
     let mut first = None;
     let mut snapshots: BTreeMap<usize, Snapshot> = BTreeMap::new();
@@ -152,17 +181,20 @@ async fn make(
             lot.park(&mut admin, source_idx).await?;
             let prepared = PreparedSource {
                 source_idx: i32::try_from(source_idx).context("few sources")?,
+                // They are there once.
+                objects: Vec::new(),
                 ..PreparedSource::clone(first)
             };
             let mut conn = job.conn().await?;
-            sources::set_prepared(&mut conn, &job.lease, experiment_id, &prepared, &snapshot).await?;
+            sources::set_prepared(&mut conn, &job.lease, experiment.id, &prepared, &snapshot).await?;
             snapshots.insert(source_idx, snapshot);
             continue;
         }
         pristine.reset(&mut admin, &lot).await?;
+        let own = furniture.get_mut(source_idx).map(std::mem::take).unwrap_or_default();
         // In a session of its own, as the dataset's role.
         let mut session = Session::connect(&sandbox.address, name, "pgassay prepare", settings).await?;
-        let statistics_file = named_file(job, experiment_id, spec).await?;
+        let statistics_file = named_file(job, experiment.id, spec).await?;
         let place = Workplace {
             statistics_file: statistics_file.as_ref(),
             sandbox,
@@ -170,10 +202,12 @@ async fn make(
             admin: &mut admin,
             lot: &lot,
             settings,
-            scratch_name: &clone::scratch_name(experiment_id),
+            objects: &own.objects,
+            scratch_name: &clone::scratch_name(experiment.id),
             base: &mut base,
         };
-        let (notes, apply_ms) = apply(job, spec, place).await?;
+        let (mut notes, apply_ms) = apply(job, spec, place).await?;
+        notes.extend(own.notes);
         session.close().await;
         let snapshot = snapshot::capture::capture(&mut admin).await?;
         lot.park(&mut admin, source_idx).await?;
@@ -191,9 +225,10 @@ async fn make(
             n_statistics: snapshot.columns.len() as u64,
             statistics_bytes: Some(snapshot::capture::size_bytes(&mut admin).await?),
             notes,
+            objects: own.objects,
         };
         let mut conn = job.conn().await?;
-        sources::set_prepared(&mut conn, &job.lease, experiment_id, &prepared, &snapshot).await?;
+        sources::set_prepared(&mut conn, &job.lease, experiment.id, &prepared, &snapshot).await?;
         snapshots.insert(source_idx, snapshot);
         if source_idx == 0 {
             first = Some(prepared);
@@ -206,6 +241,55 @@ async fn make(
         snapshots: snapshots.into_values().collect(),
         is_rebuilt: false,
     })
+}
+
+/// Makes the statistics objects that sources need, and says for each source which they are and what is to be said.
+async fn furnish(
+    job: &HeldJob,
+    experiment: &Experiment,
+    queries: &[ExperimentQuery],
+    settings: &[Setting],
+    sandbox: &Sandbox,
+    name: &str,
+) -> Result<Vec<Found>, Trouble> {
+    let mut session = Session::connect(&sandbox.address, name, "pgassay prepare", settings).await?;
+    let mut reading = settings.to_vec();
+    reading.push(Setting {
+        name: "default_transaction_read_only".to_owned(),
+        value: "on".to_owned(),
+    });
+    let reader = Session::connect(&sandbox.address, name, "pgassay prepare", &reading).await?;
+    let mut reader = reader.undoing_writes();
+    let statements: Vec<(String, String)> = queries
+        .iter()
+        .map(|query| (query.label.clone(), query.sql.clone()))
+        .collect();
+    let mut furniture = Vec::new();
+    for (source_idx, spec) in experiment.spec.sources.iter().enumerate() {
+        let mut scout = Scout {
+            session: &mut session,
+            reader: &mut reader,
+            queries: &statements,
+            prefix: format!("pgassay_{source_idx}_"),
+            limit: Duration::from_millis(experiment.spec.timeout_ms),
+            cancel: job.stop_token(),
+        };
+        if Some(source_idx) == experiment.spec.control_idx() {
+            // It gets the statistics of the first source, and that has made what they need.
+            continue;
+        }
+        let wanted = find(spec)?.objects(&mut scout, &spec.params).await;
+        let wanted = wanted.map_err(|error| Trouble::of_source(&spec.label, error))?;
+        furniture.push(objects::create_all(&mut session.conn, wanted).await?);
+    }
+    reader.close().await;
+    session.close().await;
+    Ok(furniture)
+}
+
+fn find(spec: &SourceSpec) -> Result<&'static dyn StatsSource, Trouble> {
+    source::find(&spec.name)
+        .ok_or_else(|| Trouble::Sentence(format!("This pgassay has no source called {}.", spec.name)))
 }
 
 /// The statistics file that a source names, if it is one that does.
@@ -232,8 +316,7 @@ fn in_order_of_preparing(specs: &[SourceSpec]) -> Vec<usize> {
 
 /// Runs one source, and returns its notes and how long it took in milliseconds.
 async fn apply(job: &HeldJob, spec: &SourceSpec, mut place: Workplace<'_>) -> Result<(Vec<SourceNote>, f64), Trouble> {
-    let source = source::find(&spec.name)
-        .ok_or_else(|| Trouble::Sentence(format!("This pgassay has no source called {}.", spec.name)))?;
+    let source = find(spec)?;
     let started = Instant::now();
     tokio::select! {
         applied = source.apply(&mut place, &spec.params) => {

@@ -2,11 +2,12 @@
 
 use sqlx::PgConnection;
 
-use crate::experiment::schedule;
+use crate::experiment::timed;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::ExperimentQuery;
 use crate::model::ids::ExperimentId;
 use crate::model::job::JobStatus;
+use crate::model::trial::Trial;
 use crate::model::trial::TrialKind;
 use crate::model::units::grouped;
 use crate::model::user::Viewer;
@@ -63,17 +64,18 @@ pub async fn look(
     };
     if is_measuring {
         let queries = store::experiments::list_queries(&mut *conn, viewer, id).await?;
-        describe_trial(&mut progress, &queries);
+        let trials = timed::trials(&mut *conn, id, &progress.experiment.spec).await?;
+        describe_trial(&mut progress, &trials, &queries);
         progress.left_s = left_s(&mut *conn, viewer, &progress).await?;
     }
     Ok(Some(progress))
 }
 
-/// The trial in hand is the first of the schedule that is not recorded: trials run in order.
-fn describe_trial(progress: &mut ExperimentProgress, queries: &[ExperimentQuery]) {
+/// The trial in hand is the first that is not recorded: they run in order.
+fn describe_trial(progress: &mut ExperimentProgress, trials: &[Trial], queries: &[ExperimentQuery]) {
     let spec = &progress.experiment.spec;
     let next = usize::try_from(progress.done).unwrap_or(usize::MAX);
-    let Some(trial) = schedule::schedule(spec).get(next).copied() else {
+    let Some(trial) = trials.get(next).copied() else {
         return;
     };
     let kind = match trial.kind {

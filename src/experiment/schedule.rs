@@ -1,5 +1,8 @@
 //! The ordered trials of an experiment: a pure function of the spec and its seed, the same on every machine.
 
+use std::collections::BTreeMap;
+use std::collections::HashSet;
+
 use sha2::Digest as _;
 use sha2::Sha256;
 
@@ -39,6 +42,20 @@ pub fn schedule(spec: &ExperimentSpec) -> Vec<Trial> {
     trials
 }
 
+/// Leaves out the trials of every (source, query) that repeats the plan of an earlier draw. The others keep their places
+/// and their order.
+pub fn without(trials: Vec<Trial>, repeats: &BTreeMap<(i32, i32), i32>) -> Vec<Trial> {
+    let repeated: HashSet<(usize, usize)> = repeats
+        .keys()
+        .filter_map(|(source_idx, query_idx)| {
+            Some((usize::try_from(*source_idx).ok()?, usize::try_from(*query_idx).ok()?))
+        })
+        .collect();
+    let mut trials = trials;
+    trials.retain(|trial| !repeated.contains(&(trial.source_idx, trial.query_idx)));
+    trials
+}
+
 /// How many trials a spec asks for.
 pub fn n_trials(n_sources: usize, n_queries: usize, iterations: u32, warm_up: u32) -> u64 {
     n_sources as u64 * n_queries as u64 * (u64::from(iterations) + u64::from(warm_up))
@@ -46,7 +63,7 @@ pub fn n_trials(n_sources: usize, n_queries: usize, iterations: u32, warm_up: u3
 
 /// The trials that are not recorded yet, in order.
 pub fn remaining(schedule: &[Trial], recorded: &[usize]) -> Vec<Trial> {
-    let recorded: std::collections::HashSet<usize> = recorded.iter().copied().collect();
+    let recorded: HashSet<usize> = recorded.iter().copied().collect();
     schedule
         .iter()
         .filter(|trial| !recorded.contains(&trial.trial_idx))
@@ -92,8 +109,6 @@ fn chance(seed: u64, kind: TrialKind, round: u32) -> Chance {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use proptest::prelude::*;
 
     use crate::model::experiment::ClockKind;
@@ -115,6 +130,7 @@ mod tests {
             name: "none".into(),
             params: crate::model::experiment::Params::new(),
             label: format!("s{idx}"),
+            draw: None,
         };
         ExperimentSpec {
             dataset_id: DatasetId(1),
@@ -169,6 +185,17 @@ mod tests {
 
     /// Taken from this code when it was written: stored experiments depend on it.
     const FIRST_RELEASE: [(usize, usize); 6] = [(1, 2), (1, 0), (1, 1), (0, 1), (0, 2), (0, 0)];
+
+    #[test]
+    fn what_repeats_a_plan_is_left_out_and_everything_else_stays_in_its_place() {
+        let all = schedule(&spec(3, 2, 3, 1, 5, Order::Randomized));
+        let timed = without(all.clone(), &[((2, 0), 1), ((1, 1), 0)].into());
+        assert_eq!(timed.len(), (3 * 2 - 2) * 4);
+        for trial in &timed {
+            assert_eq!(*trial, all[trial.trial_idx]);
+            assert!(![(2, 0), (1, 1)].contains(&(trial.source_idx, trial.query_idx)));
+        }
+    }
 
     #[test]
     fn what_is_recorded_is_not_run_again() {

@@ -17,7 +17,9 @@ use crate::analysis::summary::Summary;
 use crate::experiment::comparisons::Comparisons;
 use crate::experiment::comparisons::compare;
 use crate::experiment::headline::headline;
+use crate::experiment::timed;
 use crate::model::experiment::Experiment;
+use crate::model::experiment::ExperimentSpec;
 use crate::model::experiment::PlanOutline;
 use crate::model::experiment::SummaryRecord;
 use crate::model::ids::ExperimentId;
@@ -88,7 +90,7 @@ impl Numbers {
         drop(conn);
         let spec = experiment.spec.clone();
         let computing = tokio::task::spawn_blocking(move || {
-            let summaries = summarize(spec.sources.len(), queries.len(), &trials, &plans);
+            let summaries = summarize(&spec, queries.len(), &trials, &plans);
             let comparisons = compare(spec.sources.len(), queries.len(), &trials, spec.seed);
             let members = family::beside(0, &comparisons.of_queries);
             let headline = headline(&spec.sources, &queries, &summaries, &members);
@@ -112,9 +114,10 @@ impl Numbers {
     }
 }
 
-/// The numbers of every (query, source) that has a measured trial, by query, then source.
+/// The numbers of every (query, source) that has a measured trial, or another source's that stand for it, by query, then
+/// source.
 pub fn summarize(
-    n_sources: usize,
+    spec: &ExperimentSpec,
     n_queries: usize,
     trials: &[RecordedTrial],
     plans: &[PlanOutline],
@@ -130,10 +133,11 @@ pub fn summarize(
         .iter()
         .map(|plan| ((plan.query_idx, plan.source_idx), plan))
         .collect();
+    let stand_ins = timed::stand_ins(spec, plans);
     let mut summaries = Vec::new();
     for query_idx in (0_i32..).take(n_queries) {
         let fingerprints: Vec<Option<&str>> = (0_i32..)
-            .take(n_sources)
+            .take(spec.sources.len())
             .map(|source_idx| {
                 plan_of
                     .get(&(query_idx, source_idx))
@@ -141,11 +145,18 @@ pub fn summarize(
             })
             .collect();
         for (source_idx, letter) in (0_i32..).zip(analysis::letters(&fingerprints)) {
-            let Some(sample) = samples.get(&(query_idx, source_idx)) else {
-                continue;
+            let stand_in = stand_ins
+                .get(&(source_idx, query_idx))
+                .filter(|stand_in| samples.contains_key(&(query_idx, **stand_in)));
+            let mut record = match (samples.get(&(query_idx, source_idx)), stand_in) {
+                (Some(sample), _) => record(query_idx, source_idx, sample),
+                (None, Some(stand_in)) => SummaryRecord {
+                    same_plan_as: Some(*stand_in),
+                    ..record(query_idx, source_idx, &[])
+                },
+                (None, None) => continue,
             };
             let plan = plan_of.get(&(query_idx, source_idx));
-            let mut record = record(query_idx, source_idx, sample);
             record.cost = plan.and_then(|plan| plan.cost);
             record.plan_letter = letter;
             summaries.push(record);
@@ -201,6 +212,7 @@ fn record(query_idx: i32, source_idx: i32, sample: &[&RecordedTrial]) -> Summary
         cost: None,
         plan_letter: None,
         message: sample.iter().find_map(|trial| trial.message.clone()),
+        same_plan_as: None,
     }
 }
 

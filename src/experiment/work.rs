@@ -1,5 +1,7 @@
 //! Does the job of one experiment, from the claim to its summaries.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use tracing::error;
@@ -18,11 +20,14 @@ use crate::experiment::runner::Executor as _;
 use crate::experiment::runner::Journal as _;
 use crate::experiment::schedule;
 use crate::experiment::summaries;
+use crate::experiment::timed;
 use crate::experiment::writers;
 use crate::model::dataset::Dataset;
 use crate::model::experiment::Experiment;
 use crate::model::job::JobStatus;
 use crate::model::job::Progress;
+use crate::model::trial::Trial;
+use crate::model::trial::TrialKind;
 use crate::store;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
@@ -173,7 +178,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<(), Trouble> {
     sweep_clones(job, &sandbox).await?;
     let mut settings = dataset.settings.clone();
     settings.extend(experiment.spec.settings.iter().cloned());
-    let ready = match preparing::prepare(job, &experiment, dataset.id, &settings, &sandbox).await {
+    let ready = match preparing::prepare(job, &experiment, dataset.id, &queries, &settings, &sandbox).await {
         Ok(ready) => ready,
         Err(trouble) => {
             let is_out_of_disk = sandbox.is_out_of_disk();
@@ -283,7 +288,8 @@ async fn measure(job: &HeldJob, experiment: &Experiment, lab: &mut Lab, is_rebui
 
     let mut conn = job.conn().await?;
     let recorded = store::trials::list_recorded(&mut conn, experiment.id).await?;
-    let all = schedule::schedule(&experiment.spec);
+    let all = timed::trials(&mut conn, experiment.id, &experiment.spec).await?;
+    store::experiments::set_n_trials(&mut conn, &job.lease, experiment.id, all.len()).await?;
     let remaining = schedule::remaining(&all, &recorded);
     let Some(first) = remaining.first() else { return Ok(()) };
     let reason = match (recorded.is_empty(), is_rebuilt) {
@@ -311,7 +317,7 @@ async fn measure(job: &HeldJob, experiment: &Experiment, lab: &mut Lab, is_rebui
     }
     if !recorded.is_empty() {
         info!(experiment.id = %experiment.id, "Experiment {} {reason}", experiment.id);
-        warm_up_again(job, lab).await?;
+        warm_up_again(job, lab, &all).await?;
     }
     job.set_progress("measuring", &Progress::default()).await?;
     // A restart before the first trial is not between any two.
@@ -326,17 +332,14 @@ async fn measure(job: &HeldJob, experiment: &Experiment, lab: &mut Lab, is_rebui
     }
 }
 
-/// A new segment starts cold, so every query runs once again before anything is recorded.
-async fn warm_up_again(job: &HeldJob, lab: &mut Lab) -> Result<(), Trouble> {
-    use crate::model::trial::Trial;
-    use crate::model::trial::TrialKind;
-
+/// A new segment starts cold, so every query runs once again under every source, before anything is recorded.
+async fn warm_up_again(job: &HeldJob, lab: &mut Lab, all: &[Trial]) -> Result<(), Trouble> {
     if lab.spec.warm_up == 0 {
         return Ok(());
     }
     job.set_progress("warming up again", &Progress::default()).await?;
-    let (n_sources, n_queries) = (lab.spec.sources.len(), lab.queries.len());
-    for (source_idx, query_idx) in (0..n_sources).flat_map(|s| (0..n_queries).map(move |q| (s, q))) {
+    let pairs: BTreeSet<(usize, usize)> = all.iter().map(|trial| (trial.source_idx, trial.query_idx)).collect();
+    for (source_idx, query_idx) in pairs {
         let trial = Trial {
             trial_idx: 0,
             kind: TrialKind::WarmUp,
@@ -352,6 +355,10 @@ async fn warm_up_again(job: &HeldJob, lab: &mut Lab) -> Result<(), Trouble> {
     Ok(())
 }
 
+#[cfg(test)]
+mod distorted;
+#[cfg(test)]
+mod draws;
 #[cfg(test)]
 mod interrupted;
 #[cfg(test)]

@@ -127,14 +127,15 @@ pub async fn drop_clones(sandbox: &Sandbox, experiment_id: ExperimentId) -> anyh
     Ok(())
 }
 
-/// Drops the clones of experiments that `keep` does not name.
+/// Drops the clones of experiments that `keep` does not name, and those of instruments: none of them runs meanwhile, and
+/// each makes its own anew.
 pub async fn drop_orphans(sandbox: &Sandbox, keep: &[ExperimentId]) -> anyhow::Result<()> {
     let mut server = Admin::connect(&sandbox.address, "postgres").await?;
     for name in clone::list(&mut server).await? {
         let id = name
             .strip_prefix("e_")
             .and_then(|rest| rest.split('_').next()?.parse().ok());
-        if id.is_some_and(|id| !keep.contains(&id)) {
+        if id.is_some_and(|id| !keep.contains(&id)) || clone::is_of_instrument(&name) {
             clone::drop(&mut server, &name).await?;
         }
     }

@@ -67,6 +67,10 @@ pub struct SourceSpec {
     pub params: Params,
     /// Unique in its experiment, for pages and exports: `random_targets (seed 7)`.
     pub label: String,
+    /// Which one it is, from 1, of a family of sources that differ in nothing but the sample that was drawn; none where it
+    /// stands alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draw: Option<u32>,
 }
 
 /// A validated wish: everything that decides what an experiment does.
@@ -160,6 +164,8 @@ pub struct PreparedSource {
     /// What the rows of all statistics catalogs take; not known of experiments before it was noted.
     pub statistics_bytes: Option<u64>,
     pub notes: Vec<SourceNote>,
+    /// What the source needs in every clone, in the order in which it was made.
+    pub objects: Vec<crate::model::snapshot::StatisticsObject>,
 }
 
 /// What EXPLAIN showed of one (source, query).
@@ -248,6 +254,8 @@ pub struct SummaryRecord {
     pub cost: Option<f64>,
     pub plan_letter: Option<String>,
     pub message: Option<String>,
+    /// Where nothing was timed (`n` is 0): the source with the same plan whose times stand for it.
+    pub same_plan_as: Option<i32>,
 }
 
 /// How much the trials of a sample differ.

@@ -52,3 +52,7 @@ define_id!(
     /// Names a statistics file of a dataset.
     StatisticsFileId
 );
+define_id!(
+    /// Names one run of an instrument.
+    InstrumentId
+);

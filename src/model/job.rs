@@ -14,6 +14,7 @@ pub enum JobKind {
     Restore,
     Check,
     Experiment,
+    Instrument,
 }
 
 /// The life of a job, and so of the dataset or experiment it makes:

@@ -4,6 +4,7 @@ pub mod dataset;
 pub mod estimate;
 pub mod experiment;
 pub mod ids;
+pub mod instrument;
 pub mod job;
 pub mod snapshot;
 pub mod statistics_file;

@@ -99,3 +99,50 @@ pub struct ColumnTarget {
     pub column: String,
     pub target: i32,
 }
+
+/// A statistics object that a source makes in the experiment's clone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatisticsObject {
+    pub schema: String,
+    pub name: String,
+    /// In the same schema.
+    pub table: String,
+    pub columns: Vec<String>,
+    /// As CREATE STATISTICS names them.
+    pub kinds: Vec<String>,
+    /// Why it is there, for people.
+    pub reason: String,
+}
+
+/// What is taken from one snapshot into another as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "piece", rename_all = "snake_case")]
+pub enum Piece {
+    /// What is known of a column: of the table alone, and with the tables that inherit from it.
+    Column {
+        schema: String,
+        relation: String,
+        /// `attnum`.
+        column_number: i16,
+        column: String,
+    },
+    /// The numbers of a relation in `pg_class`.
+    Sizes { schema: String, relation: String },
+    /// The data of an extended statistics object.
+    Object { schema: String, name: String },
+}
+
+impl std::fmt::Display for Piece {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Column {
+                schema,
+                relation,
+                column,
+                ..
+            } => write!(f, "{schema}.{relation}.{column}"),
+            Self::Sizes { schema, relation } => write!(f, "size of {schema}.{relation}"),
+            Self::Object { schema, name } => write!(f, "statistics object {schema}.{name}"),
+        }
+    }
+}

@@ -3,6 +3,7 @@
 //!
 //! Nothing here runs a query. The text comes from `target`, as the server sent it.
 
+mod counted;
 mod diff;
 mod fingerprint;
 mod node;
@@ -14,9 +15,11 @@ mod samples;
 mod text;
 mod words;
 
+pub use self::counted::with_counts;
 pub use self::diff::Aligned;
 pub use self::diff::diff;
 pub use self::fingerprint::fingerprint;
+pub use self::node::Node;
 pub use self::node::Plan;
 pub use self::parse::parse;
 pub use self::q_error::Judged;

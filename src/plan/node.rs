@@ -60,6 +60,8 @@ pub struct Node {
     /// Mean rows per loop, rounded by the server to whole rows before version 18. Meaningless when `actual_loops` is 0.
     pub actual_rows: Option<f64>,
     pub actual_loops: Option<f64>,
+    /// Mean time per loop until the first row; absent with TIMING OFF.
+    pub actual_startup_ms: Option<f64>,
     /// Mean time per loop with the children's; absent with TIMING OFF.
     pub actual_total_ms: Option<f64>,
     /// Block counts are totals over all loops, with the children's.

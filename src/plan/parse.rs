@@ -115,6 +115,7 @@ impl<'a> Fields<'a> {
             plan_width: self.count("Plan Width").unwrap_or(0),
             actual_rows: self.number("Actual Rows"),
             actual_loops: self.number("Actual Loops"),
+            actual_startup_ms: self.number("Actual Startup Time"),
             actual_total_ms: self.number("Actual Total Time"),
             shared_hit_blocks: self.count("Shared Hit Blocks"),
             shared_read_blocks: self.count("Shared Read Blocks"),

@@ -70,8 +70,9 @@ fn numbers(node: &Node) -> String {
         (_, Some(0.0)) => " (never executed)".to_owned(),
         (Some(rows), Some(n_loops)) => {
             let time = node
-                .actual_total_ms
-                .map(|ms| format!("time={ms:.3} "))
+                .actual_startup_ms
+                .zip(node.actual_total_ms)
+                .map(|(startup_ms, total_ms)| format!("time={startup_ms:.3}..{total_ms:.3} "))
                 .unwrap_or_default();
             format!(" (actual {time}rows={rows} loops={n_loops})")
         }
@@ -149,6 +150,12 @@ mod tests {
             text(&plan(&root)),
             "Seq Scan on t  (cost=0.00..12.50 rows=7 width=4) (actual rows=3 loops=2)\n  Filter: (a = 1)\n  \
              Buffers: shared hit=5, temp written=8\n"
+        );
+        let timed = json!({ "Node Type": "Result", "Startup Cost": 0, "Total Cost": 1, "Plan Rows": 1,
+                            "Actual Startup Time": 0.0104, "Actual Total Time": 0.25, "Actual Rows": 1, "Actual Loops": 1 });
+        assert_eq!(
+            text(&plan(&timed)),
+            "Result  (cost=0.00..1.00 rows=1 width=0) (actual time=0.010..0.250 rows=1 loops=1)\n"
         );
         let never = json!({ "Node Type": "Result", "Startup Cost": 0, "Total Cost": 1, "Plan Rows": 1,
                             "Actual Rows": 0, "Actual Loops": 0 });

@@ -239,7 +239,8 @@ pub fn wants_log(data: &ReportData, metric: Metric) -> bool {
     heights.iter().any(|height| largest / height > LOG_BEYOND)
 }
 
-fn keys(data: &ReportData) -> Vec<SourceKey> {
+/// The sources as legends show them.
+pub fn keys(data: &ReportData) -> Vec<SourceKey> {
     data.experiment
         .spec
         .sources

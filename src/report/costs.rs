@@ -138,7 +138,7 @@ mod tests {
         let mut data = data(&world, id).await;
         let cases = [
             (0, 100.0, 2000.0, 1.0, Verdict::NoDifference),
-            (1, 100.0, 5.0, 1.0, Verdict::NoDifference),
+            (1, 100.0, 4.0, 1.0, Verdict::NoDifference),
             (2, 100.0, 900.0, 1.0, Verdict::NoDifference),
             (3, 100.0, 9000.0, 1.0, Verdict::TooNoisy),
             (4, 100.0, 105.0, 2.0, Verdict::Slower),

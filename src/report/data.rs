@@ -89,9 +89,9 @@ impl ReportData {
 
     /// What was seen of the plan of one (query, source).
     pub fn plan(&self, query_idx: i32, source_idx: i32) -> Option<&PlanOutline> {
-        self.plans
-            .iter()
-            .find(|plan| plan.query_idx == query_idx && plan.source_idx == source_idx)
+        let place = |plan: &PlanOutline| (plan.query_idx, plan.source_idx);
+        let at = self.plans.binary_search_by_key(&(query_idx, source_idx), place).ok()?;
+        self.plans.get(at)
     }
 
     /// The stored numbers of one (query, source).

@@ -38,6 +38,8 @@ pub struct Row {
     pub trouble: String,
     /// Beside the baseline; `None` for the baseline itself, and where nothing can be compared.
     pub compared: Option<Compared>,
+    /// The source whose times stand for this row, which has none of its own; empty for every other row.
+    pub same_as: String,
 }
 
 /// The rows of one query.
@@ -58,8 +60,10 @@ pub fn table(data: &ReportData) -> Vec<QueryRows> {
             .filter_map(|(source_idx, source)| {
                 let summary = data.summary(query.query_idx, source_idx)?;
                 let compared = data.compared(query.query_idx, source_idx).map(Compared::new);
+                let same_as = summary.same_plan_as.map(|source_idx| data.source_label(source_idx));
                 Some(Row {
                     compared,
+                    same_as: same_as.unwrap_or_default().to_owned(),
                     ..row(summary, &source.label)
                 })
             })
@@ -101,6 +105,7 @@ fn row(summary: &SummaryRecord, source: &str) -> Row {
         letter: summary.plan_letter.clone().unwrap_or_default(),
         trouble: trouble(summary),
         compared: None,
+        same_as: String::new(),
     }
 }
 
@@ -145,6 +150,14 @@ fn milliseconds(ms: f64) -> String {
         ms if (99.95..1e15).contains(&ms) => crate::model::units::grouped(ms.round() as u64),
         ms if ms >= 0.9995 => three_digits(ms),
         ms => format!("{ms:.3}"),
+    }
+}
+
+/// The median of a (query, source) with its unit, or whose times stand for it.
+pub fn median_in_words(data: &ReportData, summary: &SummaryRecord) -> String {
+    match summary.same_plan_as {
+        Some(source_idx) => format!("same plan as {}", data.source_label(source_idx)),
+        None => time_in_words(summary.median_ms, summary.median_is_above),
     }
 }
 
@@ -244,6 +257,7 @@ pub mod tests {
             cost: Some(1234.56),
             plan_letter: Some("B".into()),
             message: None,
+            same_plan_as: None,
         }
     }
 

@@ -10,8 +10,10 @@ pub mod export;
 mod extended;
 mod functions;
 pub mod import;
+pub mod mixture;
 pub mod park;
 pub mod pristine;
+pub mod sampling;
 #[cfg(test)]
 mod tests;
 

@@ -7,6 +7,7 @@
 use anyhow::Context as _;
 use sqlx::AssertSqlSafe;
 use sqlx::Connection as _;
+use sqlx::PgConnection;
 use sqlx::postgres::types::Oid;
 
 use crate::model::snapshot::RelationNumbers;
@@ -86,19 +87,35 @@ impl Lot {
     /// Copies the live rows to the parking place of `source_idx`, in place of what stood there.
     pub async fn park(&self, admin: &mut Admin, source_idx: usize) -> anyhow::Result<()> {
         let place = Place::of(source_idx)?;
-        self.copy(admin, &self.live_to(place), None)
+        let mut transaction = admin.conn.begin().await?;
+        self.copy(&mut transaction, &self.live_to(place), None)
             .await
-            .context("parking statistics")
+            .context("parking statistics")?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// Puts the rows of `source_idx` in force, with the relation sizes of its `snapshot`. One transaction.
     pub async fn swap_in(&self, admin: &mut Admin, source_idx: usize, snapshot: &Snapshot) -> anyhow::Result<()> {
         let place = Place::of(source_idx)?;
+        let mut transaction = admin.conn.begin().await?;
+        self.restore(&mut transaction, place, snapshot)
+            .await
+            .context("swapping statistics")?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Puts what is parked at `place` in force, with the relation sizes of `snapshot`, in the transaction of `conn`.
+    pub(super) async fn restore(
+        &self,
+        conn: &mut PgConnection,
+        place: Place,
+        snapshot: &Snapshot,
+    ) -> anyhow::Result<()> {
         let mut moves = self.live_to(place);
         moves.reverse();
-        self.copy(admin, &moves, Some(&snapshot.relations))
-            .await
-            .context("swapping statistics")
+        self.copy(conn, &moves, Some(&snapshot.relations)).await
     }
 
     /// Gives the relations the sizes of `snapshot`, and leaves the rows as they are.
@@ -114,9 +131,12 @@ impl Lot {
             from: [Vec::new(), Vec::new()],
             to: [self.relation_ids(), self.statistics_objects.clone()],
         };
-        self.copy(admin, &nothing, Some(&snapshot.relations))
+        let mut transaction = admin.conn.begin().await?;
+        self.copy(&mut transaction, &nothing, Some(&snapshot.relations))
             .await
-            .context("clearing statistics")
+            .context("clearing statistics")?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// Gives the catalogs' dead rows back: without it 300 swaps grew `pg_statistic` to 199 MB.
@@ -125,6 +145,29 @@ impl Lot {
             admin.run(format!("vacuum pg_catalog.{catalog}")).await?;
         }
         Ok(())
+    }
+
+    /// The live id of a relation, and the one under which its rows stand at `place`.
+    pub(super) fn relation_at(&self, place: Place, schema: &str, name: &str) -> Option<(u32, u32)> {
+        let is_meant = |relation: &Relation| relation.schema == schema && relation.name == name;
+        let idx = self.relations.iter().position(is_meant)?;
+        Some((self.relations[idx].id, place.id(idx)))
+    }
+
+    /// The live id of a statistics object, and the one under which its row stands at `place`.
+    pub(super) fn object_at(&self, place: Place, id: u32) -> Option<(u32, u32)> {
+        let idx = self.statistics_objects.iter().position(|known| *known == id)?;
+        Some((id, place.id(idx)))
+    }
+
+    /// The columns of `pg_statistic` behind its relation.
+    pub(super) fn statistic_columns(&self) -> &str {
+        &self.statistic_columns
+    }
+
+    /// The columns of `pg_statistic_ext_data` behind its object.
+    pub(super) fn extended_columns(&self) -> &str {
+        &self.extended_columns
     }
 
     fn relation_ids(&self) -> Vec<u32> {
@@ -141,19 +184,23 @@ impl Lot {
         }
     }
 
-    async fn copy(&self, admin: &mut Admin, moves: &Moves, sizes: Option<&[RelationNumbers]>) -> anyhow::Result<()> {
+    async fn copy(
+        &self,
+        conn: &mut PgConnection,
+        moves: &Moves,
+        sizes: Option<&[RelationNumbers]>,
+    ) -> anyhow::Result<()> {
         let catalogs = [
             ("pg_statistic", "starelid", &self.statistic_columns),
             ("pg_statistic_ext_data", "stxoid", &self.extended_columns),
         ];
-        let mut transaction = admin.conn.begin().await?;
         for ((catalog, key, columns), (from, to)) in catalogs.into_iter().zip(moves.from.iter().zip(&moves.to)) {
             // Safe: catalog and column names come from the catalog itself.
             let delete = AssertSqlSafe(format!("delete from pg_catalog.{catalog} where {key} = any($1)"));
             sqlx::query(delete)
                 .bind(oids(to))
                 .persistent(false)
-                .execute(&mut *transaction)
+                .execute(&mut *conn)
                 .await?;
             if from.is_empty() {
                 continue;
@@ -168,17 +215,16 @@ impl Lot {
                 .bind(oids(from))
                 .bind(oids(to))
                 .persistent(false)
-                .execute(&mut *transaction)
+                .execute(&mut *conn)
                 .await?;
         }
         if let Some(sizes) = sizes {
-            self.set_sizes(&mut transaction, sizes).await?;
+            self.set_sizes(conn, sizes).await?;
         }
-        transaction.commit().await?;
         Ok(())
     }
 
-    async fn set_sizes(&self, conn: &mut sqlx::PgConnection, sizes: &[RelationNumbers]) -> anyhow::Result<()> {
+    async fn set_sizes(&self, conn: &mut PgConnection, sizes: &[RelationNumbers]) -> anyhow::Result<()> {
         let by_name: std::collections::HashMap<(&str, &str), &RelationNumbers> = sizes
             .iter()
             .map(|numbers| ((numbers.schema.as_str(), numbers.relation.as_str()), numbers))
@@ -238,12 +284,12 @@ impl Moves {
 
 /// The parking place of one source.
 #[derive(Clone, Copy)]
-struct Place {
+pub(super) struct Place {
     first_id: u32,
 }
 
 impl Place {
-    fn of(source_idx: usize) -> anyhow::Result<Self> {
+    pub fn of(source_idx: usize) -> anyhow::Result<Self> {
         anyhow::ensure!(
             source_idx < MAX_PLACES,
             "at most {MAX_PLACES} snapshots fit into one clone"
@@ -256,6 +302,11 @@ impl Place {
 
     fn ids(self, n: usize) -> Vec<u32> {
         (self.first_id..).take(n).collect()
+    }
+
+    /// The id of the nth; [`Lot::open`] knows that there are few enough.
+    fn id(self, idx: usize) -> u32 {
+        self.first_id + u32::try_from(idx).unwrap_or(IDS_PER_SOURCE - 1)
     }
 }
 

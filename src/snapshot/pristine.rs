@@ -5,6 +5,7 @@
 use anyhow::Context as _;
 use sqlx::AssertSqlSafe;
 use sqlx::Connection as _;
+use sqlx::postgres::types::Oid;
 
 use crate::model::snapshot::ColumnTarget;
 use crate::model::snapshot::Snapshot;
@@ -17,6 +18,9 @@ use crate::target::session::Admin;
 pub struct Pristine {
     snapshot: Snapshot,
     targets: Vec<ColumnTarget>,
+    /// Of statistics objects, by their ids: those that an experiment made are without one, so that no source fills them
+    /// but the one they are for.
+    object_targets: Vec<(Oid, Option<i32>)>,
 }
 
 impl Pristine {
@@ -30,6 +34,10 @@ impl Pristine {
         Ok(Self {
             snapshot,
             targets: targets(admin).await?,
+            object_targets: sqlx::query_as("select oid, stxstattarget::integer from pg_catalog.pg_statistic_ext")
+                .fetch_all(&mut admin.conn)
+                .await
+                .context("reading the targets of statistics objects")?,
         })
     }
 
@@ -64,6 +72,17 @@ impl Pristine {
             .execute(&mut *transaction)
             .await?;
         }
+        let (ids, targets): (Vec<Oid>, Vec<Option<i32>>) = self.object_targets.iter().copied().unzip();
+        sqlx::query(
+            "update pg_catalog.pg_statistic_ext e set stxstattarget = was.target
+             from rows from (pg_catalog.unnest($1::oid[]), pg_catalog.unnest($2::integer[])) as was (id, target)
+             where e.oid = was.id and e.stxstattarget is distinct from was.target",
+        )
+        .bind(ids)
+        .bind(targets)
+        .persistent(false)
+        .execute(&mut *transaction)
+        .await?;
         transaction.commit().await.context("resetting statistics targets")?;
         Ok(())
     }

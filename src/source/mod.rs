@@ -13,8 +13,11 @@ pub mod analyze;
 pub mod built_in;
 mod chance;
 pub mod columns;
+mod draws;
+mod extended;
 pub mod imported;
 pub mod none;
+pub mod objects;
 pub mod parameter;
 mod perturbed;
 pub mod random_targets;
@@ -22,6 +25,8 @@ mod stale;
 pub mod uniform_target;
 pub mod workplace;
 
+use crate::source::objects::Found;
+use crate::source::objects::Scout;
 use crate::source::parameter::ParamError;
 use crate::source::parameter::Parameter;
 use crate::source::parameter::ParameterKind;
@@ -85,9 +90,17 @@ pub trait StatsSource: Send + Sync {
     fn check(&self, _params: &Params) -> Result<(), ParamError> {
         Ok(())
     }
+    /// The statistics objects that have to stand in the clone before any source is prepared.
+    fn objects<'a>(&'a self, _scout: &'a mut Scout<'_>, _params: &'a Params) -> BoxFuture<'a, anyhow::Result<Found>> {
+        Box::pin(async { Ok(Found::default()) })
+    }
     /// Gives the clone its statistics. It is pristine when this is called; whatever names an object of the user's is done
     /// as the dataset's own role. Says what should be known about it beside the statistics themselves.
     fn apply<'a>(&'a self, place: &'a mut Workplace<'_>, params: &'a Params) -> BoxFuture<'a, Applied>;
+    /// How many sources of an experiment it stands for, where it is a family of draws.
+    fn n_draws(&self, _params: &Params) -> Option<u32> {
+        None
+    }
     /// What it would change of `base`, for a source that starts from such statistics and needs nothing else.
     fn preview(&self, _base: &Snapshot, _params: &Params) -> Option<anyhow::Result<Vec<SourceNote>>> {
         None
@@ -99,6 +112,8 @@ pub static ALL: &[&dyn StatsSource] = &[
     &built_in::BuiltIn,
     &random_targets::RandomTargets,
     &uniform_target::UniformTarget,
+    &draws::Draws,
+    &extended::Extended,
     &none::NoStatistics,
     &stale::Stale,
     &perturbed::Perturbed,
@@ -148,19 +163,46 @@ pub fn parse(name: &str, given: &Params) -> Result<SourceSpec, ParamError> {
         name: name.to_owned(),
         params,
         label,
+        draw: None,
     })
 }
 
-/// The name with the parameters that are not as usual, in the order of the form.
-fn label(source: &dyn StatsSource, params: &Params) -> String {
-    let unusual = source.parameters().iter().filter_map(|parameter| {
-        let value = params.get(parameter.name).filter(|value| *value != parameter.default)?;
-        Some(format!("{} {value}", parameter.name))
+/// The sources of an experiment that a chosen one stands for: itself, or the draws of a family.
+pub fn draws(spec: SourceSpec) -> Vec<SourceSpec> {
+    let Some((source, n_draws)) = find(&spec.name).and_then(|source| Some((source, source.n_draws(&spec.params)?)))
+    else {
+        return vec![spec];
+    };
+    let unusual: Vec<String> = unusual(source, &spec.params)
+        .filter(|shown| !shown.starts_with("k "))
+        .collect();
+    let behind = if unusual.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", unusual.join(", "))
+    };
+    let draws = (1..=n_draws).map(|n| SourceSpec {
+        label: format!("draw {n} of {n_draws}{behind}"),
+        draw: Some(n),
+        ..spec.clone()
     });
-    match unusual.collect::<Vec<_>>().join(", ") {
+    draws.collect()
+}
+
+/// The name with the parameters that are not as usual.
+fn label(source: &dyn StatsSource, params: &Params) -> String {
+    match unusual(source, params).collect::<Vec<_>>().join(", ") {
         shown if shown.is_empty() => source.name().to_owned(),
         shown => format!("{} ({shown})", source.name()),
     }
+}
+
+/// The parameters that are not as usual, in the order of the form.
+fn unusual(source: &dyn StatsSource, params: &Params) -> impl Iterator<Item = String> {
+    source.parameters().iter().filter_map(|parameter| {
+        let value = params.get(parameter.name).filter(|value| *value != parameter.default)?;
+        Some(format!("{} {value}", parameter.name))
+    })
 }
 
 #[cfg(test)]
@@ -222,6 +264,13 @@ mod tests {
             ("perturbed", params(&[("strength", "0")]), "strength"),
             ("perturbed", params(&[("strength", "101")]), "strength"),
             ("perturbed", params(&[("seed", "-1")]), "seed"),
+            ("draws", params(&[("k", "1")]), "k"),
+            ("draws", params(&[("k", "31")]), "k"),
+            ("draws", params(&[("target", "0")]), "target"),
+            ("draws", params(&[("trials", "few")]), "trials"),
+            ("extended", params(&[("kinds", "mcv+histogram")]), "kinds"),
+            ("extended", params(&[("cap", "0")]), "cap"),
+            ("extended", params(&[("cap", "65")]), "cap"),
             ("stale", params(&[("fraction", "0")]), "fraction"),
             ("stale", params(&[("fraction", "100")]), "fraction"),
             ("imported", params(&[("file", " ")]), "file"),

@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use crate::model::dataset::Setting;
 use crate::model::experiment::SourceNote;
 use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::StatisticsObject;
 use crate::model::statistics_file::StatisticsFile;
 use crate::snapshot;
 use crate::snapshot::apply::LeftOut;
@@ -27,6 +28,8 @@ pub struct Workplace<'a> {
     pub settings: &'a [Setting],
     /// What a source may call a database of its own, which it drops behind itself. After a crash others drop it.
     pub scratch_name: &'a str,
+    /// The statistics objects that were made for this source, empty and without a target.
+    pub objects: &'a [StatisticsObject],
     /// The statistics file that the source names, if its parameters name one.
     pub statistics_file: Option<&'a NamedFile>,
     /// What other sources start from; none before somebody has asked for it.

@@ -6,6 +6,6 @@
 pub mod classify;
 pub mod dump;
 pub mod ident;
-mod lexer;
+pub mod lexer;
 mod nesting;
 pub mod split;

@@ -297,6 +297,21 @@ pub async fn set_writes(conn: &mut PgConnection, lease: &Lease, id: ExperimentId
     Ok(())
 }
 
+/// Corrects the number of trials, once it is known which of them are run.
+pub async fn set_n_trials(conn: &mut PgConnection, lease: &Lease, id: ExperimentId, n_trials: usize) -> Result<()> {
+    sqlx::query!(
+        "update experiments set n_trials = $2 where id = $1
+           and exists (select from jobs where id = $3 and epoch = $4 and status = 'running')",
+        id.0,
+        i32::try_from(n_trials).unwrap_or(i32::MAX),
+        lease.job_id.0,
+        lease.epoch,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Records what an experiment runs on.
 pub async fn set_environment(
     conn: &mut PgConnection,

@@ -7,6 +7,7 @@ use sqlx::types::Json;
 
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
+use crate::model::ids::InstrumentId;
 use crate::model::ids::JobId;
 use crate::model::ids::WorkloadId;
 use crate::model::job::Interrupted;
@@ -24,6 +25,7 @@ pub struct QueuedJob {
     pub dataset: Option<(DatasetId, String)>,
     pub workload: Option<(WorkloadId, String)>,
     pub experiment_id: Option<ExperimentId>,
+    pub instrument_id: Option<InstrumentId>,
     /// Trials planned and stored, of an experiment.
     pub n_trials: Option<i32>,
     pub n_recorded: i64,
@@ -131,11 +133,12 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
                   d.id as "dataset_id?: DatasetId", d.name as "dataset_name?",
                   w.id as "workload_id?: WorkloadId", w.name as "workload_name?",
                   e.id as "experiment_id?: ExperimentId", e.n_trials as "n_trials?",
-                  j.n_recorded
+                  i.id as "instrument_id?: InstrumentId", j.n_recorded
            from jobs j
            left join experiments e on e.job_id = j.id
            left join workload_checks c on c.job_id = j.id
-           left join datasets d on d.job_id = j.id or d.id = e.dataset_id or d.id = c.dataset_id
+           left join instruments i on i.job_id = j.id
+           left join datasets d on d.job_id = j.id or d.id in (e.dataset_id, c.dataset_id, i.dataset_id)
            left join workloads w on w.id = coalesce(e.workload_id, c.workload_id)
            where j.status in ('queued', 'running') and j.owner_id = $1
            order by j.status desc, j.kind = 'check' desc, j.id"#,
@@ -147,6 +150,7 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
         dataset: row.dataset_id.zip(row.dataset_name),
         workload: row.workload_id.zip(row.workload_name),
         experiment_id: row.experiment_id,
+        instrument_id: row.instrument_id,
         n_trials: row.n_trials,
         n_recorded: row.n_recorded,
         job: Job::from(JobRow {
@@ -176,6 +180,10 @@ impl QueuedJob {
             (JobKind::Check, _) => format!("checking {workload} against {dataset}"),
             (JobKind::Experiment, Some(id)) => format!("experiment {id}"),
             (JobKind::Experiment, None) => "an experiment".to_owned(),
+            (JobKind::Instrument, _) => match self.instrument_id {
+                Some(id) => format!("instrument {id}"),
+                None => "an instrument".to_owned(),
+            },
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod comparisons;
 pub mod datasets;
 pub mod experiments;
 pub mod held;
+pub mod instruments;
 pub mod jobs;
 pub mod plans;
 pub mod queue;

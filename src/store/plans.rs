@@ -98,3 +98,17 @@ pub async fn list_done(conn: &mut PgConnection, id: ExperimentId) -> Result<Vec<
         .await?;
     Ok(rows.into_iter().map(|row| (row.source_idx, row.query_idx)).collect())
 }
+
+/// The shape of every plan that is known, with its source and query.
+pub async fn list_fingerprints(conn: &mut PgConnection, id: ExperimentId) -> Result<Vec<(i32, i32, Option<String>)>> {
+    let rows = sqlx::query!(
+        "select source_idx, query_idx, fingerprint from plans where experiment_id = $1",
+        id.0
+    )
+    .fetch_all(conn)
+    .await?;
+    let shapes = rows
+        .into_iter()
+        .map(|row| (row.source_idx, row.query_idx, row.fingerprint));
+    Ok(shapes.collect())
+}

@@ -12,6 +12,7 @@ use crate::model::ids::ExperimentId;
 use crate::model::job::Lease;
 use crate::model::snapshot::ColumnTarget;
 use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::StatisticsObject;
 use crate::model::user::Viewer;
 use crate::store::Result;
 use crate::store::to_i64;
@@ -44,9 +45,9 @@ pub async fn set_prepared(
 ) -> Result<()> {
     sqlx::query!(
         "update experiment_sources set snapshot = $3, snapshot_sha256 = $4, targets = $5, apply_ms = $6, notes = $7,
-                                       statistics_bytes = $10
+                                       objects = $8, statistics_bytes = $11
          where experiment_id = $1 and source_idx = $2
-           and exists (select from jobs where id = $8 and epoch = $9 and status = 'running')",
+           and exists (select from jobs where id = $9 and epoch = $10 and status = 'running')",
         id.0,
         prepared.source_idx,
         Json(snapshot) as Json<&Snapshot>,
@@ -54,6 +55,7 @@ pub async fn set_prepared(
         Json(&prepared.targets) as Json<&Vec<ColumnTarget>>,
         prepared.apply_ms,
         Json(&prepared.notes) as Json<&Vec<SourceNote>>,
+        Json(&prepared.objects) as Json<&Vec<StatisticsObject>>,
         lease.job_id.0,
         lease.epoch,
         prepared.statistics_bytes.map(to_i64),
@@ -78,12 +80,25 @@ pub async fn list_snapshots(conn: &mut PgConnection, id: ExperimentId) -> Result
         .collect())
 }
 
+/// The statistics objects that the sources of an experiment need, in the order in which they were made.
+pub async fn list_objects(conn: &mut PgConnection, id: ExperimentId) -> Result<Vec<StatisticsObject>> {
+    let rows = sqlx::query_scalar!(
+        r#"select objects as "objects: Json<Vec<StatisticsObject>>" from experiment_sources
+           where experiment_id = $1 order by source_idx"#,
+        id.0,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().flat_map(|objects| objects.0).collect())
+}
+
 /// What preparing each source produced, for pages.
 pub async fn list_prepared(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<Vec<PreparedSource>> {
     let rows = sqlx::query!(
         r#"select s.source_idx, s.snapshot_sha256 as "snapshot_sha256!", s.targets as "targets!: Json<Vec<ColumnTarget>>",
                   s.apply_ms as "apply_ms!", jsonb_array_length(s.snapshot -> 'columns') as "n_statistics!",
-                  s.statistics_bytes, s.notes as "notes!: Json<Vec<SourceNote>>"
+                  s.statistics_bytes, s.notes as "notes!: Json<Vec<SourceNote>>",
+                  s.objects as "objects!: Json<Vec<StatisticsObject>>"
            from experiment_sources s join experiments e on e.id = s.experiment_id
            where s.experiment_id = $1 and e.owner_id = $2 and s.snapshot is not null
            order by s.source_idx"#,
@@ -100,6 +115,7 @@ pub async fn list_prepared(conn: &mut PgConnection, viewer: Viewer, id: Experime
         n_statistics: to_u64(row.n_statistics.into()),
         statistics_bytes: row.statistics_bytes.map(to_u64),
         notes: row.notes.0,
+        objects: row.objects.0,
     });
     Ok(prepared.collect())
 }

@@ -18,9 +18,10 @@ pub async fn replace(conn: &mut PgConnection, id: ExperimentId, summaries: &[Sum
             "insert into summaries (experiment_id, source_idx, query_idx, n, n_finished, n_timed_out, n_failed,
                                     mean_ms, stddev_ms, median_ms, median_is_above, min_ms, min_is_above,
                                     p95_ms, p95_is_above, low_ms, low_is_above, high_ms, high_is_above,
-                                    relative_deviation, noise, n_outliers, planning_ms, cost, plan_letter, message)
+                                    relative_deviation, noise, n_outliers, planning_ms, cost, plan_letter, message,
+                                    same_plan_as)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-                     $22, $23, $24, $25, $26)",
+                     $22, $23, $24, $25, $26, $27)",
             id.0,
             summary.source_idx,
             summary.query_idx,
@@ -47,6 +48,7 @@ pub async fn replace(conn: &mut PgConnection, id: ExperimentId, summaries: &[Sum
             summary.cost,
             summary.plan_letter,
             summary.message,
+            summary.same_plan_as,
         )
         .execute(&mut *conn)
         .await?;
@@ -61,7 +63,8 @@ pub async fn list(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> 
         r#"select s.source_idx, s.query_idx, s.n, s.n_finished, s.n_timed_out, s.n_failed, s.mean_ms, s.stddev_ms,
                 s.median_ms, s.median_is_above, s.min_ms, s.min_is_above, s.p95_ms, s.p95_is_above,
                 s.low_ms, s.low_is_above, s.high_ms, s.high_is_above, s.relative_deviation,
-                s.noise as "noise: NoiseGrade", s.n_outliers, s.planning_ms, s.cost, s.plan_letter, s.message
+                s.noise as "noise: NoiseGrade", s.n_outliers, s.planning_ms, s.cost, s.plan_letter, s.message,
+                s.same_plan_as
          from summaries s join experiments e on e.id = s.experiment_id
          where s.experiment_id = $1 and e.owner_id = $2
          order by s.query_idx, s.source_idx"#,

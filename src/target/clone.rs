@@ -5,6 +5,7 @@ use anyhow::Context as _;
 
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
+use crate::model::ids::InstrumentId;
 use crate::sql::ident;
 use crate::target::role;
 use crate::target::room::Room;
@@ -24,6 +25,18 @@ pub fn desk_name(dataset_id: DatasetId) -> String {
 pub fn experiment_name(experiment_id: ExperimentId) -> String {
     format!("e_{experiment_id}")
 }
+
+/// The clone of a run of an instrument. It is made anew whenever the run goes on.
+pub fn instrument_name(instrument_id: InstrumentId) -> String {
+    format!("{INSTRUMENT_PREFIX}{instrument_id}")
+}
+
+/// Whether a database is the clone of an instrument.
+pub fn is_of_instrument(name: &str) -> bool {
+    name.starts_with(INSTRUMENT_PREFIX)
+}
+
+const INSTRUMENT_PREFIX: &str = "i_";
 
 /// What a writing trial's clone is made from: the experiment's clone with one source's statistics in place.
 pub fn writer_base_name(experiment_id: ExperimentId, source_idx: usize) -> String {

@@ -18,6 +18,10 @@ use crate::target::session::Session;
 const PLAIN: &str = "EXPLAIN (FORMAT JSON, SETTINGS) ";
 /// The plan with what really happened, for estimates against actuals.
 const ANALYZED: &str = "EXPLAIN (ANALYZE, BUFFERS, SETTINGS, TIMING OFF, FORMAT JSON) ";
+/// The plain plan, in which every column stands behind the alias of its table.
+const VERBOSE: &str = "EXPLAIN (VERBOSE, FORMAT JSON) ";
+/// The same with the time of every node, which costs a look at the clock for every row of every node.
+const CLOCKED: &str = "EXPLAIN (ANALYZE, BUFFERS, SETTINGS, TIMING ON, FORMAT JSON) ";
 /// The plan with the time that planning took.
 const PLANNED: &str = "EXPLAIN (FORMAT JSON, SUMMARY) ";
 /// The server clock: execution without the cost of per-node timing.
@@ -46,6 +50,16 @@ impl Session {
         self.explain_alone(PLAIN, sql, limit, cancel).await
     }
 
+    /// The same, with every table's schema and every column's table.
+    pub async fn explain_verbose(
+        &mut self,
+        sql: &str,
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<Ran<String>> {
+        self.explain_alone(VERBOSE, sql, limit, cancel).await
+    }
+
     /// Plans statements without running them, which fills the catalog caches for them. All in one transaction, which ends
     /// with a clean session. Returns how many were planned: what comes behind one that went wrong was not.
     pub async fn plan_together(
@@ -66,6 +80,16 @@ impl Session {
         Ok(if wrote { 0 } else { n_planned })
     }
 
+    /// The plan of `sql` with the time that planning took, without running it.
+    pub async fn explain_timed(
+        &mut self,
+        sql: &str,
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<Ran<String>> {
+        self.explain_alone(PLANNED, sql, limit, cancel).await
+    }
+
     /// The plan of `sql` with actual rows and buffers; runs it once.
     pub async fn explain_analyzed(
         &mut self,
@@ -74,6 +98,16 @@ impl Session {
         cancel: &CancellationToken,
     ) -> anyhow::Result<Ran<String>> {
         self.explain_alone(ANALYZED, sql, limit, cancel).await
+    }
+
+    /// The plan with actual rows, buffers and times of all nodes; runs it once, slower than usual.
+    pub async fn explain_clocked(
+        &mut self,
+        sql: &str,
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<Ran<String>> {
+        self.explain_alone(CLOCKED, sql, limit, cancel).await
     }
 
     async fn explain_alone(

@@ -21,6 +21,7 @@ use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::WorkloadId;
 use crate::model::job::JobStatus;
+use crate::model::snapshot::Snapshot;
 use crate::model::trial::RecordedTrial;
 use crate::store;
 use crate::target::clone;
@@ -222,6 +223,13 @@ impl Bench {
             message: outline.message,
         };
         outlines.into_iter().zip(texts).map(whole).collect()
+    }
+
+    /// The snapshots of a prepared experiment, in the order of its sources.
+    pub async fn snapshots(&self, id: ExperimentId) -> Vec<Snapshot> {
+        let mut conn = self.house.pool.acquire().await.unwrap();
+        let stored = store::sources::list_snapshots(&mut conn, id).await.unwrap();
+        stored.into_iter().map(|prepared| prepared.unwrap().0).collect()
     }
 
     pub async fn sandbox(&self, id: DatasetId) -> Sandbox {

@@ -1,6 +1,9 @@
 //! One clone of a dataset in which sources are prepared one after the other, as an experiment prepares them.
 
+use std::time::Duration;
+
 use sqlx::AssertSqlSafe;
+use tokio_util::sync::CancellationToken;
 
 use crate::model::experiment::Params;
 use crate::model::experiment::SourceNote;
@@ -14,6 +17,9 @@ use crate::snapshot::park::Lot;
 use crate::snapshot::pristine;
 use crate::snapshot::pristine::Pristine;
 use crate::source;
+use crate::source::objects;
+use crate::source::objects::Found;
+use crate::source::objects::Scout;
 use crate::source::workplace::Base;
 use crate::source::workplace::NamedFile;
 use crate::source::workplace::Workplace;
@@ -31,6 +37,8 @@ pub struct Clone {
     pub session: Session,
     pub lot: Lot,
     pristine: Pristine,
+    /// What `furnished` found.
+    pub furniture: Found,
     pub base: Option<Base>,
     /// What the source imported works with.
     pub statistics_file: Option<NamedFile>,
@@ -45,9 +53,31 @@ impl Clone {
     }
 
     pub async fn on(bench: Bench, dump: &str) -> Self {
+        Self::furnished(bench, dump, &source("none", &[]), &[]).await
+    }
+
+    /// With the statistics objects that a source needs for these queries.
+    pub async fn furnished(bench: Bench, dump: &str, source: &SourceSpec, queries: &[(&str, &str)]) -> Self {
         let sandbox = bench.sandbox(bench.restored(dump).await).await;
         let mut admin = open_clone(&sandbox, "one").await;
-        let session = Session::connect(&sandbox.address, "one", "test", &[]).await.unwrap();
+        let connect = || Session::connect(&sandbox.address, "one", "test", &[]);
+        let (mut session, mut reader) = (connect().await.unwrap(), connect().await.unwrap().undoing_writes());
+        let queries: Vec<(String, String)> = queries
+            .iter()
+            .map(|(label, sql)| ((*label).to_owned(), (*sql).to_owned()))
+            .collect();
+        let mut scout = Scout {
+            session: &mut session,
+            reader: &mut reader,
+            queries: &queries,
+            prefix: "made_".to_owned(),
+            limit: Duration::from_secs(20),
+            cancel: &CancellationToken::new(),
+        };
+        let found = source::find(&source.name).unwrap();
+        let wanted = found.objects(&mut scout, &source.params).await.unwrap();
+        let furniture = objects::create_all(&mut session.conn, wanted).await.unwrap();
+        reader.close().await;
         let lot = Lot::open(&mut admin).await.unwrap();
         let pristine = Pristine::remember(&mut admin).await.unwrap();
         Self {
@@ -57,6 +87,7 @@ impl Clone {
             session,
             lot,
             pristine,
+            furniture,
             statistics_file: None,
             base: None,
             notes: Vec::new(),
@@ -73,6 +104,11 @@ impl Clone {
             admin: &mut self.admin,
             lot: &self.lot,
             settings: &[],
+            objects: if source.name == "extended" {
+                &self.furniture.objects
+            } else {
+                &[]
+            },
             scratch_name: "scratch",
             statistics_file: self.statistics_file.as_ref(),
             base: &mut self.base,
@@ -90,6 +126,15 @@ impl Clone {
             .await
             .unwrap();
         lines.join("\n")
+    }
+
+    /// How many rows the planner expects a query to bring.
+    pub async fn n_rows_expected(&mut self, sql: &str) -> u64 {
+        let explain = AssertSqlSafe(format!("explain {sql}"));
+        let asked = sqlx::query_scalar(explain).persistent(false);
+        let line: String = asked.fetch_one(&mut self.session.conn).await.unwrap();
+        let (_, behind) = line.split_once("rows=").unwrap();
+        behind.split(' ').next().unwrap().parse().unwrap()
     }
 
     /// Runs a statement as the dataset's role.

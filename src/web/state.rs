@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::WebConfig;
 use crate::dataset::service::Datasets;
 use crate::experiment::service::Experiments;
+use crate::instrument::service::Instruments;
 use crate::model::user::Viewer;
 use crate::web::pages::chart_cache::ChartCache;
 use crate::workload::service::Workloads;
@@ -22,6 +23,7 @@ pub struct AppState {
     pub datasets: Datasets,
     pub workloads: Workloads,
     pub experiments: Experiments,
+    pub instruments: Instruments,
     pub viewer: Viewer,
     pub hosts: AllowedHosts,
     pub samples: Samples,
@@ -36,6 +38,7 @@ pub struct Services {
     pub datasets: Datasets,
     pub workloads: Workloads,
     pub experiments: Experiments,
+    pub instruments: Instruments,
 }
 
 impl AppState {
@@ -55,6 +58,7 @@ impl AppState {
             datasets: services.datasets.clone(),
             workloads: services.workloads.clone(),
             experiments: services.experiments.clone(),
+            instruments: services.instruments.clone(),
             viewer: services.viewer,
             hosts: AllowedHosts(Arc::new(hosts)),
             samples: Samples(has_samples.then(|| Arc::new(config.samples_dir.clone()))),

@@ -2,8 +2,10 @@
 
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
+use crate::model::ids::InstrumentId;
 use crate::model::ids::StatisticsFileId;
 use crate::model::ids::WorkloadId;
+use crate::model::instrument::InstrumentKind;
 
 pub const DASHBOARD: &str = "/";
 pub const QUEUE: &str = "/queue";
@@ -24,6 +26,8 @@ pub const GLOSSARY: &str = "/help/glossary";
 pub fn glossary(word: &str) -> String {
     format!("{GLOSSARY}#{word}")
 }
+
+pub const INSTRUMENTS: &str = "/instruments";
 
 pub fn dataset(id: DatasetId) -> String {
     format!("/datasets/{id}")
@@ -124,6 +128,11 @@ pub fn plans(id: ExperimentId) -> String {
     format!("/results/{id}/plans")
 }
 
+/// How far estimates were off.
+pub fn estimates(id: ExperimentId) -> String {
+    format!("/results/{id}/estimates")
+}
+
 /// The plan of a query under a source.
 pub fn plan(id: ExperimentId, query_idx: i32, source_idx: i32) -> String {
     format!("/results/{id}/queries/{query_idx}/plans/{source_idx}")
@@ -137,4 +146,21 @@ pub fn plan_diff_form(id: ExperimentId, query_idx: i32) -> String {
 /// The plans of a query under two sources, side by side.
 pub fn plan_diff(id: ExperimentId, query_idx: i32, from: i32, to: i32) -> String {
     format!("/results/{id}/queries/{query_idx}/diff?from={from}&to={to}")
+}
+
+/// The form of an instrument, over an experiment where one is chosen.
+pub fn instrument_new(kind: InstrumentKind, experiment: Option<ExperimentId>) -> String {
+    let kind = kind.word();
+    match experiment {
+        Some(experiment) => format!("/instruments/new?kind={kind}&experiment={experiment}"),
+        None => format!("/instruments/new?kind={kind}"),
+    }
+}
+
+pub fn instrument(id: InstrumentId) -> String {
+    format!("/instruments/{id}")
+}
+
+pub fn instrument_part(id: InstrumentId, part: &str) -> String {
+    format!("/instruments/{id}/{part}")
 }

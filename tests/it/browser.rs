@@ -132,6 +132,11 @@ async fn every_page_fits_a_phone(driver: &Driver, url: &str) {
         "/results",
         "/results/1",
         "/results/1/queries/0",
+        "/results/1/plans?show=all",
+        "/results/1/estimates",
+        "/results/1/queries/0/plans/0",
+        "/results/1/queries/0/plans/0/raw",
+        "/results/1/queries/0/diff",
         "/results/1/queries/0",
         "/help/glossary",
         "/nowhere",
@@ -142,6 +147,62 @@ async fn every_page_fits_a_phone(driver: &Driver, url: &str) {
         assert_eq!(widths, serde_json::json!([360, 360]), "the width of {path}");
     }
     phone.close().await.unwrap();
+}
+
+/// Presses the tab key until what `css` names has the focus.
+async fn tab_to(browser: &Client, css: &str) {
+    let script = "return document.activeElement.matches(arguments[0])";
+    for _ in 0..200 {
+        let element = browser.active_element().await.unwrap();
+        element.send_keys("\u{E004}").await.unwrap();
+        let is_there = browser.execute(script, vec![css.into()]).await.unwrap();
+        if is_there == true {
+            return;
+        }
+    }
+    panic!("the tab key does not lead to {css}");
+}
+
+async fn press_enter(browser: &Client) {
+    let element = browser.active_element().await.unwrap();
+    element.send_keys("\u{E007}").await.unwrap();
+}
+
+/// From the map to a plan, its bars, and two plans side by side, without a mouse.
+async fn plans_are_reached_by_keyboard(browser: &Client, url: &str) {
+    browser.goto(&format!("{url}/results/1/plans")).await.unwrap();
+    let changed = browser
+        .find_all(Locator::Css("table.map tbody tr"))
+        .await
+        .unwrap()
+        .len();
+    assert!(
+        changed >= 4,
+        "without statistics {changed} of the sample's plans change"
+    );
+    tab_to(browser, "table.map a.cell").await;
+    press_enter(browser).await;
+    wait_for("the tree", async || text(browser, ".plan .node").await).await;
+    tab_to(browser, "nav[aria-label='What the bars show'] a:last-child").await;
+    press_enter(browser).await;
+    wait_for("the other bars", async || {
+        path(browser).await.contains("bars=buffers").then_some(())
+    })
+    .await;
+    let copy = wait_for("the button that copies", async || {
+        let button = browser.find(Locator::Css("button[data-copy]")).await.ok()?;
+        button.is_displayed().await.ok()?.then_some(button)
+    })
+    .await;
+    copy.click().await.unwrap();
+    wait_for("what was copied", async || {
+        (copy.text().await.ok()? == "Copied").then_some(())
+    })
+    .await;
+    tab_to(browser, "form.compare button").await;
+    press_enter(browser).await;
+    let words = wait_for("the words", async || text(browser, ".findings li").await).await;
+    assert!(words.contains(" under "), "{words}");
 }
 
 #[tokio::test]
@@ -167,14 +228,13 @@ async fn a_person_gets_from_two_files_to_a_chart() {
 
     browser.goto(&format!("{}/experiment", server.url)).await.unwrap();
     click(&browser, "input[name=stats_source][value=random_targets]").await;
-    click(&browser, "input[name=stats_source][value=none]").await;
     let iterations = browser.find(Locator::Id("iterations")).await.unwrap();
     iterations.clear().await.unwrap();
     iterations.send_keys("5\t").await.unwrap();
     wait_for("the estimate", async || {
         text(&browser, "#estimate")
             .await?
-            .contains("2 sources × 12 queries × (5 rounds + 1 warm-up)")
+            .contains("3 sources × 12 queries × (5 rounds + 1 warm-up)")
             .then_some(())
     })
     .await;
@@ -201,7 +261,7 @@ async fn a_person_gets_from_two_files_to_a_chart() {
     assert_eq!(path(&browser).await, "/results/1");
     assert_eq!(
         browser.find_all(Locator::Css("#table tbody tr")).await.unwrap().len(),
-        24
+        36
     );
 
     let current = "#chart nav[aria-label='Chart type'] a[aria-current]";
@@ -223,6 +283,8 @@ async fn a_person_gets_from_two_files_to_a_chart() {
     wait_for("the lines after a reload", async || shows("Lines").await).await;
     assert_eq!(browser.find_all(Locator::Css("h1")).await.unwrap().len(), 1);
 
+    plans_are_reached_by_keyboard(&browser, &server.url).await;
+    browser.goto(&format!("{}/results/1", server.url)).await.unwrap();
     click(&browser, "#table a.more").await;
     wait_for("the plans of a query", async || text(&browser, "#plans .plan").await).await;
 

@@ -6,6 +6,7 @@ mod browser;
 mod cli;
 mod docker;
 mod faults;
+mod instruments;
 mod kill;
 mod pages;
 #[path = "../../src/testing/scratch.rs"]
@@ -14,6 +15,7 @@ mod server;
 #[path = "../../src/testing/servers.rs"]
 mod servers;
 mod shared;
+mod sources;
 mod statistics_files;
 mod support;
 mod tidy;

@@ -100,6 +100,39 @@ fn csv(text: &str) -> Vec<HashMap<String, String>> {
     lines.map(row).collect()
 }
 
+async fn what_a_source_would_change_is_shown_before_it_is_launched(plain: &Plain) {
+    let form = plain.page("/experiment").await;
+    let groups = form.find("Gathered by ANALYZE").zip(form.find("Missing, old or wrong"));
+    assert!(groups.is_some_and(|(gathered, failing)| gathered < failing), "{form}");
+    let wish = |kinds: &'static [&'static str]| {
+        let mut wish = vec![
+            ("dataset", "1"),
+            ("workload", "1"),
+            ("stats_source", "perturbed"),
+            ("perturbed.kinds", ""),
+        ];
+        wish.extend(kinds.iter().map(|kind| ("perturbed.kinds", *kind)));
+        wish
+    };
+    let (status, checked) = plain
+        .post("/experiment/check", &wish(&["row_counts", "correlation"]))
+        .await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        checked.contains("What perturbed (kinds correlation+row_counts) would make wrong: "),
+        "{checked}"
+    );
+    assert!(
+        checked.contains("<th scope=\"row\">public.orders</th><td>row count</td>"),
+        "{checked}"
+    );
+    let (_, refused) = plain.post("/experiment/check", &wish(&[])).await;
+    assert!(
+        refused.contains("What is wrong takes one or more of n_distinct, "),
+        "{refused}"
+    );
+}
+
 #[tokio::test]
 async fn the_main_job_is_done_by_plain_links_and_forms() {
     let dir = data_dir();
@@ -156,10 +189,15 @@ async fn the_main_job_is_done_by_plain_links_and_forms() {
     .await;
     numbers_are_the_same_everywhere(&plain, &settled).await;
     comparisons_follow_from_the_trials(&plain, &settled).await;
+    plans_are_reached_by_links_and_forms(&plain, &settled).await;
+    what_a_source_would_change_is_shown_before_it_is_launched(&plain).await;
     for path in [
         "/results",
         "/results/1/queries/0",
         "/results/1?type=line&query=3",
+        "/results/1?type=box&query=3&scale=log",
+        "/results/1?type=cdf&query=3",
+        "/results/1?type=scatter&base=1",
         "/experiment",
         "/upload",
         "/datasets",
@@ -177,12 +215,78 @@ async fn the_main_job_is_done_by_plain_links_and_forms() {
         "/results/x",
         "/results/1/queries/99",
         "/results/1/export.xls",
+        "/results/99/plans",
+        "/results/99/estimates",
+        "/results/1/queries/0/plans/2",
+        "/results/1/queries/99/plans/0",
+        "/results/1/queries/0/plans/x/plan.json",
+        "/results/1/queries/0/diff?from=0&to=2",
         "/nowhere",
         "/datasets/0",
     ] {
         assert_eq!(plain.get(nowhere).await.0, StatusCode::NOT_FOUND, "{nowhere}");
     }
     assert_eq!(server.stop(), Some(0));
+}
+
+/// From the page of the results to the map, a plan in all its forms, and two plans side by side.
+async fn plans_are_reached_by_links_and_forms(plain: &Plain, page: &str) {
+    assert!(page.contains("href=\"/results/1/plans\"") && page.contains("href=\"/results/1/estimates\""));
+    let all = plain.page("/results/1/plans?show=all").await;
+    let map = plain.page("/results/1/plans").await;
+    let n_rows = |page: &str| page.matches("<th scope=\"row\"><a").count();
+    assert_eq!(n_rows(&all), 12);
+    let n_hidden = 12 - n_rows(&map);
+    assert!(
+        n_hidden > 0 && map.contains(&format!("Left out: {n_hidden} quer")),
+        "{map}"
+    );
+    let found = plain.page("/results/1/plans?show=all&find=BY_country").await;
+    assert_eq!(n_rows(&found), 3);
+    assert!(found.contains("9 queries of other names"));
+
+    let json: serde_json::Value = serde_json::from_str(&plain.page("/results/1/export.json").await).unwrap();
+    let of_first = |key: &str| json["plans"][0][key].clone();
+    assert!(all.contains("href=\"/results/1/queries/0/plans/0\""));
+    let tree = plain.page("/results/1/queries/0/plans/0").await;
+    assert!(tree.contains(of_first("fingerprint").as_str().unwrap()) && tree.contains("data-copy="));
+    let by_cost = plain.page("/results/1/queries/0/plans/0?bars=cost").await;
+    assert!(by_cost.contains("bars=cost\" aria-current=\"true\""));
+    assert!(
+        plain
+            .page("/results/1/queries/0/plans/0/raw")
+            .await
+            .contains("EXPLAIN alone")
+    );
+    let sent = plain.page("/results/1/queries/0/plans/0/plan.json").await;
+    assert_eq!(Some(sent.as_str()), of_first("explain_analyzed").as_str());
+    let text = plain.page("/results/1/queries/0/plans/0/plan.txt").await;
+    assert!(text.contains("  ->  ") && text.contains("Execution Time: "), "{text}");
+
+    let diff = plain.page("/results/1/queries/0/diff").await;
+    assert!(diff.contains("Node by node"));
+    let same = plain.page("/results/1/queries/0/diff?from=1&to=1").await;
+    assert!(same.contains("has the same plan") && !same.contains("class=\"findings\""));
+
+    let estimates = plain.page("/results/1/estimates").await;
+    assert!(estimates.contains("Far-off estimates by the number of joins"));
+    let plans = csv(&plain.page("/results/1/plans.csv").await);
+    assert_eq!(plans.len(), 2 * 12);
+    for (row, plan) in plans.iter().zip(json["plans"].as_array().unwrap()) {
+        assert_eq!(plan["query"], row["query"].as_str());
+        let factors: Vec<f64> = plan["estimates"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|node| node["factor"].as_f64().unwrap())
+            .collect();
+        assert_eq!(row["n_compared"], factors.len().to_string());
+        let worst = factors.iter().copied().fold(1.0, f64::max);
+        assert_eq!(row["worst_q_error"].parse::<f64>().unwrap().to_bits(), worst.to_bits());
+        let far_off = factors.iter().filter(|factor| **factor >= 10.0).count();
+        let counted = row["n_10x_over"].parse::<usize>().unwrap() + row["n_10x_under"].parse::<usize>().unwrap();
+        assert_eq!(counted, far_off);
+    }
 }
 
 /// The table, the CSV and the JSON hold the same numbers, and they follow from the stored trials.
@@ -291,6 +395,18 @@ async fn comparisons_follow_from_the_trials(plain: &Plain, page: &str) {
         (sources[0]["ratio"].as_str(), sources[1]["n_undecided"].as_str()),
         ("", "12")
     );
+    let correlation = sources[1]["cost_time_rank_correlation"].parse::<f64>().unwrap();
+    assert!((-1.0..=1.0).contains(&correlation));
+    assert!(page.contains("Does cost foretell time?") && page.contains(&format!("<strong>{correlation:.2}</strong>")));
+    for wish in ["type=box&query=3", "type=cdf&query=3&theme=dark", "type=scatter"] {
+        let picture = plain
+            .client
+            .get(format!("{}/results/1/chart.png?{wish}", plain.url))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(picture.headers()["content-type"], "image/png", "{wish}");
+    }
     let beside_other = plain.page("/results/1?base=1").await;
     assert!(beside_other.contains(&format!("What differs from {other}")));
 }

@@ -25,19 +25,24 @@ const MAY_KNOW: &[(&str, &str)] = &[
         "experiment",
         "model config plan analysis store target dataset workload snapshot source",
     ),
+    (
+        "instrument",
+        "model sql plan analysis store target snapshot source experiment",
+    ),
     ("report", "model plan analysis store snapshot"),
     (
         "web",
-        "model config sql plan analysis files store dataset workload snapshot source experiment report",
+        "model config sql plan analysis files store dataset workload snapshot source experiment instrument report",
     ),
     (
         "app",
-        "model config sql plan analysis files cluster store target dataset workload snapshot source experiment report web",
+        "model config sql plan analysis files cluster store target dataset workload snapshot source experiment instrument \
+         report web",
     ),
     (
         "cli",
-        "model config sql plan analysis files cluster store target dataset workload snapshot source experiment report \
-         web app",
+        "model config sql plan analysis files cluster store target dataset workload snapshot source experiment instrument \
+         report web app",
     ),
 ];
 

@@ -43,7 +43,7 @@ async fn an_experiment_that_is_asked_to_stop_keeps_its_trials_and_leaves_no_clon
 }
 
 /// Runs until so many trials are stored, then ends as a process does that is told to.
-async fn interrupt_after(bench: &Bench, id: ExperimentId, n_trials: u64) {
+pub(super) async fn interrupt_after(bench: &Bench, id: ExperimentId, n_trials: u64) {
     let shutdown = CancellationToken::new();
     tokio::join!(Box::pin(worker::work(&bench.house, &shutdown)), async {
         bench.recorded(id, n_trials).await;

@@ -150,7 +150,8 @@ fn reading(scan: &Node) -> String {
         "Bitmap Heap Scan" => {
             let mut indexes = Vec::new();
             list_indexes(scan, &mut indexes);
-            format!("by a {parallel}bitmap of index {}", indexes.join(" and "))
+            let noun = if indexes.len() == 1 { "index" } else { "indexes" };
+            format!("by a {parallel}bitmap of {noun} {}", indexes.join(" and "))
         }
         "Tid Scan" | "Tid Range Scan" => "by row address".to_owned(),
         other => format!("by {parallel}{}", other.to_lowercase()),

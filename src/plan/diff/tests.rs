@@ -98,7 +98,7 @@ fn a_relation_that_is_read_in_another_way_is_named_with_both_ways() {
     );
     assert_eq!(
         said(&bitmap, &alone),
-        ["reads orders o by a bitmap of index a and b under x, by index orders_pkey alone backwards under y"]
+        ["reads orders o by a bitmap of indexes a and b under x, by index orders_pkey alone backwards under y"]
     );
 }
 

@@ -66,6 +66,7 @@ impl Exporter for Summaries {
             "cost",
             "plan",
             "message",
+            "same_plan_as",
         ])?;
         for summary in &data.summaries {
             csv.write_record([
@@ -94,6 +95,12 @@ impl Exporter for Summaries {
                 number(summary.cost),
                 text(summary.plan_letter.as_deref().unwrap_or_default()),
                 text(summary.message.as_deref().unwrap_or_default()),
+                text(
+                    summary
+                        .same_plan_as
+                        .map(|idx| data.source_label(idx))
+                        .unwrap_or_default(),
+                ),
             ])?;
         }
         Ok(csv.into_inner()?)
@@ -278,12 +285,12 @@ fn kind(trial: &RecordedTrial) -> &'static str {
 }
 
 /// Every digit, so that the same number comes back.
-fn number(value: Option<f64>) -> String {
+pub fn number(value: Option<f64>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 
 /// A spreadsheet takes a cell that begins like a formula for one.
-fn text(value: &str) -> String {
+pub fn text(value: &str) -> String {
     if value.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         format!("'{value}")
     } else {

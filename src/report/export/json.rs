@@ -50,6 +50,7 @@ struct SummaryBody<'a> {
     cost: Option<f64>,
     plan: Option<&'a str>,
     message: Option<&'a str>,
+    same_plan_as: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -139,6 +140,7 @@ fn summary_body<'a>(data: &'a ReportData, summary: &'a SummaryRecord) -> Summary
         cost: summary.cost,
         plan: summary.plan_letter.as_deref(),
         message: summary.message.as_deref(),
+        same_plan_as: summary.same_plan_as.map(|source_idx| data.source_label(source_idx)),
     }
 }
 
@@ -236,6 +238,7 @@ fn sources(data: &ReportData) -> Vec<Value> {
                 "label": source.label,
                 "name": source.name,
                 "params": source.params,
+                "draw": source.draw,
                 "snapshot_sha256": prepared.map(|prepared| &prepared.snapshot_sha256),
                 "n_statistics": prepared.map(|prepared| prepared.n_statistics),
                 "apply_ms": prepared.map(|prepared| prepared.apply_ms),
@@ -253,6 +256,7 @@ fn sources(data: &ReportData) -> Vec<Value> {
                 "planning_ms": numbers.planning_ms,
                 "cost_time_rank_correlation": agreement.correlation,
                 "notes": prepared.map(|prepared| &prepared.notes),
+                "objects": prepared.map(|prepared| &prepared.objects),
             })
         })
         .collect()

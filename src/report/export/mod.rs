@@ -1,7 +1,8 @@
 //! Files to take away. Each holds the stored numbers with every digit.
 
-mod csv;
+pub(super) mod csv;
 mod json;
+mod plans;
 
 use crate::model::trial::RecordedTrial;
 use crate::report::data::ReportData;
@@ -26,6 +27,7 @@ pub static ALL: &[&dyn Exporter] = &[
     &csv::Comparisons,
     &csv::Sources,
     &csv::Trials,
+    &plans::Plans,
     &json::Everything,
 ];
 

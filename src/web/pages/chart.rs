@@ -26,6 +26,7 @@ use crate::report::chart::Theme;
 use crate::report::charts;
 use crate::report::charts::Metric;
 use crate::report::data::ReportData;
+use crate::report::estimates;
 use crate::store;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
@@ -58,10 +59,19 @@ pub enum ChartType {
     Cdf,
     /// Every query, its cost against its time.
     Scatter,
+    /// Every query, how often its row estimates are far off.
+    Estimates,
 }
 
 impl ChartType {
-    pub const ALL: [Self; 5] = [Self::Bar, Self::Line, Self::Box, Self::Cdf, Self::Scatter];
+    pub const ALL: [Self; 6] = [
+        Self::Bar,
+        Self::Line,
+        Self::Box,
+        Self::Cdf,
+        Self::Scatter,
+        Self::Estimates,
+    ];
 
     /// The word in addresses.
     pub fn word(self) -> &'static str {
@@ -71,6 +81,7 @@ impl ChartType {
             Self::Box => "box",
             Self::Cdf => "cdf",
             Self::Scatter => "scatter",
+            Self::Estimates => "estimates",
         }
     }
 
@@ -78,7 +89,7 @@ impl ChartType {
     pub fn is_of_one_query(self) -> bool {
         match self {
             Self::Line | Self::Box | Self::Cdf => true,
-            Self::Bar | Self::Scatter => false,
+            Self::Bar | Self::Scatter | Self::Estimates => false,
         }
     }
 }
@@ -149,7 +160,7 @@ impl ChartParams {
             ChartType::Line | ChartType::Box | ChartType::Cdf => {
                 query.extend(["&query=", &self.query_idx.to_string()]);
             }
-            ChartType::Scatter => {}
+            ChartType::Scatter | ChartType::Estimates => {}
         }
         match self.is_log {
             Some(true) => query.push_str("&scale=log"),
@@ -296,6 +307,10 @@ fn draw(
             let chart = charts::costs(data);
             chart.draw(&canvas(chart.default_size()?))
         }
+        ChartType::Estimates => {
+            let chart = estimates::chart(data);
+            chart.draw(&canvas(chart.default_size()?))
+        }
     }
 }
 
@@ -317,6 +332,7 @@ mod tests {
             "type=cdf&query=0",
             "type=scatter",
             "type=line&query=3&base=2&show=all&rows=all",
+            "type=estimates",
         ] {
             assert_eq!(read(address).to_query(), address);
         }

@@ -12,6 +12,8 @@ use crate::model::units::ms_in_words;
 use crate::report::charts;
 use crate::report::charts::Metric;
 use crate::report::data::ReportData;
+use crate::report::estimates;
+use crate::report::estimates::SourceEstimates;
 use crate::report::table;
 
 /// Heads and rows.
@@ -29,10 +31,8 @@ pub fn bars(data: &ReportData, metric: Metric) -> Shown {
             .map(|ms| format!(" ± {}", ms_in_words(ms)))
             .unwrap_or_default();
         match metric {
-            Metric::Median => format!(
-                "{}{deviation}",
-                table::time_in_words(summary.median_ms, summary.median_is_above)
-            ),
+            _ if summary.same_plan_as.is_some() && metric != Metric::Cost => table::median_in_words(data, summary),
+            Metric::Median => format!("{}{deviation}", table::median_in_words(data, summary)),
             Metric::Mean => format!("{}{deviation}", table::time_in_words(summary.mean_ms, false)),
             Metric::Cost => table::cost(summary.cost).shown,
         }
@@ -122,12 +122,34 @@ pub fn costs(data: &ReportData) -> Shown {
             summary.map_or_else(
                 || "–".to_owned(),
                 |summary| {
-                    let median = table::time_in_words(summary.median_ms, summary.median_is_above);
+                    let median = table::median_in_words(data, summary);
                     format!("cost {}, {median}", table::cost(summary.cost).shown)
                 },
             )
         });
         std::iter::once(query.label.clone()).chain(cells).collect()
+    });
+    (heads.collect(), rows.collect())
+}
+
+/// A row for each number of joins: how many estimates of each source are far off.
+pub fn estimates(data: &ReportData) -> Shown {
+    let heads = std::iter::once("Joins".to_owned()).chain(data.sources().map(|(_, source)| source.label.clone()));
+    let sources = estimates::by_source(data);
+    let cell = |source: &SourceEstimates, n_joins: usize| {
+        let counted = source.by_joins.iter().find(|counted| counted.n_joins == n_joins);
+        counted.map_or("–".to_owned(), |counted| {
+            format!(
+                "{} too high, {} too low of {}",
+                counted.n_over, counted.n_under, counted.n_nodes
+            )
+        })
+    };
+    let rows = estimates::joins(&sources).into_iter().map(|n_joins| {
+        let cells = sources.iter().map(|source| cell(source, n_joins));
+        std::iter::once(estimates::joins_in_words(n_joins))
+            .chain(cells)
+            .collect()
     });
     (heads.collect(), rows.collect())
 }

@@ -8,6 +8,8 @@ use crate::report::charts;
 use crate::report::charts::Metric;
 use crate::report::costs;
 use crate::report::data::ReportData;
+use crate::report::estimates;
+use crate::report::estimates::SourceEstimates;
 use crate::report::table;
 use crate::store;
 use crate::web::pages::chart::ChartParams;
@@ -44,7 +46,7 @@ pub struct ChartView {
     /// The same numbers as a table.
     pub heads: Vec<String>,
     pub rows: Vec<Vec<String>>,
-    pub note: &'static str,
+    pub note: String,
 }
 
 impl ChartView {
@@ -76,6 +78,7 @@ impl ChartView {
             ChartType::Box => charts::boxes(data, query_idx, &trials, Scale::Linear).default_size(),
             ChartType::Cdf => charts::shares(data, query_idx, &trials, Scale::Linear).default_size(),
             ChartType::Scatter => charts::costs(data).default_size(),
+            ChartType::Estimates => estimates::chart(data).default_size(),
         };
         // The page stands without its picture; the picture's own address then says what is wrong.
         let (width, height) = size.unwrap_or((880, 420));
@@ -93,6 +96,7 @@ impl ChartView {
             ChartType::Box => tables::boxes(data, query_idx, &trials),
             ChartType::Cdf => tables::shares(data, query_idx, &trials),
             ChartType::Scatter => tables::costs(data),
+            ChartType::Estimates => tables::estimates(data),
         };
         Ok(Self {
             types: type_switches(data, params),
@@ -109,7 +113,7 @@ impl ChartView {
             dark_2x: png("dark", 2),
             heads,
             rows,
-            note: note(params),
+            note: note(data, params),
         })
     }
 }
@@ -134,6 +138,7 @@ fn type_switches(data: &ReportData, params: ChartParams) -> Vec<Switch> {
                 ChartType::Box => "Boxes",
                 ChartType::Cdf => "Shares",
                 ChartType::Scatter => "Cost against time",
+                ChartType::Estimates => "Estimates",
             };
             let to = ChartParams {
                 chart_type,
@@ -157,15 +162,15 @@ fn metric_switches(data: &ReportData, params: ChartParams) -> Vec<Switch> {
     };
     match params.chart_type {
         ChartType::Bar => Metric::ALL.into_iter().map(of_metric).collect(),
-        ChartType::Line | ChartType::Box | ChartType::Cdf | ChartType::Scatter => Vec::new(),
+        ChartType::Line | ChartType::Box | ChartType::Cdf | ChartType::Scatter | ChartType::Estimates => Vec::new(),
     }
 }
 
 fn scale_switches(data: &ReportData, params: ChartParams, wants_log: bool) -> Vec<Switch> {
     match params.chart_type {
         ChartType::Bar if !wants_log => return Vec::new(),
-        // Costs and times go over many decades.
-        ChartType::Scatter => return Vec::new(),
+        // Costs and times go over many decades, shares over none.
+        ChartType::Scatter | ChartType::Estimates => return Vec::new(),
         ChartType::Bar | ChartType::Line | ChartType::Box | ChartType::Cdf => {}
     }
     [("linear", "Linear", false), ("log", "Logarithmic", true)]
@@ -197,8 +202,8 @@ fn query_switches(data: &ReportData, params: ChartParams) -> Vec<Switch> {
 }
 
 /// How the picture is to be read.
-fn note(params: ChartParams) -> &'static str {
-    match (params.chart_type, params.metric()) {
+fn note(data: &ReportData, params: ChartParams) -> String {
+    let of_type = match (params.chart_type, params.metric()) {
         (ChartType::Bar, Metric::Cost) => {
             "Costs are the planner's guesses in units of its own. A lower cost under other statistics does not mean a \
              faster query."
@@ -223,6 +228,20 @@ fn note(params: ChartParams) -> &'static str {
             "A point for each query under each source. If cost foretold time, the points of one source would rise from left \
              to right in a narrow band."
         }
+        (ChartType::Estimates, _) => {
+            "For each number of joins at and below a node and each source, the share of nodes whose row estimate is at \
+             least 10 times too high (upwards) or too low (downwards), over all queries."
+        }
+    };
+    let is_of_times = match params.chart_type {
+        ChartType::Bar => params.metric() != Metric::Cost,
+        ChartType::Line | ChartType::Box | ChartType::Cdf | ChartType::Scatter => true,
+        ChartType::Estimates => false,
+    };
+    if is_of_times && data.summaries.iter().any(|summary| summary.same_plan_as.is_some()) {
+        format!("{of_type} A draw whose plan is that of an earlier draw was not timed again and has no mark here.")
+    } else {
+        of_type.to_owned()
     }
 }
 
@@ -233,6 +252,7 @@ fn caption(data: &ReportData, params: ChartParams) -> String {
         ChartType::Box => format!("Execution times of {} by source", data.query_label(params.query_idx)),
         ChartType::Cdf => format!("How soon {} finishes by source", data.query_label(params.query_idx)),
         ChartType::Scatter => "The planner's cost against the median time of each query".to_owned(),
+        ChartType::Estimates => "Far-off estimates by the number of joins".to_owned(),
     }
 }
 
@@ -269,11 +289,21 @@ fn alt(data: &ReportData, params: ChartParams) -> String {
                 .sources()
                 .filter_map(|(source_idx, source)| {
                     let summary = data.summary(params.query_idx, source_idx)?;
-                    let median = table::time_in_words(summary.median_ms, summary.median_is_above);
+                    let median = table::median_in_words(data, summary);
                     Some(format!("{median} under {}", source.label))
                 })
                 .collect();
             format!("{}. The medians are {}.", caption(data, params), medians.join(", "))
+        }
+        ChartType::Estimates => {
+            let of_source = |source: &SourceEstimates| {
+                let total = source.total();
+                let n_far_off = total.n_over + total.n_under;
+                let label = data.source_label(source.source_idx);
+                format!("{n_far_off} of {} under {label}", total.n_nodes)
+            };
+            let counts: Vec<String> = estimates::by_source(data).iter().map(of_source).collect();
+            format!("{}: {}.", caption(data, params), counts.join(", "))
         }
     }
 }

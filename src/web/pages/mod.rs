@@ -9,6 +9,7 @@ mod datasets;
 mod experiment;
 mod health;
 mod help;
+mod instruments;
 mod notes;
 mod plans;
 mod progress;
@@ -39,4 +40,5 @@ pub fn router() -> Router<AppState> {
         .merge(plans::router())
         .merge(chart::router())
         .merge(help::router())
+        .merge(instruments::router())
 }

@@ -106,6 +106,7 @@ fn what(queued: &QueuedJob) -> String {
         (JobKind::Experiment, Some((_, dataset)), Some((_, workload))) => {
             format!("{}: {dataset} × {workload}", queued.in_words())
         }
+        (JobKind::Instrument, Some((_, dataset)), _) => format!("{}: {dataset}", queued.in_words()),
         _ => queued.in_words(),
     };
     let mut letters = words.chars();
@@ -115,6 +116,9 @@ fn what(queued: &QueuedJob) -> String {
 }
 
 fn href(queued: &QueuedJob) -> String {
+    if let Some(id) = queued.instrument_id {
+        return urls::instrument(id);
+    }
     let dataset = queued.dataset.as_ref().map(|(id, _)| *id);
     let workload = queued.workload.as_ref().map(|(id, _)| *id);
     match (queued.experiment_id, workload, dataset) {
@@ -174,6 +178,7 @@ mod tests {
             dataset: Some((DatasetId(id), format!("shop {id}"))),
             workload: None,
             experiment_id: None,
+            instrument_id: None,
             n_trials: None,
             n_recorded: 0,
         }

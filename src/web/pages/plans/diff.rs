@@ -97,7 +97,7 @@ struct Cells {
 impl Cells {
     fn new(row: &Row) -> Self {
         let (factor, excluded) = match row.estimate {
-            Judged::Compared(estimate) => (view::factor(&estimate), ""),
+            Judged::Compared(estimate) => (view::short_factor(&estimate), ""),
             Judged::Excluded(exclusion) => ("–".to_owned(), exclusion.words()),
         };
         Self {
@@ -154,18 +154,14 @@ impl Side {
             label: data.source_label(source_idx).to_owned(),
             letter: view::letter(data, query_idx, source_idx),
             address: urls::plan(data.experiment.id, query_idx, source_idx),
-            median: summary.map_or("–".to_owned(), |summary| {
-                table::time_in_words(summary.median_ms, summary.median_is_above)
-            }),
+            median: summary.map_or("–".to_owned(), |summary| table::median_in_words(data, summary)),
             cost: table::cost(plan.and_then(|plan| plan.cost)).shown,
             buffers: plan
                 .and_then(|plan| u64::try_from(plan.buffers?).ok())
                 .map_or("–".to_owned(), crate::model::units::grouped),
             q_error: plan
                 .and_then(|plan| plan.worst_q_error)
-                .map_or("–".to_owned(), |worst| {
-                    format!("{}×", crate::model::units::three_digits(worst))
-                }),
+                .map_or("–".to_owned(), |worst| format!("{}×", view::times(worst))),
         }
     }
 }
@@ -240,11 +236,11 @@ impl DiffPage {
     }
 }
 
-/// `8 nodes are the same, 2 changed, 3 moved; 1 was removed, 2 were added.`
+/// `Nodes: 8 the same, 2 changed, 3 moved, 1 removed, 2 added.`
 fn counts(aligned: &[Aligned]) -> String {
     let n = |is_counted: &dyn Fn(&Aligned) -> bool| aligned.iter().filter(|pair| is_counted(pair)).count();
     format!(
-        "{} nodes are the same, {} changed, {} moved; {} removed, {} added.",
+        "Nodes: {} the same, {} changed, {} moved, {} removed, {} added.",
         n(&Aligned::is_same),
         n(&|pair| pair.is_changed),
         n(&|pair| pair.is_moved),

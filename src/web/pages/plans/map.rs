@@ -10,7 +10,6 @@ use sqlx::PgPool;
 use crate::model::experiment::ExperimentQuery;
 use crate::model::ids::ExperimentId;
 use crate::model::units::counted;
-use crate::model::units::three_digits;
 use crate::report::data::ReportData;
 use crate::report::table;
 use crate::web::error::Error;
@@ -45,6 +44,8 @@ struct MapPage {
     hidden: String,
     all_address: String,
     is_settled: bool,
+    /// Whether anything happened while a plan that is shown was looked at.
+    has_remarks: bool,
 }
 
 struct SourceHead {
@@ -108,13 +109,15 @@ impl Cell {
             title.push(format!("cost {}", table::cost(Some(cost)).shown));
         }
         if let Some(worst) = plan.and_then(|plan| plan.worst_q_error) {
-            title.push(format!("worst estimate {}× off", three_digits(worst)));
+            title.push(format!("worst estimate {}× off", view::times(worst)));
         }
+        let message = plan.and_then(|plan| plan.message.clone());
+        title.extend(message.clone());
         Self {
             letter: letter.to_owned(),
             address: urls::plan(data.experiment.id, query.query_idx, source_idx),
             title: title.join(", "),
-            message: plan.and_then(|plan| plan.message.clone()).unwrap_or_default(),
+            message: message.unwrap_or_default(),
         }
     }
 }
@@ -143,7 +146,7 @@ impl MapPage {
             })
             .collect();
         let (mut n_same, mut n_unnamed) = (0, 0);
-        let rows = rows
+        let rows: Vec<MapRow> = rows
             .into_iter()
             .filter(|row| {
                 let is_named = row.label.to_lowercase().contains(&find);
@@ -156,6 +159,10 @@ impl MapPage {
         Self {
             id,
             sources,
+            has_remarks: rows
+                .iter()
+                .flat_map(|row| &row.cells)
+                .any(|cell| !cell.letter.is_empty() && !cell.message.is_empty()),
             rows,
             headline,
             find: params.find.trim().to_owned(),

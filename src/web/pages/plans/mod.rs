@@ -1,6 +1,7 @@
 //! The plans of an experiment: the map of who chose which, one plan as a tree, two plans side by side.
 
 mod diff;
+mod estimates;
 mod map;
 mod show;
 pub mod view;
@@ -21,6 +22,7 @@ use crate::web::state::AppState;
 pub fn router() -> Router<AppState> {
     Router::new()
         .route("/results/{id}/plans", get(map::map))
+        .route("/results/{id}/estimates", get(estimates::estimates))
         .route("/results/{id}/queries/{n}/plans/{source}", get(show::show))
         .route("/results/{id}/queries/{n}/plans/{source}/raw", get(show::raw))
         .route("/results/{id}/queries/{n}/plans/{source}/plan.txt", get(show::as_text))

@@ -101,6 +101,12 @@ impl Stored {
         self.plans.text(self.source_idx)
     }
 
+    /// The lines of EXPLAIN; none when there is no plan.
+    fn in_explains_manner(&self) -> anyhow::Result<Option<String>> {
+        let plan = self.text().map(plan::parse).transpose()?;
+        Ok(plan.as_ref().map(plan::text))
+    }
+
     /// `part` is what stands behind the address of each plan.
     fn head(&self, part: &str) -> Head {
         let (data, query) = (&self.plans.data, &self.plans.query);
@@ -165,6 +171,24 @@ impl ShowPage {
     }
 }
 
+impl RawPage {
+    fn new(stored: &Stored) -> anyhow::Result<Self> {
+        let mut texts = stored.plans.texts.iter();
+        let texts = texts.find(|text| text.source_idx == stored.source_idx);
+        let head = stored.head("/raw");
+        Ok(Self {
+            letter: view::letter(&stored.plans.data, stored.plans.query.query_idx, stored.source_idx),
+            message: stored.outline.message.clone().unwrap_or_default(),
+            analyzed: texts.and_then(|text| text.analyzed.clone()).unwrap_or_default(),
+            explain: texts.and_then(|text| text.explain.clone()).unwrap_or_default(),
+            text: stored.in_explains_manner()?.unwrap_or_default(),
+            text_address: format!("{}/plan.txt", head.plan_address),
+            json_address: format!("{}/plan.json", head.plan_address),
+            head,
+        })
+    }
+}
+
 fn facts(stored: &Stored, plan: &plan::Plan) -> Vec<Setting> {
     let fact = |name: &str, value: String| Setting {
         name: name.to_owned(),
@@ -173,7 +197,7 @@ fn facts(stored: &Stored, plan: &plan::Plan) -> Vec<Setting> {
     let mut facts = Vec::new();
     let (query_idx, source_idx) = (stored.plans.query.query_idx, stored.source_idx);
     if let Some(summary) = stored.plans.data.summary(query_idx, source_idx) {
-        let median = table::time_in_words(summary.median_ms, summary.median_is_above);
+        let median = table::median_in_words(&stored.plans.data, summary);
         facts.push(fact("Median of its trials", median));
     }
     if let Some(ms) = plan.planning_ms {
@@ -221,29 +245,8 @@ pub(super) async fn raw(
     Path(address): Address,
 ) -> PageResult<Response> {
     let stored = Stored::load(&pool, viewer, &address).await?;
-    let texts = stored
-        .plans
-        .texts
-        .iter()
-        .find(|text| text.source_idx == stored.source_idx);
-    let head = stored.head("/raw");
-    fragment::page(&RawPage {
-        letter: view::letter(&stored.plans.data, stored.plans.query.query_idx, stored.source_idx),
-        message: stored.outline.message.clone().unwrap_or_default(),
-        analyzed: texts.and_then(|text| text.analyzed.clone()).unwrap_or_default(),
-        explain: texts.and_then(|text| text.explain.clone()).unwrap_or_default(),
-        text: stored
-            .text()
-            .map(plan::parse)
-            .transpose()
-            .map_err(anyhow::Error::new)?
-            .as_ref()
-            .map(plan::text)
-            .unwrap_or_default(),
-        text_address: format!("{}/plan.txt", head.plan_address),
-        json_address: format!("{}/plan.json", head.plan_address),
-        head,
-    })
+    let page = tokio::task::spawn_blocking(move || RawPage::new(&stored));
+    fragment::page(&page.await.map_err(anyhow::Error::new)??)
 }
 
 /// GET /results/{id}/queries/{n}/plans/{source}/plan.txt
@@ -253,8 +256,11 @@ pub(super) async fn as_text(
     Path(address): Address,
 ) -> PageResult<Response> {
     let stored = Stored::load(&pool, viewer, &address).await?;
-    let text = stored.text().ok_or(Error::NotFound("plan"))?;
-    let text = plan::text(&plan::parse(text).map_err(anyhow::Error::new)?);
+    let text = tokio::task::spawn_blocking(move || stored.in_explains_manner());
+    let text = text
+        .await
+        .map_err(anyhow::Error::new)??
+        .ok_or(Error::NotFound("plan"))?;
     Ok((headers("text/plain; charset=utf-8"), text).into_response())
 }
 

@@ -180,8 +180,8 @@ fn facts(plan: &Plan, outline: &PlanOutline) -> String {
     if let (Some(worst), Some(mean)) = (outline.worst_q_error, outline.mean_q_error) {
         facts.push(format!(
             "estimates off by {}× on average and {}× at worst",
-            three_digits(mean),
-            three_digits(worst)
+            times(mean),
+            times(worst)
         ));
     }
     facts.join(", ")
@@ -278,15 +278,30 @@ pub fn count(rows: f64) -> String {
 
 /// The factor with its direction.
 pub fn factor(estimate: &EstimateFactor) -> String {
-    let times = if estimate.factor >= 1e6 {
-        format!("{:.2e}", estimate.factor)
-    } else {
-        three_digits(estimate.factor)
-    };
+    let times = times(estimate.factor);
     match estimate.direction {
         Direction::Over => format!("↑ {times}× too many"),
         Direction::Under => format!("↓ {times}× too few"),
         Direction::Exact => "exact".to_owned(),
+    }
+}
+
+/// The factor with an arrow for its direction.
+pub fn short_factor(estimate: &EstimateFactor) -> String {
+    let times = times(estimate.factor);
+    match estimate.direction {
+        Direction::Over => format!("↑ {times}×"),
+        Direction::Under => format!("↓ {times}×"),
+        Direction::Exact => "exact".to_owned(),
+    }
+}
+
+/// A factor, without a long row of digits.
+pub fn times(factor: f64) -> String {
+    if factor >= 1e6 {
+        format!("{factor:.2e}")
+    } else {
+        three_digits(factor)
     }
 }
 

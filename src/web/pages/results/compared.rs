@@ -234,3 +234,70 @@ fn letter(data: &ReportData, query_idx: i32, source_idx: i32) -> String {
         .and_then(|summary| summary.plan_letter.clone())
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::effect::Effect;
+    use crate::analysis::family::judge;
+    use crate::testing::world::World;
+
+    /// An experiment of one query whose second source is the control, with this ratio to the first.
+    async fn data(ratio: f64, base_idx: i32) -> ReportData {
+        let world = World::new().await;
+        let (id, _) = world.experiment("e", &["built_in", "none"]).await;
+        let mut conn = world.conn().await;
+        let mut data = ReportData::load(&mut conn, world.viewer, id).await.unwrap().unwrap();
+        data.experiment.spec.has_control = true;
+        data.base_idx = base_idx;
+        let effect = Effect {
+            n_rounds: 12,
+            n_censored: 0,
+            ratio,
+            interval: None,
+            log_error: Some(0.01),
+            p_value: if ratio > 1.5 { 0.001 } else { 0.9 },
+        };
+        data.family.push(Member {
+            query_idx: 0,
+            source_idx: 1 - base_idx,
+            effect,
+            judgement: judge(&[effect])[0],
+        });
+        data
+    }
+
+    #[tokio::test]
+    async fn a_control_that_shows_nothing_reassures_and_one_that_differs_warns() {
+        for base_idx in [0, 1] {
+            let (sentence, class) = control(&data(1.02, base_idx).await).unwrap();
+            assert!(sentence.contains("none of 1 query was called different") && sentence.contains("1.02×"));
+            assert_eq!(class, "good");
+        }
+        let (sentence, class) = control(&data(2.0, 0).await).unwrap();
+        assert!(sentence.contains("1 of 1 query") && class == "warn", "{sentence}");
+        let mut without = data(1.02, 0).await;
+        without.experiment.spec.has_control = false;
+        assert!(control(&without).is_none());
+    }
+
+    #[tokio::test]
+    async fn another_baseline_keeps_what_else_the_address_says() {
+        let params = ChartParams {
+            base_idx: 1,
+            shows_all: true,
+            ..ChartParams::default()
+        };
+        let view = ComparedView::new(&data(2.0, 1).await, params, &[]).unwrap();
+        let kept: Vec<String> = view
+            .kept
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        assert_eq!(kept, ["type=bar", "metric=median", "show=all"]);
+        assert!(view.bases[1].is_chosen && view.base == "none");
+        assert!(view.other_address.contains("base=1") && !view.other_address.contains("show=all"));
+        let slower = &view.tallies[1];
+        assert_eq!((slower.n, slower.word, slower.range.as_str()), (1, "slower", "2.00×"));
+    }
+}

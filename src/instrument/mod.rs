@@ -1,0 +1,15 @@
+//! Instruments: questions about plans that are answered by trying. Each run is a job; what it finds out is stored step by
+//! step, and a run that was interrupted goes on behind the last step.
+
+mod bisect;
+mod budget;
+mod ddmin;
+pub mod form;
+mod lottery;
+mod regret;
+mod saying;
+pub mod service;
+mod stand;
+#[cfg(test)]
+mod tests;
+pub mod work;

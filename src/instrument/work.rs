@@ -1,0 +1,190 @@
+//! Does the job of one run of an instrument, from the claim to its answer.
+
+use anyhow::Context as _;
+use futures_util::FutureExt as _;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::Connection as _;
+use tracing::error;
+use tracing::info;
+
+use crate::experiment::work::Trouble;
+use crate::instrument::bisect;
+use crate::instrument::budget;
+use crate::instrument::lottery;
+use crate::instrument::regret;
+use crate::instrument::stand::Look;
+use crate::instrument::stand::Stand;
+use crate::model::instrument::Findings;
+use crate::model::instrument::Instrument;
+use crate::model::instrument::Task;
+use crate::model::job::JobStatus;
+use crate::model::job::Progress;
+use crate::model::snapshot::Snapshot;
+use crate::store::held::HeldJob;
+use crate::store::held::Parted;
+use crate::store::held::StopReason;
+use crate::store::instruments;
+use crate::store::queue::Interruption;
+use crate::store::queue::MAX_INTERRUPTIONS;
+use crate::target::lease;
+use crate::target::lease::Sandboxes;
+use crate::target::lost_in_words;
+
+/// Does the run of a claimed job until it is settled, put back into the queue, or taken over.
+pub async fn run(job: HeldJob, sandboxes: &Sandboxes) -> Parted {
+    match Box::pin(attempt(&job, sandboxes)).await {
+        Ok(parted) => parted,
+        Err(trouble) => job.part(|| conclude(&job, &trouble).boxed()).await,
+    }
+}
+
+/// Records why the run does not go on.
+async fn conclude(job: &HeldJob, trouble: &Trouble) -> anyhow::Result<Parted> {
+    let id = job.lease.job_id;
+    match (job.stop_reason(), trouble) {
+        (Some(StopReason::LeaseLost), _) => {
+            info!(job.id = %id, "Job {id} is worked on elsewhere");
+            Ok(Parted::Over)
+        }
+        (Some(StopReason::Shutdown), _) => {
+            info!(job.id = %id, "Job {id} goes back into the queue");
+            Ok(job.release("waiting to go on", &Interruption::Shutdown).await?)
+        }
+        (Some(StopReason::Requested), _) => {
+            let said = "Stopped on request. The steps so far are kept.";
+            Ok(job.settle(JobStatus::Cancelled, Some(said)).await?)
+        }
+        (None, Trouble::Sentence(sentence)) => Ok(job.settle(JobStatus::Failed, Some(sentence)).await?),
+        (None, Trouble::Stopped) => anyhow::bail!("the job stopped without a reason"),
+        (None, Trouble::Lost(error)) if lease::is_in_use(error) => {
+            info!(job.id = %id, "Job {id} waits: another pgassay still holds its server");
+            Ok(job.release(lease::IN_USE, &Interruption::Busy).await?)
+        }
+        (None, Trouble::Lost(error)) => {
+            error!(job.id = %id, "Job {id} lost its server: {error:#}");
+            let lost = lost_in_words(error);
+            if job.is_hopeless().await? {
+                let sentence = format!(
+                    "Given up after {MAX_INTERRUPTIONS} interruptions without a result in between. The last: {lost}."
+                );
+                return Ok(job.settle(JobStatus::Failed, Some(&sentence)).await?);
+            }
+            Ok(job.release("interrupted", &Interruption::Lost(lost)).await?)
+        }
+    }
+}
+
+async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble> {
+    let mut conn = job.conn().await?;
+    let instrument = instruments::get_by_job(&mut conn, &job.lease)
+        .await?
+        .context("the job's instrument")?;
+    drop(conn);
+    let gone = || Trouble::Sentence("The dataset of this run is gone.".to_owned());
+    let dataset_id = instrument.dataset_id.ok_or_else(gone)?;
+    if !sandboxes.is_there(dataset_id).await? {
+        return Err(Trouble::Sentence(sandboxes.what_is_gone(&instrument.dataset_name)));
+    }
+    job.set_progress("starting its server", &Progress::default()).await?;
+    let sandbox = sandboxes.start(dataset_id).await?;
+    job.set_progress("cloning the dataset", &Progress::default()).await?;
+    let mut stand = Stand::open(sandbox, instrument.id, &instrument.spec).await?;
+    let notebook = Notebook {
+        job,
+        instrument: &instrument,
+    };
+    let answer = match &instrument.spec.task {
+        Task::Bisect(task) => bisect::run(&notebook, &mut stand, task).await,
+        Task::Lottery(task) => lottery::run(&notebook, &mut stand, task).await,
+        Task::Budget(task) => budget::run(&notebook, &mut stand, task).await,
+        Task::Regret(task) => regret::run(&notebook, &mut stand, task).await,
+    };
+    let closed = stand.close().await;
+    let (findings, headline) = answer?;
+    if let Err(error) = closed {
+        // The answer is known; a clone that is left is dropped when its dataset is used next.
+        error!(instrument.id = %instrument.id, "The clone of instrument {} could not be dropped: {error:#}", instrument.id);
+    }
+    notebook.conclude(&findings, &headline).await?;
+    let parted = job.settle(JobStatus::Completed, None).await?;
+    info!(instrument.id = %instrument.id, "Instrument {} is finished", instrument.id);
+    Ok(parted)
+}
+
+/// Where a run writes down what it finds out, before it goes on.
+pub struct Notebook<'a> {
+    pub job: &'a HeldJob,
+    pub instrument: &'a Instrument,
+}
+
+impl Notebook<'_> {
+    /// The steps of the run so far, also of those before an interruption.
+    pub async fn steps<T: DeserializeOwned>(&self) -> Result<Vec<T>, Trouble> {
+        let mut conn = self.job.conn().await?;
+        let steps = instruments::list_steps(&mut conn, self.job.viewer, self.instrument.id).await?;
+        let read = steps.into_iter().map(serde_json::from_value);
+        Ok(read
+            .collect::<Result<Vec<T>, _>>()
+            .context("reading the stored steps")?)
+    }
+
+    /// Stores a step, with the plans of queries that were seen in it, and with the statistics that it has drawn.
+    /// `Stopped` when the run belongs to somebody else by now.
+    pub async fn record(
+        &self,
+        step_idx: usize,
+        step: &impl Serialize,
+        looks: &[(i32, &Look)],
+        drawn: Option<&Snapshot>,
+    ) -> Result<(), Trouble> {
+        let step = serde_json::to_value(step).context("writing a step")?;
+        let id = self.instrument.id;
+        let mut conn = self.job.conn().await?;
+        let mut transaction = conn.begin().await?;
+        if !instruments::record(&mut transaction, &self.job.lease, id, step_idx, &step).await? {
+            self.job.lose();
+            return Err(Trouble::Stopped);
+        }
+        for (query_idx, look) in looks {
+            if let Some(plan) = look.seen(*query_idx) {
+                instruments::keep_plan(&mut transaction, id, &plan).await?;
+            }
+        }
+        if let Some(snapshot) = drawn {
+            instruments::keep_snapshot(&mut transaction, id, step_idx, snapshot).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Says where the run stands. `Stopped` when it should end.
+    pub async fn stage(&self, stage: &str, done: usize, total: usize, detail: &str) -> Result<(), Trouble> {
+        let progress = Progress {
+            done: done as u64,
+            total: total as u64,
+            unit: "steps".to_owned(),
+            detail: detail.to_owned(),
+            n_rows: 0,
+        };
+        self.job.set_progress(stage, &progress).await?;
+        match self.job.stop_reason() {
+            Some(_) => Err(Trouble::Stopped),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes what is known before the end, so that a run that is stopped can be read.
+    pub async fn note(&self, findings: &Findings) -> Result<(), Trouble> {
+        let mut conn = self.job.conn().await?;
+        instruments::set_result(&mut conn, &self.job.lease, self.instrument.id, findings, None).await?;
+        Ok(())
+    }
+
+    async fn conclude(&self, findings: &Findings, headline: &str) -> Result<(), Trouble> {
+        let mut conn = self.job.conn().await?;
+        let (lease, id) = (&self.job.lease, self.instrument.id);
+        instruments::set_result(&mut conn, lease, id, findings, Some(headline)).await?;
+        Ok(())
+    }
+}
