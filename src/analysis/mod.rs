@@ -15,5 +15,6 @@ pub mod rank;
 pub mod repeats;
 pub mod resample;
 pub mod summary;
+pub mod unpaired;
 
 pub use self::letters::letters;

@@ -6,6 +6,7 @@ use crate::model::experiment::Experiment;
 use crate::model::experiment::ExperimentQuery;
 use crate::model::experiment::Order;
 use crate::model::experiment::PlanText;
+use crate::model::job::Interrupted;
 use crate::model::units::counted;
 use crate::plan;
 use crate::report::chart::Canvas;
@@ -398,7 +399,7 @@ fn push_surroundings(blocks: &mut Vec<Block>, data: &ReportData) {
     }
     if !data.interruptions.is_empty() {
         blocks.push(Block::Section("What interrupted it".to_owned()));
-        let lines = data.interruptions.iter().map(|interrupted| interrupted.in_words());
+        let lines = data.interruptions.iter().map(Interrupted::in_words);
         blocks.push(Block::Items(lines.collect()));
     }
     blocks.push(Block::Section("To check it".to_owned()));
