@@ -101,12 +101,13 @@ pub fn warnings(sides: &[Side], different: &[Difference]) -> Vec<String> {
         }
     }
     let first = sides.first().map(|side| side.data.experiment.id);
-    if sides.iter().all(|side| Some(side.data.experiment.id) == first) {
-        warnings.push(
-            "These are sources of one experiment. Its own page compares them round by round, which sees smaller differences."
-                .to_owned(),
-        );
-    }
+    let words = if sides.iter().all(|side| Some(side.data.experiment.id) == first) {
+        "These are sources of one experiment. Its own page compares them round by round, which sees smaller differences."
+    } else {
+        "They ran at different times, so whatever else changed on the machine in between is in the ratios. Nothing pairs their \
+         rounds: samples are compared as wholes."
+    };
+    warnings.push(words.to_owned());
     warnings
 }
 
