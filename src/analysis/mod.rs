@@ -17,5 +17,6 @@ pub mod regret;
 pub mod repeats;
 pub mod resample;
 pub mod summary;
+pub mod unpaired;
 
 pub use self::letters::letters;

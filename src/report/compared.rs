@@ -77,7 +77,8 @@ fn factor(ratio: f64) -> String {
     }
 }
 
-fn p_value(p: f64) -> Figure {
+/// A p-value, never shown as zero.
+pub fn p_value(p: f64) -> Figure {
     Figure {
         shown: match p {
             p if p < 0.001 => "< 0.001".to_owned(),

@@ -102,6 +102,32 @@ pub static COMPARISONS: &[Made] = &[
     },
 ];
 
+/// Of experiments beside each other.
+pub static BESIDE: &[Made] = &[
+    Made {
+        name: "Ratio",
+        how: "The median of all ratios of a time of the one to a time of the baseline. Below 1 it is faster. A trial that was \
+              cut off counts as its limit there, so the true ratio may lie further from 1.",
+        reference: "Hodges and Lehmann 1963",
+    },
+    Made {
+        name: "95 % interval",
+        how: "Two of the same ratios in their order, as far from both ends as the rank-sum test allows.",
+        reference: "Hollander, Wolfe and Chicken 2014, section 4.3",
+    },
+    Made {
+        name: "p",
+        how: "How often the ranks of the times would lie as far apart if each trial were as likely to belong to either \
+              sample: the rank-sum test. Then adjusted for all comparisons on this page at once.",
+        reference: "Mann and Whitney 1947; Holm 1979",
+    },
+    Made {
+        name: "Verdict",
+        how: "Faster or slower where the adjusted p is below 0.05. Else no detectable difference.",
+        reference: "",
+    },
+];
+
 /// Of the sources as a whole.
 pub static SOURCES: &[Made] = &[
     Made {

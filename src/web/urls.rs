@@ -20,6 +20,7 @@ pub const EXPERIMENT_CHECK: &str = "/experiment/check";
 pub const EXPERIMENT_QUERIES: &str = "/experiment/queries";
 pub const EXPERIMENT_SOURCES: &str = "/experiment/sources";
 pub const RESULTS: &str = "/results";
+pub const COMPARE: &str = "/compare";
 pub const GLOSSARY: &str = "/help/glossary";
 
 /// A word of the glossary, by the id of its entry.

@@ -352,6 +352,36 @@ async fn numbers_are_the_same_everywhere(plain: &Plain, page: &str) {
     assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
     the_bundle_verifies(plain, page).await;
     the_report_stands_alone(plain, page).await;
+    two_sources_stand_beside_each_other(plain).await;
+}
+
+async fn two_sources_stand_beside_each_other(plain: &Plain) {
+    assert!(plain.page("/results").await.contains("href=\"/compare\""));
+    let form = plain.page("/compare").await;
+    assert!(form.contains("<option value=\"1.1\">1: random_targets"), "{form}");
+    let page = plain.page("/compare?base=1.0&run=1.1&show=all").await;
+    assert!(page.contains("These are sources of one experiment."), "{page}");
+    assert_eq!(
+        page.matches("<tr><th scope=\"row\"><a href=\"/results/1/queries/")
+            .count(),
+        12
+    );
+    assert!(page.contains("Show only differences"));
+    assert!(page.contains("<p>Nothing but the sources: "));
+    let picture = plain
+        .client
+        .get(format!("{}/compare/chart.png?base=1.0&run=1.1", plain.url))
+        .send()
+        .await;
+    assert_eq!(picture.unwrap().headers()["content-type"], "image/png");
+    for nowhere in ["/compare?base=1.0&run=1.9", "/compare?base=1.0&run=77.0"] {
+        assert_eq!(plain.get(nowhere).await.0, StatusCode::NOT_FOUND, "{nowhere}");
+    }
+    let again = plain.page("/compare?base=1.0&run=1.0").await;
+    assert!(
+        !again.contains("Query by query"),
+        "one side alone is compared with nothing"
+    );
 }
 
 async fn the_report_stands_alone(plain: &Plain, page: &str) {

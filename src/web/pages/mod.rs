@@ -4,6 +4,7 @@ mod chart;
 pub mod chart_cache;
 mod chart_tables;
 mod chart_view;
+mod compare;
 mod dashboard;
 mod datasets;
 mod experiment;
@@ -39,6 +40,7 @@ pub fn router() -> Router<AppState> {
         .merge(query::router())
         .merge(plans::router())
         .merge(chart::router())
+        .merge(compare::router())
         .merge(help::router())
         .merge(instruments::router())
 }

@@ -1,0 +1,227 @@
+//! One sample beside another that was measured at another time: nothing pairs their trials, so whole samples are compared.
+
+use statrs::distribution::ContinuousCDF as _;
+use statrs::distribution::Normal;
+
+use crate::analysis::summary::Observed;
+
+/// Up to so many trials in both samples together, p-values are exact.
+const MOST_EXACT: usize = 40;
+/// The two-sided 95 percent quantile of the normal distribution.
+const Z: f64 = 1.959_963_984_540_054;
+
+/// What the second sample does beside the first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shift {
+    /// The median of all ratios of a time of the second sample to one of the first: above 1 the second is slower.
+    pub ratio: f64,
+    /// Its 95 percent interval; `None` where there are too few trials.
+    pub interval: Option<(f64, f64)>,
+    /// A timeout is in one of them, so that the true ratio may lie further from 1.
+    pub is_bound: bool,
+    /// Of the rank-sum test, by itself.
+    pub p_value: f64,
+}
+
+impl Shift {
+    /// Compares two samples; a trial that was cut off counts as slower than all that finished. `None` where one is empty or
+    /// has a failed trial.
+    pub fn of(base: &[Observed], other: &[Observed]) -> Option<Self> {
+        let times = |sample: &[Observed]| {
+            sample
+                .iter()
+                .map(|trial| trial.at_least_ms())
+                .collect::<Option<Vec<f64>>>()
+        };
+        let (base_ms, other_ms) = (times(base)?, times(other)?);
+        if base_ms.is_empty() || other_ms.is_empty() {
+            return None;
+        }
+        let is_bound = base
+            .iter()
+            .chain(other)
+            .any(|trial| matches!(trial, Observed::TimedOut { .. }));
+        let (ratio, interval) = ratio(&base_ms, &other_ms);
+        Some(Self {
+            ratio,
+            interval,
+            is_bound,
+            p_value: rank_sum(&ordered(base), &ordered(other)),
+        })
+    }
+}
+
+/// Times whose order is that of the trials: cut off is slower than finished, whatever the limit.
+fn ordered(sample: &[Observed]) -> Vec<f64> {
+    let time = |trial: &Observed| match trial {
+        Observed::Finished { ms } => *ms,
+        Observed::TimedOut { .. } | Observed::Failed => f64::INFINITY,
+    };
+    sample.iter().map(time).collect()
+}
+
+/// The estimate that belongs to the rank-sum test, on logarithms: Hodges and Lehmann, "Estimates of Location Based on Rank
+/// Tests", Annals of Mathematical Statistics 34(2), 1963. The interval is of order statistics of the same ratios:
+/// Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, third edition, 2014, section 4.3, large samples.
+fn ratio(base: &[f64], other: &[f64]) -> (f64, Option<(f64, f64)>) {
+    let mut logs: Vec<f64> = base
+        .iter()
+        .flat_map(|base| other.iter().map(move |other| (other / base).ln()))
+        .collect();
+    logs.sort_unstable_by(f64::total_cmp);
+    let n_pairs = logs.len();
+    let middle = f64::midpoint(logs[(n_pairs - 1) / 2], logs[n_pairs / 2]);
+    let spread = (as_f64(n_pairs) * as_f64(base.len() + other.len() + 1) / 12.0).sqrt();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "below the number of pairs, and not negative once checked"
+    )]
+    let rank = (as_f64(n_pairs) / 2.0 - Z * spread).floor().max(0.0) as usize;
+    let interval = (rank >= 1).then(|| (logs[rank - 1].exp(), logs[n_pairs - rank].exp()));
+    (middle.exp(), interval)
+}
+
+/// The two-sided p-value of the rank-sum test, equal times sharing the mean of their ranks: Mann and Whitney, "On a Test of
+/// Whether one of Two Random Variables is Stochastically Larger than the Other", Annals of Mathematical Statistics 18(1),
+/// 1947. Over all assignments of the trials to the samples where they are few; otherwise by the normal distribution with
+/// the corrections for ties and continuity.
+fn rank_sum(base: &[f64], other: &[f64]) -> f64 {
+    let all: Vec<f64> = base.iter().chain(other).copied().collect();
+    let doubled = doubled_ranks(&all);
+    let (n_base, n_all) = (base.len(), all.len());
+    let sum: usize = doubled[..n_base].iter().sum();
+    let expected = n_base * (n_all + 1);
+    let distance = sum.abs_diff(expected);
+    if n_all <= MOST_EXACT {
+        return exact(&doubled, n_base, expected, distance);
+    }
+    let ties: f64 = all_ties(&all).map(|n| n.powi(3) - n).sum();
+    let n = as_f64(n_all);
+    let variance = as_f64(n_base) * as_f64(other.len()) / 12.0 * (n + 1.0 - ties / (n * (n - 1.0)));
+    if variance <= 0.0 {
+        return 1.0;
+    }
+    let z = ((as_f64(distance) / 2.0 - 0.5).max(0.0)) / variance.sqrt();
+    (2.0 * Normal::standard().sf(z)).min(1.0)
+}
+
+/// The share of assignments whose rank sum is at least as far from what is expected. Sums are counted one trial at a time.
+fn exact(doubled: &[usize], n_base: usize, expected: usize, distance: usize) -> f64 {
+    let most: usize = doubled.iter().sum();
+    let mut counts = vec![vec![0.0_f64; most + 1]; n_base + 1];
+    counts[0][0] = 1.0;
+    for rank in doubled {
+        for n_taken in (0..n_base).rev() {
+            for sum in 0..=most - rank {
+                let ways = counts[n_taken][sum];
+                if ways > 0.0 {
+                    counts[n_taken + 1][sum + rank] += ways;
+                }
+            }
+        }
+    }
+    let of_sums = &counts[n_base];
+    let total: f64 = of_sums.iter().sum();
+    let far = of_sums
+        .iter()
+        .enumerate()
+        .filter(|(sum, _)| sum.abs_diff(expected) >= distance);
+    far.map(|(_, ways)| ways).sum::<f64>() / total
+}
+
+/// Twice the rank of every value, which is whole even where equal values share a rank.
+fn doubled_ranks(values: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
+    let mut ranks = vec![0; values.len()];
+    let mut n_before = 0;
+    for equals in order.chunk_by(|a, b| values[*a].total_cmp(&values[*b]).is_eq()) {
+        for idx in equals {
+            ranks[*idx] = 2 * n_before + equals.len() + 1;
+        }
+        n_before += equals.len();
+    }
+    ranks
+}
+
+/// How many values each group of equal ones has.
+fn all_ties(values: &[f64]) -> impl Iterator<Item = f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let sizes: Vec<f64> = sorted
+        .chunk_by(|a, b| a.total_cmp(b).is_eq())
+        .map(|equals| as_f64(equals.len()))
+        .collect();
+    sizes.into_iter()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a number of trials")]
+fn as_f64(n: usize) -> f64 {
+    n as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finished(times: &[f64]) -> Vec<Observed> {
+        times.iter().map(|ms| Observed::Finished { ms: *ms }).collect()
+    }
+
+    fn is_near(a: f64, b: f64) -> bool {
+        (a - b).abs() < 1e-12
+    }
+
+    const BASE: [f64; 5] = [1.1, 2.4, 3.3, 4.8, 5.2];
+    const OTHER: [f64; 6] = [2.9, 3.9, 5.9, 6.1, 7.7, 8.0];
+
+    /// By `scipy.stats`: `mannwhitneyu(x, y, method='exact').pvalue`, and `exp(median(log y - log x))`.
+    #[test]
+    fn a_small_sample_has_the_exact_p_value_and_the_median_ratio_of_scipy() {
+        let shift = Shift::of(&finished(&BASE), &finished(&OTHER)).unwrap();
+        assert!(is_near(shift.p_value, EXACT_P), "{}", shift.p_value);
+        assert!(is_near(shift.ratio, MEDIAN_RATIO), "{}", shift.ratio);
+        let (low, high) = shift.interval.unwrap();
+        assert!(low < shift.ratio && shift.ratio < high);
+        let turned = Shift::of(&finished(&OTHER), &finished(&BASE)).unwrap();
+        assert!(is_near(turned.ratio, 1.0 / shift.ratio) && is_near(turned.p_value, shift.p_value));
+    }
+
+    /// By `scipy.stats`: `mannwhitneyu(a, b, method='asymptotic').pvalue`.
+    #[test]
+    fn a_larger_sample_has_the_p_value_of_scipys_normal_approximation() {
+        let series = |n: u32, step: u32, offset: f64| -> Vec<f64> {
+            (0..n).map(|i| f64::from((i * step) % 101) + offset).collect()
+        };
+        let (base, other) = (series(30, 37, 0.5), series(25, 53, 7.25));
+        let p_value = rank_sum(&base, &other);
+        assert!((p_value - ASYMPTOTIC_P).abs() < 1e-9, "{p_value}");
+    }
+
+    /// All assignments counted with `itertools.combinations` over `scipy.stats.rankdata`.
+    #[test]
+    fn equal_times_share_their_ranks_and_a_cut_off_trial_is_the_slowest() {
+        let p_value = rank_sum(&[1.0, 2.0, 2.0, 3.0], &[2.0, 3.0, 3.0, 5.0, 5.0]);
+        assert!(is_near(p_value, TIED_P), "{p_value}");
+        let mut cut_off = finished(&OTHER[..5]);
+        cut_off.push(Observed::TimedOut { limit_ms: 1.0 });
+        let shift = Shift::of(&finished(&BASE), &cut_off).unwrap();
+        assert!(shift.is_bound);
+        assert!(is_near(shift.p_value, EXACT_P), "{}", shift.p_value);
+    }
+
+    #[test]
+    fn samples_without_times_are_not_compared() {
+        assert_eq!(Shift::of(&[], &finished(&BASE)), None);
+        assert_eq!(Shift::of(&finished(&BASE), &[Observed::Failed]), None);
+        let same = Shift::of(&finished(&[1.0; 3]), &finished(&[1.0; 3])).unwrap();
+        assert!(is_near(same.p_value, 1.0) && is_near(same.ratio, 1.0) && same.interval.is_none());
+    }
+
+    // Made by SciPy 1.17.1.
+    const EXACT_P: f64 = 0.082_251_082_251_082_26;
+    const MEDIAN_RATIO: f64 = 1.645_701_471_510_958_1;
+    const ASYMPTOTIC_P: f64 = 0.618_032_308_650_150_7;
+    const TIED_P: f64 = 0.103_174_603_174_603_17;
+}
