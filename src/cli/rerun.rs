@@ -197,8 +197,8 @@ mod tests {
             class: QueryClass::Reads,
         };
         let queries = [
-            query(0, "two words", "select 1 -- and so on"),
-            query(1, "q2", "select ';', $$;$$ /* ; */"),
+            query(0, "two words", "select 1 -- and so on\n+ 2"),
+            query(1, "q2", "select ';', $$;$$ /* ; */, 3"),
             query(2, "q2_2", "select E'\\'' as \";\""),
         ];
         let read = read::read(&script(&queries)).unwrap();

@@ -18,6 +18,7 @@ use crate::model::snapshot::ExtendedStatistics;
 use crate::model::snapshot::Gathered;
 use crate::model::snapshot::Slot;
 use crate::model::snapshot::Snapshot;
+use crate::snapshot::array;
 use crate::snapshot::extended;
 use crate::snapshot::functions;
 use crate::snapshot::park::Lot;
@@ -189,8 +190,30 @@ pub fn validate(gathered: &Gathered) -> Result<(), String> {
                 finite(number)?;
             }
         }
+        if !has_its_numbers(slot) {
+            return Err(format!(
+                "a list of kind {} has not the numbers that belong to it",
+                slot.kind
+            ));
+        }
     }
     Ok(())
+}
+
+/// Whether there is a number for all that the server looks up without asking how many there are: it would read what lies
+/// behind the list.
+fn has_its_numbers(slot: &Slot) -> bool {
+    let length = |list: Option<&String>| list.map_or(Some(0), |text| Some(array::split(text)?.len()));
+    let (Some(n_values), Some(n_numbers)) = (length(slot.values.as_ref()), length(slot.numbers.as_ref())) else {
+        return false;
+    };
+    match slot.kind {
+        MOST_COMMON_VALUES => n_numbers == n_values,
+        // Behind the frequencies stand the least and the largest, and of arrays that of nulls.
+        ELEMENTS => (n_values + 2..=n_values + 3).contains(&n_numbers),
+        CORRELATION | RANGE_LENGTHS => n_numbers == 1,
+        _ => true,
+    }
 }
 
 fn finite(text: &str) -> Result<f64, String> {

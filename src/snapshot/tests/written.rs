@@ -4,6 +4,7 @@ use super::Clone;
 use super::MANY_TYPES;
 use super::assert_same;
 use crate::model::snapshot::Snapshot;
+use crate::snapshot::apply;
 use crate::snapshot::capture::capture;
 use crate::snapshot::checksum;
 use crate::testing;
@@ -154,17 +155,23 @@ async fn the_type_of_values_comes_from_the_clone_and_wrong_text_is_left_out() {
     bad.columns[number_idx].gathered.slots = good.columns[text_idx].gathered.slots.clone();
     bad.columns[share_idx].gathered.null_fraction = "NaN".to_owned();
     bad.columns[gone_idx].column = "no_such".to_owned();
+    // The server would look for a frequency behind the end of the list.
+    let common = &mut bad.columns[text_idx].gathered.slots[0];
+    assert_eq!(common.kind, apply::MOST_COMMON_VALUES);
+    common.numbers = Some("{0.5}".to_owned());
     let (found, left_out) = clone.apply_elsewhere(&bad).await;
     let mut left_out: Vec<(&str, &str)> = left_out
         .iter()
         .map(|left_out| (left_out.column.as_str(), left_out.reason.as_str()))
         .collect();
     left_out.sort_unstable();
-    assert_eq!(left_out.len(), 3, "{left_out:?}");
-    assert_eq!(left_out[0], ("public.many.no_such", "the dataset has no such column"));
-    assert!(left_out[1].1.starts_with("the server refused it"), "{left_out:?}");
-    assert_eq!(left_out[2], ("public.many.price", "NaN is not a finite number"));
-    assert_eq!(found.columns.len(), good.columns.len() - 3);
+    assert_eq!(left_out.len(), 4, "{left_out:?}");
+    let without_numbers = "a list of kind 1 has not the numbers that belong to it";
+    assert_eq!(left_out[0], ("public.many.name", without_numbers));
+    assert_eq!(left_out[1], ("public.many.no_such", "the dataset has no such column"));
+    assert!(left_out[2].1.starts_with("the server refused it"), "{left_out:?}");
+    assert_eq!(left_out[3], ("public.many.price", "NaN is not a finite number"));
+    assert_eq!(found.columns.len(), good.columns.len() - 4);
     clone.close().await;
 }
 
