@@ -102,7 +102,8 @@ pub fn warnings(sides: &[Side], different: &[Difference]) -> Vec<String> {
     }
     let first = sides.first().map(|side| side.data.experiment.id);
     let words = if sides.iter().all(|side| Some(side.data.experiment.id) == first) {
-        "These are sources of one experiment. Its own page compares them round by round, which sees smaller differences."
+        "These are sources of one experiment. Its own page compares them round by round: what slows down a whole round \
+         falls out there, and here it does not."
     } else {
         "They ran at different times, so whatever else changed on the machine in between is in the ratios. Nothing pairs their \
          rounds: samples are compared as wholes."
