@@ -187,6 +187,7 @@ pub async fn delete_unused(conn: &mut PgConnection, viewer: Viewer, id: DatasetI
              select 1 from jobs j
              where j.status in ('queued', 'running') and (j.id = d.job_id
                 or j.id in (select job_id from experiments e where e.dataset_id = d.id)
+                or j.id in (select job_id from instruments i where i.dataset_id = d.id)
                 or j.id in (select job_id from workload_checks c where c.dataset_id = d.id)))",
         id.0,
         viewer.user_id.0,

@@ -1,5 +1,6 @@
 //! Lotteries over a planted rare value.
 
+use crate::dataset::service::Deleted;
 use crate::instrument::tests::die_behind;
 use crate::instrument::tests::finished;
 use crate::instrument::tests::form;
@@ -150,5 +151,25 @@ async fn an_interrupted_lottery_keeps_what_was_drawn_and_wrong_numbers_are_refus
         let message = launch(&bench, &form("lottery", "r", &fields)).await.unwrap_err();
         assert!(message.starts_with(said), "{message}");
     }
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn a_dataset_that_a_run_needs_is_not_deleted() {
+    let bench = Bench::open().await;
+    let dataset_id = bench.restored(RARE).await;
+    let workload_id = bench.workload(RARE_QUERIES).await.to_string();
+    let fields = [
+        ("dataset", &*dataset_id.to_string()),
+        ("workload", &*workload_id),
+        ("timeout", "60s"),
+        ("targets", "10"),
+        ("draws", "2"),
+    ];
+    let id = launch(&bench, &form("lottery", "lottery", &fields)).await.unwrap();
+    let (house, viewer) = (&bench.house, bench.house.viewer);
+    assert_eq!(house.datasets.delete(viewer, dataset_id).await.unwrap(), Deleted::InUse);
+    finished(&bench, id).await;
+    assert_eq!(house.datasets.delete(viewer, dataset_id).await.unwrap(), Deleted::Done);
     bench.close().await;
 }
