@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use crate::analysis::chance::Chance;
 use crate::analysis::regret;
 use crate::analysis::summary::Observed;
-use crate::experiment::work::Trouble;
 use crate::instrument::stand::Look;
 use crate::instrument::stand::Stand;
 use crate::instrument::work::Notebook;
@@ -23,6 +22,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::units::three_digits;
 use crate::snapshot::mixture::Parked;
 use crate::store::sources;
+use crate::target::trouble::Trouble;
 
 /// Looks at every query under every source, runs each plan in every round, and returns what was found with a sentence.
 pub async fn run(notebook: &Notebook<'_>, stand: &mut Stand, task: &RegretTask) -> Result<(Findings, String), Trouble> {
