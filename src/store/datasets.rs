@@ -13,7 +13,6 @@ use crate::model::dataset::Setting;
 use crate::model::dataset::Table;
 use crate::model::ids::DatasetId;
 use crate::model::ids::JobId;
-use crate::model::job::Job;
 use crate::model::job::JobKind;
 use crate::model::job::JobStatus;
 use crate::model::job::Lease;
@@ -21,15 +20,14 @@ use crate::model::job::Progress;
 use crate::model::user::Viewer;
 use crate::store;
 use crate::store::Result;
-use crate::store::jobs::JobRow;
+use crate::store::jobs::job_of;
 use crate::store::to_i64;
 use crate::store::to_u64;
 
 /// Selects datasets with their jobs and counts; the tail says which.
 macro_rules! select_datasets {
     ($tail:literal, $($bind:expr),* $(,)?) => {
-        sqlx::query_as!(
-            DatasetRow,
+        sqlx::query!(
             r#"select d.id as "id: DatasetId", d.name, d.file_name, d.size_bytes, d.sha256, d.format, d.compression,
                       d.created_at, d.server_version, d.encoding, d.locale, d.database_bytes, d.restore_ms,
                       d.extensions, d.settings as "settings: Json<Vec<Setting>>", d.has_imported_statistics,
@@ -41,44 +39,7 @@ macro_rules! select_datasets {
                from datasets d join jobs j on j.id = d.job_id "# + $tail,
             $($bind),*
         )
-    };
-}
-
-struct DatasetRow {
-    id: DatasetId,
-    name: String,
-    file_name: String,
-    size_bytes: i64,
-    sha256: String,
-    format: String,
-    compression: String,
-    created_at: chrono::DateTime<chrono::Utc>,
-    server_version: Option<String>,
-    encoding: Option<String>,
-    locale: Option<String>,
-    database_bytes: Option<i64>,
-    restore_ms: Option<i64>,
-    extensions: Vec<String>,
-    settings: Json<Vec<Setting>>,
-    has_imported_statistics: bool,
-    n_tables: i64,
-    n_rows: i64,
-    job_id: JobId,
-    kind: JobKind,
-    status: JobStatus,
-    stage: String,
-    progress: Json<Progress>,
-    message: Option<String>,
-    cancel_requested: bool,
-    job_created_at: chrono::DateTime<chrono::Utc>,
-    started_at: Option<chrono::DateTime<chrono::Utc>>,
-    finished_at: Option<chrono::DateTime<chrono::Utc>>,
-    read_at: chrono::DateTime<chrono::Utc>,
-}
-
-impl From<DatasetRow> for Dataset {
-    fn from(row: DatasetRow) -> Self {
-        Self {
+        .map(|row| Dataset {
             id: row.id,
             name: row.name,
             file_name: row.file_name,
@@ -97,21 +58,9 @@ impl From<DatasetRow> for Dataset {
             has_imported_statistics: row.has_imported_statistics,
             n_tables: to_u64(row.n_tables),
             n_rows: to_u64(row.n_rows),
-            job: Job::from(JobRow {
-                id: row.job_id,
-                kind: row.kind,
-                status: row.status,
-                stage: row.stage,
-                progress: row.progress,
-                message: row.message,
-                cancel_requested: row.cancel_requested,
-                created_at: row.job_created_at,
-                started_at: row.started_at,
-                finished_at: row.finished_at,
-                read_at: row.read_at,
-            }),
-        }
-    }
+            job: job_of!(row, job_id, job_created_at),
+        })
+    };
 }
 
 /// Stores a new dataset; `job_id` is the job that will restore it.
@@ -146,26 +95,23 @@ pub async fn find_by_request(conn: &mut PgConnection, viewer: Viewer, request_id
 
 /// One dataset; none when there is no such dataset for this viewer.
 pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: DatasetId) -> Result<Option<Dataset>> {
-    let row = select_datasets!("where d.id = $1 and d.owner_id = $2", id.0, viewer.user_id.0)
+    select_datasets!("where d.id = $1 and d.owner_id = $2", id.0, viewer.user_id.0)
         .fetch_optional(conn)
-        .await?;
-    Ok(row.map(Dataset::from))
+        .await
 }
 
 /// All datasets of the viewer, newest first.
 pub async fn list(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<Dataset>> {
-    let rows = select_datasets!("where d.owner_id = $1 order by d.id desc", viewer.user_id.0)
+    select_datasets!("where d.owner_id = $1 order by d.id desc", viewer.user_id.0)
         .fetch_all(conn)
-        .await?;
-    Ok(rows.into_iter().map(Dataset::from).collect())
+        .await
 }
 
 /// The dataset that a restore job works for.
 pub async fn get_by_job(conn: &mut PgConnection, lease: &Lease) -> Result<Option<Dataset>> {
-    let row = select_datasets!("where d.job_id = $1", lease.job_id.0)
+    select_datasets!("where d.job_id = $1", lease.job_id.0)
         .fetch_optional(conn)
-        .await?;
-    Ok(row.map(Dataset::from))
+        .await
 }
 
 /// Every dataset of this data directory that has files or will have them, whoever owns it: what the sweep at start must

@@ -1,7 +1,5 @@
 //! Experiments with their queries and segments.
 
-use chrono::DateTime;
-use chrono::Utc;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -14,7 +12,6 @@ use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::JobId;
 use crate::model::ids::WorkloadId;
-use crate::model::job::Job;
 use crate::model::job::JobKind;
 use crate::model::job::JobStatus;
 use crate::model::job::Lease;
@@ -22,7 +19,7 @@ use crate::model::job::Progress;
 use crate::model::user::Viewer;
 use crate::model::workload::QueryClass;
 use crate::store::Result;
-use crate::store::jobs::JobRow;
+use crate::store::jobs::job_of;
 use crate::store::to_i64;
 use crate::store::to_u64;
 
@@ -53,8 +50,7 @@ pub enum ListOrder {
 /// Selects experiments with their jobs and counts; the tail says which.
 macro_rules! select_experiments {
     ($tail:literal, $($bind:expr),* $(,)?) => {
-        sqlx::query_as!(
-            ExperimentRow,
+        sqlx::query!(
             r#"select e.id as "id: ExperimentId", e.dataset_id as "dataset_id: DatasetId",
                       e.workload_id as "workload_id: WorkloadId",
                       e.dataset_name, e.dataset_sha256, e.workload_name, e.workload_sha256,
@@ -67,39 +63,7 @@ macro_rules! select_experiments {
                from experiments e join jobs j on j.id = e.job_id "# + $tail,
             $($bind),*
         )
-    };
-}
-
-struct ExperimentRow {
-    id: ExperimentId,
-    dataset_id: Option<DatasetId>,
-    workload_id: Option<WorkloadId>,
-    dataset_name: String,
-    dataset_sha256: String,
-    workload_name: String,
-    workload_sha256: String,
-    spec: Json<ExperimentSpec>,
-    n_trials: i32,
-    n_recorded: i64,
-    created_at: DateTime<Utc>,
-    environment: Json<Vec<Setting>>,
-    headline: Option<String>,
-    job_id: JobId,
-    kind: JobKind,
-    status: JobStatus,
-    stage: String,
-    progress: Json<Progress>,
-    message: Option<String>,
-    cancel_requested: bool,
-    job_created_at: DateTime<Utc>,
-    started_at: Option<DateTime<Utc>>,
-    finished_at: Option<DateTime<Utc>>,
-    read_at: DateTime<Utc>,
-}
-
-impl From<ExperimentRow> for Experiment {
-    fn from(row: ExperimentRow) -> Self {
-        Self {
+        .map(|row| Experiment {
             id: row.id,
             dataset_id: row.dataset_id,
             workload_id: row.workload_id,
@@ -113,21 +77,9 @@ impl From<ExperimentRow> for Experiment {
             created_at: row.created_at,
             environment: row.environment.0,
             headline: row.headline,
-            job: Job::from(JobRow {
-                id: row.job_id,
-                kind: row.kind,
-                status: row.status,
-                stage: row.stage,
-                progress: row.progress,
-                message: row.message,
-                cancel_requested: row.cancel_requested,
-                created_at: row.job_created_at,
-                started_at: row.started_at,
-                finished_at: row.finished_at,
-                read_at: row.read_at,
-            }),
-        }
-    }
+            job: job_of!(row, job_id, job_created_at),
+        })
+    };
 }
 
 /// Stores a new experiment with its queries; `job_id` is the job that will run it.
@@ -190,18 +142,16 @@ pub async fn find_by_request(
 
 /// One experiment; none when there is no such experiment for this viewer.
 pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<Option<Experiment>> {
-    let row = select_experiments!("where e.id = $1 and e.owner_id = $2", id.0, viewer.user_id.0)
+    select_experiments!("where e.id = $1 and e.owner_id = $2", id.0, viewer.user_id.0)
         .fetch_optional(conn)
-        .await?;
-    Ok(row.map(Experiment::from))
+        .await
 }
 
 /// The experiment that a job runs.
 pub async fn get_by_job(conn: &mut PgConnection, lease: &Lease) -> Result<Option<Experiment>> {
-    let row = select_experiments!("where e.job_id = $1", lease.job_id.0)
+    select_experiments!("where e.job_id = $1", lease.job_id.0)
         .fetch_optional(conn)
-        .await?;
-    Ok(row.map(Experiment::from))
+        .await
 }
 
 /// The newest experiment that runs or waits, else none.
@@ -231,7 +181,7 @@ pub async fn list(
         ListOrder::Workload => "workload",
         ListOrder::Status => "status",
     };
-    let rows = select_experiments!(
+    select_experiments!(
         "join (select w.id as wanted_id, row_number() over () as place
                from (select e2.id from experiments e2 join jobs j2 on j2.id = e2.job_id
                      where e2.owner_id = $1
@@ -246,8 +196,7 @@ pub async fn list(
         i64::from(offset),
     )
     .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(Experiment::from).collect())
+    .await
 }
 
 /// How many experiments the viewer has.

@@ -1,7 +1,5 @@
 //! Jobs as people see them: what waits, what runs, what was asked to stop.
 
-use chrono::DateTime;
-use chrono::Utc;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -31,38 +29,25 @@ pub struct QueuedJob {
     pub n_recorded: i64,
 }
 
-/// A job joined to its owner's row; other families embed it in theirs.
-pub(crate) struct JobRow {
-    pub id: JobId,
-    pub kind: JobKind,
-    pub status: JobStatus,
-    pub stage: String,
-    pub progress: Json<Progress>,
-    pub message: Option<String>,
-    pub cancel_requested: bool,
-    pub created_at: DateTime<Utc>,
-    pub started_at: Option<DateTime<Utc>>,
-    pub finished_at: Option<DateTime<Utc>>,
-    pub read_at: DateTime<Utc>,
-}
-
-impl From<JobRow> for Job {
-    fn from(row: JobRow) -> Self {
-        Self {
-            id: row.id,
-            kind: row.kind,
-            status: row.status,
-            stage: row.stage,
-            progress: row.progress.0,
-            message: row.message,
-            cancel_requested: row.cancel_requested,
-            created_at: row.created_at,
-            started_at: row.started_at,
-            finished_at: row.finished_at,
-            read_at: row.read_at,
+/// The job in a row that has its columns, two of them under other names where what the job works for has such too.
+macro_rules! job_of {
+    ($row:ident, $id:ident, $created_at:ident) => {
+        crate::model::job::Job {
+            id: $row.$id,
+            kind: $row.kind,
+            status: $row.status,
+            stage: $row.stage,
+            progress: $row.progress.0,
+            message: $row.message,
+            cancel_requested: $row.cancel_requested,
+            created_at: $row.$created_at,
+            started_at: $row.started_at,
+            finished_at: $row.finished_at,
+            read_at: $row.read_at,
         }
-    }
+    };
 }
+pub(crate) use job_of;
 
 /// Puts a job at the end of the queue of the data directory `home`.
 pub async fn insert(conn: &mut PgConnection, viewer: Viewer, kind: JobKind, home: &str) -> Result<JobId> {
@@ -78,8 +63,7 @@ pub async fn insert(conn: &mut PgConnection, viewer: Viewer, kind: JobKind, home
 
 /// One job; none when there is no such job for this viewer.
 pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: JobId) -> Result<Option<Job>> {
-    let row = sqlx::query_as!(
-        JobRow,
+    sqlx::query!(
         r#"select id as "id: JobId", kind as "kind: JobKind", status as "status: JobStatus", stage,
                   progress as "progress: Json<Progress>", message, cancel_requested,
                   created_at, started_at, finished_at, clock_timestamp() as "read_at!"
@@ -87,9 +71,9 @@ pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: JobId) -> Result<O
         id.0,
         viewer.user_id.0,
     )
+    .map(|row| job_of!(row, id, created_at))
     .fetch_optional(conn)
-    .await?;
-    Ok(row.map(Job::from))
+    .await
 }
 
 /// What kept a job from going on, in order.
@@ -153,19 +137,7 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
         instrument_id: row.instrument_id,
         n_trials: row.n_trials,
         n_recorded: row.n_recorded,
-        job: Job::from(JobRow {
-            id: row.id,
-            kind: row.kind,
-            status: row.status,
-            stage: row.stage,
-            progress: row.progress,
-            message: row.message,
-            cancel_requested: row.cancel_requested,
-            created_at: row.created_at,
-            started_at: row.started_at,
-            finished_at: row.finished_at,
-            read_at: row.read_at,
-        }),
+        job: job_of!(row, id, created_at),
     });
     Ok(queued.collect())
 }
