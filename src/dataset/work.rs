@@ -101,7 +101,7 @@ impl Restorer {
         let dataset = store::datasets::get_by_job(&mut transaction, &job.lease)
             .await?
             .context("the job's dataset")?;
-        store::datasets::set_notes(&mut transaction, dataset.id, notes).await?;
+        store::restores::set_notes(&mut transaction, dataset.id, notes).await?;
         if queue::settle(&mut transaction, &job.lease, status, Some(&message)).await? {
             transaction.commit().await?;
             self.sandboxes.remove(dataset.id).await?;
@@ -218,8 +218,8 @@ impl Restorer {
 /// Ends a restore that went well.
 async fn record(job: &HeldJob, dataset: &Dataset, restored: &Restored, notes: &[RestoreNote]) -> anyhow::Result<()> {
     let mut transaction = job.pool.begin().await?;
-    store::datasets::set_restored(&mut transaction, &job.lease, dataset.id, restored).await?;
-    store::datasets::set_notes(&mut transaction, dataset.id, notes).await?;
+    store::restores::record(&mut transaction, &job.lease, dataset.id, restored).await?;
+    store::restores::set_notes(&mut transaction, dataset.id, notes).await?;
     if queue::settle(&mut transaction, &job.lease, JobStatus::Completed, None).await? {
         transaction.commit().await?;
         info!(dataset.id = %dataset.id, "Dataset {} is ready with {} tables", dataset.id, restored.tables.len());

@@ -159,3 +159,77 @@ impl QueuedJob {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::experiments;
+    use crate::store::queue;
+    use crate::store::queue::Renewal;
+    use crate::testing::world::World;
+
+    #[tokio::test]
+    async fn only_the_owner_stops_a_job() {
+        let world = World::new().await;
+        let job_id = world.job(JobKind::Experiment).await;
+        let stranger = world.stranger().await;
+        let mut conn = world.conn().await;
+        assert!(!request_cancel(&mut conn, stranger, job_id).await.unwrap());
+        assert!(get(&mut conn, stranger, job_id).await.unwrap().is_none());
+        assert!(list_unsettled(&mut conn, stranger).await.unwrap().is_empty());
+        assert_eq!(list_unsettled(&mut conn, world.viewer).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_queue_names_what_each_job_works_for() {
+        let world = World::new().await;
+        let (experiment_id, _) = world.experiment("e", &["built_in", "none"]).await;
+        world.dataset("shop").await;
+        world.claim("a").await.unwrap();
+        let mut conn = world.conn().await;
+        let words: Vec<String> = list_unsettled(&mut conn, world.viewer)
+            .await
+            .unwrap()
+            .iter()
+            .map(QueuedJob::in_words)
+            .collect();
+        assert_eq!(
+            words,
+            [format!("experiment {experiment_id}"), "restoring shop".to_owned()]
+        );
+        assert_eq!(
+            experiments::newest_unsettled(&mut conn, world.viewer).await.unwrap(),
+            Some(experiment_id)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_waiting_job_is_cancelled_at_once_and_a_running_one_by_its_runner() {
+        let world = World::new().await;
+        let waiting = world.job(JobKind::Experiment).await;
+        let mut conn = world.conn().await;
+        assert!(request_cancel(&mut conn, world.viewer, waiting).await.unwrap());
+        let settled = get(&mut conn, world.viewer, waiting).await.unwrap().unwrap();
+        assert_eq!(settled.status, JobStatus::Cancelled);
+        assert_eq!(settled.message.as_deref(), Some("Stopped before it began."));
+        assert!(!request_cancel(&mut conn, world.viewer, waiting).await.unwrap());
+
+        let running = world.job(JobKind::Experiment).await;
+        let lease = world.claim("a").await.unwrap().lease;
+        assert!(request_cancel(&mut conn, world.viewer, running).await.unwrap());
+        assert_eq!(
+            get(&mut conn, world.viewer, running).await.unwrap().unwrap().status,
+            JobStatus::Running
+        );
+        assert_eq!(queue::renew(&mut conn, &lease).await.unwrap(), Renewal::CancelRequested);
+        assert!(
+            queue::settle(&mut conn, &lease, JobStatus::Cancelled, Some("Stopped."))
+                .await
+                .unwrap()
+        );
+        assert_eq!(
+            get(&mut conn, world.viewer, running).await.unwrap().unwrap().status,
+            JobStatus::Cancelled
+        );
+    }
+}
