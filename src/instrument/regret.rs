@@ -295,6 +295,12 @@ mod tests {
         assert_eq!(all, turns(&task, &choices, 7));
         assert_ne!(all, turns(&task, &choices, 8));
         assert_eq!(all.len(), 5 * 5);
+        // Computed apart from this code, from the definitions of SHA-256 and ChaCha with 8 rounds.
+        let second: Vec<(usize, &str)> = all[5..10]
+            .iter()
+            .map(|turn| (turn.query_idx, turn.fingerprint.as_str()))
+            .collect();
+        assert_eq!(second, [(0, "y"), (1, "z"), (1, "x"), (0, "x"), (2, "x")]);
         for round in 0..=4 {
             let of_round: Vec<&Turn> = all.iter().filter(|turn| turn.round == round).collect();
             for (query_idx, plan, place) in plans {
