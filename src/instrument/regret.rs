@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::analysis::regret;
 use crate::analysis::summary::Observed;
-use crate::instrument::stand::Look;
+use crate::instrument::look::Look;
 use crate::instrument::stand::Stand;
 use crate::instrument::work::Notebook;
 use crate::model::chance::Chance;
