@@ -124,7 +124,9 @@ impl Work<'_> {
     }
 
     async fn gather_at(&mut self, place: usize, target: u32) -> Result<Snapshot, Trouble> {
-        let took = self.stand.draw(target, self.notebook.job.stop_token()).await?;
+        // For all columns: one that kept a target of its own would be the same at every target.
+        let stop = self.notebook.job.stop_token();
+        let took = self.stand.draw_with(&BTreeMap::new(), target, stop).await?;
         let snapshot = capture::capture(&mut self.stand.admin).await?;
         self.stand.lot.park(&mut self.stand.admin, place).await?;
         let bill = self.bill(took.as_secs_f64() * 1000.0).await?;
@@ -272,8 +274,13 @@ impl Work<'_> {
             }
             column.target = target;
         }
-        column.statement = statement(&column);
+        column.statement = statement(&column, self.usual_target(name));
         Ok(column)
+    }
+
+    /// The target that a column has as long as nobody sets another.
+    fn usual_target(&self, name: &ColumnName) -> u32 {
+        self.stand.own_targets().get(name).copied().unwrap_or(DEFAULT_TARGET)
     }
 
     fn tried_before(&self, name: &ColumnName, wanted: u32) -> Option<Vec<Moved>> {
@@ -323,9 +330,10 @@ impl Work<'_> {
         }
         let columns = findings.columns.iter();
         let set = columns.filter(|column| column.statement.is_some());
-        let targets = set.map(|column| (column.name.clone(), column.target));
+        let mut targets = self.stand.own_targets();
+        targets.extend(set.map(|column| (column.name.clone(), column.target)));
         let stop = self.notebook.job.stop_token();
-        let took = self.stand.draw_with(&targets.collect(), DEFAULT_TARGET, stop).await?;
+        let took = self.stand.draw_with(&targets, DEFAULT_TARGET, stop).await?;
         let bill = self.bill(took.as_secs_f64() * 1000.0).await?;
         let looks = self.look_at_all().await?;
         let mut moved = Vec::new();
@@ -369,14 +377,14 @@ impl Reference {
     }
 }
 
-/// What gives the column its target. Where these queries need no statistics of it, others may.
-fn statement(column: &BudgetColumn) -> Option<String> {
+/// What gives the column its target, if it is not the one it has. Where these queries need no statistics of it, others may.
+fn statement(column: &BudgetColumn, usual_target: u32) -> Option<String> {
     let ColumnName {
         schema,
         table,
         column: name,
     } = &column.name;
-    (column.target > 0 && column.target != DEFAULT_TARGET).then(|| {
+    (column.target > 0 && column.target != usual_target).then(|| {
         format!(
             "ALTER TABLE {} ALTER COLUMN {} SET STATISTICS {};",
             ident::quote_qualified(schema, table),
@@ -392,10 +400,13 @@ fn headline(task: &BudgetTask, findings: &BudgetFindings, moved: &[Moved]) -> St
         let columns = findings.columns.iter();
         columns.filter(|column| is_meant(column.target)).count()
     };
-    let (n_less, n_more) = (
-        count(&|target| target < DEFAULT_TARGET),
-        count(&|target| target > DEFAULT_TARGET),
-    );
+    // The next smaller target was not enough; of targets that were not tried nobody knows.
+    let is_too_little = |target: u32| {
+        task.targets
+            .iter()
+            .any(|tried| *tried >= DEFAULT_TARGET && *tried < target)
+    };
+    let (n_less, n_more) = (count(&|target| target < DEFAULT_TARGET), count(&is_too_little));
     let n_same = task.queries.len() - moved.len();
     format!(
         "Of {} that the plans touch, {n_less} could do with a target below {DEFAULT_TARGET} and {n_more} need a higher one. \
