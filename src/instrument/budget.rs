@@ -46,6 +46,7 @@ pub async fn run(notebook: &Notebook<'_>, stand: &mut Stand, task: &BudgetTask) 
         steps: notebook.steps().await?,
         ladder: Vec::new(),
         references: Vec::new(),
+        ancestors: Vec::new(),
     };
     work.gather().await?;
     work.refer().await?;
@@ -72,6 +73,8 @@ struct Work<'a> {
     /// The statistics at each target, parked in this order, and behind them none at all.
     ladder: Vec<(u32, Snapshot)>,
     references: Vec<Reference>,
+    /// Tables with the tables that they inherit from.
+    ancestors: Vec<(String, String)>,
 }
 
 /// A query under the statistics of the largest target.
@@ -190,6 +193,7 @@ impl Work<'_> {
     /// Runs every query once under the statistics of the largest target.
     async fn refer(&mut self) -> Result<(), Trouble> {
         self.mix(self.top(), &[]).await?;
+        self.ancestors = sampling::ancestors(&mut self.stand.admin).await?;
         let n_queries = self.task.queries.len();
         for (idx, query) in self.task.queries.iter().enumerate() {
             self.notebook
@@ -205,7 +209,7 @@ impl Work<'_> {
             self.references.push(Reference {
                 fingerprint: look.fingerprint().map(str::to_owned),
                 tables: match &look {
-                    Look::Plan(seen) => bisect::tables_of(&seen.plan),
+                    Look::Plan(seen) => self.with_ancestors(bisect::tables_of(&seen.plan)),
                     Look::None { .. } => BTreeSet::new(),
                 },
                 worst: analyzed.as_ref().and_then(|seen| plan::q_error(&seen.plan).worst),
@@ -213,6 +217,14 @@ impl Work<'_> {
             });
         }
         Ok(())
+    }
+
+    /// A plan names partitions and not their table, whose own statistics count as well.
+    fn with_ancestors(&self, mut tables: BTreeSet<String>) -> BTreeSet<String> {
+        let above = self.ancestors.iter().filter(|(child, _)| tables.contains(child));
+        let above: Vec<String> = above.map(|(_, ancestor)| ancestor.clone()).collect();
+        tables.extend(above);
+        tables
     }
 
     /// The columns of tables that some plan touches, and how many others have statistics.
@@ -274,7 +286,8 @@ impl Work<'_> {
             }
             column.target = target;
         }
-        column.statement = statement(&column, self.usual_target(name));
+        let is_parent = self.ancestors.iter().any(|(_, ancestor)| *ancestor == name.table);
+        column.statement = statement(&column, self.usual_target(name), is_parent);
         Ok(column)
     }
 
@@ -378,7 +391,8 @@ impl Reference {
 }
 
 /// What gives the column its target, if it is not the one it has. Where these queries need no statistics of it, others may.
-fn statement(column: &BudgetColumn, usual_target: u32) -> Option<String> {
+/// What inherits from a table has targets of its own.
+fn statement(column: &BudgetColumn, usual_target: u32, is_parent: bool) -> Option<String> {
     let ColumnName {
         schema,
         table,
@@ -386,7 +400,8 @@ fn statement(column: &BudgetColumn, usual_target: u32) -> Option<String> {
     } = &column.name;
     (column.target > 0 && column.target != usual_target).then(|| {
         format!(
-            "ALTER TABLE {} ALTER COLUMN {} SET STATISTICS {};",
+            "ALTER TABLE {}{} ALTER COLUMN {} SET STATISTICS {};",
+            if is_parent { "ONLY " } else { "" },
             ident::quote_qualified(schema, table),
             ident::quote(name),
             column.target

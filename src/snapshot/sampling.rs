@@ -67,6 +67,24 @@ pub async fn tables(admin: &mut Admin) -> anyhow::Result<Vec<SampledTable>> {
     Ok(tables.collect())
 }
 
+/// Every table that inherits or is a partition, with every table above it: their samples hold its rows as well.
+pub async fn ancestors(admin: &mut Admin) -> anyhow::Result<Vec<(String, String)>> {
+    // Safe: constants only.
+    let sql = AssertSqlSafe(format!(
+        "with recursive above (child, ancestor) as (
+             select inhrelid, inhparent from pg_catalog.pg_inherits
+             union
+             select above.child, i.inhparent from above join pg_catalog.pg_inherits i on i.inhrelid = above.ancestor
+         )
+         select child.relname::text, c.relname::text from above
+         join pg_catalog.pg_class child on child.oid = above.child
+         join pg_catalog.pg_class c on c.oid = above.ancestor
+         join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         where {USER_SCHEMA} and c.relkind in ('r', 'p') order by 1, 2"
+    ));
+    Ok(sqlx::query_as(sql).fetch_all(&mut admin.conn).await?)
+}
+
 /// Bytes of all live statistics rows of user relations, as they are stored.
 pub async fn statistics_bytes(admin: &mut Admin) -> anyhow::Result<u64> {
     // Safe: constants only.
