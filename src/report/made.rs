@@ -136,8 +136,9 @@ pub static SOURCES: &[Made] = &[
     Made {
         name: "All queries",
         how: "The geometric mean over the queries of the ratio to the baseline: in each round over the queries, and then over \
-              the rounds; where both were cut off they count as equal. Below 1 the source is faster. Its interval resamples the \
-              rounds; the workload is taken as it is.",
+              the rounds; where both were cut off they count as equal, and where one was, its limit counts (> and < say which \
+              side that leaves open). Below 1 the source is faster. Its interval resamples the rounds; the workload is taken as \
+              it is.",
         reference: "Fleming and Wallace 1986; Efron and Tibshirani 1993, section 12.5",
     },
     Made {
