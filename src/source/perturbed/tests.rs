@@ -201,13 +201,12 @@ fn a_share_of_distinct_values_is_off_by_no_more_than_that_when_the_rows_are_wron
         let rows: f64 = wrong.relations[0].tuples.parse().unwrap();
         let believed = -share * rows;
         assert!((999.0..=100_100.0).contains(&believed), "seed {seed}: {believed}");
-        let noted = notes.iter().find(|note| note.what == "distinct values").unwrap();
-        let after = noted.change.clone().unwrap().1;
+        // Where the factor is near one there is nothing to note.
+        let noted = notes.iter().find(|note| note.what == "distinct values");
+        let after = noted.map_or_else(|| "10000".to_owned(), |note| note.change.clone().unwrap().1);
         let after: String = after.chars().filter(char::is_ascii_digit).collect();
-        assert!(
-            (believed / after.parse::<f64>().unwrap() - 1.0).abs() < 0.01,
-            "seed {seed}: {after}"
-        );
+        let difference = believed / after.parse::<f64>().unwrap() - 1.0;
+        assert!(difference.abs() < 0.01, "seed {seed}: {believed}, noted as {after}");
     }
 }
 
