@@ -22,6 +22,7 @@ use crate::report::chart::XyChart;
 use crate::report::chart::XySeries;
 use crate::report::costs;
 use crate::report::data::ReportData;
+use crate::report::table;
 
 /// What the bars are as high as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +83,10 @@ fn bar(data: &ReportData, metric: Metric, query_idx: i32, source_idx: i32) -> Op
     let summary = data.summary(query_idx, source_idx)?;
     let (height, whisker, censored) = match metric {
         Metric::Median => (summary.median_ms?, summary.stddev_ms, summary.median_is_above),
-        Metric::Mean => (summary.mean_ms?, summary.stddev_ms, false),
+        Metric::Mean => {
+            let (mean_ms, is_above) = table::mean_of_all(summary);
+            (mean_ms?, summary.stddev_ms, is_above)
+        }
         Metric::Cost => (summary.cost?, None, false),
     };
     // The deviation is of the finished trials; around a limit it would say nothing.

@@ -3,6 +3,7 @@
 use sqlx::PgConnection;
 
 use crate::analysis::effect;
+use crate::analysis::effect::Bound;
 use crate::analysis::effect::Overall;
 use crate::analysis::family;
 use crate::analysis::family::Member;
@@ -123,6 +124,12 @@ impl ReportData {
             .family
             .binary_search_by_key(&(query_idx, source_idx), |member| (member.query_idx, member.source_idx));
         self.family.get(place.ok()?)
+    }
+
+    /// What timeouts leave open of a comparison with the baseline.
+    pub fn bound(&self, member: &Member) -> Bound {
+        let summary = |source_idx: i32| self.summary(member.query_idx, source_idx);
+        member.bound(summary(self.base_idx), summary(member.source_idx))
     }
 
     /// The label of a source.

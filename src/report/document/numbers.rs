@@ -169,7 +169,7 @@ fn medians(data: &ReportData) -> anyhow::Result<Picture> {
         .overall
         .iter()
         .map(|(source_idx, overall)| {
-            let ratio = compared::ratio(overall.ratio, false).shown;
+            let ratio = compared::bounded(overall.ratio, sources::bound(data, *source_idx)).shown;
             format!("{ratio} under {}", data.source_label(*source_idx))
         })
         .collect();

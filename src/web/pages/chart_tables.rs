@@ -26,14 +26,21 @@ pub fn bars(data: &ReportData, metric: Metric) -> Shown {
         let Some(summary) = data.summary(query_idx, source_idx) else {
             return "–".to_owned();
         };
-        let deviation = summary
-            .stddev_ms
-            .map(|ms| format!(" ± {}", ms_in_words(ms)))
-            .unwrap_or_default();
+        // Of the finished trials: around a limit it would say nothing.
+        let deviation = |is_above: bool| {
+            let known = summary.stddev_ms.filter(|_| !is_above);
+            known.map(|ms| format!(" ± {}", ms_in_words(ms))).unwrap_or_default()
+        };
         match metric {
             _ if summary.same_plan_as.is_some() && metric != Metric::Cost => table::median_in_words(data, summary),
-            Metric::Median => format!("{}{deviation}", table::median_in_words(data, summary)),
-            Metric::Mean => format!("{}{deviation}", table::time_in_words(summary.mean_ms, false)),
+            Metric::Median => {
+                let median = table::median_in_words(data, summary);
+                format!("{median}{}", deviation(summary.median_is_above))
+            }
+            Metric::Mean => {
+                let (mean_ms, is_above) = table::mean_of_all(summary);
+                format!("{}{}", table::time_in_words(mean_ms, is_above), deviation(is_above))
+            }
             Metric::Cost => table::cost(summary.cost).shown,
         }
     };
