@@ -30,6 +30,8 @@ use crate::model::ids::JobId;
 use crate::model::job::Job;
 use crate::model::job::JobKind;
 use crate::model::job::Progress;
+use crate::model::look::Look;
+use crate::model::look::LookCounts;
 use crate::model::trial::RecordedTrial;
 use crate::model::trial::Trial;
 use crate::report::data::ReportData;
@@ -98,7 +100,9 @@ pub fn verify(bundle: &mut Bundle) -> Result<Verification, BundleError> {
     let planned = schedule::schedule(&bundle.experiment.spec);
     verification.schedule(bundle, &planned)?;
     let trials = verification.trials(bundle, &planned)?;
+    let planned_len = planned.len();
     drop(planned);
+    let looks = verification.looks(bundle, planned_len)?;
     let plans = verification.plans(bundle)?;
     let numbers = Numbers::compute(&bundle.experiment.spec, &bundle.queries, &trials, &plans);
     let plan_numbers: Vec<PlanNumbers> = plans.iter().map(PlanNumbers::from).collect();
@@ -117,9 +121,12 @@ pub fn verify(bundle: &mut Bundle) -> Result<Verification, BundleError> {
     verification.table(bundle, format::PUBLISHED_OVERALL, &of_pair, &comparisons.overall)?;
     let verdicts = format::verdicts(bundle.experiment.spec.sources.len(), &comparisons.of_queries);
     verification.table(bundle, format::PUBLISHED_VERDICTS, &of_comparison, &verdicts)?;
+    if bundle.experiment.spec.has_observer {
+        verification.table(bundle, format::PUBLISHED_TAXES, &["query_idx"], &numbers.taxes)?;
+    }
     verification.headline(bundle, numbers.headline.as_deref());
     verification.n_trials = trials.len();
-    verification.exports(bundle, numbers, plans)?;
+    verification.exports(bundle, numbers, plans, looks)?;
     for name in bundle.changed() {
         let sentence = format!("{name} was changed after the bundle was written: its checksum is not the manifest's.");
         verification.findings.insert(0, Finding::Sentence(sentence));
@@ -211,6 +218,24 @@ impl Verification {
         Ok(trials)
     }
 
+    /// What else went on. No number follows from it; it has to be about the trials that there are, in their order.
+    fn looks(&mut self, bundle: &mut Bundle, n_planned: usize) -> Result<Vec<Look>, BundleError> {
+        let mut looks: Vec<Look> = Vec::new();
+        if !bundle.has(format::LOOKS) {
+            return Ok(looks);
+        }
+        bundle.rows(format::LOOKS, |look: Look| {
+            let follows = looks.last().map_or(0, |last| last.last_trial + 1) <= look.first_trial;
+            let is_about_trials = usize::try_from(look.last_trial).is_ok_and(|last| last < n_planned);
+            if !follows || look.last_trial < look.first_trial || !is_about_trials {
+                return Err("the visits are not in order".to_owned());
+            }
+            looks.push(look);
+            Ok(())
+        })?;
+        Ok(looks)
+    }
+
     /// The plans with the numbers that follow from their texts, which are then let go.
     fn plans(&mut self, bundle: &mut Bundle) -> Result<Vec<PlanOutline>, BundleError> {
         let mut plans: Vec<PlanOutline> = Vec::new();
@@ -282,7 +307,13 @@ impl Verification {
     }
 
     /// The exports that people took away.
-    fn exports(&mut self, bundle: &mut Bundle, numbers: Numbers, plans: Vec<PlanOutline>) -> Result<(), BundleError> {
+    fn exports(
+        &mut self,
+        bundle: &mut Bundle,
+        numbers: Numbers,
+        plans: Vec<PlanOutline>,
+        looks: Vec<Look>,
+    ) -> Result<(), BundleError> {
         let data = ReportData {
             experiment: experiment(bundle),
             queries: bundle.queries.clone(),
@@ -292,11 +323,15 @@ impl Verification {
             plan_texts: Vec::new(),
             segments: bundle.experiment.segments.clone(),
             interruptions: bundle.experiment.interruptions.clone(),
+            taxes: numbers.taxes,
+            look_counts: LookCounts::of(&looks),
+            looks,
             base_idx: 0,
             family: family::beside(0, &numbers.comparisons.of_queries),
             overall: effect::overall_beside(0, &numbers.comparisons.overall),
         };
-        for (name, exporter) in format::PUBLISHED_EXPORTS {
+        let of_observer = data.experiment.spec.has_observer.then_some(&format::PUBLISHED_OBSERVER);
+        for (name, exporter) in format::PUBLISHED_EXPORTS.iter().chain(of_observer) {
             let published = bundle.bytes(name)?;
             let recomputed = exported(exporter, &data)?;
             self.export(name, &published, &recomputed)

@@ -7,11 +7,13 @@ use sqlx::pool::PoolConnection;
 use crate::experiment::runner::Journal;
 use crate::model::ids::ExperimentId;
 use crate::model::job::Lease;
+use crate::model::look::Look;
 use crate::model::trial::Outcome;
 use crate::model::trial::Trial;
 use crate::store;
 use crate::store::experiments;
 use crate::store::held::Patience;
+use crate::store::looks;
 use crate::store::trials;
 
 /// Writes outcomes into the store and renews the lease with each. What was measured while the store was away is not
@@ -37,6 +39,16 @@ impl StoreJournal {
         Ok(is_stored)
     }
 
+    async fn try_note(&mut self, look: &Look) -> store::Result<bool> {
+        let mut conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => self.pool.acquire().await?,
+        };
+        let is_stored = looks::insert(&mut conn, &self.lease, self.experiment_id, look).await?;
+        self.conn = Some(conn);
+        Ok(is_stored)
+    }
+
     async fn try_begin_segment(&self, first_trial: usize, reason: &str) -> store::Result<Option<i32>> {
         let mut conn = self.pool.acquire().await?;
         experiments::insert_segment(&mut conn, &self.lease, self.experiment_id, first_trial, reason).await
@@ -56,6 +68,17 @@ impl Journal for StoreJournal {
                 Err(error) => return Err(error.into()),
             }
             is_first = false;
+        }
+    }
+
+    async fn note(&mut self, look: &Look) -> anyhow::Result<bool> {
+        let patience = Patience::begin();
+        loop {
+            match self.try_note(look).await {
+                Ok(is_stored) => return Ok(is_stored),
+                Err(error) if patience.waits_for(&error).await => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 

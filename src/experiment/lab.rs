@@ -21,6 +21,7 @@ use crate::target::clone;
 use crate::target::execute::Health;
 use crate::target::lease::Sandbox;
 use crate::target::lease::Sandboxes;
+use crate::target::looking::Sight;
 use crate::target::session::Admin;
 use crate::target::session::OpenError;
 use crate::target::session::Session;
@@ -56,6 +57,8 @@ pub struct Lab {
     cold: HashSet<usize>,
     /// Whether the server was restarted since the runner asked.
     is_restarted: bool,
+    /// The newest look around; none before the first visit of a segment.
+    sight: Option<Sight>,
     /// Queries that turned out to write, to be noted in the store.
     newly_writing: Vec<usize>,
 }
@@ -93,6 +96,7 @@ impl Lab {
             planned: HashSet::new(),
             cold: HashSet::new(),
             is_restarted: false,
+            sight: None,
             newly_writing: Vec::new(),
         }
     }
@@ -100,6 +104,11 @@ impl Lab {
     /// The limit of one statement.
     pub fn limit(&self) -> Duration {
         Duration::from_millis(self.spec.timeout_ms)
+    }
+
+    /// Forgets what was seen so far: what happened before the first trial happened to none.
+    pub fn forget_sight(&mut self) {
+        self.sight = None;
     }
 
     /// The queries that turned out to write since this was asked last.
@@ -210,7 +219,7 @@ impl Lab {
     /// shared server is not stopped; what the lab is asked for next then says so, after the outcome has been stored.
     async fn restart_sandbox(&mut self) -> anyhow::Result<()> {
         warn!(experiment.id = %self.experiment_id, "The sandbox of dataset {} is restarted to end a statement", self.dataset_id);
-        (self.session, self.admin) = (None, None);
+        (self.session, self.admin, self.sight) = (None, None, None);
         if let Some(sandbox) = self.sandbox.take()
             && let Err(error) = sandbox.kill().await
         {

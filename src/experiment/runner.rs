@@ -7,6 +7,7 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::experiment::schedule;
+use crate::model::look::Look;
 use crate::model::trial::Outcome;
 use crate::model::trial::Trial;
 
@@ -28,6 +29,9 @@ pub trait Executor: Send {
         cancel: &CancellationToken,
     ) -> impl Future<Output = anyhow::Result<Option<Outcome>>> + Send;
 
+    /// What else went on at the target since the visit before; none where that is not known.
+    fn end_visit(&mut self, visit: &[Trial]) -> impl Future<Output = anyhow::Result<Option<Look>>> + Send;
+
     /// What has set the target back to a cold start since this was asked last, in words, if anything has.
     fn take_restart(&mut self) -> Option<String>;
 }
@@ -37,6 +41,9 @@ pub trait Journal: Send {
     /// Stores outcomes for good; when it returns they survive a crash. False when this runner was replaced: nothing
     /// was stored.
     fn record(&mut self, outcomes: &[(Trial, Outcome)]) -> impl Future<Output = anyhow::Result<bool>> + Send;
+
+    /// Keeps what was seen of a visit whose outcomes are stored. False when this runner was replaced.
+    fn note(&mut self, look: &Look) -> impl Future<Output = anyhow::Result<bool>> + Send;
 
     /// What is recorded from now on, the trial `first_trial` first, belongs to a new segment. False when this runner was
     /// replaced.
@@ -100,6 +107,11 @@ pub async fn run(
         if !unwritten.is_empty() && !journal.record(&unwritten).await? {
             return Ok(Ended::Replaced);
         }
+        if let Some(look) = executor.end_visit(visit).await?
+            && !journal.note(&look).await?
+        {
+            return Ok(Ended::Replaced);
+        }
     }
     Ok(Ended::Completed)
 }
@@ -142,6 +154,7 @@ fn median(durations: &mut [Duration]) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::look::tests::calm;
     use crate::model::trial::Timing;
     use crate::model::trial::TrialKind;
 
@@ -153,6 +166,7 @@ mod tests {
         /// The trial that costs the server.
         restart_at: Option<usize>,
         has_restarted: bool,
+        looks_around: bool,
         visits: Vec<usize>,
         executed: Vec<usize>,
     }
@@ -174,7 +188,12 @@ mod tests {
                 execution_ms: 1.0,
                 planning_ms: None,
                 cost: None,
+                server_ms: None,
             })))
+        }
+
+        async fn end_visit(&mut self, visit: &[Trial]) -> anyhow::Result<Option<Look>> {
+            Ok(self.looks_around.then(|| look(visit)))
         }
 
         fn take_restart(&mut self) -> Option<String> {
@@ -187,6 +206,8 @@ mod tests {
         written: Vec<usize>,
         /// After how many trials, and why.
         segments: Vec<(usize, usize, String)>,
+        /// First and last trial of each, and how many outcomes were written by then.
+        looks: Vec<(i32, i32, usize)>,
         writes: usize,
         replaced_after: Option<usize>,
     }
@@ -199,6 +220,11 @@ mod tests {
             self.writes += 1;
             self.written.extend(outcomes.iter().map(|(trial, _)| trial.trial_idx));
             Ok(true)
+        }
+
+        async fn note(&mut self, look: &Look) -> anyhow::Result<bool> {
+            self.looks.push((look.first_trial, look.last_trial, self.written.len()));
+            Ok(self.replaced_after.is_none())
         }
 
         async fn begin_segment(&mut self, first_trial: usize, reason: &str) -> anyhow::Result<bool> {
@@ -287,6 +313,30 @@ mod tests {
             .unwrap();
         assert_eq!(ended, Ended::Replaced);
         assert_eq!(executor.executed, [0, 1, 2]);
+    }
+
+    fn look(visit: &[Trial]) -> Look {
+        let place = |trial: Option<&Trial>| i32::try_from(trial.unwrap().trial_idx).unwrap();
+        calm(place(visit.first()), place(visit.last()))
+    }
+
+    #[tokio::test]
+    async fn what_was_seen_of_a_visit_is_kept_behind_its_outcomes_and_a_replaced_runner_keeps_none() {
+        for (replaced_after, ended, looks) in [
+            (None, Ended::Completed, vec![(0, 2, 3), (3, 5, 6)]),
+            (Some(6), Ended::Replaced, vec![(0, 2, 3)]),
+        ] {
+            let mut executor = Scripted {
+                looks_around: true,
+                ..Default::default()
+            };
+            let mut journal = Notebook {
+                replaced_after,
+                ..Default::default()
+            };
+            let found = run(&trials(2), &mut executor, &mut journal, &CancellationToken::new()).await;
+            assert_eq!((found.unwrap(), journal.looks), (ended, looks));
+        }
     }
 
     #[test]

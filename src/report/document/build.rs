@@ -16,6 +16,7 @@ use crate::report::charts;
 use crate::report::charts::Metric;
 use crate::report::compared;
 use crate::report::data::ReportData;
+use crate::report::disturbed;
 use crate::report::document::Block;
 use crate::report::document::Cell;
 use crate::report::document::Document;
@@ -23,6 +24,8 @@ use crate::report::document::Head;
 use crate::report::document::Picture;
 use crate::report::document::Table;
 use crate::report::made;
+use crate::report::observer;
+use crate::report::observer::Explained;
 use crate::report::sources;
 use crate::report::surroundings;
 use crate::report::table;
@@ -52,6 +55,7 @@ pub(super) fn document(data: &ReportData) -> anyhow::Result<Document> {
     } else {
         push_comparisons(&mut blocks, data, &table);
         push_times(&mut blocks, data, &table)?;
+        push_observer(&mut blocks, data);
     }
     push_queries(&mut blocks, data)?;
     push_surroundings(&mut blocks, data);
@@ -236,6 +240,42 @@ fn push_times(blocks: &mut Vec<Block>, data: &ReportData, table: &[QueryRows]) -
     Ok(())
 }
 
+fn push_observer(blocks: &mut Vec<Block>, data: &ReportData) {
+    if !data.experiment.spec.has_observer {
+        return;
+    }
+    blocks.push(Block::Chapter("What measuring costs".to_owned()));
+    blocks.extend(observer::finding(data).map(Block::Paragraph));
+    blocks.push(Block::Paragraph(observer::method(data)));
+    let explained = |way: Explained| [way.tax, way.interval, way.client, way.server].map(Cell::from);
+    let rows = observer::rows(data).into_iter().map(|row| {
+        let mut cells = vec![Cell::from(row.query), Cell::from(row.plain)];
+        cells.extend(explained(row.off));
+        cells.extend(explained(row.on));
+        cells.push(Cell::from(row.n_rounds));
+        cells
+    });
+    blocks.push(Block::Table(Table {
+        caption: "Each query plain and by EXPLAIN ANALYZE; a tax is the time over that of the plain query".to_owned(),
+        heads: heads(&[
+            ("Query", false),
+            ("Plain (ms)", true),
+            ("Tax of TIMING OFF", true),
+            ("95 % interval", true),
+            ("OFF (ms)", true),
+            ("OFF, server (ms)", true),
+            ("Tax of TIMING ON", true),
+            ("95 % interval", true),
+            ("ON (ms)", true),
+            ("ON, server (ms)", true),
+            ("Rounds", true),
+        ]),
+        rows: rows.collect(),
+    }));
+    blocks.extend(observer::left_out(data).map(Block::Paragraph));
+    blocks.push(Block::Made(made::OBSERVER));
+}
+
 /// The label of the query of every row.
 fn labels(table: &[QueryRows]) -> impl Iterator<Item = &str> {
     table
@@ -401,6 +441,16 @@ fn push_surroundings(blocks: &mut Vec<Block>, data: &ReportData) {
         blocks.push(Block::Section("What interrupted it".to_owned()));
         let lines = data.interruptions.iter().map(Interrupted::in_words);
         blocks.push(Block::Items(lines.collect()));
+    }
+    let disturbed = disturbed::sentences(&data.look_counts);
+    if !disturbed.is_empty() {
+        blocks.push(Block::Section("What else was at work".to_owned()));
+        blocks.push(Block::Items(disturbed));
+        blocks.push(Block::Paragraph(
+            "A visit is one source in one round. Trials of such visits are marked in the exports, and count like all others."
+                .to_owned(),
+        ));
+        blocks.push(Block::Made(made::DISTURBED));
     }
     blocks.push(Block::Section("To check it".to_owned()));
     blocks.push(Block::Paragraph(

@@ -9,6 +9,9 @@ use crate::model::experiment::NoiseGrade;
 use crate::model::experiment::PlanOutline;
 use crate::model::experiment::PlanText;
 use crate::model::experiment::SummaryRecord;
+use crate::model::experiment::TaxRecord;
+use crate::model::look::Disturbance;
+use crate::model::look::disturbances_of;
 use crate::model::trial::RecordedTrial;
 use crate::model::trial::TrialKind;
 use crate::report::costs;
@@ -64,6 +67,8 @@ struct TrialBody<'a> {
     execution_ms: Option<f64>,
     planning_ms: Option<f64>,
     cost_estimate: Option<f64>,
+    server_ms: Option<f64>,
+    seen: Vec<Disturbance>,
     plan: Option<&'a str>,
     message: Option<&'a str>,
 }
@@ -93,6 +98,11 @@ impl Exporter for Everything {
                 .map(|trial| trial_body(data, trial))
                 .collect()
         };
+        let observed: Vec<Value> = trials
+            .iter()
+            .filter(|trial| trial.kind.is_of_observer())
+            .map(|trial| json!({ "way": trial.kind.word(), "trial": trial_body(data, trial) }))
+            .collect();
         let document = json!({
             "schema": SCHEMA,
             "experiment": experiment(data),
@@ -105,6 +115,9 @@ impl Exporter for Everything {
             "comparisons": data.family.iter().map(|member| comparison(data, member)).collect::<Vec<_>>(),
             "trials": of_kind(TrialKind::Measured),
             "warm_up_trials": of_kind(TrialKind::WarmUp),
+            "observer": data.taxes.iter().map(|tax| tax_body(data, tax)).collect::<Vec<_>>(),
+            "observer_trials": observed,
+            "visits": data.looks,
             "plans": data.plans.iter().map(|plan| plan_body(data, plan)).collect::<Vec<_>>(),
         });
         let mut bytes = serde_json::to_vec_pretty(&document)?;
@@ -142,6 +155,23 @@ fn summary_body<'a>(data: &'a ReportData, summary: &'a SummaryRecord) -> Summary
         message: summary.message.as_deref(),
         same_plan_as: summary.same_plan_as.map(|source_idx| data.source_label(source_idx)),
     }
+}
+
+fn tax_body(data: &ReportData, tax: &TaxRecord) -> Value {
+    json!({
+        "query": data.query_label(tax.query_idx),
+        "source": data.source_label(0),
+        "n_rounds": tax.n_rounds,
+        "plain_ms": tax.plain_ms,
+        "timing_off": {
+            "client_ms": tax.off_ms, "server_ms": tax.off_server_ms,
+            "tax": tax.off_ratio, "tax_low": tax.off_low, "tax_high": tax.off_high,
+        },
+        "timing_on": {
+            "client_ms": tax.on_ms, "server_ms": tax.on_server_ms,
+            "tax": tax.on_ratio, "tax_low": tax.on_low, "tax_high": tax.on_high,
+        },
+    })
 }
 
 /// One (query, source) beside the baseline.
@@ -193,6 +223,8 @@ fn trial_body<'a>(data: &'a ReportData, trial: &'a RecordedTrial) -> TrialBody<'
         execution_ms: trial.execution_ms,
         planning_ms: trial.planning_ms,
         cost_estimate: trial.cost,
+        server_ms: trial.server_ms,
+        seen: disturbances_of(&data.looks, trial),
         plan: letter(data, trial.query_idx, trial.source_idx),
         message: trial.message.as_deref(),
     }
