@@ -65,7 +65,10 @@ const MEMBERS: &[&str] = &[
 /// Whether a member of this name belongs into a bundle.
 pub fn is_member(name: &str) -> bool {
     let mut snapshots = (0_i32..).take(MAX_SOURCES).map(snapshot);
-    name == MANIFEST || OPTIONAL.contains(&name) || every_member().any(|member| member == name) || snapshots.any(|snapshot| snapshot == name)
+    name == MANIFEST
+        || OPTIONAL.contains(&name)
+        || every_member().any(|member| member == name)
+        || snapshots.any(|snapshot| snapshot == name)
 }
 
 /// The members that no bundle is without, beside its manifest.

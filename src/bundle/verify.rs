@@ -100,9 +100,9 @@ pub fn verify(bundle: &mut Bundle) -> Result<Verification, BundleError> {
     let planned = schedule::schedule(&bundle.experiment.spec);
     verification.schedule(bundle, &planned)?;
     let trials = verification.trials(bundle, &planned)?;
-    let planned_len = planned.len();
+    let n_planned = planned.len();
     drop(planned);
-    let looks = verification.looks(bundle, planned_len)?;
+    let looks = looks(bundle, n_planned)?;
     let plans = verification.plans(bundle)?;
     let numbers = Numbers::compute(&bundle.experiment.spec, &bundle.queries, &trials, &plans);
     let plan_numbers: Vec<PlanNumbers> = plans.iter().map(PlanNumbers::from).collect();
@@ -216,24 +216,6 @@ impl Verification {
             ));
         }
         Ok(trials)
-    }
-
-    /// What else went on. No number follows from it; it has to be about the trials that there are, in their order.
-    fn looks(&mut self, bundle: &mut Bundle, n_planned: usize) -> Result<Vec<Look>, BundleError> {
-        let mut looks: Vec<Look> = Vec::new();
-        if !bundle.has(format::LOOKS) {
-            return Ok(looks);
-        }
-        bundle.rows(format::LOOKS, |look: Look| {
-            let follows = looks.last().map_or(0, |last| last.last_trial + 1) <= look.first_trial;
-            let is_about_trials = usize::try_from(look.last_trial).is_ok_and(|last| last < n_planned);
-            if !follows || look.last_trial < look.first_trial || !is_about_trials {
-                return Err("the visits are not in order".to_owned());
-            }
-            looks.push(look);
-            Ok(())
-        })?;
-        Ok(looks)
     }
 
     /// The plans with the numbers that follow from their texts, which are then let go.
@@ -385,6 +367,24 @@ impl Verification {
         }
         Ok(())
     }
+}
+
+/// What else went on. No number follows from it; it has to be about the trials that there are, in their order.
+fn looks(bundle: &mut Bundle, n_planned: usize) -> Result<Vec<Look>, BundleError> {
+    let mut looks: Vec<Look> = Vec::new();
+    if !bundle.has(format::LOOKS) {
+        return Ok(looks);
+    }
+    bundle.rows(format::LOOKS, |look: Look| {
+        let follows = looks.last().map_or(0, |last| last.last_trial + 1) <= look.first_trial;
+        let is_about_trials = usize::try_from(look.last_trial).is_ok_and(|last| last < n_planned);
+        if !follows || look.last_trial < look.first_trial || !is_about_trials {
+            return Err("the visits are not in order".to_owned());
+        }
+        looks.push(look);
+        Ok(())
+    })?;
+    Ok(looks)
 }
 
 fn is_planned(trial: &RecordedTrial, planned: &[Trial]) -> bool {

@@ -27,51 +27,52 @@ pub fn taxes(n_queries: usize, trials: &[RecordedTrial], seed: u64) -> Vec<TaxRe
         .collect()
 }
 
-/// One query in the three ways of one round, in milliseconds.
+/// The times of one query in one way, by round.
 #[derive(Default)]
-struct Round {
-    plain_ms: Option<f64>,
-    off: Option<(f64, f64)>,
-    on: Option<(f64, f64)>,
+struct Times {
+    client: BTreeMap<i32, f64>,
+    server: BTreeMap<i32, f64>,
 }
 
 fn tax(query_idx: i32, trials: &[&RecordedTrial], resampling: &mut Resampling) -> Option<TaxRecord> {
-    let mut rounds: BTreeMap<i32, Round> = BTreeMap::new();
+    let (mut plain, mut off, mut on) = (Times::default(), Times::default(), Times::default());
     for trial in trials {
         let ms = trial.execution_ms.filter(|_| trial.outcome == OutcomeWord::Finished)?;
-        let round = rounds.entry(trial.round).or_default();
-        match trial.kind {
-            TrialKind::Plain => round.plain_ms = Some(ms),
-            TrialKind::TimingOff => round.off = Some((ms, trial.server_ms?)),
-            TrialKind::TimingOn => round.on = Some((ms, trial.server_ms?)),
-            TrialKind::WarmUp | TrialKind::Measured => {}
-        }
+        let times = match trial.kind {
+            TrialKind::Plain => &mut plain,
+            TrialKind::TimingOff => &mut off,
+            TrialKind::TimingOn => &mut on,
+            TrialKind::WarmUp | TrialKind::Measured => continue,
+        };
+        times.client.insert(trial.round, ms);
+        times.server.extend(trial.server_ms.map(|ms| (trial.round, ms)));
     }
     // The last round of an experiment that was stopped may lack some.
-    let whole = rounds
-        .into_values()
-        .filter_map(|round| Some((round.plain_ms?, round.off?, round.on?)));
-    let rounds: Vec<(f64, (f64, f64), (f64, f64))> = whole.collect();
-    let column = |of: fn(&(f64, (f64, f64), (f64, f64))) -> f64| rounds.iter().map(of).collect::<Vec<f64>>();
-    let plain = column(|round| round.0);
-    let (off, off_server) = (column(|round| round.1.0), column(|round| round.1.1));
-    let (on, on_server) = (column(|round| round.2.0), column(|round| round.2.1));
-    let off_effect = Effect::of(&pairs(&plain, &off), resampling)?;
-    let on_effect = Effect::of(&pairs(&plain, &on), resampling)?;
+    let is_whole = |round: &i32| off.client.contains_key(round) && on.client.contains_key(round);
+    let rounds: Vec<i32> = plain.client.keys().copied().filter(is_whole).collect();
+    let of_rounds = |times: &BTreeMap<i32, f64>| -> Vec<f64> {
+        let found = rounds.iter().filter_map(|round| times.get(round));
+        found.copied().collect()
+    };
+    let plain = of_rounds(&plain.client);
+    let (off_client, off_server) = (of_rounds(&off.client), of_rounds(&off.server));
+    let (on_client, on_server) = (of_rounds(&on.client), of_rounds(&on.server));
+    let off = Effect::of(&pairs(&plain, &off_client), resampling)?;
+    let on = Effect::of(&pairs(&plain, &on_client), resampling)?;
     Some(TaxRecord {
         query_idx,
         n_rounds: i32::try_from(rounds.len()).unwrap_or(i32::MAX),
         plain_ms: median(&plain)?,
-        off_ms: median(&off)?,
+        off_ms: median(&off_client)?,
         off_server_ms: median(&off_server)?,
-        off_ratio: off_effect.ratio,
-        off_low: off_effect.interval.map(|(low, _)| low),
-        off_high: off_effect.interval.map(|(_, high)| high),
-        on_ms: median(&on)?,
+        off_ratio: off.ratio,
+        off_low: off.interval.map(|(low, _)| low),
+        off_high: off.interval.map(|(_, high)| high),
+        on_ms: median(&on_client)?,
         on_server_ms: median(&on_server)?,
-        on_ratio: on_effect.ratio,
-        on_low: on_effect.interval.map(|(low, _)| low),
-        on_high: on_effect.interval.map(|(_, high)| high),
+        on_ratio: on.ratio,
+        on_low: on.interval.map(|(low, _)| low),
+        on_high: on.interval.map(|(_, high)| high),
     })
 }
 
@@ -137,12 +138,18 @@ mod tests {
         let SciPy { ratios, medians } = SCIPY;
         assert!(near(tax.off_ratio, ratios.0) && near(tax.on_ratio, ratios.1), "{tax:?}");
         assert!(near(tax.plain_ms, medians.0) && near(tax.off_ms, medians.1), "{tax:?}");
-        assert!(near(tax.on_ms, medians.2) && near(tax.on_server_ms, medians.2 - 0.5), "{tax:?}");
+        assert!(
+            near(tax.on_ms, medians.2) && near(tax.on_server_ms, medians.2 - 0.5),
+            "{tax:?}"
+        );
         let (low, high) = (tax.on_low.unwrap(), tax.on_high.unwrap());
         // NumPy 2.4.6, 2,000,000 resamples of np.log(np.divide(ON, PLAIN)) by the bootstrap-t; ours has 1999 and six values,
         // so its ends vary by a tenth of its width.
         let width = BOOTSTRAP_T.1 - BOOTSTRAP_T.0;
-        assert!((low - BOOTSTRAP_T.0).abs() < width / 4.0 && (high - BOOTSTRAP_T.1).abs() < width / 4.0, "{tax:?}");
+        assert!(
+            (low - BOOTSTRAP_T.0).abs() < width / 4.0 && (high - BOOTSTRAP_T.1).abs() < width / 4.0,
+            "{tax:?}"
+        );
     }
 
     struct SciPy {
@@ -165,7 +172,13 @@ mod tests {
         let last = trials.len() - 1;
         trials[last].outcome = OutcomeWord::TimedOut;
         let taxes = taxes(3, &trials, 7);
-        assert_eq!(taxes.iter().map(|tax| (tax.query_idx, tax.n_rounds)).collect::<Vec<_>>(), [(0, 5)]);
+        assert_eq!(
+            taxes
+                .iter()
+                .map(|tax| (tax.query_idx, tax.n_rounds))
+                .collect::<Vec<_>>(),
+            [(0, 5)]
+        );
         assert!(super::taxes(3, &[trial(0, 1, TrialKind::Plain, 1.0, None)], 7).is_empty());
     }
 }

@@ -162,7 +162,11 @@ fn chance(seed: u64, kind: TrialKind, round: u32) -> Chance {
     hash.update(b"pgassay schedule 1");
     hash.update(seed.to_be_bytes());
     // No other kind has rounds of several sources.
-    hash.update(if kind == TrialKind::WarmUp { &b"warm-up"[..] } else { b"measured" });
+    hash.update(if kind == TrialKind::WarmUp {
+        &b"warm-up"[..]
+    } else {
+        b"measured"
+    });
     hash.update(round.to_be_bytes());
     Chance::of(hash)
 }
@@ -278,12 +282,19 @@ mod tests {
             let visits: Vec<&[Trial]> = visits(of_query).collect();
             assert_eq!(visits.len(), 1 + 10);
             let [warm_up] = visits[0] else { panic!("{visits:?}") };
-            assert_eq!((warm_up.kind, warm_up.round, warm_up.query_idx), (TrialKind::WarmUp, 2, query_idx));
+            assert_eq!(
+                (warm_up.kind, warm_up.round, warm_up.query_idx),
+                (TrialKind::WarmUp, 2, query_idx)
+            );
             for (round, visit) in (1_u32..).zip(&visits[1..]) {
                 let mut ways: Vec<TrialKind> = visit.iter().map(|trial| trial.kind).collect();
                 ways.sort_by_key(|way| WAYS.iter().position(|one| one == way));
                 assert_eq!(ways, WAYS);
-                assert!(visit.iter().all(|trial| (trial.round, trial.query_idx) == (round, query_idx)));
+                assert!(
+                    visit
+                        .iter()
+                        .all(|trial| (trial.round, trial.query_idx) == (round, query_idx))
+                );
             }
         }
         let first: HashSet<TrialKind> = observed.iter().skip(1).step_by(3).map(|trial| trial.kind).collect();

@@ -368,4 +368,6 @@ mod interrupted;
 #[cfg(test)]
 mod numbers;
 #[cfg(test)]
+mod observed;
+#[cfg(test)]
 mod tests;

@@ -131,12 +131,19 @@ mod tests {
         let counts = count(&mut conn, world.viewer, id).await.unwrap();
         assert_eq!((counts.n_visits, counts.n_disturbed), (3, 2));
         assert_eq!(counts.of, [1; 6]);
-        assert_eq!(counts, LookCounts::of(&looks), "the store counts as everybody else does");
+        assert_eq!(
+            counts,
+            LookCounts::of(&looks),
+            "the store counts as everybody else does"
+        );
 
         let outcomes = [0, 1, 2].map(trials::tests::trial);
         assert!(trials::record(&mut conn, &lease, id, 1, &outcomes).await.unwrap());
         let stored = trials::list(&mut conn, world.viewer, id, None).await.unwrap();
-        let marks: Vec<usize> = stored.iter().map(|trial| disturbances_of(&looks, trial).len()).collect();
+        let marks: Vec<usize> = stored
+            .iter()
+            .map(|trial| disturbances_of(&looks, trial).len())
+            .collect();
         assert_eq!(marks, [0, 3, 0]);
 
         let stale = Lease {

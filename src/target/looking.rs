@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn pressure_and_stolen_time_are_read_as_linux_writes_them() {
-        let pressure = "some avg10=1.23 avg60=0.10 avg300=0.01 total=2500\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=9";
+        let pressure =
+            "some avg10=1.23 avg60=0.10 avg300=0.01 total=2500\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=9";
         assert_eq!(waited_ms(pressure), Some(2.5));
         assert_eq!(waited_ms(""), None);
         let stat = "cpu  10 20 30 40 50 60 70 8 90 100\ncpu0 1 2 3 4 5 6 7 8 9 10\n";
@@ -146,7 +147,9 @@ mod tests {
     #[tokio::test]
     async fn a_checkpoint_and_the_sessions_of_others_are_seen_and_our_own_are_not() {
         let bench = Bench::open().await;
-        let sandbox = bench.sandbox(bench.restored("create table t (id integer);").await).await;
+        let sandbox = bench
+            .sandbox(bench.restored("create table t (id integer);").await)
+            .await;
         let mut admin = bench::open_clone(&sandbox, "looked_at").await;
         let first = Sight::take(&mut admin, Where::Here, None).await.unwrap();
         let second = Sight::take(&mut admin, Where::Elsewhere, Some(&first)).await.unwrap();
@@ -162,7 +165,11 @@ mod tests {
         assert_eq!((seen.saw_checkpoint, seen.n_sessions), (true, 1));
         let fourth = Sight::take(&mut admin, Where::Here, Some(&third)).await.unwrap();
         let seen = fourth.since(&third);
-        assert_eq!((seen.saw_checkpoint, seen.n_sessions), (false, 0), "neither is going on");
+        assert_eq!(
+            (seen.saw_checkpoint, seen.n_sessions),
+            (false, 0),
+            "neither is going on"
+        );
         for session in [other, admin] {
             session.close().await;
         }

@@ -42,6 +42,7 @@ static MADE: LazyLock<Made> = LazyLock::new(|| {
         "6",
         "--seed",
         "5",
+        "--observer",
     ];
     let mut run = support::run(
         &dir.join("data"),

@@ -330,7 +330,12 @@ mod tests {
         let heights: Vec<Vec<f64>> = layout
             .lines
             .iter()
-            .map(|line| line.carets.iter().map(|caret| layout.plot.bottom - CARET_HEIGHT - caret.1).collect())
+            .map(|line| {
+                line.carets
+                    .iter()
+                    .map(|caret| layout.plot.bottom - CARET_HEIGHT - caret.1)
+                    .collect()
+            })
             .collect();
         assert_eq!(heights, [vec![0.0, 0.0], vec![0.0, CROSS_ROOM]]);
         assert!(layout.lines[0].carets[0].0 < layout.lines[0].carets[1].0);
