@@ -24,12 +24,14 @@ create table taxes (
     primary key (experiment_id, query_idx)
 );
 
--- What else went on at the server and its machine, visit by visit; none of experiments before this was looked at.
+-- What else went on at the server and its machine, by visit, or by several short ones; none of experiments before this
+-- was looked at.
 create table looks (
     experiment_id bigint not null references experiments on delete cascade,
     -- Places in the schedule, both included.
     first_trial integer not null,
     last_trial integer not null,
+    n_visits integer not null,
     took_ms double precision not null,
     saw_checkpoint boolean not null,
     n_autovacuum integer not null,

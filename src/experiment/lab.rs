@@ -59,6 +59,8 @@ pub struct Lab {
     is_restarted: bool,
     /// The newest look around; none before the first visit of a segment.
     sight: Option<Sight>,
+    /// The first trial of the visits behind which nobody has looked yet, and how many they are.
+    unseen: Option<(usize, i32)>,
     /// Queries that turned out to write, to be noted in the store.
     newly_writing: Vec<usize>,
 }
@@ -97,6 +99,7 @@ impl Lab {
             cold: HashSet::new(),
             is_restarted: false,
             sight: None,
+            unseen: None,
             newly_writing: Vec::new(),
         }
     }
@@ -108,7 +111,7 @@ impl Lab {
 
     /// Forgets what was seen so far: what happened before the first trial happened to none.
     pub fn forget_sight(&mut self) {
-        self.sight = None;
+        (self.sight, self.unseen) = (None, None);
     }
 
     /// The queries that turned out to write since this was asked last.
@@ -219,7 +222,8 @@ impl Lab {
     /// shared server is not stopped; what the lab is asked for next then says so, after the outcome has been stored.
     async fn restart_sandbox(&mut self) -> anyhow::Result<()> {
         warn!(experiment.id = %self.experiment_id, "The sandbox of dataset {} is restarted to end a statement", self.dataset_id);
-        (self.session, self.admin, self.sight) = (None, None, None);
+        (self.session, self.admin) = (None, None);
+        self.forget_sight();
         if let Some(sandbox) = self.sandbox.take()
             && let Err(error) = sandbox.kill().await
         {

@@ -29,8 +29,9 @@ pub trait Executor: Send {
         cancel: &CancellationToken,
     ) -> impl Future<Output = anyhow::Result<Option<Outcome>>> + Send;
 
-    /// What else went on at the target since the visit before; none where that is not known.
-    fn end_visit(&mut self, visit: &[Trial]) -> impl Future<Output = anyhow::Result<Option<Look>>> + Send;
+    /// What else went on at the target while this visit, and short ones before it, were measured; none where that is not
+    /// known, or not yet.
+    fn end_visit(&mut self, visit: &[Trial], next: Next) -> impl Future<Output = anyhow::Result<Option<Look>>> + Send;
 
     /// What has set the target back to a cold start since this was asked last, in words, if anything has.
     fn take_restart(&mut self) -> Option<String>;
@@ -42,12 +43,19 @@ pub trait Journal: Send {
     /// was stored.
     fn record(&mut self, outcomes: &[(Trial, Outcome)]) -> impl Future<Output = anyhow::Result<bool>> + Send;
 
-    /// Keeps what was seen of a visit whose outcomes are stored. False when this runner was replaced.
+    /// Keeps what was seen of visits whose outcomes are stored. False when this runner was replaced.
     fn note(&mut self, look: &Look) -> impl Future<Output = anyhow::Result<bool>> + Send;
 
     /// What is recorded from now on, the trial `first_trial` first, belongs to a new segment. False when this runner was
     /// replaced.
     fn begin_segment(&mut self, first_trial: usize, reason: &str) -> impl Future<Output = anyhow::Result<bool>> + Send;
+}
+
+/// What follows a visit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    Visit,
+    End,
 }
 
 /// How a run ended.
@@ -68,7 +76,8 @@ pub async fn run(
     cancel: &CancellationToken,
 ) -> anyhow::Result<Ended> {
     let mut batching = Batching::default();
-    for visit in schedule::visits(trials) {
+    let mut visits = schedule::visits(trials).peekable();
+    while let Some(visit) = visits.next() {
         if cancel.is_cancelled() || !executor.begin_visit(visit, cancel).await? {
             return Ok(Ended::Interrupted);
         }
@@ -107,7 +116,8 @@ pub async fn run(
         if !unwritten.is_empty() && !journal.record(&unwritten).await? {
             return Ok(Ended::Replaced);
         }
-        if let Some(look) = executor.end_visit(visit).await?
+        let next = visits.peek().map_or(Next::End, |_| Next::Visit);
+        if let Some(look) = executor.end_visit(visit, next).await?
             && !journal.note(&look).await?
         {
             return Ok(Ended::Replaced);
@@ -167,6 +177,7 @@ mod tests {
         restart_at: Option<usize>,
         has_restarted: bool,
         looks_around: bool,
+        ends: Vec<Next>,
         visits: Vec<usize>,
         executed: Vec<usize>,
     }
@@ -192,7 +203,8 @@ mod tests {
             })))
         }
 
-        async fn end_visit(&mut self, visit: &[Trial]) -> anyhow::Result<Option<Look>> {
+        async fn end_visit(&mut self, visit: &[Trial], next: Next) -> anyhow::Result<Option<Look>> {
+            self.ends.push(next);
             Ok(self.looks_around.then(|| look(visit)))
         }
 
@@ -336,6 +348,7 @@ mod tests {
             };
             let found = run(&trials(2), &mut executor, &mut journal, &CancellationToken::new()).await;
             assert_eq!((found.unwrap(), journal.looks), (ended, looks));
+            assert_eq!(executor.ends, [Next::Visit, Next::End]);
         }
     }
 

@@ -1,17 +1,18 @@
-//! What else went on at the server and its machine while a visit was measured.
+//! What else went on at the server and its machine while visits were measured.
 
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::model::trial::RecordedTrial;
 
-/// A look around behind one visit: what was seen since the look before.
+/// A look around behind a visit, or behind several short ones: what was seen since the look before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Look {
     /// Places in the schedule, both included.
     pub first_trial: i32,
     pub last_trial: i32,
-    /// Since the look before: the visit with putting its statistics in force.
+    pub n_visits: i32,
+    /// Since the look before: the visits, each with putting its statistics in force.
     pub took_ms: f64,
     /// A checkpoint began, ended or was under way.
     pub saw_checkpoint: bool,
@@ -39,7 +40,7 @@ pub enum Disturbance {
     Steal,
 }
 
-/// From this share of a visit on, waiting is a disturbance.
+/// From this share of the time on, waiting is a disturbance.
 pub const WAITING_SHARE: f64 = 0.1;
 /// Less stolen time than this may be an error of rounding: the system counts it in hundredths of a second.
 pub const LEAST_STEAL_MS: f64 = 20.0;
@@ -92,7 +93,7 @@ impl Disturbance {
 }
 
 impl Look {
-    /// What may have moved the visit's times, in the order of [`Disturbance::ALL`].
+    /// What may have moved the visits' times, in the order of [`Disturbance::ALL`].
     pub fn disturbances(&self) -> impl Iterator<Item = Disturbance> {
         let is_long = |wait_ms: Option<f64>| wait_ms.is_some_and(|ms| ms >= self.took_ms * WAITING_SHARE && ms > 0.0);
         let seen = [
@@ -107,7 +108,11 @@ impl Look {
         all.filter_map(|(disturbance, is_seen)| is_seen.then_some(disturbance))
     }
 
-    /// Whether a trial belongs to its visit.
+    fn n_visits(&self) -> u64 {
+        u64::try_from(self.n_visits).unwrap_or(0)
+    }
+
+    /// Whether a trial belongs to its visits.
     pub fn covers(&self, trial_idx: i32) -> bool {
         (self.first_trial..=self.last_trial).contains(&trial_idx)
     }
@@ -121,12 +126,10 @@ pub fn disturbances_of(looks: &[Look], trial: &RecordedTrial) -> Vec<Disturbance
     its.map(|look| look.disturbances().collect()).unwrap_or_default()
 }
 
-/// How many visits were looked at, and how many of them were disturbed by what.
+/// Behind how many visits there was a look, and during how many of them what was seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LookCounts {
     pub n_visits: u64,
-    /// Of any disturbance.
-    pub n_disturbed: u64,
     /// In the order of [`Disturbance::ALL`].
     pub of: [u64; Disturbance::ALL.len()],
 }
@@ -135,15 +138,14 @@ impl LookCounts {
     /// Counts looks, each by [`Look::disturbances`].
     pub fn of(looks: &[Look]) -> Self {
         let mut counts = Self {
-            n_visits: looks.len() as u64,
+            n_visits: looks.iter().map(Look::n_visits).sum(),
             ..Self::default()
         };
         for look in looks {
-            counts.n_disturbed += u64::from(look.disturbances().next().is_some());
             for seen in look.disturbances() {
                 let at = Disturbance::ALL.iter().position(|one| *one == seen);
                 if let Some(n) = at.and_then(|at| counts.of.get_mut(at)) {
-                    *n += 1;
+                    *n += look.n_visits();
                 }
             }
         }
@@ -160,6 +162,7 @@ pub mod tests {
         Look {
             first_trial,
             last_trial,
+            n_visits: 1,
             took_ms: 10.0,
             saw_checkpoint: false,
             n_autovacuum: 0,

@@ -39,7 +39,6 @@ mod tests {
     fn each_kind_that_was_seen_has_a_sentence_and_the_most_frequent_is_first() {
         let counts = LookCounts {
             n_visits: 1200,
-            n_disturbed: 43,
             of: [3, 0, 0, 40, 0, 0],
         };
         assert_eq!(

@@ -222,7 +222,8 @@ pub static OBSERVER: &[Made] = &[
 pub static DISTURBED: &[Made] = &[
     Made {
         name: "Seen",
-        how: "Behind each visit, and never while a trial is timed, pgassay looks at what else went on since the look before. \
+        how: "Behind each visit (one source in one round; short ones share a look each tenth of a second), and never while a \
+              trial is timed, pgassay looks at what else went on since the look before. \
               A mark says what was seen; it does not say that the trial was slower for it. Marked trials count as all others \
               do: leaving trials out by looking at them afterwards would bend the comparison.",
         reference: "",

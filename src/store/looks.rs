@@ -17,9 +17,9 @@ pub async fn insert(conn: &mut PgConnection, lease: &Lease, id: ExperimentId, lo
     sqlx::query_scalar!(
         r#"with lease as (select from jobs where id = $2 and epoch = $3 and lease_owner = $4 and status = 'running'
                                            and lease_until > clock_timestamp()),
-                added as (insert into looks (experiment_id, first_trial, last_trial, took_ms, saw_checkpoint,
-                                             n_autovacuum, n_sessions, cpu_wait_ms, io_wait_ms, steal_ms)
-                          select $1, $5, $6, $7, $8, $9, $10, $11, $12, $13 from lease
+                added as (insert into looks (experiment_id, first_trial, last_trial, n_visits, took_ms,
+                                             saw_checkpoint, n_autovacuum, n_sessions, cpu_wait_ms, io_wait_ms, steal_ms)
+                          select $1, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 from lease
                           on conflict do nothing)
            select exists (select from lease) as "is_held!""#,
         id.0,
@@ -28,6 +28,7 @@ pub async fn insert(conn: &mut PgConnection, lease: &Lease, id: ExperimentId, lo
         lease.owner,
         look.first_trial,
         look.last_trial,
+        look.n_visits,
         look.took_ms,
         look.saw_checkpoint,
         look.n_autovacuum,
@@ -44,8 +45,8 @@ pub async fn insert(conn: &mut PgConnection, lease: &Lease, id: ExperimentId, lo
 pub async fn list(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<Vec<Look>> {
     sqlx::query_as!(
         Look,
-        "select l.first_trial, l.last_trial, l.took_ms, l.saw_checkpoint, l.n_autovacuum, l.n_sessions, l.cpu_wait_ms,
-                l.io_wait_ms, l.steal_ms
+        "select l.first_trial, l.last_trial, l.n_visits, l.took_ms, l.saw_checkpoint, l.n_autovacuum, l.n_sessions,
+                l.cpu_wait_ms, l.io_wait_ms, l.steal_ms
          from looks l join experiments e on e.id = l.experiment_id
          where l.experiment_id = $1 and e.owner_id = $2 order by l.first_trial",
         id.0,
@@ -55,19 +56,19 @@ pub async fn list(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> 
     .await
 }
 
-/// How many looks there are, and how many saw what: the rule of [`Look::disturbances`], where the rows are.
+/// Behind how many visits there was a look, and during how many what was seen: the rule of [`Look::disturbances`], where
+/// the rows are.
 pub async fn count(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<LookCounts> {
     let row = sqlx::query!(
-        r#"select count(*) as "n_visits!",
-                  count(*) filter (where checkpoint or autovacuum or sessions or processor or disk or steal)
-                      as "n_disturbed!",
-                  count(*) filter (where checkpoint) as "checkpoint!",
-                  count(*) filter (where autovacuum) as "autovacuum!",
-                  count(*) filter (where sessions) as "sessions!",
-                  count(*) filter (where processor) as "processor!",
-                  count(*) filter (where disk) as "disk!",
-                  count(*) filter (where steal) as "steal!"
-           from (select l.saw_checkpoint as checkpoint, l.n_autovacuum > 0 as autovacuum, l.n_sessions > 0 as sessions,
+        r#"select coalesce(sum(n), 0) as "n_visits!",
+                  coalesce(sum(n) filter (where checkpoint), 0) as "checkpoint!",
+                  coalesce(sum(n) filter (where autovacuum), 0) as "autovacuum!",
+                  coalesce(sum(n) filter (where sessions), 0) as "sessions!",
+                  coalesce(sum(n) filter (where processor), 0) as "processor!",
+                  coalesce(sum(n) filter (where disk), 0) as "disk!",
+                  coalesce(sum(n) filter (where steal), 0) as "steal!"
+           from (select l.n_visits as n, l.saw_checkpoint as checkpoint, l.n_autovacuum > 0 as autovacuum,
+                        l.n_sessions > 0 as sessions,
                         l.cpu_wait_ms >= l.took_ms * $3 and l.cpu_wait_ms > 0 as processor,
                         l.io_wait_ms >= l.took_ms * $3 and l.io_wait_ms > 0 as disk,
                         l.steal_ms >= l.took_ms * $3 and l.steal_ms >= $4 as steal
@@ -82,7 +83,6 @@ pub async fn count(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) ->
     .await?;
     Ok(LookCounts {
         n_visits: to_u64(row.n_visits),
-        n_disturbed: to_u64(row.n_disturbed),
         of: [
             row.checkpoint,
             row.autovacuum,
@@ -113,6 +113,7 @@ mod tests {
             calm(0, 0),
             Look {
                 saw_checkpoint: true,
+                n_visits: 7,
                 n_sessions: 2,
                 steal_ms: Some(20.0),
                 ..calm(1, 1)
@@ -129,8 +130,7 @@ mod tests {
         }
         assert_eq!(list(&mut conn, world.viewer, id).await.unwrap(), looks);
         let counts = count(&mut conn, world.viewer, id).await.unwrap();
-        assert_eq!((counts.n_visits, counts.n_disturbed), (3, 2));
-        assert_eq!(counts.of, [1; 6]);
+        assert_eq!((counts.n_visits, counts.of), (9, [7, 1, 7, 1, 1, 7]));
         assert_eq!(
             counts,
             LookCounts::of(&looks),

@@ -1,5 +1,6 @@
 //! What else goes on at a server and its machine, seen between visits: nothing of it is asked while a trial is timed.
 
+use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -85,6 +86,11 @@ impl Sight {
             server_s: row.try_get(4)?,
             machine,
         })
+    }
+
+    /// How long ago it was taken.
+    pub fn age(&self) -> Duration {
+        self.at.elapsed()
     }
 
     /// What happened since an earlier sight.

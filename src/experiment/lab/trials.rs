@@ -1,10 +1,13 @@
 //! How a lab runs the trials of a schedule: a visit begins with a swap and with planning, and a trial is one statement.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use super::Lab;
 use crate::experiment::runner::Executor;
+use crate::experiment::runner::Next;
 use crate::experiment::writers;
 use crate::model::look::Look;
 use crate::model::trial::Outcome;
@@ -17,6 +20,9 @@ use crate::target::looking::Seen;
 use crate::target::looking::Sight;
 use crate::target::looking::Where;
 use crate::target::room::Watch;
+
+/// A look takes about a millisecond with the commit that keeps it, so short visits share one.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 impl Executor for Lab {
     async fn begin_visit(&mut self, visit: &[Trial], cancel: &CancellationToken) -> anyhow::Result<bool> {
@@ -81,14 +87,23 @@ impl Executor for Lab {
         })
     }
 
-    async fn end_visit(&mut self, visit: &[Trial]) -> anyhow::Result<Option<Look>> {
-        let seen = self.look_around().await?;
-        let (Some(first), Some(last), Some(seen)) = (visit.first(), visit.last(), seen) else {
+    async fn end_visit(&mut self, visit: &[Trial], next: Next) -> anyhow::Result<Option<Look>> {
+        let (Some(first), Some(last)) = (visit.first(), visit.last()) else {
+            return Ok(None);
+        };
+        let (first_trial, n_before) = self.unseen.unwrap_or((first.trial_idx, 0));
+        self.unseen = Some((first_trial, n_before + 1));
+        if next == Next::Visit && self.sight.as_ref().is_some_and(|sight| sight.age() < LOOK_EVERY) {
+            return Ok(None);
+        }
+        self.unseen = None;
+        let Some(seen) = self.look_around().await? else {
             return Ok(None);
         };
         Ok(Some(Look {
-            first_trial: i32::try_from(first.trial_idx).context("few trials")?,
+            first_trial: i32::try_from(first_trial).context("few trials")?,
             last_trial: i32::try_from(last.trial_idx).context("few trials")?,
+            n_visits: n_before + 1,
             took_ms: seen.took_ms,
             saw_checkpoint: seen.saw_checkpoint,
             n_autovacuum: seen.n_autovacuum,
