@@ -348,7 +348,8 @@ mod tests {
             };
             let found = run(&trials(2), &mut executor, &mut journal, &CancellationToken::new()).await;
             assert_eq!((found.unwrap(), journal.looks), (ended, looks));
-            assert_eq!(executor.ends, [Next::Visit, Next::End]);
+            let ends = [Next::Visit, Next::End];
+            assert_eq!(executor.ends, ends[..executor.visits.len()]);
         }
     }
 

@@ -44,8 +44,8 @@ mod tests {
         assert_eq!(
             sentences(&counts),
             [
-                "Processes waited for a processor for a tenth of the time or more during 40 of 1,200 visits.",
-                "A checkpoint ran during 3 of 1,200 visits."
+                "Processes waited for a processor for a tenth of the time or more during 40 of 1\u{2009}200 visits.",
+                "A checkpoint ran during 3 of 1\u{2009}200 visits."
             ]
         );
         assert!(sentences(&LookCounts::default()).is_empty());

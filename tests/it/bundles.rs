@@ -223,7 +223,7 @@ fn a_bundle_of_before_has_no_looks_and_one_whose_looks_are_of_other_trials_is_re
     change_rows(&mut members, "looks.jsonl", |look| look["last_trial"] = 66.into());
     make_manifest_agree(&mut members);
     let (code, _, complaint) = verify(&pack(&members));
-    assert_eq!(code, Some(2), "{complaint}");
+    assert_eq!(code, Some(1), "{complaint}");
     assert!(
         complaint.contains("looks.jsonl cannot be read: line 1: the visits are not in order"),
         "{complaint}"
@@ -388,7 +388,7 @@ fn what_is_no_bundle_is_refused_in_words() {
                 let first = trials.split_inclusive(|byte| *byte == b'\n').next().unwrap().to_vec();
                 trials.extend(first);
             }),
-            "line 29: the trials are not in order",
+            "line 67: the trials are not in order",
         ),
     ];
     for (bytes, words) in cases {
