@@ -163,6 +163,22 @@ mod tests {
     }
 
     #[test]
+    fn what_measuring_costs_is_counted_in() {
+        let spec = ExperimentSpec {
+            has_observer: true,
+            ..spec(&["built_in", "none"], "20", 3)
+        };
+        let asked = estimate(&spec, Some(100.0));
+        assert_eq!(asked.n_trials, 2 * 3 * 21 + 3 * 31);
+        assert_eq!(
+            asked.sum,
+            "2 sources × 3 queries × (20 rounds + 1 warm-up), and 3 queries × (10 rounds × 3 ways + 1 warm-up) for what \
+             measuring costs"
+        );
+        assert_eq!(asked.time, "about 22 s, going by earlier experiments");
+    }
+
+    #[test]
     fn the_time_is_guessed_only_from_what_was_measured() {
         let spec = spec(&["built_in", "none"], "10", 10);
         assert!(estimate(&spec, None).time.starts_with("not known"));

@@ -490,9 +490,11 @@ mod tests {
         assert_eq!(spec.sources[2].label, "uniform_target (target 10) again (control)");
         let stored = serde_json::to_string(&spec)
             .unwrap()
-            .replace("\"has_control\":true,", "");
+            .replace("\"has_control\":true,", "")
+            .replace("\"has_observer\":false,", "");
         let older: ExperimentSpec = serde_json::from_str(&stored).unwrap();
         assert_eq!(older.control_idx(), None, "experiments of before have none");
+        assert!(!older.has_observer, "nor were they asked what measuring costs");
     }
 
     #[test]

@@ -11,9 +11,9 @@ use crate::model::look::Look;
 use crate::model::trial::Outcome;
 use crate::model::trial::Trial;
 use crate::store;
-use crate::store::experiments;
 use crate::store::held::Patience;
 use crate::store::looks;
+use crate::store::segments;
 use crate::store::trials;
 
 /// Writes outcomes into the store and renews the lease with each. What was measured while the store was away is not
@@ -29,29 +29,30 @@ pub struct StoreJournal {
 
 impl StoreJournal {
     async fn try_record(&mut self, outcomes: &[(Trial, Outcome)]) -> store::Result<bool> {
-        // Taken out, so that one that fails is not used again.
-        let mut conn = match self.conn.take() {
-            Some(conn) => conn,
-            None => self.pool.acquire().await?,
-        };
+        let mut conn = self.take_conn().await?;
         let is_stored = trials::record(&mut conn, &self.lease, self.experiment_id, self.segment_no, outcomes).await?;
         self.conn = Some(conn);
         Ok(is_stored)
     }
 
     async fn try_note(&mut self, look: &Look) -> store::Result<bool> {
-        let mut conn = match self.conn.take() {
-            Some(conn) => conn,
-            None => self.pool.acquire().await?,
-        };
+        let mut conn = self.take_conn().await?;
         let is_stored = looks::insert(&mut conn, &self.lease, self.experiment_id, look).await?;
         self.conn = Some(conn);
         Ok(is_stored)
     }
 
+    /// Taken out, so that one that fails is not used again.
+    async fn take_conn(&mut self) -> store::Result<PoolConnection<Postgres>> {
+        match self.conn.take() {
+            Some(conn) => Ok(conn),
+            None => self.pool.acquire().await,
+        }
+    }
+
     async fn try_begin_segment(&self, first_trial: usize, reason: &str) -> store::Result<Option<i32>> {
         let mut conn = self.pool.acquire().await?;
-        experiments::insert_segment(&mut conn, &self.lease, self.experiment_id, first_trial, reason).await
+        segments::insert(&mut conn, &self.lease, self.experiment_id, first_trial, reason).await
     }
 }
 

@@ -23,6 +23,8 @@ pub mod jobs;
 pub mod looks;
 pub mod plans;
 pub mod queue;
+pub mod restores;
+pub mod segments;
 pub mod sources;
 pub mod statistics_files;
 pub mod summaries;
