@@ -58,6 +58,9 @@ struct SummaryBody<'a> {
 
 #[derive(Serialize)]
 struct TrialBody<'a> {
+    /// How it was run to learn what measuring costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    way: Option<&'static str>,
     source: &'a str,
     query: &'a str,
     round: i32,
@@ -91,18 +94,10 @@ impl Exporter for Everything {
     }
 
     fn write(&self, data: &ReportData, trials: &[RecordedTrial]) -> anyhow::Result<Vec<u8>> {
-        let of_kind = |kind: TrialKind| -> Vec<TrialBody<'_>> {
-            trials
-                .iter()
-                .filter(|trial| trial.kind == kind)
-                .map(|trial| trial_body(data, trial))
-                .collect()
+        let of_kind = |is_meant: fn(TrialKind) -> bool| -> Vec<TrialBody<'_>> {
+            let meant = trials.iter().filter(|trial| is_meant(trial.kind));
+            meant.map(|trial| trial_body(data, trial)).collect()
         };
-        let observed: Vec<Value> = trials
-            .iter()
-            .filter(|trial| trial.kind.is_of_observer())
-            .map(|trial| json!({ "way": trial.kind.word(), "trial": trial_body(data, trial) }))
-            .collect();
         let document = json!({
             "schema": SCHEMA,
             "experiment": experiment(data),
@@ -113,10 +108,10 @@ impl Exporter for Everything {
             "summaries": data.summaries.iter().map(|summary| summary_body(data, summary)).collect::<Vec<_>>(),
             "baseline": data.source_label(data.base_idx),
             "comparisons": data.family.iter().map(|member| comparison(data, member)).collect::<Vec<_>>(),
-            "trials": of_kind(TrialKind::Measured),
-            "warm_up_trials": of_kind(TrialKind::WarmUp),
+            "trials": of_kind(|kind| kind == TrialKind::Measured),
+            "warm_up_trials": of_kind(|kind| kind == TrialKind::WarmUp),
             "observer": data.taxes.iter().map(|tax| tax_body(data, tax)).collect::<Vec<_>>(),
-            "observer_trials": observed,
+            "observer_trials": of_kind(TrialKind::is_of_observer),
             "visits": data.looks,
             "plans": data.plans.iter().map(|plan| plan_body(data, plan)).collect::<Vec<_>>(),
         });
@@ -214,6 +209,7 @@ fn plan_body(data: &ReportData, plan: &PlanOutline) -> Value {
 
 fn trial_body<'a>(data: &'a ReportData, trial: &'a RecordedTrial) -> TrialBody<'a> {
     TrialBody {
+        way: trial.kind.is_of_observer().then(|| trial.kind.word()),
         source: data.source_label(trial.source_idx),
         query: data.query_label(trial.query_idx),
         round: trial.round,
