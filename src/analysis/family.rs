@@ -198,7 +198,6 @@ mod tests {
     use proptest::proptest;
 
     use super::*;
-    use crate::analysis::chance::Chance;
     use crate::analysis::effect::Pair;
     use crate::analysis::effect::tests::finished;
     use crate::analysis::effect::tests::normal;
@@ -207,6 +206,7 @@ mod tests {
     use crate::analysis::resample::Resampling;
     use crate::analysis::resample::standard_error;
     use crate::analysis::summary::Observed;
+    use crate::model::chance::Chance;
 
     fn effect(pairs: &[Pair]) -> Effect {
         Effect::of(pairs, &mut Resampling::new(7)).unwrap()

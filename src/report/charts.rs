@@ -2,6 +2,7 @@
 
 use crate::analysis::summary::Observed;
 use crate::analysis::summary::five_numbers;
+use crate::model::look::disturbances_of;
 use crate::model::trial::OutcomeWord;
 use crate::model::trial::RecordedTrial;
 use crate::model::trial::TrialKind;
@@ -212,6 +213,10 @@ pub fn lines(data: &ReportData, query_idx: i32, trials: &[RecordedTrial], scale:
             .collect(),
         timeouts: measured(trials, query_idx, source_idx)
             .filter(|trial| trial.outcome == OutcomeWord::TimedOut)
+            .filter_map(|trial| u32::try_from(trial.round).ok())
+            .collect(),
+        disturbed: measured(trials, query_idx, source_idx)
+            .filter(|trial| !disturbances_of(&data.looks, trial).is_empty())
             .filter_map(|trial| u32::try_from(trial.round).ok())
             .collect(),
     });

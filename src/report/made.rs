@@ -192,3 +192,68 @@ pub static COSTS: &[Made] = &[
         reference: "",
     },
 ];
+
+/// Of what measuring costs.
+pub static OBSERVER: &[Made] = &[
+    Made {
+        name: "Plain, TIMING OFF, TIMING ON",
+        how: "Medians of the same query in three ways, each by the clock of pgassay, from sending the statement until its \
+              last row has arrived: as it is, with all rows read and dropped, and by EXPLAIN (ANALYZE, BUFFERS OFF) with \
+              TIMING OFF and with TIMING ON. Planning is in all three.",
+        reference: "",
+    },
+    Made {
+        name: "Tax",
+        how: "The time of the way over the time of the plain query in the same round, averaged over the rounds as a geometric \
+              mean: exp(mean(ln(way / plain))). 1.25× means that looking made the query a quarter slower. A tax below 1 is \
+              no error: EXPLAIN sends its plan and not the rows, so a query of many rows takes less time when it is \
+              measured than when it is used.",
+        reference: "Fleming and Wallace 1986",
+    },
+    Made {
+        name: "95 % interval",
+        how: "Of the tax, from 1999 resamples of the rounds, by the bootstrap-t; it takes four rounds.",
+        reference: "Efron and Tibshirani 1993, section 12.5",
+    },
+    Made {
+        name: "Server",
+        how: "The median of what the server itself gave as Execution Time in the same statements: without planning, without \
+              the way to the client and back, and without writing the plan down.",
+        reference: "",
+    },
+];
+
+/// Of the marks on trials.
+pub static DISTURBED: &[Made] = &[
+    Made {
+        name: "Seen",
+        how: "Behind each visit (one source in one round; short ones share a look each tenth of a second), and never while a \
+              trial is timed, pgassay looks at what else went on since the look before. \
+              A mark says what was seen; it does not say that the trial was slower for it. Marked trials count as all others \
+              do: leaving trials out by looking at them afterwards would bend the comparison.",
+        reference: "",
+    },
+    Made {
+        name: "Checkpoint",
+        how: "The newest checkpoint is another one than before, or one was being written. A copy of a large dataset for a \
+              query that writes asks for checkpoints, too.",
+        reference: "",
+    },
+    Made {
+        name: "Autovacuum, other sessions",
+        how: "Workers of autovacuum at the moment of looking; sessions that are not pgassay's and began a statement since the \
+              look before.",
+        reference: "",
+    },
+    Made {
+        name: "Processor, disk",
+        how: "For a tenth of the time or more at least one process of the machine waited for a processor, or for a disk: \
+              Linux's pressure stall information. The query's own reading from disk counts as well.",
+        reference: "",
+    },
+    Made {
+        name: "Processor taken away",
+        how: "The machine is a virtual one, and its host gave a tenth of the time or more to others (steal in /proc/stat).",
+        reference: "",
+    },
+];

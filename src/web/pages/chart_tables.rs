@@ -12,6 +12,7 @@ use crate::model::units::ms_in_words;
 use crate::report::charts;
 use crate::report::charts::Metric;
 use crate::report::data::ReportData;
+use crate::report::disturbed;
 use crate::report::estimates;
 use crate::report::estimates::SourceEstimates;
 use crate::report::table;
@@ -59,12 +60,18 @@ pub fn rounds(data: &ReportData, trials: &[RecordedTrial]) -> Shown {
         .filter(|trial| trial.kind == TrialKind::Measured)
         .map(|trial| ((trial.round, trial.source_idx), trial))
         .collect();
-    let cell = |round: i32, source_idx: i32| match measured.get(&(round, source_idx)) {
-        None => "–".to_owned(),
-        Some(trial) => match (trial.outcome, trial.execution_ms) {
+    let cell = |round: i32, source_idx: i32| {
+        let Some(trial) = measured.get(&(round, source_idx)) else {
+            return "–".to_owned();
+        };
+        let shown = match (trial.outcome, trial.execution_ms) {
             (OutcomeWord::Finished, Some(ms)) => ms_in_words(ms),
             (outcome, _) => outcome.word().to_owned(),
-        },
+        };
+        match disturbed::mark(data, trial) {
+            seen if seen.is_empty() => shown,
+            seen => format!("{shown} ({seen})"),
+        }
     };
     let n_rounds = i32::try_from(data.experiment.spec.iterations).unwrap_or(0);
     let rows = (1..=n_rounds).map(|round| {
