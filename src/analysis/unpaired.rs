@@ -96,7 +96,12 @@ fn ratio(base: &[Observed], other: &[Observed]) -> (Ratio, Option<(f64, f64)>) {
         }
     }
     lows.sort_unstable_by(f64::total_cmp);
-    highs.sort_unstable_by(f64::total_cmp);
+    if lowest_limit(base.iter().chain(other)).is_finite() {
+        highs.sort_unstable_by(f64::total_cmp);
+    } else {
+        // Without timeouts both ends are the same, and there may be a million of them.
+        highs.clone_from(&lows);
+    }
     let n_pairs = lows.len();
     let middle = |logs: &[f64]| f64::midpoint(logs[(n_pairs - 1) / 2], logs[n_pairs / 2]).exp();
     let spread = (as_f64(n_pairs) * as_f64(base.len() + other.len() + 1) / 12.0).sqrt();

@@ -29,7 +29,7 @@ impl Compared {
         Self {
             verdict: judgement.verdict,
             ratio: bounded(effect.ratio, bound),
-            interval: interval(effect.interval),
+            interval: open_interval(effect.interval, bound),
             p: p_value(judgement.adjusted_p),
             detectable: judgement.detectable.map_or_else(nothing, ratio),
             n_rounds: match effect.n_censored {
@@ -78,6 +78,16 @@ pub fn interval(interval: Option<(f64, f64)>) -> Figure {
         shown: format!("{}× to {}×", factor(low), factor(high)),
         exact: format!("{low} to {high}"),
     })
+}
+
+/// The same of a factor that timeouts leave open: only the end that they say nothing against.
+pub fn open_interval(ends: Option<(f64, f64)>, bound: Bound) -> Figure {
+    match (ends, bound) {
+        (None, _) | (Some(_), Bound::Open) => nothing(),
+        (Some(_), Bound::Exact) => interval(ends),
+        (Some((low, _)), Bound::AtLeast) => signed("> ", low),
+        (Some((_, high)), Bound::AtMost) => signed("< ", high),
+    }
 }
 
 fn nothing() -> Figure {
@@ -137,6 +147,14 @@ mod tests {
         }
         assert_eq!(interval(Some((0.9, 1.1))).shown, "0.90× to 1.10×");
         assert_eq!(interval(None).shown, "–");
+        for (bound, shown) in [
+            (Bound::Exact, "0.90× to 1.10×"),
+            (Bound::AtLeast, "> 0.90×"),
+            (Bound::AtMost, "< 1.10×"),
+            (Bound::Open, "–"),
+        ] {
+            assert_eq!(open_interval(Some((0.9, 1.1)), bound).shown, shown);
+        }
     }
 
     #[test]

@@ -78,7 +78,8 @@ pub static COMPARISONS: &[Made] = &[
     Made {
         name: "95 % interval",
         how: "Of the ratio, from 1999 resamples of the rounds, each studentized by its own standard error (the bootstrap-t). \
-              The experiment's seed decides them, so they can be made again.",
+              Where timeouts leave the ratio open, only the end that they say nothing against is shown. The experiment's seed \
+              decides the resamples, so they can be made again.",
         reference: "Efron and Tibshirani 1993, section 12.5",
     },
     Made {

@@ -125,7 +125,10 @@ pub fn rows(data: &ReportData) -> Vec<SourceRow> {
                 }
                 Some(_) | None => String::new(),
             },
-            interval: compared::interval(numbers.overall.and_then(|overall| overall.interval)),
+            interval: compared::open_interval(
+                numbers.overall.and_then(|overall| overall.interval),
+                bound(data, numbers.source_idx),
+            ),
             score: if is_base {
                 String::new()
             } else {
