@@ -12,7 +12,7 @@ use crate::analysis::permutation::smallest_p;
 use crate::model::experiment::ComparisonRecord;
 
 /// How often a family of comparisons may call a difference that is none.
-const FALSE_ALARMS: f64 = 0.05;
+pub const FALSE_ALARMS: f64 = 0.05;
 
 /// How often an effect of the size that is called detectable is detected.
 const POWER: f64 = 0.8;
@@ -112,7 +112,8 @@ pub fn judge(family: &[Effect]) -> Vec<Judgement> {
         .collect()
 }
 
-fn verdict(ratio: f64, adjusted_p: f64, detectable: Option<f64>) -> Verdict {
+/// The word for a ratio, given how sure it is and what could have been seen.
+pub fn verdict(ratio: f64, adjusted_p: f64, detectable: Option<f64>) -> Verdict {
     match detectable {
         _ if adjusted_p < FALSE_ALARMS && ratio < 1.0 => Verdict::Faster,
         _ if adjusted_p < FALSE_ALARMS => Verdict::Slower,
@@ -145,16 +146,18 @@ impl Power {
         let reach = *self
             .reaches
             .entry(effect.n_rounds)
-            .or_insert_with(|| reach(effect.n_rounds, level));
+            .or_insert_with(|| reach(smallest_p(effect.n_rounds), effect.n_rounds.saturating_sub(1), level));
         Some((reach? * effect.log_error?).exp()).filter(|ratio| ratio.is_finite())
     }
 }
 
-fn reach(n_rounds: usize, level: f64) -> Option<f64> {
-    if smallest_p(n_rounds) >= level {
+/// How many standard errors an effect must be large to be called at this level in four of five experiments, with so many
+/// degrees of freedom; none where the test cannot give a p-value that small.
+pub fn reach(smallest_p: f64, freedom: usize, level: f64) -> Option<f64> {
+    if smallest_p >= level {
         return None;
     }
-    let t = StudentsT::new(0.0, 1.0, as_f64(n_rounds - 1)).ok()?;
+    let t = StudentsT::new(0.0, 1.0, as_f64(freedom)).ok()?;
     Some(t.inverse_cdf(1.0 - level / 2.0) + t.inverse_cdf(POWER))
 }
 

@@ -29,9 +29,7 @@ impl Compared {
             ratio: ratio(effect.ratio, effect.n_censored > 0),
             interval: interval(effect.interval),
             p: p_value(judgement.adjusted_p),
-            detectable: judgement
-                .detectable
-                .map_or_else(nothing, |ratio| self::ratio(ratio, false)),
+            detectable: detectable(judgement.detectable),
             n_rounds: match effect.n_censored {
                 0 => effect.n_rounds.to_string(),
                 n => format!("{}, {n} cut off", effect.n_rounds),
@@ -59,6 +57,11 @@ pub fn interval(interval: Option<(f64, f64)>) -> Figure {
         shown: format!("{}× to {}×", factor(low), factor(high)),
         exact: format!("{low} to {high}"),
     })
+}
+
+/// The smallest ratio that would have shown; a dash where none would.
+pub fn detectable(ratio: Option<f64>) -> Figure {
+    ratio.map_or_else(nothing, |ratio| self::ratio(ratio, false))
 }
 
 fn nothing() -> Figure {

@@ -12,14 +12,17 @@ use axum::response::Response;
 use axum::routing::get;
 use sqlx::PgPool;
 
+use crate::analysis::family::Judgement;
+use crate::analysis::family::Verdict;
 use crate::model::ids::ExperimentId;
 use crate::model::units::counted;
 use crate::model::user::Viewer;
 use crate::report::beside;
 use crate::report::beside::Difference;
+use crate::report::beside::LeftOut;
 use crate::report::beside::Line;
+use crate::report::beside::Lines;
 use crate::report::beside::Side;
-use crate::report::beside::Word;
 use crate::report::chart::Canvas;
 use crate::report::chart::Scale;
 use crate::report::chart::Theme;
@@ -33,6 +36,8 @@ use crate::web::error::Error;
 use crate::web::error::PageResult;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
+use crate::web::pages::results::compared::VERDICTS;
+use crate::web::pages::results::compared::class;
 use crate::web::urls;
 use crate::web::view;
 
@@ -120,6 +125,7 @@ struct BesideView {
     n_same: String,
     tallies: Vec<Tally>,
     rows: Vec<RowView>,
+    left_out: Vec<LeftOutView>,
     hidden: String,
     shows_all: bool,
     other_address: String,
@@ -154,15 +160,17 @@ struct RowView {
     ratio: Figure,
     interval: Figure,
     p: Figure,
+    detectable: Figure,
+    n_trials: String,
     plan: &'static str,
 }
 
-fn class(word: Word) -> &'static str {
-    match word {
-        Word::Faster => "faster",
-        Word::Slower => "slower",
-        Word::NoDifference => "same",
-    }
+/// A query that is not compared with one of the sides.
+struct LeftOutView {
+    query: String,
+    side: String,
+    colour: usize,
+    why: &'static str,
 }
 
 /// Everything of every side, the baseline first; an experiment that stands on several sides is read once for each.
@@ -245,11 +253,11 @@ async fn show(
 
 impl BesideView {
     fn new(sides: &[Side], wish: &Wish) -> anyhow::Result<Self> {
-        let lines = beside::lines(sides);
+        let Lines { compared, left_out } = beside::lines(sides);
         let (different, n_same) = beside::differences(sides);
-        let shown: Vec<&Line> = lines
+        let shown: Vec<&(Line, Judgement)> = compared
             .iter()
-            .filter(|line| wish.shows_all || line.word != Word::NoDifference)
+            .filter(|(_, judgement)| wish.shows_all || judgement.verdict.is_difference())
             .collect();
         let other = Wish {
             shows_all: !wish.shows_all,
@@ -261,8 +269,8 @@ impl BesideView {
             warnings: beside::warnings(sides, &different),
             different,
             n_same: counted(n_same as u64, "other fact is the same", "other facts are the same"),
-            tallies: tallies(&lines),
-            hidden: match lines.len() - shown.len() {
+            tallies: tallies(&compared),
+            hidden: match compared.len() - shown.len() {
                 0 => String::new(),
                 n => counted(
                     n as u64,
@@ -270,7 +278,11 @@ impl BesideView {
                     "comparisons that show no difference are hidden",
                 ),
             },
-            rows: shown.into_iter().map(|line| row(sides, line)).collect(),
+            rows: shown
+                .into_iter()
+                .map(|(line, judgement)| row(sides, line, judgement))
+                .collect(),
+            left_out: left_out.into_iter().map(|left| left_out_view(sides, left)).collect(),
             sides: sides.iter().enumerate().map(side_view).collect(),
             shows_all: wish.shows_all,
             other_address: format!("{}?{}#queries", urls::COMPARE, other.to_query()),
@@ -297,16 +309,16 @@ fn side_view((colour, side): (usize, &Side)) -> SideView {
     }
 }
 
-fn tallies(lines: &[Line]) -> Vec<Tally> {
-    let tally = |word: Word| {
-        let of_word = lines.iter().filter(|line| line.word == word);
-        let ratios: Vec<f64> = of_word.map(|line| line.shift.ratio).collect();
+fn tallies(compared: &[(Line, Judgement)]) -> Vec<Tally> {
+    let tally = |verdict: Verdict| {
+        let of_word = compared.iter().filter(|(_, judgement)| judgement.verdict == verdict);
+        let ratios: Vec<f64> = of_word.map(|(line, _)| line.shift.ratio).collect();
         let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
         let most = ratios.iter().copied().fold(0.0, f64::max);
         Tally {
             n: ratios.len(),
-            word: word.word(),
-            class: class(word),
+            word: verdict.word(),
+            class: class(verdict),
             range: match ratios.len() {
                 0 => String::new(),
                 1 => compared::ratio(most, false).shown,
@@ -314,10 +326,23 @@ fn tallies(lines: &[Line]) -> Vec<Tally> {
             },
         }
     };
-    [Word::Slower, Word::Faster, Word::NoDifference].map(tally).into()
+    VERDICTS.iter().map(|verdict| tally(*verdict)).collect()
 }
 
-fn row(sides: &[Side], line: &Line) -> RowView {
+fn left_out_view(sides: &[Side], left: LeftOut) -> LeftOutView {
+    LeftOutView {
+        query: left.label,
+        side: label(sides, left.side),
+        colour: left.side,
+        why: left.why,
+    }
+}
+
+fn label(sides: &[Side], place: usize) -> String {
+    sides.get(place).map(Side::label).unwrap_or_default()
+}
+
+fn row(sides: &[Side], line: &Line, judgement: &Judgement) -> RowView {
     let base = sides.first().map(|side| side.data.experiment.id);
     RowView {
         query: line.label.clone(),
@@ -325,12 +350,14 @@ fn row(sides: &[Side], line: &Line) -> RowView {
             .map(|id| urls::result_query(id, line.query_idx))
             .unwrap_or_default(),
         colour: line.side,
-        side: sides.get(line.side).map(Side::label).unwrap_or_default(),
-        word: line.word.word(),
-        class: class(line.word),
+        side: label(sides, line.side),
+        word: judgement.verdict.word(),
+        class: class(judgement.verdict),
         ratio: compared::ratio(line.shift.ratio, line.shift.is_bound),
         interval: compared::interval(line.shift.interval),
-        p: compared::p_value(line.adjusted_p),
+        p: compared::p_value(judgement.adjusted_p),
+        detectable: compared::detectable(judgement.detectable),
+        n_trials: format!("{} / {}", line.shift.n_trials.0, line.shift.n_trials.1),
         plan: match line.is_other_plan {
             Some(true) => "another",
             Some(false) => "the same",

@@ -10,6 +10,7 @@ use crate::model::units::three_digits;
 use crate::report::instruments::InstrumentData;
 use crate::report::instruments::budget::BillRow;
 use crate::report::instruments::budget::BudgetReport;
+use crate::report::instruments::budget::ColumnRow;
 use crate::web::pages::instruments::show::Frame;
 
 #[derive(Template)]
@@ -17,17 +18,33 @@ use crate::web::pages::instruments::show::Frame;
 pub(super) struct BudgetPage {
     frame: Frame,
     report: BudgetReport,
+    needed: Vec<ColumnRow>,
+    /// Columns without whose statistics the queries plan the same.
+    needless: Vec<ColumnRow>,
     script: String,
 }
 
 impl BudgetPage {
     pub fn new(frame: Frame, data: &InstrumentData, findings: &BudgetFindings) -> anyhow::Result<Self> {
-        let report = BudgetReport::new(data, findings)?;
+        let mut report = BudgetReport::new(data, findings)?;
+        let script = report.script();
+        let columns = std::mem::take(&mut report.columns).into_iter();
+        let (needed, needless) = columns.partition(|column| column.target > 0);
         Ok(Self {
             frame,
-            script: report.script(),
+            needed,
+            needless,
+            script,
             report,
         })
+    }
+
+    fn without(&self) -> String {
+        counted(
+            self.needless.len() as u64,
+            "column of these tables makes no difference to these queries",
+            "columns of these tables make no difference to these queries",
+        )
     }
 
     fn analyze(row: &BillRow) -> String {
