@@ -130,6 +130,6 @@ mod tests {
             .into_iter()
             .map(|said| format!("{}: {} / {}", said.name, said.from, said.to))
             .collect();
-        assert_eq!(lines, ["distinct values: 10 / -1", "correlation: 0.5 / nothing"]);
+        assert_eq!(lines, ["distinct values: 10 / 1 × rows", "correlation: 0.5 / nothing"]);
     }
 }

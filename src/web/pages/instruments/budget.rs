@@ -18,30 +18,32 @@ use crate::web::pages::instruments::show::Frame;
 pub(super) struct BudgetPage {
     frame: Frame,
     report: BudgetReport,
-    needed: Vec<ColumnRow>,
-    /// Columns without whose statistics the queries plan the same.
-    needless: Vec<ColumnRow>,
     script: String,
 }
 
 impl BudgetPage {
     pub fn new(frame: Frame, data: &InstrumentData, findings: &BudgetFindings) -> anyhow::Result<Self> {
-        let mut report = BudgetReport::new(data, findings)?;
-        let script = report.script();
-        let columns = std::mem::take(&mut report.columns).into_iter();
-        let (needed, needless) = columns.partition(|column| column.target > 0);
+        let report = BudgetReport::new(data, findings)?;
         Ok(Self {
             frame,
-            needed,
-            needless,
-            script,
+            script: report.script(),
             report,
         })
     }
 
+    /// Columns whose statistics the queries need.
+    fn needed(&self) -> impl Iterator<Item = &ColumnRow> {
+        self.report.columns.iter().filter(|column| column.target > 0)
+    }
+
+    /// Columns without whose statistics the queries plan the same.
+    fn needless(&self) -> impl Iterator<Item = &ColumnRow> {
+        self.report.columns.iter().filter(|column| column.target == 0)
+    }
+
     fn without(&self) -> String {
         counted(
-            self.needless.len() as u64,
+            self.needless().count() as u64,
             "column of these tables makes no difference to these queries",
             "columns of these tables make no difference to these queries",
         )
