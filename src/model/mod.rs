@@ -1,11 +1,13 @@
 //! The nouns of the product as plain values, shared by every other room.
 
+pub mod chance;
 pub mod dataset;
 pub mod estimate;
 pub mod experiment;
 pub mod ids;
 pub mod instrument;
 pub mod job;
+pub mod look;
 pub mod snapshot;
 pub mod statistics_file;
 pub mod text;

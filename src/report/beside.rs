@@ -8,14 +8,15 @@ use crate::analysis::unpaired;
 use crate::analysis::unpaired::Shift;
 use crate::model::dataset::Setting;
 use crate::model::experiment::ExperimentQuery;
+use crate::model::ids::ExperimentId;
 use crate::model::trial::RecordedTrial;
-use crate::model::trial::TrialKind;
 use crate::report::chart::Bar;
 use crate::report::chart::BarChart;
 use crate::report::chart::BarGroup;
 use crate::report::chart::Scale;
 use crate::report::chart::SourceKey;
 use crate::report::chart::Unit;
+use crate::report::charts;
 use crate::report::data::ReportData;
 use crate::report::surroundings;
 
@@ -107,6 +108,10 @@ pub fn warnings(sides: &[Side], different: &[Difference]) -> Vec<String> {
         ("processors", "They ran on different numbers of processors."),
         ("shared_buffers", "Their servers had different shared_buffers."),
         ("Clock", "Their times are of different clocks."),
+        (
+            "Timeout",
+            "Their timeouts differ: beyond the lower one, nothing can be told apart.",
+        ),
     ] {
         if differs(name) {
             warnings.push(words.to_owned());
@@ -194,7 +199,11 @@ fn line(base: &Side, query: &ExperimentQuery, place: usize, side: &Side) -> Resu
     if same.sql != query.sql {
         return Err("the query of this name has another text there");
     }
-    let (before, after) = (sample(base, query.query_idx), sample(side, same.query_idx));
+    let (before, after) = (Timed::of(base, query.query_idx), Timed::of(side, same.query_idx));
+    if before == after {
+        return Err("one draw stands for both, with the same plan");
+    }
+    let (before, after) = (before.sample(base), after.sample(side));
     if before.is_empty() || after.is_empty() {
         return Err("on one of both sides it was not timed");
     }
@@ -213,27 +222,44 @@ fn line(base: &Side, query: &ExperimentQuery, place: usize, side: &Side) -> Resu
     })
 }
 
-fn sample(side: &Side, query_idx: i32) -> Vec<Observed> {
-    side.trials
-        .iter()
-        .filter(|trial| {
-            trial.kind == TrialKind::Measured && trial.query_idx == query_idx && trial.source_idx == side.source_idx
-        })
-        .map(Observed::from)
-        .collect()
+/// Whose trials are those of a query on a side: its source's own, or those of the draw that was timed in its place.
+#[derive(PartialEq)]
+struct Timed {
+    experiment_id: ExperimentId,
+    query_idx: i32,
+    source_idx: i32,
+}
+
+impl Timed {
+    fn of(side: &Side, query_idx: i32) -> Self {
+        let timed = side.data.timed(query_idx, side.source_idx);
+        let source_idx = timed.map_or(side.source_idx, |summary| summary.source_idx);
+        Self {
+            experiment_id: side.data.experiment.id,
+            query_idx,
+            source_idx,
+        }
+    }
+
+    fn sample(&self, side: &Side) -> Vec<Observed> {
+        charts::sample(&side.trials, self.query_idx, self.source_idx)
+    }
 }
 
 /// The medians of all sides over each other.
 pub fn bars(sides: &[Side], scale: Scale) -> BarChart {
-    let mut labels: Vec<&str> = Vec::new();
+    // Queries of equal labels and different texts are not the same.
+    let mut queries: Vec<(&str, &str)> = Vec::new();
     for query in sides.iter().flat_map(|side| &side.data.queries) {
-        if !labels.contains(&query.label.as_str()) {
-            labels.push(&query.label);
+        let query = (query.label.as_str(), query.sql.as_str());
+        if !queries.contains(&query) {
+            queries.push(query);
         }
     }
-    let bar = |side: &Side, label: &str| {
-        let query = side.data.queries.iter().find(|query| query.label == label)?;
-        let summary = side.data.summary(query.query_idx, side.source_idx)?;
+    let bar = |side: &Side, (label, sql): (&str, &str)| {
+        let mut of_side = side.data.queries.iter();
+        let query = of_side.find(|query| query.label == label && query.sql == sql)?;
+        let summary = side.data.timed(query.query_idx, side.source_idx)?;
         Some(Bar {
             height: summary.median_ms?,
             whisker: summary.stddev_ms.filter(|_| !summary.median_is_above),
@@ -252,11 +278,11 @@ pub fn bars(sides: &[Side], scale: Scale) -> BarChart {
                 colour,
             })
             .collect(),
-        groups: labels
+        groups: queries
             .iter()
-            .map(|label| BarGroup {
-                label: (*label).to_owned(),
-                bars: sides.iter().map(|side| bar(side, label)).collect(),
+            .map(|query| BarGroup {
+                label: query.0.to_owned(),
+                bars: sides.iter().map(|side| bar(side, *query)).collect(),
             })
             .collect(),
     }

@@ -171,7 +171,7 @@ fn each_kind_makes_wrong_what_it_is_named_for_and_nothing_else() {
     assert!(values(&wrong, HISTOGRAM).is_empty());
 }
 
-/// Computed apart from this code, from the definitions of SHA-256 and ChaCha with 8 rounds.
+/// Computed apart from this code, from the definitions of SHA-256 and `ChaCha` with 8 rounds.
 #[test]
 fn a_stored_seed_makes_wrong_what_it_made_wrong() {
     let base = snapshot(1000.0, 0.2, 20.0, &[0.3, 0.2, 0.15, 0.1, 0.05], 11);
@@ -202,6 +202,24 @@ fn a_count_is_off_by_no_more_than_the_strength_says_and_by_that_much_for_some() 
         let n_far = factors.iter().filter(|f| f.ln().abs() > most.ln() / 2.0).count();
         // Three standard deviations of 400 tosses of a coin are 30.
         assert!((170..=230).contains(&n_far), "{n_far}");
+    }
+}
+
+#[test]
+fn a_share_of_distinct_values_is_off_by_no_more_than_that_when_the_rows_are_wrong_as_well() {
+    let base = snapshot(1e6, 0.0, -0.01, &[], 0);
+    for seed in 0..200 {
+        let (wrong, notes) = rework::rework(&base, &wish(seed, &[Kind::RowCounts, Kind::NDistinct], 50));
+        let share: f64 = wrong.columns[0].gathered.n_distinct.parse().unwrap();
+        let rows: f64 = wrong.relations[0].tuples.parse().unwrap();
+        let believed = -share * rows;
+        assert!((999.0..=100_100.0).contains(&believed), "seed {seed}: {believed}");
+        // Where the factor is near one there is nothing to note.
+        let noted = notes.iter().find(|note| note.what == "distinct values");
+        let after = noted.map_or_else(|| "10000".to_owned(), |note| note.change.clone().unwrap().1);
+        let after: String = after.chars().filter(char::is_ascii_digit).collect();
+        let difference = believed / after.parse::<f64>().unwrap() - 1.0;
+        assert!(difference.abs() < 0.01, "seed {seed}: {believed}, noted as {after}");
     }
 }
 

@@ -14,6 +14,7 @@ use sqlx::PgPool;
 
 use crate::analysis::family::Judgement;
 use crate::analysis::family::Verdict;
+use crate::analysis::unpaired::Ratio;
 use crate::model::ids::ExperimentId;
 use crate::model::units::counted;
 use crate::model::user::Viewer;
@@ -312,17 +313,16 @@ fn side_view((colour, side): (usize, &Side)) -> SideView {
 fn tallies(compared: &[(Line, Judgement)]) -> Vec<Tally> {
     let tally = |verdict: Verdict| {
         let of_word = compared.iter().filter(|(_, judgement)| judgement.verdict == verdict);
-        let ratios: Vec<f64> = of_word.map(|(line, _)| line.shift.ratio).collect();
-        let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = ratios.iter().copied().fold(0.0, f64::max);
+        let ratios: Vec<Ratio> = of_word.map(|(line, _)| line.shift.ratio).collect();
+        let least = ratios.iter().map(|ratio| ratio.low).fold(f64::INFINITY, f64::min);
+        let most = ratios.iter().map(|ratio| ratio.high).fold(0.0, f64::max);
         Tally {
             n: ratios.len(),
             word: verdict.word(),
             class: class(verdict),
             range: match ratios.len() {
                 0 => String::new(),
-                1 => compared::ratio(most, false).shown,
-                _ => compared::interval(Some((least, most))).shown,
+                _ => compared::between(Ratio { low: least, high: most }).shown,
             },
         }
     };
@@ -353,7 +353,7 @@ fn row(sides: &[Side], line: &Line, judgement: &Judgement) -> RowView {
         side: label(sides, line.side),
         word: judgement.verdict.word(),
         class: class(judgement.verdict),
-        ratio: compared::ratio(line.shift.ratio, line.shift.is_bound),
+        ratio: compared::between(line.shift.ratio),
         interval: compared::interval(line.shift.interval),
         p: compared::p_value(judgement.adjusted_p),
         detectable: compared::detectable(judgement.detectable),

@@ -14,7 +14,7 @@ use crate::experiment::form::FieldError;
 use crate::experiment::service::LaunchError;
 use crate::instrument::form::InstrumentForm;
 use crate::instrument::service::Instruments;
-use crate::instrument::service::Subject;
+use crate::instrument::subject::Subject;
 use crate::model::experiment::Experiment;
 use crate::model::instrument::InstrumentKind;
 use crate::model::job::JobStatus;
