@@ -46,13 +46,13 @@ fn row(data: &ReportData, tax: &TaxRecord) -> TaxRow {
         off: Explained {
             client: ms(tax.off_ms),
             server: ms(tax.off_server_ms),
-            tax: compared::ratio(tax.off_ratio, false),
+            tax: compared::ratio(tax.off_ratio),
             interval: compared::interval(tax.off_low.zip(tax.off_high)),
         },
         on: Explained {
             client: ms(tax.on_ms),
             server: ms(tax.on_server_ms),
-            tax: compared::ratio(tax.on_ratio, false),
+            tax: compared::ratio(tax.on_ratio),
             interval: compared::interval(tax.on_low.zip(tax.on_high)),
         },
         n_rounds: tax.n_rounds.to_string(),
@@ -64,7 +64,7 @@ pub fn finding(data: &ReportData) -> Option<String> {
     let dearest = data.taxes.iter().max_by(|a, b| a.on_ratio.total_cmp(&b.on_ratio))?;
     let overall = |of: fn(&TaxRecord) -> f64| {
         let logs: Vec<f64> = data.taxes.iter().map(|tax| of(tax).ln()).collect();
-        compared::ratio(mean(&logs).exp(), false).shown
+        compared::ratio(mean(&logs).exp()).shown
     };
     Some(format!(
         "Over {}, EXPLAIN ANALYZE took {} the time of the plain query with TIMING OFF and {} with TIMING ON (geometric \
@@ -73,7 +73,7 @@ pub fn finding(data: &ReportData) -> Option<String> {
         overall(|tax| tax.off_ratio),
         overall(|tax| tax.on_ratio),
         data.query_label(dearest.query_idx),
-        compared::ratio(dearest.on_ratio, false).shown,
+        compared::ratio(dearest.on_ratio).shown,
     ))
 }
 
