@@ -368,7 +368,7 @@ mod tests {
             (15, 565.0, 6.299_284_630_258_215),
             (1000, 678.0, 4.822_484_646_551_302_5),
         ] {
-            let reach = reach(n_rounds, FALSE_ALARMS / n_comparisons).unwrap();
+            let reach = reach(smallest_p(n_rounds), n_rounds - 1, FALSE_ALARMS / n_comparisons).unwrap();
             assert!((reach / expected - 1.0).abs() < 1e-6, "{n_rounds} rounds: {reach}");
         }
     }

@@ -261,8 +261,8 @@ fn as_f64(n: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::chance::Chance;
     use crate::analysis::effect::tests::normal;
+    use crate::model::chance::Chance;
 
     fn finished(times: &[f64]) -> Vec<Observed> {
         times.iter().map(|ms| Observed::Finished { ms: *ms }).collect()

@@ -439,6 +439,7 @@ mod tests {
                 execution_ms: Some(ms * (1.0 + growth * f64::from(round))),
                 planning_ms: None,
                 cost: None,
+                server_ms: None,
                 message: None,
             }));
         }
