@@ -14,7 +14,7 @@ use crate::model::experiment::ComparisonRecord;
 use crate::model::experiment::SummaryRecord;
 
 /// How often a family of comparisons may call a difference that is none.
-const FALSE_ALARMS: f64 = 0.05;
+pub const FALSE_ALARMS: f64 = 0.05;
 
 /// How often an effect of the size that is called detectable is detected.
 const POWER: f64 = 0.8;
@@ -114,19 +114,24 @@ pub fn judge(family: &[Effect]) -> Vec<Judgement> {
     judged
         .map(|(effect, adjusted_p)| {
             let detectable = power.detectable(effect);
+            let direction = if effect.ratio < 1.0 {
+                Verdict::Faster
+            } else {
+                Verdict::Slower
+            };
             Judgement {
                 adjusted_p,
                 detectable,
-                verdict: verdict(effect.ratio, adjusted_p, detectable),
+                verdict: verdict(direction, adjusted_p, detectable),
             }
         })
         .collect()
 }
 
-fn verdict(ratio: f64, adjusted_p: f64, detectable: Option<f64>) -> Verdict {
+/// What is said: the direction where there is a difference, else what could have been seen.
+pub fn verdict(direction: Verdict, adjusted_p: f64, detectable: Option<f64>) -> Verdict {
     match detectable {
-        _ if adjusted_p < FALSE_ALARMS && ratio < 1.0 => Verdict::Faster,
-        _ if adjusted_p < FALSE_ALARMS => Verdict::Slower,
+        _ if adjusted_p < FALSE_ALARMS => direction,
         Some(ratio) if ratio <= TOO_NOISY => Verdict::NoDifference,
         Some(_) | None => Verdict::TooNoisy,
     }
@@ -156,16 +161,18 @@ impl Power {
         let reach = *self
             .reaches
             .entry(effect.n_rounds)
-            .or_insert_with(|| reach(effect.n_rounds, level));
+            .or_insert_with(|| reach(smallest_p(effect.n_rounds), effect.n_rounds.saturating_sub(1), level));
         Some((reach? * effect.log_error?).exp()).filter(|ratio| ratio.is_finite())
     }
 }
 
-fn reach(n_rounds: usize, level: f64) -> Option<f64> {
-    if smallest_p(n_rounds) >= level {
+/// How many standard errors an effect must be large to be called at this level in four of five experiments, with so many
+/// degrees of freedom; none where the test cannot give a p-value that small.
+pub fn reach(smallest_p: f64, freedom: usize, level: f64) -> Option<f64> {
+    if smallest_p >= level {
         return None;
     }
-    let t = StudentsT::new(0.0, 1.0, as_f64(n_rounds - 1)).ok()?;
+    let t = StudentsT::new(0.0, 1.0, as_f64(freedom)).ok()?;
     Some(t.inverse_cdf(1.0 - level / 2.0) + t.inverse_cdf(POWER))
 }
 
@@ -361,7 +368,7 @@ mod tests {
             (15, 565.0, 6.299_284_630_258_215),
             (1000, 678.0, 4.822_484_646_551_302_5),
         ] {
-            let reach = reach(n_rounds, FALSE_ALARMS / n_comparisons).unwrap();
+            let reach = reach(smallest_p(n_rounds), n_rounds - 1, FALSE_ALARMS / n_comparisons).unwrap();
             assert!((reach / expected - 1.0).abs() < 1e-6, "{n_rounds} rounds: {reach}");
         }
     }

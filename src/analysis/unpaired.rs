@@ -4,6 +4,11 @@ use statrs::distribution::ContinuousCDF as _;
 use statrs::distribution::Normal;
 
 use crate::analysis::effect::TICK_MS;
+use crate::analysis::family;
+use crate::analysis::family::FALSE_ALARMS;
+use crate::analysis::family::Judgement;
+use crate::analysis::family::Verdict;
+use crate::analysis::holm;
 use crate::analysis::summary::Observed;
 
 /// Up to so many trials in both samples together, p-values are exact.
@@ -18,6 +23,8 @@ pub struct Shift {
     pub ratio: Ratio,
     /// Its 95 percent interval; `None` where there are too few trials, and where timeouts leave an end of it open.
     pub interval: Option<(f64, f64)>,
+    /// The trials of both samples.
+    pub n_trials: (usize, usize),
     /// Whether the second is slower by the ranks that `p_value` is of.
     pub is_slower: bool,
     /// Of the rank-sum test, by itself.
@@ -46,10 +53,53 @@ impl Shift {
         Some(Self {
             ratio,
             interval,
+            n_trials: (base.len(), other.len()),
             is_slower: ranked.is_slower,
             p_value: ranked.p_value,
         })
     }
+}
+
+/// Judges each of a family of samples beside their baselines, in the order given.
+pub fn judge(family: &[Shift]) -> Vec<Judgement> {
+    let p_values: Vec<f64> = family.iter().map(|shift| shift.p_value).collect();
+    let level = FALSE_ALARMS / as_f64(family.len().max(1));
+    let judged = family.iter().zip(holm::adjust(&p_values));
+    judged
+        .map(|(shift, adjusted_p)| {
+            let detectable = shift.detectable(level);
+            let direction = if shift.is_slower {
+                Verdict::Slower
+            } else {
+                Verdict::Faster
+            };
+            Judgement {
+                adjusted_p,
+                detectable,
+                verdict: family::verdict(direction, adjusted_p, detectable),
+            }
+        })
+        .collect()
+}
+
+impl Shift {
+    /// The smallest ratio above 1 that so many trials of such noise would have shown at this level, as it is found for pairs.
+    /// The length of the interval tells the standard error of the estimate: Lehmann, "Nonparametric Confidence Intervals for
+    /// a Shift Parameter", Annals of Mathematical Statistics 34(4), 1963.
+    fn detectable(&self, level: f64) -> Option<f64> {
+        let (n_base, n_other) = self.n_trials;
+        let (low, high) = self.interval?;
+        let log_error = (high / low).ln() / (2.0 * Z);
+        let freedom = (n_base + n_other).saturating_sub(2);
+        let reach = family::reach(smallest_p(n_base, n_other), freedom, level)?;
+        Some((reach * log_error).exp()).filter(|ratio| ratio.is_finite())
+    }
+}
+
+/// The smallest p-value that samples of these sizes can have: all of the one before all of the other, or behind them.
+fn smallest_p(n_base: usize, n_other: usize) -> f64 {
+    let assignments = (1..=n_base).map(|n| as_f64(n_other + n) / as_f64(n)).product::<f64>();
+    (2.0 / assignments).min(1.0)
 }
 
 /// The lowest limit at which a trial was cut off; infinite where none was.
@@ -216,6 +266,8 @@ fn as_f64(n: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::effect::tests::normal;
+    use crate::model::chance::Chance;
 
     fn finished(times: &[f64]) -> Vec<Observed> {
         times.iter().map(|ms| Observed::Finished { ms: *ms }).collect()
@@ -308,6 +360,63 @@ mod tests {
         assert_eq!(Shift::of(&finished(&BASE), &[Observed::Failed]), None);
         let same = Shift::of(&finished(&[1.0; 3]), &finished(&[1.0; 3])).unwrap();
         assert!(is_near(same.p_value, 1.0) && is_near(exactly(same), 1.0) && same.interval.is_none());
+    }
+
+    /// By `scipy.stats`: `2 / special.comb(n + m, n)`, and `mannwhitneyu` of samples that do not overlap.
+    #[test]
+    fn the_smallest_p_value_is_that_of_samples_that_do_not_overlap() {
+        let apart = rank_sum(&BASE, &OTHER.map(|ms| ms + 10.0)).p_value;
+        assert!(is_near(smallest_p(5, 6), apart), "{apart}");
+        assert!(is_near(smallest_p(5, 6), 2.0 / 462.0) && is_near(smallest_p(1, 1), 1.0));
+    }
+
+    #[test]
+    fn what_is_no_difference_depends_on_what_could_have_been_seen() {
+        let mut chance = Chance::new(11, &[b"unpaired"]);
+        let mut one = |n, ratio, spread| judge(&[shift(n, ratio, spread, &mut chance)])[0];
+        assert_eq!(one(12, 2.0, 0.05).verdict, Verdict::Slower);
+        assert_eq!(one(12, 0.5, 0.05).verdict, Verdict::Faster);
+        assert_eq!(one(12, 1.0, 0.05).verdict, Verdict::NoDifference);
+        assert_eq!(one(12, 1.0, 1.0).verdict, Verdict::TooNoisy);
+        let few = one(3, 50.0, 0.01);
+        assert_eq!(
+            (few.detectable, few.verdict),
+            (None, Verdict::TooNoisy),
+            "2/20 is above 0.05"
+        );
+        assert!(judge(&[]).is_empty());
+    }
+
+    #[test]
+    fn among_more_comparisons_a_difference_must_be_clearer() {
+        let mut chance = Chance::new(12, &[b"unpaired"]);
+        let clear = shift(5, 2.0, 0.02, &mut chance);
+        assert_eq!(judge(&[clear])[0].verdict, Verdict::Slower);
+        let judged = judge(&[&[clear][..], &vec![shift(5, 1.0, 0.02, &mut chance); 9]].concat())[0];
+        // 5 trials beside 5 give at best 2/252, and ten times that is more than 0.05.
+        assert_eq!((judged.detectable, judged.verdict), (None, Verdict::TooNoisy));
+        assert!(is_near(judged.adjusted_p, 20.0 / 252.0));
+    }
+
+    /// `SciPy` says the same of this recipe: 0.84 of 600 with 12 trials on both sides and 24 comparisons.
+    #[test]
+    fn a_detectable_ratio_is_detected_at_least_four_times_in_five() {
+        let mut chance = Chance::new(13, &[b"unpaired power"]);
+        let errors = (0..400).map(|_| shift(12, 1.0, 0.1, &mut chance).detectable(0.05).unwrap().ln());
+        let ratio = (errors.sum::<f64>() / 400.0).exp();
+        let n_called = (0..400)
+            .filter(|_| judge(&[shift(12, ratio, 0.1, &mut chance)])[0].verdict == Verdict::Slower)
+            .count();
+        // Three standard deviations of a count of 400 at 0.84 are 22; an interval of few trials is a little too wide.
+        assert!((300..=370).contains(&n_called), "{n_called} of 400");
+    }
+
+    fn shift(n_trials: usize, ratio: f64, spread: f64, chance: &mut Chance) -> Shift {
+        let mut sample = |ratio: f64| -> Vec<Observed> {
+            let times = (0..n_trials).map(|_| ratio * (spread * normal(chance)).exp());
+            finished(&times.collect::<Vec<f64>>())
+        };
+        Shift::of(&sample(10.0), &sample(10.0 * ratio)).unwrap()
     }
 
     // Made by SciPy 1.17.1.

@@ -77,10 +77,18 @@ fn words(piece: &Piece, snapshot: &Snapshot) -> Vec<(&'static str, String)> {
     }
 }
 
+/// A count, or below zero a share of the rows.
+fn distinct(n_distinct: &str) -> String {
+    match n_distinct.strip_prefix('-') {
+        Some(share) => format!("{share} × rows"),
+        None => n_distinct.to_owned(),
+    }
+}
+
 fn words_of(gathered: &Gathered) -> Vec<(&'static str, String)> {
     let mut words = vec![
         ("null fraction", gathered.null_fraction.clone()),
-        ("distinct values", gathered.n_distinct.clone()),
+        ("distinct values", distinct(&gathered.n_distinct)),
         ("average width", gathered.average_width.to_string()),
     ];
     for slot in &gathered.slots {
@@ -151,6 +159,6 @@ mod tests {
             .into_iter()
             .map(|said| format!("{}: {} / {}", said.name, said.from, said.to))
             .collect();
-        assert_eq!(lines, ["distinct values: 10 / -1", "correlation: 0.5 / nothing"]);
+        assert_eq!(lines, ["distinct values: 10 / 1 × rows", "correlation: 0.5 / nothing"]);
     }
 }

@@ -31,7 +31,7 @@ impl Compared {
             ratio: bounded(effect.ratio, bound),
             interval: open_interval(effect.interval, bound),
             p: p_value(judgement.adjusted_p),
-            detectable: judgement.detectable.map_or_else(nothing, ratio),
+            detectable: detectable(judgement.detectable),
             n_rounds: match effect.n_censored {
                 0 => effect.n_rounds.to_string(),
                 n => format!("{}, {n} cut off", effect.n_rounds),
@@ -88,6 +88,11 @@ pub fn open_interval(ends: Option<(f64, f64)>, bound: Bound) -> Figure {
         (Some((low, _)), Bound::AtLeast) => signed("> ", low),
         (Some((_, high)), Bound::AtMost) => signed("< ", high),
     }
+}
+
+/// The smallest ratio that would have shown; a dash where none would.
+pub fn detectable(ratio: Option<f64>) -> Figure {
+    ratio.map_or_else(nothing, self::ratio)
 }
 
 fn nothing() -> Figure {

@@ -70,7 +70,8 @@ pub struct Line {
     pub compared: Compared,
 }
 
-const VERDICTS: [Verdict; 4] = [
+/// In the order of the tallies.
+pub const VERDICTS: [Verdict; 4] = [
     Verdict::Faster,
     Verdict::Slower,
     Verdict::NoDifference,
@@ -132,6 +133,13 @@ impl ComparedView {
             other_address: format!("{}#compared", urls::result_view(id, &other.to_query())),
             shows_all: params.shows_all,
         })
+    }
+}
+
+impl ComparedView {
+    /// Whether no query could be compared.
+    pub fn is_empty(&self) -> bool {
+        self.tallies.iter().all(|tally| tally.n == 0)
     }
 }
 
