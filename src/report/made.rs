@@ -243,8 +243,8 @@ pub static DISTURBED: &[Made] = &[
     },
     Made {
         name: "Checkpoint",
-        how: "The newest checkpoint is another one than before, or one was being written. A copy of a large dataset for a \
-              query that writes asks for checkpoints, too.",
+        how: "The newest checkpoint is another one than before, or one was being written. The copy of the dataset that a \
+              query that writes gets for each trial ends with one, too, so visits with such a query are always marked.",
         reference: "",
     },
     Made {
