@@ -11,6 +11,7 @@ pub mod form;
 pub mod headline;
 pub mod journal;
 pub mod lab;
+pub mod likeness;
 pub mod preparing;
 pub mod preview;
 pub mod progress;

@@ -5,6 +5,7 @@ mod bisect;
 mod budget;
 mod ddmin;
 pub mod form;
+pub mod likeness;
 mod lottery;
 mod regret;
 mod saying;

@@ -3,6 +3,7 @@
 pub mod dataset;
 pub mod estimate;
 pub mod experiment;
+pub mod filing;
 pub mod ids;
 pub mod instrument;
 pub mod job;
