@@ -199,3 +199,112 @@ async fn statistics_files(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ids::JobId;
+    use crate::testing::world::World;
+
+    async fn like(world: &World, id: ExperimentId) -> Likeness {
+        load(&mut *world.conn().await, world.viewer, id).await.unwrap().unwrap()
+    }
+
+    fn messages(likeness: &Likeness) -> Vec<(&str, &str)> {
+        let missing = likeness.missing.iter();
+        missing
+            .map(|error| (error.field.as_str(), error.message.as_str()))
+            .collect()
+    }
+
+    async fn cancel(world: &World, job_id: JobId) {
+        let done = store::jobs::request_cancel(&mut *world.conn().await, world.viewer, job_id).await;
+        assert!(done.unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_is_gone_is_said_at_its_field_or_replaced_by_the_same() {
+        let world = World::new().await;
+        let (id, job_id) = world.experiment("e", &["built_in", "imported:file=prod.json"]).await;
+        let lost = like(&world, id).await;
+        assert_eq!(
+            messages(&lost),
+            [
+                (
+                    "dataset",
+                    "The dataset its dataset could not be restored, and none comes from the same dump. Choose another."
+                ),
+                (
+                    "imported.file",
+                    "It measured the statistics file prod.json. Choose a dataset first, then the file."
+                ),
+            ]
+        );
+        assert_eq!((lost.form.dataset.as_str(), lost.form.iterations.as_str()), ("", "2"));
+        assert_eq!(lost.form.queries, ["0"], "what is there is filled in all the same");
+
+        let (same, _) = world.dataset("same dump").await;
+        cancel(&world, job_id).await;
+        let mut conn = world.conn().await;
+        let experiment = store::experiments::get(&mut conn, world.viewer, id)
+            .await
+            .unwrap()
+            .unwrap();
+        let workload_id = experiment.workload_id.unwrap();
+        assert!(
+            store::workloads::delete_unused(&mut conn, world.viewer, workload_id)
+                .await
+                .unwrap()
+        );
+        let replaced = like(&world, id).await;
+        assert_eq!(replaced.form.dataset, same.to_string());
+        assert!(replaced.instead[0].contains("same dump comes from the same dump and is chosen instead"));
+        assert_eq!(
+            messages(&replaced),
+            [
+                (
+                    "workload",
+                    "The workload its workload was deleted, and none holds the same queries. Choose another; it ran q1."
+                ),
+                (
+                    "imported.file",
+                    "The dataset has no statistics file called prod.json any more. Choose another, or leave it out."
+                ),
+            ]
+        );
+
+        // The same checksum, as far as the store knows, but other queries.
+        let other = world.workload("other", "select 2; select 3").await;
+        let changed = like(&world, id).await;
+        assert_eq!(changed.form.workload, other.to_string());
+        assert!(changed.form.queries.is_empty());
+        assert_eq!(
+            messages(&changed)[0],
+            (
+                "query",
+                "The workload does not hold q1 any more as it was measured; the others are chosen."
+            )
+        );
+        let stranger = world.stranger().await;
+        assert!(load(&mut conn, stranger, id).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn an_experiment_whose_things_are_there_misses_nothing_and_a_source_that_is_no_more_is_said() {
+        let world = World::new().await;
+        let (id, _) = world.experiment("e", &["draws:k=2", "none"]).await;
+        world.dataset("same dump").await;
+        assert_eq!(messages(&like(&world, id).await), []);
+        sqlx::query(
+            "update experiments set spec = jsonb_set(spec, '{sources,2,name}', '\"oracle\"')
+             where spec #>> '{sources,2,name}' = 'none'",
+        )
+        .execute(&world.pool)
+        .await
+        .unwrap();
+        assert_eq!(
+            messages(&like(&world, id).await),
+            [("stats_source", "There is no source called oracle.")]
+        );
+    }
+}

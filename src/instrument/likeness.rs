@@ -118,7 +118,10 @@ impl Likeness {
             Some(dataset) => self.set("dataset", dataset.id),
             None => self.miss(
                 "dataset",
-                format!("The dataset {} was deleted. Choose another.", instrument.dataset_name),
+                format!(
+                    "The dataset {} is not there any more. Choose another.",
+                    instrument.dataset_name
+                ),
             ),
         }
         let labels: Vec<String> = queries.iter().map(|query| query.label.clone()).collect();
@@ -134,5 +137,45 @@ impl Likeness {
             ),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::world::World;
+
+    #[tokio::test]
+    async fn a_form_is_filled_in_with_all_that_is_still_there_and_says_what_is_not() {
+        let world = World::new().await;
+        let id = world.instrument("lottery", Some("shop")).await;
+        world.workload("too many", "select 1; select 2").await;
+        let form = |likeness: &Likeness| {
+            let fields = ["targets", "draws", "timeout", "dataset", "workload"];
+            fields.map(|field| likeness.form.get(field).to_owned())
+        };
+        let mut conn = world.conn().await;
+        let lost = load(&mut conn, world.viewer, id).await.unwrap().unwrap();
+        assert_eq!(lost.form.kind, "lottery");
+        assert_eq!(form(&lost), ["10, 100", "3", "1500ms", "", ""]);
+        let missing: Vec<String> = lost.missing.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            missing,
+            [
+                "The dataset shop is not there any more. Choose another.",
+                "No workload holds its queries any more. Choose another; it had q1."
+            ]
+        );
+        let same = world.workload("the same", "select 1").await;
+        sqlx::query("update jobs set status = 'completed' where kind = 'restore'")
+            .execute(&world.pool)
+            .await
+            .unwrap();
+        let whole = load(&mut conn, world.viewer, id).await.unwrap().unwrap();
+        let dataset = whole.form.get("dataset").to_owned();
+        assert!(whole.missing.is_empty() && !dataset.is_empty());
+        assert_eq!(form(&whole), ["10, 100", "3", "1500ms", &dataset, &same.to_string()]);
+        let stranger = world.stranger().await;
+        assert!(load(&mut conn, stranger, id).await.unwrap().is_none());
     }
 }
