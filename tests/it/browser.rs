@@ -211,9 +211,12 @@ async fn plans_are_reached_by_keyboard(browser: &Client, url: &str) {
 /// By keyboard, without leaving the page; the tag then leads to what carries it.
 async fn a_tag_is_given_where_it_stands(browser: &Client, url: &str) {
     browser.goto(&format!("{url}/results/1")).await.unwrap();
-    tab_to(browser, "#filing a.change").await;
+    tab_to(browser, "#filing a.refile").await;
     press_enter(browser).await;
-    let typed = wait_for("the form", async || browser.find(Locator::Css("#filing #tags")).await.ok()).await;
+    let typed = wait_for("the form", async || {
+        browser.find(Locator::Css("#filing #tags")).await.ok()
+    })
+    .await;
     typed.send_keys("#1").await.unwrap();
     press_enter(browser).await;
     wait_for("the reason", async || text(browser, "#filing .field-error").await).await;
