@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
-use crate::experiment::work::Trouble;
 use crate::model::dataset::Setting;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::ExperimentQuery;
@@ -37,6 +36,7 @@ use crate::target::clone;
 use crate::target::lease::Sandbox;
 use crate::target::session::Admin;
 use crate::target::session::Session;
+use crate::target::trouble::Trouble;
 
 /// The source from which others start.
 const BUILT_IN: &str = "built_in";

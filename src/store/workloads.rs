@@ -1,7 +1,5 @@
 //! Workloads and their queries.
 
-use chrono::DateTime;
-use chrono::Utc;
 use sqlx::PgConnection;
 
 use crate::model::ids::WorkloadId;
@@ -61,8 +59,7 @@ pub async fn find_by_request(conn: &mut PgConnection, viewer: Viewer, request_id
 /// Selects workloads with their counts; the tail says which.
 macro_rules! select_workloads {
     ($tail:literal, $($bind:expr),* $(,)?) => {
-        sqlx::query_as!(
-            WorkloadRow,
+        sqlx::query!(
             r#"select w.id as "id: WorkloadId", w.name, w.file_name, w.sha256, w.created_at, w.tags, w.memo,
                       (select count(*) from workload_queries q where q.workload_id = w.id) as "n_queries!",
                       (select count(*) from workload_queries q
@@ -70,24 +67,7 @@ macro_rules! select_workloads {
                from workloads w "# + $tail,
             $($bind),*
         )
-    };
-}
-
-struct WorkloadRow {
-    id: WorkloadId,
-    name: String,
-    file_name: String,
-    sha256: String,
-    created_at: DateTime<Utc>,
-    tags: Vec<String>,
-    memo: String,
-    n_queries: i64,
-    n_refused: i64,
-}
-
-impl From<WorkloadRow> for Workload {
-    fn from(row: WorkloadRow) -> Self {
-        Self {
+        .map(|row| Workload {
             id: row.id,
             name: row.name,
             file_name: row.file_name,
@@ -96,37 +76,34 @@ impl From<WorkloadRow> for Workload {
             n_queries: to_u64(row.n_queries),
             n_refused: to_u64(row.n_refused),
             filing: filing(row.tags, row.memo),
-        }
-    }
+        })
+    };
 }
 
 /// One workload; none when there is no such workload for this viewer.
 pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: WorkloadId) -> Result<Option<Workload>> {
-    let row = select_workloads!("where w.id = $1 and w.owner_id = $2", id.0, viewer.user_id.0)
+    select_workloads!("where w.id = $1 and w.owner_id = $2", id.0, viewer.user_id.0)
         .fetch_optional(conn)
-        .await?;
-    Ok(row.map(Workload::from))
+        .await
 }
 
 /// All workloads of the viewer, newest first.
 pub async fn list(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<Workload>> {
-    let rows = select_workloads!("where w.owner_id = $1 order by w.id desc", viewer.user_id.0)
+    select_workloads!("where w.owner_id = $1 order by w.id desc", viewer.user_id.0)
         .fetch_all(conn)
-        .await?;
-    Ok(rows.into_iter().map(Workload::from).collect())
+        .await
 }
 
 /// These workloads, in this order; those that are not the viewer's are left out.
 pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[WorkloadId]) -> Result<Vec<Workload>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-    let rows = select_workloads!(
+    select_workloads!(
         "where w.id = any ($1) and w.owner_id = $2 order by array_position($1, w.id)",
         &ids,
         viewer.user_id.0,
     )
     .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(Workload::from).collect())
+    .await
 }
 
 /// The queries of a workload, in the order of its file.

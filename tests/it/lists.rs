@@ -376,6 +376,10 @@ async fn a_form_says_at_each_field_what_is_gone(plain: &Plain) {
     plain
         .upload("/upload/queries", "q2", "other.sql", b"select 1;".to_vec())
         .await;
+    wait_for("the other restore", async || {
+        plain.page("/datasets/2").await.contains("others").then_some(())
+    })
+    .await;
     let page = plain.page("/experiment?like=1").await;
     for said in [
         "was deleted, and none comes from the same dump. Choose another.",
