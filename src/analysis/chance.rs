@@ -54,7 +54,7 @@ impl Chance {
 mod tests {
     use super::*;
 
-    /// Computed apart from this code, from the definitions of SHA-256 and ChaCha with 8 rounds.
+    /// Computed apart from this code, from the definitions of SHA-256 and `ChaCha` with 8 rounds.
     #[test]
     fn a_stored_seed_gives_what_it_gave() {
         let parts: [&[u8]; 2] = [b"one", b"two"];

@@ -82,22 +82,18 @@ async fn dataset(
         None => "was deleted",
     };
     let name = &experiment.dataset_name;
-    match usable().find(|dataset| dataset.sha256 == experiment.dataset_sha256) {
-        Some(same) => {
-            likeness.form.dataset = same.id.to_string();
-            likeness.instead.push(format!(
-                "Its dataset {name} {gone}. {} comes from the same dump and is chosen instead.",
-                same.name
-            ));
-            Ok(Some(same.id))
-        }
-        None => {
-            likeness.form.dataset = String::new();
-            let message = format!("The dataset {name} {gone}, and none comes from the same dump. Choose another.");
-            likeness.missing.push(FieldError::new("dataset", message));
-            Ok(None)
-        }
-    }
+    let Some(same) = usable().find(|dataset| dataset.sha256 == experiment.dataset_sha256) else {
+        likeness.form.dataset = String::new();
+        let message = format!("The dataset {name} {gone}, and none comes from the same dump. Choose another.");
+        likeness.missing.push(FieldError::new("dataset", message));
+        return Ok(None);
+    };
+    likeness.form.dataset = same.id.to_string();
+    likeness.instead.push(format!(
+        "Its dataset {name} {gone}. {} comes from the same dump and is chosen instead.",
+        same.name
+    ));
+    Ok(Some(same.id))
 }
 
 /// The workload, or else the newest of the same script.
@@ -112,30 +108,24 @@ async fn workload(
     }
     let name = &experiment.workload_name;
     let workloads = store::workloads::list(conn, viewer).await?;
-    match workloads
-        .iter()
-        .find(|workload| workload.sha256 == experiment.workload_sha256)
-    {
-        Some(same) => {
-            likeness.form.workload = same.id.to_string();
-            likeness.instead.push(format!(
-                "Its workload {name} was deleted. {} holds the same queries and is chosen instead.",
-                same.name
-            ));
-            Ok(Some(same.id))
-        }
-        None => {
-            likeness.form.workload = String::new();
-            let ran = store::experiments::list_queries(conn, viewer, experiment.id).await?;
-            let labels: Vec<&str> = ran.iter().map(|query| query.label.as_str()).collect();
-            let message = format!(
-                "The workload {name} was deleted, and none holds the same queries. Choose another; it ran {}.",
-                shorten(&labels.join(", "), 200)
-            );
-            likeness.missing.push(FieldError::new("workload", message));
-            Ok(None)
-        }
-    }
+    let mut workloads = workloads.iter();
+    let Some(same) = workloads.find(|workload| workload.sha256 == experiment.workload_sha256) else {
+        let ran = store::experiments::list_queries(conn, viewer, experiment.id).await?;
+        let labels: Vec<&str> = ran.iter().map(|query| query.label.as_str()).collect();
+        let message = format!(
+            "The workload {name} was deleted, and none holds the same queries. Choose another; it ran {}.",
+            shorten(&labels.join(", "), 200)
+        );
+        likeness.form.workload = String::new();
+        likeness.missing.push(FieldError::new("workload", message));
+        return Ok(None);
+    };
+    likeness.form.workload = same.id.to_string();
+    likeness.instead.push(format!(
+        "Its workload {name} was deleted. {} holds the same queries and is chosen instead.",
+        same.name
+    ));
+    Ok(Some(same.id))
 }
 
 /// Keeps the queries that the workload still has, word for word.

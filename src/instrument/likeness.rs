@@ -34,28 +34,28 @@ pub async fn load(conn: &mut PgConnection, viewer: Viewer, id: InstrumentId) -> 
     instrument.spec.task.kind().word().clone_into(&mut likeness.form.kind);
     match &instrument.spec.task {
         Task::Bisect(task) => {
-            likeness.set("from", task.from.source_idx);
-            likeness.set("to", task.to.source_idx);
+            likeness.set("from", &task.from.source_idx);
+            likeness.set("to", &task.to.source_idx);
             if let Some(subject) = likeness.experiment(conn, viewer, &instrument).await? {
                 let mut queries = subject.queries.iter();
                 let query = queries.find(|query| query.label == task.query.label && query.sql == task.query.sql);
                 if let Some(query) = query {
-                    likeness.set("query", query.query_idx);
+                    likeness.set("query", &query.query_idx);
                 }
             }
         }
         Task::Regret(task) => {
-            likeness.set("rounds", task.rounds);
+            likeness.set("rounds", &task.rounds);
             likeness.experiment(conn, viewer, &instrument).await?;
         }
         Task::Lottery(task) => {
-            likeness.set("targets", numbers(&task.targets));
-            likeness.set("draws", task.n_draws);
+            likeness.set("targets", &numbers(&task.targets));
+            likeness.set("draws", &task.n_draws);
             likeness.place(conn, viewer, &instrument, &task.queries).await?;
         }
         Task::Budget(task) => {
-            likeness.set("targets", numbers(&task.targets));
-            likeness.set("tolerance", task.tolerance);
+            likeness.set("targets", &numbers(&task.targets));
+            likeness.set("tolerance", &task.tolerance);
             likeness.place(conn, viewer, &instrument, &task.queries).await?;
         }
     }
@@ -68,7 +68,7 @@ fn numbers(targets: &[u32]) -> String {
 }
 
 impl Likeness {
-    fn set(&mut self, field: &str, value: impl ToString) {
+    fn set(&mut self, field: &str, value: &impl ToString) {
         self.form.fields.insert(field.to_owned(), value.to_string());
     }
 
@@ -96,7 +96,7 @@ impl Likeness {
                     instrument.dataset_name
                 ),
             ),
-            Some(subject) => self.set("experiment", subject.experiment.id),
+            Some(subject) => self.set("experiment", &subject.experiment.id),
         }
         Ok(subject)
     }
@@ -109,13 +109,13 @@ impl Likeness {
         instrument: &Instrument,
         queries: &[TaskQuery],
     ) -> Result<()> {
-        self.set("timeout", duration(instrument.spec.timeout_ms));
+        self.set("timeout", &duration(instrument.spec.timeout_ms));
         let dataset = match instrument.dataset_id {
             Some(id) => store::datasets::get(&mut *conn, viewer, id).await?,
             None => None,
         };
         match dataset.filter(|dataset| dataset.job.status == JobStatus::Completed) {
-            Some(dataset) => self.set("dataset", dataset.id),
+            Some(dataset) => self.set("dataset", &dataset.id),
             None => self.miss(
                 "dataset",
                 format!(
@@ -127,7 +127,7 @@ impl Likeness {
         let labels: Vec<String> = queries.iter().map(|query| query.label.clone()).collect();
         let sqls: Vec<String> = queries.iter().map(|query| query.sql.clone()).collect();
         match store::workloads::find_by_reading(conn, viewer, &labels, &sqls).await? {
-            Some(id) => self.set("workload", id),
+            Some(id) => self.set("workload", &id),
             None => self.miss(
                 "workload",
                 format!(

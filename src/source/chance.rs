@@ -34,7 +34,7 @@ mod tests {
 
     use super::*;
 
-    /// Computed apart from this code, from the definitions of SHA-256 and ChaCha with 8 rounds.
+    /// Computed apart from this code, from the definitions of SHA-256 and `ChaCha` with 8 rounds.
     #[test]
     #[expect(clippy::float_cmp, reason = "a quotient by a power of two is exact")]
     fn a_stored_seed_gives_what_it_gave() {

@@ -240,8 +240,8 @@ async fn tags_are_given_and_refused_beside_the_thing(plain: &Plain) {
             left,
             [("tags".to_owned(), String::new()), ("memo".to_owned(), String::new())]
         );
-        left[0].1 = "Nightly größe".to_owned();
-        left[1].1 = "before <b> & 50%\r\nthe index".to_owned();
+        left[0].1.push_str("Nightly größe");
+        left[1].1.push_str("before <b> & 50%\r\nthe index");
         assert_eq!(
             post(plain, &filing, &left).await,
             (StatusCode::SEE_OTHER, thing.to_owned())

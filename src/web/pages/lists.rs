@@ -3,13 +3,15 @@
 //! A value that means nothing narrows the list to nothing, under a sentence that says so: rows that stand under a filter
 //! promise to fit it. A sort or a page that means nothing is passed over with a sentence.
 
+mod view;
+
+pub use view::Known;
+pub use view::ListView;
+
 use crate::model::filing::Filing;
 use crate::model::filing::Tags;
 use crate::model::instrument::InstrumentKind;
 use crate::model::job::JobStatus;
-use crate::model::units::counted;
-use crate::model::units::grouped;
-use crate::store::filing::UsedTag;
 use crate::store::finding::Filter;
 use crate::store::finding::Found;
 use crate::store::finding::ListOrder;
@@ -93,7 +95,7 @@ impl ListParams {
             // What steers is no part of any name, and the store cannot hold all of it.
             let value = value.replace(char::is_control, " ").trim().to_owned();
             match name.as_str() {
-                "tag" => given.tags = format!("{} {value}", given.tags).trim().to_owned(),
+                "tag" => given.tags.extend([" ", value.as_str()]),
                 "q" => given.text = value,
                 "state" if offer.state.is_some() => given.state = value,
                 "dataset" if offer.has_dataset => given.dataset = value,
@@ -241,6 +243,13 @@ impl ListParams {
         self.address(&given, self.order, 0)
     }
 
+    fn without_tag(&self, tag: &str) -> String {
+        let mut given = self.given.clone();
+        let others: Vec<&str> = given.tags.split(' ').filter(|known| *known != tag).collect();
+        given.tags = others.join(" ");
+        self.address(&given, self.order, 0)
+    }
+
     fn address(&self, given: &Given, order: ListOrder, page: u32) -> String {
         let page = page.to_string();
         let mut pairs: Vec<(&str, &str)> = Vec::new();
@@ -260,161 +269,6 @@ impl ListParams {
         }
         pairs.retain(|(_, value)| !value.is_empty());
         urls::with_query(self.offer.address, pairs)
-    }
-}
-
-/// The form above a list, and what it came to.
-pub struct ListView {
-    pub address: &'static str,
-    pub tags: String,
-    pub known_tags: Vec<KnownTag>,
-    pub text: String,
-    pub selects: Vec<Select>,
-    /// `3 of 40 experiments fit`.
-    pub counted: String,
-    pub is_filtered: bool,
-    /// Nothing is there that could be narrowed down.
-    pub is_empty: bool,
-    pub problems: Vec<String>,
-    /// Why a list with entries shows none.
-    pub nothing: String,
-}
-
-/// A tag in use.
-pub struct KnownTag {
-    pub tag: String,
-    pub n: String,
-    /// Adds it to what is asked for.
-    pub address: String,
-    pub is_chosen: bool,
-}
-
-pub struct Select {
-    pub name: &'static str,
-    pub label: &'static str,
-    /// What the first entry says, which narrows nothing down.
-    pub all: &'static str,
-    pub options: Vec<SelectOption>,
-}
-
-pub struct SelectOption {
-    pub value: String,
-    pub text: String,
-    pub is_chosen: bool,
-}
-
-/// What the form offers to choose from.
-#[derive(Clone, Debug, Default)]
-pub struct Known {
-    pub tags: Vec<UsedTag>,
-    pub datasets: Vec<String>,
-    pub workloads: Vec<String>,
-}
-
-impl ListView {
-    /// `n_shown` rows of what was found are on the page.
-    pub fn new<T>(params: &ListParams, known: Known, found: &Found<T>) -> Self {
-        let (offer, given) = (&params.offer, &params.given);
-        let (one, several) = offer.nouns;
-        let tags = known.tags.into_iter().map(|used| KnownTag {
-            address: params.with_tag(&used.tag),
-            is_chosen: params.filter.tags.as_slice().contains(&used.tag),
-            n: grouped(used.n),
-            tag: used.tag,
-        });
-        let mut view = Self {
-            address: offer.address,
-            tags: given.tags.clone(),
-            known_tags: tags.collect(),
-            text: given.text.clone(),
-            selects: Vec::new(),
-            counted: if params.is_filtered() {
-                format!(
-                    "{} of {} shown",
-                    grouped(found.n_matching),
-                    counted(found.n_all, one, several)
-                )
-            } else {
-                counted(found.n_all, one, several)
-            },
-            is_filtered: params.is_filtered(),
-            is_empty: found.n_all == 0 && !params.is_filtered(),
-            problems: params.problems.clone(),
-            nothing: match (found.n_matching, params.is_filtered()) {
-                (0, _) => format!("None of the {several} fits. Take something out of the filter, or clear it."),
-                _ => format!("This page of the list is empty. The {several} are on the pages before."),
-            },
-        };
-        if let Some(word) = offer.state {
-            let words = STATES
-                .into_iter()
-                .map(|status| (word(status).to_owned(), word(status).to_owned()));
-            view.push("state", "State", "any", words, &given.state);
-        }
-        if offer.has_kind {
-            let kinds = InstrumentKind::ALL.into_iter();
-            let kinds = kinds.map(|kind| (kind.word().to_owned(), kind.title().to_owned()));
-            view.push("kind", "Instrument", "any", kinds, &given.kind);
-        }
-        let named = |names: Vec<String>| names.into_iter().map(|name| (name.clone(), name));
-        if offer.has_dataset {
-            view.push("dataset", "Dataset", "any", named(known.datasets), &given.dataset);
-        }
-        if offer.has_workload {
-            view.push("workload", "Workload", "any", named(known.workloads), &given.workload);
-        }
-        if offer.orders.len() > 1 {
-            let orders = offer.orders.iter().skip(1);
-            let orders = orders.map(|order| (order.word().to_owned(), in_words(*order).to_owned()));
-            let sort = if params.order == offer.orders[0] {
-                ""
-            } else {
-                params.order.word()
-            };
-            view.push("sort", "Order", in_words(offer.orders[0]), orders, sort);
-        }
-        view
-    }
-
-    /// A choice; what the address names is in it, whether it exists or not.
-    fn push(
-        &mut self,
-        name: &'static str,
-        label: &'static str,
-        all: &'static str,
-        pairs: impl Iterator<Item = (String, String)>,
-        chosen: &str,
-    ) {
-        let options = pairs.map(|(value, text)| SelectOption {
-            is_chosen: value == chosen,
-            value,
-            text,
-        });
-        let mut options: Vec<SelectOption> = options.collect();
-        if !chosen.is_empty() && !options.iter().any(|option| option.is_chosen) {
-            options.push(SelectOption {
-                value: chosen.to_owned(),
-                text: chosen.to_owned(),
-                is_chosen: true,
-            });
-        }
-        self.selects.push(Select {
-            name,
-            label,
-            all,
-            options,
-        });
-    }
-}
-
-fn in_words(order: ListOrder) -> &'static str {
-    match order {
-        ListOrder::Newest => "newest first",
-        ListOrder::Oldest => "oldest first",
-        ListOrder::Name => "by name",
-        ListOrder::Dataset => "by dataset",
-        ListOrder::Workload => "by workload",
-        ListOrder::Status => "by state",
     }
 }
 
@@ -449,6 +303,11 @@ mod tests {
         assert_eq!((params.order, params.page), (ListOrder::Oldest, 2));
         let again = params.address(&params.given, params.order, params.page);
         assert_eq!(again, format!("/results?{query}"));
+        assert!(
+            params
+                .without_tag("nightly")
+                .starts_with("/results?tag=pg15&state=failed")
+        );
         assert_eq!(
             params.with_tag("nightly"),
             params.address(&params.given, params.order, 0)
