@@ -377,7 +377,8 @@ async fn a_form_says_at_each_field_what_is_gone(plain: &Plain) {
         .upload("/upload/queries", "q2", "other.sql", b"select 1;".to_vec())
         .await;
     wait_for("the other restore", async || {
-        plain.page("/datasets/2").await.contains("others").then_some(())
+        let ready = plain.page("/datasets?state=ready").await;
+        ready.contains("href=\"/datasets/2\"").then_some(())
     })
     .await;
     let page = plain.page("/experiment?like=1").await;
