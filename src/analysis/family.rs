@@ -6,10 +6,12 @@ use std::collections::HashMap;
 use statrs::distribution::ContinuousCDF as _;
 use statrs::distribution::StudentsT;
 
+use crate::analysis::effect::Bound;
 use crate::analysis::effect::Effect;
 use crate::analysis::holm;
 use crate::analysis::permutation::smallest_p;
 use crate::model::experiment::ComparisonRecord;
+use crate::model::experiment::SummaryRecord;
 
 /// How often a family of comparisons may call a difference that is none.
 const FALSE_ALARMS: f64 = 0.05;
@@ -68,6 +70,15 @@ pub struct Member {
     pub source_idx: i32,
     pub effect: Effect,
     pub judgement: Judgement,
+}
+
+impl Member {
+    /// What the timeouts of the two samples leave open, the baseline's first.
+    pub fn bound(&self, base: Option<&SummaryRecord>, source: Option<&SummaryRecord>) -> Bound {
+        let n = |summary: Option<&SummaryRecord>| summary.map_or(0, |summary| summary.n_timed_out);
+        let n_censored = i32::try_from(self.effect.n_censored).unwrap_or(i32::MAX);
+        Bound::of_timeouts(n(base), n(source), n_censored)
+    }
 }
 
 /// The family of all queries under all other sources beside this baseline, by query, then source.
@@ -187,7 +198,6 @@ mod tests {
     use proptest::proptest;
 
     use super::*;
-    use crate::analysis::chance::Chance;
     use crate::analysis::effect::Pair;
     use crate::analysis::effect::tests::finished;
     use crate::analysis::effect::tests::normal;
@@ -196,6 +206,7 @@ mod tests {
     use crate::analysis::resample::Resampling;
     use crate::analysis::resample::standard_error;
     use crate::analysis::summary::Observed;
+    use crate::model::chance::Chance;
 
     fn effect(pairs: &[Pair]) -> Effect {
         Effect::of(pairs, &mut Resampling::new(7)).unwrap()
@@ -339,6 +350,20 @@ mod tests {
             .count();
         // Three standard deviations of a count of 400 at 0.8 are 24; the test is a little less powerful than Student's.
         assert!((290..=350).contains(&n_called), "{n_called} of 400");
+    }
+
+    #[test]
+    fn the_reach_of_a_test_is_that_of_scipys_quantiles() {
+        // SciPy 1.17.1: t.ppf(1 - 0.05 / m / 2, n - 1) + t.ppf(0.8, n - 1) for n rounds and m comparisons.
+        for (n_rounds, n_comparisons, expected) in [
+            (6, 1.0, 3.490_125_615_877_141_7),
+            (9, 12.0, 4.850_662_908_621_333),
+            (15, 565.0, 6.299_284_630_258_215),
+            (1000, 678.0, 4.822_484_646_551_302_5),
+        ] {
+            let reach = reach(n_rounds, FALSE_ALARMS / n_comparisons).unwrap();
+            assert!((reach / expected - 1.0).abs() < 1e-6, "{n_rounds} rounds: {reach}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What an experiment found, in a sentence or two for lists.
 
+use crate::analysis::effect::Bound;
 use crate::analysis::family;
 use crate::analysis::family::Member;
 use crate::analysis::family::Verdict;
@@ -63,21 +64,24 @@ fn largest_in_words(
     } else {
         (member.effect.ratio.recip(), "faster")
     };
-    let letter_of = |source_idx: i32| {
+    let summary_of = |source_idx: i32| {
         let mut of_query = summaries.iter().filter(|summary| summary.query_idx == member.query_idx);
-        of_query
-            .find(|summary| summary.source_idx == source_idx)?
-            .plan_letter
-            .as_deref()
+        of_query.find(|summary| summary.source_idx == source_idx)
     };
+    let letter_of = |source_idx: i32| summary_of(source_idx)?.plan_letter.as_deref();
     let plans = match (letter_of(0), letter_of(member.source_idx)) {
         (Some(base), Some(other)) if base == other => "by the same plan",
         (Some(_), Some(_)) => "by another plan",
         _ => "by an unknown plan",
     };
-    let at_least = if member.effect.n_censored > 0 { "at least " } else { "" };
+    let bound = match (member.bound(summary_of(0), summary_of(member.source_idx)), word) {
+        (Bound::Exact, _) => "",
+        (Bound::AtLeast, "slower") | (Bound::AtMost, "faster") => "at least ",
+        (Bound::AtLeast | Bound::AtMost, _) => "at most ",
+        (Bound::Open, _) => "about ",
+    };
     Some(format!(
-        "{} is {at_least}{}× {word} under {}, {plans}",
+        "{} is {bound}{}× {word} under {}, {plans}",
         query.label,
         three_digits(factor),
         source.label

@@ -21,6 +21,7 @@ use crate::target::clone;
 use crate::target::execute::Health;
 use crate::target::lease::Sandbox;
 use crate::target::lease::Sandboxes;
+use crate::target::looking::Sight;
 use crate::target::session::Admin;
 use crate::target::session::OpenError;
 use crate::target::session::Session;
@@ -56,6 +57,10 @@ pub struct Lab {
     cold: HashSet<usize>,
     /// Whether the server was restarted since the runner asked.
     is_restarted: bool,
+    /// The newest look around; none before the first visit of a segment.
+    sight: Option<Sight>,
+    /// The first trial of the visits behind which nobody has looked yet, and how many they are.
+    unseen: Option<(usize, i32)>,
     /// Queries that turned out to write, to be noted in the store.
     newly_writing: Vec<usize>,
 }
@@ -93,6 +98,8 @@ impl Lab {
             planned: HashSet::new(),
             cold: HashSet::new(),
             is_restarted: false,
+            sight: None,
+            unseen: None,
             newly_writing: Vec::new(),
         }
     }
@@ -100,6 +107,11 @@ impl Lab {
     /// The limit of one statement.
     pub fn limit(&self) -> Duration {
         Duration::from_millis(self.spec.timeout_ms)
+    }
+
+    /// Forgets what was seen so far: what happened before the first trial happened to none.
+    pub fn forget_sight(&mut self) {
+        (self.sight, self.unseen) = (None, None);
     }
 
     /// The queries that turned out to write since this was asked last.
@@ -211,6 +223,7 @@ impl Lab {
     async fn restart_sandbox(&mut self) -> anyhow::Result<()> {
         warn!(experiment.id = %self.experiment_id, "The sandbox of dataset {} is restarted to end a statement", self.dataset_id);
         (self.session, self.admin) = (None, None);
+        self.forget_sight();
         if let Some(sandbox) = self.sandbox.take()
             && let Err(error) = sandbox.kill().await
         {

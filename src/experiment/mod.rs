@@ -12,6 +12,7 @@ pub mod headline;
 pub mod journal;
 pub mod lab;
 pub mod likeness;
+mod observer;
 pub mod preparing;
 pub mod preview;
 pub mod progress;

@@ -6,11 +6,14 @@ mod budget;
 mod ddmin;
 pub mod form;
 pub mod likeness;
+mod look;
 mod lottery;
 mod regret;
 mod saying;
 pub mod service;
 mod stand;
+pub mod subject;
 #[cfg(test)]
 mod tests;
+mod wish;
 pub mod work;

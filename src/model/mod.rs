@@ -1,5 +1,6 @@
 //! The nouns of the product as plain values, shared by every other room.
 
+pub mod chance;
 pub mod dataset;
 pub mod estimate;
 pub mod experiment;
@@ -7,6 +8,7 @@ pub mod filing;
 pub mod ids;
 pub mod instrument;
 pub mod job;
+pub mod look;
 pub mod snapshot;
 pub mod statistics_file;
 pub mod text;

@@ -3,16 +3,18 @@
 //! They ran at different times, so no trial of one belongs to a trial of another: samples are compared as wholes.
 
 use crate::analysis::holm;
+use crate::analysis::summary::Observed;
 use crate::analysis::unpaired::Shift;
 use crate::model::dataset::Setting;
+use crate::model::ids::ExperimentId;
 use crate::model::trial::RecordedTrial;
-use crate::model::trial::TrialKind;
 use crate::report::chart::Bar;
 use crate::report::chart::BarChart;
 use crate::report::chart::BarGroup;
 use crate::report::chart::Scale;
 use crate::report::chart::SourceKey;
 use crate::report::chart::Unit;
+use crate::report::charts;
 use crate::report::data::ReportData;
 use crate::report::surroundings;
 
@@ -95,6 +97,10 @@ pub fn warnings(sides: &[Side], different: &[Difference]) -> Vec<String> {
         ("processors", "They ran on different numbers of processors."),
         ("shared_buffers", "Their servers had different shared_buffers."),
         ("Clock", "Their times are of different clocks."),
+        (
+            "Timeout",
+            "Their timeouts differ: beyond the lower one, nothing can be told apart.",
+        ),
     ] {
         if differs(name) {
             warnings.push(words.to_owned());
@@ -160,7 +166,12 @@ pub fn lines(sides: &[Side]) -> Vec<Line> {
                 .iter()
                 .find(|other| other.label == query.label && other.sql == query.sql);
             let Some(same) = same else { continue };
-            let (before, after) = (sample(base, query.query_idx), sample(side, same.query_idx));
+            let (before, after) = (Timed::of(base, query.query_idx), Timed::of(side, same.query_idx));
+            // A draw stands for another with the same plan: no trial is compared with itself.
+            if before == after {
+                continue;
+            }
+            let (before, after) = (before.sample(base), after.sample(side));
             let Some(shift) = Shift::of(&before, &after) else {
                 continue;
             };
@@ -184,36 +195,53 @@ pub fn lines(sides: &[Side]) -> Vec<Line> {
     let p_values: Vec<f64> = lines.iter().map(|line| line.shift.p_value).collect();
     for (line, adjusted_p) in lines.iter_mut().zip(holm::adjust(&p_values)) {
         line.adjusted_p = adjusted_p;
-        line.word = match line.shift.ratio {
+        line.word = match line.shift.is_slower {
             _ if adjusted_p >= LEVEL => Word::NoDifference,
-            ratio if ratio < 1.0 => Word::Faster,
-            _ => Word::Slower,
+            true => Word::Slower,
+            false => Word::Faster,
         };
     }
     lines
 }
 
-fn sample(side: &Side, query_idx: i32) -> Vec<crate::analysis::summary::Observed> {
-    side.trials
-        .iter()
-        .filter(|trial| {
-            trial.kind == TrialKind::Measured && trial.query_idx == query_idx && trial.source_idx == side.source_idx
-        })
-        .map(crate::analysis::summary::Observed::from)
-        .collect()
+/// Whose trials are those of a query on a side: its source's own, or those of the draw that was timed in its place.
+#[derive(PartialEq)]
+struct Timed {
+    experiment_id: ExperimentId,
+    query_idx: i32,
+    source_idx: i32,
+}
+
+impl Timed {
+    fn of(side: &Side, query_idx: i32) -> Self {
+        let timed = side.data.timed(query_idx, side.source_idx);
+        let source_idx = timed.map_or(side.source_idx, |summary| summary.source_idx);
+        Self {
+            experiment_id: side.data.experiment.id,
+            query_idx,
+            source_idx,
+        }
+    }
+
+    fn sample(&self, side: &Side) -> Vec<Observed> {
+        charts::sample(&side.trials, self.query_idx, self.source_idx)
+    }
 }
 
 /// The medians of all sides over each other.
 pub fn bars(sides: &[Side], scale: Scale) -> BarChart {
-    let mut labels: Vec<&str> = Vec::new();
+    // Queries of equal labels and different texts are not the same.
+    let mut queries: Vec<(&str, &str)> = Vec::new();
     for query in sides.iter().flat_map(|side| &side.data.queries) {
-        if !labels.contains(&query.label.as_str()) {
-            labels.push(&query.label);
+        let query = (query.label.as_str(), query.sql.as_str());
+        if !queries.contains(&query) {
+            queries.push(query);
         }
     }
-    let bar = |side: &Side, label: &str| {
-        let query = side.data.queries.iter().find(|query| query.label == label)?;
-        let summary = side.data.summary(query.query_idx, side.source_idx)?;
+    let bar = |side: &Side, (label, sql): (&str, &str)| {
+        let mut of_side = side.data.queries.iter();
+        let query = of_side.find(|query| query.label == label && query.sql == sql)?;
+        let summary = side.data.timed(query.query_idx, side.source_idx)?;
         Some(Bar {
             height: summary.median_ms?,
             whisker: summary.stddev_ms.filter(|_| !summary.median_is_above),
@@ -232,11 +260,11 @@ pub fn bars(sides: &[Side], scale: Scale) -> BarChart {
                 colour,
             })
             .collect(),
-        groups: labels
+        groups: queries
             .iter()
-            .map(|label| BarGroup {
-                label: (*label).to_owned(),
-                bars: sides.iter().map(|side| bar(side, label)).collect(),
+            .map(|query| BarGroup {
+                label: query.0.to_owned(),
+                bars: sides.iter().map(|side| bar(side, *query)).collect(),
             })
             .collect(),
     }

@@ -16,6 +16,7 @@ pub mod pristine;
 pub mod sampling;
 #[cfg(test)]
 mod tests;
+mod value_types;
 
 use sha2::Digest as _;
 use sha2::Sha256;

@@ -137,6 +137,7 @@ async fn an_experiment_is_launched_again_by_its_form_left_as_it_is(plain: &Plain
         ("stats_source", "random_targets:seed=2,scale=uniform"),
         ("stats_source", "built_in"),
         ("control", "1"),
+        ("observer", "1"),
         ("iterations", "2"),
         ("warm_up", "0"),
         ("seed", "18446744073709551615"),

@@ -12,6 +12,7 @@ use axum::response::Response;
 use axum::routing::get;
 use sqlx::PgPool;
 
+use crate::analysis::unpaired::Ratio;
 use crate::model::ids::ExperimentId;
 use crate::model::units::counted;
 use crate::model::user::Viewer;
@@ -304,17 +305,16 @@ fn side_view((colour, side): (usize, &Side)) -> SideView {
 fn tallies(lines: &[Line]) -> Vec<Tally> {
     let tally = |word: Word| {
         let of_word = lines.iter().filter(|line| line.word == word);
-        let ratios: Vec<f64> = of_word.map(|line| line.shift.ratio).collect();
-        let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = ratios.iter().copied().fold(0.0, f64::max);
+        let ratios: Vec<Ratio> = of_word.map(|line| line.shift.ratio).collect();
+        let least = ratios.iter().map(|ratio| ratio.low).fold(f64::INFINITY, f64::min);
+        let most = ratios.iter().map(|ratio| ratio.high).fold(0.0, f64::max);
         Tally {
             n: ratios.len(),
             word: word.word(),
             class: class(word),
             range: match ratios.len() {
                 0 => String::new(),
-                1 => compared::ratio(most, false).shown,
-                _ => compared::interval(Some((least, most))).shown,
+                _ => compared::between(Ratio { low: least, high: most }).shown,
             },
         }
     };
@@ -332,7 +332,7 @@ fn row(sides: &[Side], line: &Line) -> RowView {
         side: sides.get(line.side).map(Side::label).unwrap_or_default(),
         word: line.word.word(),
         class: class(line.word),
-        ratio: compared::ratio(line.shift.ratio, line.shift.is_bound),
+        ratio: compared::between(line.shift.ratio),
         interval: compared::interval(line.shift.interval),
         p: compared::p_value(line.adjusted_p),
         plan: match line.is_other_plan {

@@ -15,7 +15,7 @@ use crate::experiment::service::LaunchError;
 use crate::instrument::form::InstrumentForm;
 use crate::instrument::likeness;
 use crate::instrument::service::Instruments;
-use crate::instrument::service::Subject;
+use crate::instrument::subject::Subject;
 use crate::model::experiment::Experiment;
 use crate::model::ids::InstrumentId;
 use crate::model::instrument::InstrumentKind;

@@ -197,7 +197,7 @@ fn range(ratios: &[f64]) -> String {
     let most = ratios.iter().copied().fold(0.0, f64::max);
     match ratios.len() {
         0 => String::new(),
-        1 => compared::ratio(most, false).shown,
+        1 => compared::ratio(most).shown,
         _ => compared::interval(Some((least, most))).shown,
     }
 }
