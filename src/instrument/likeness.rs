@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use crate::experiment::form::FieldError;
 use crate::experiment::form::duration;
 use crate::instrument::form::InstrumentForm;
-use crate::instrument::service::Subject;
+use crate::instrument::subject::Subject;
 use crate::model::ids::InstrumentId;
 use crate::model::instrument::Instrument;
 use crate::model::instrument::Task;
