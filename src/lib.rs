@@ -35,8 +35,10 @@
 //!   object. A snapshot with pieces of another is a **mixture**.
 //! * **job**: one piece of heavy work in the queue: a restore, a check, an experiment, an instrument. A **lease** is the right to work on it.
 //! * **lab**: what trials run on: one sandbox, one clone, the parked snapshots, one session.
+//! * **filing**: the **tags** (short words) and the **memo** by which a person finds an experiment, an instrument, a dataset
+//!   or a workload again. It stands beside a thing and changes nothing about it. A **filter** narrows a list, by its address.
 //! * **bundle**: a settled experiment as one file, from which its numbers can be computed and its measuring repeated.
-//! * **home**: the name of a data directory in the store. **Tag**: what all its names on a shared server begin with.
+//! * **home**: the name of a data directory in the store. **Prefix**: what all its names on a shared server begin with.
 //!
 //! # Flow
 //!
@@ -56,7 +58,7 @@
 //! 4. Every outcome is stored before the next trial begins, or for very short trials before the next visit.
 //! 5. A schedule depends on spec and seed only.
 //! 6. When `execute` returns, no statement of ours runs on the server.
-//! 7. A settled experiment never changes.
+//! 7. A settled experiment never changes; its filing may.
 //! 8. Superuser is used for clones, roles, VACUUM and snapshots, and never for a statement that came from an upload.
 //! 9. Every write of a runner carries its lease epoch; a stale one changes nothing.
 //! 10. A cluster that we started is stopped on every way out; what a crash left is recognised at the next start.

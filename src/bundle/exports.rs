@@ -12,6 +12,7 @@ use crate::bundle::write::exported;
 use crate::experiment::summaries::Numbers;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::PlanOutline;
+use crate::model::filing::Filing;
 use crate::model::ids::JobId;
 use crate::model::job::Job;
 use crate::model::job::JobKind;
@@ -124,6 +125,8 @@ fn experiment(bundle: &Bundle) -> Experiment {
         created_at: body.created_at,
         environment: body.environment.clone(),
         headline: body.headline.clone(),
+        // How its owner filed it stays with the owner.
+        filing: Filing::default(),
         job: Job {
             id: JobId(0),
             kind: JobKind::Experiment,

@@ -1,5 +1,7 @@
 //! From what a person typed, in a form or on the command line, to a validated spec.
 
+mod like;
+
 use std::collections::BTreeMap;
 
 use crate::model::dataset::Setting;
@@ -44,7 +46,7 @@ pub struct ExperimentForm {
     pub queries: Vec<String>,
     /// The tick boxes of the queries were shown, so that no tick means none.
     pub queries_listed: bool,
-    /// `name`, or `name:parameter=value,...` as on the command line.
+    /// `name`, or `name:parameter=value,...` as on the command line, or `name:{"parameter":"value",...}`.
     pub stats_source: Vec<String>,
     /// Parameters of sources, as `source.parameter`; several values apart by commas make several sources.
     pub params: BTreeMap<String, String>,
@@ -244,18 +246,8 @@ impl ExperimentForm {
     /// One chosen source, or several when a parameter lists several values.
     fn expand(&self, given: &str) -> Result<Vec<(String, Params)>, FieldError> {
         let given = given.trim();
-        if let Some((name, inline)) = given.split_once(':') {
-            let mut params = Params::new();
-            for pair in inline.split(',').filter(|pair| !pair.trim().is_empty()) {
-                let (key, value) = pair.split_once('=').ok_or_else(|| {
-                    FieldError::new(
-                        "stats_source",
-                        format!("{pair:?} is not parameter=value, as in {name}:seed=7."),
-                    )
-                })?;
-                params.insert(key.trim().to_owned(), value.trim().to_owned());
-            }
-            return Ok(vec![(name.trim().to_owned(), params)]);
+        if let Some(inline) = inline(given)? {
+            return Ok(vec![inline]);
         }
         let mut expanded = vec![Params::new()];
         let prefix = format!("{given}.");
@@ -279,6 +271,30 @@ impl ExperimentForm {
         }
         Ok(expanded.into_iter().map(|params| (given.to_owned(), params)).collect())
     }
+}
+
+/// The name and the parameters of a source that is given with both; none for a mere name.
+pub fn inline(given: &str) -> Result<Option<(String, Params)>, FieldError> {
+    let Some((name, inline)) = given.split_once(':') else {
+        return Ok(None);
+    };
+    let wrong = |what: &str| {
+        FieldError::new(
+            "stats_source",
+            format!("{what} is not parameter=value, as in {name}:seed=7."),
+        )
+    };
+    let params = if inline.trim_start().starts_with('{') {
+        serde_json::from_str(inline).map_err(|_| wrong(inline))?
+    } else {
+        let pairs = inline.split(',').filter(|pair| !pair.trim().is_empty());
+        let read = pairs.map(|pair| match pair.split_once('=') {
+            Some((key, value)) => Ok((key.trim().to_owned(), value.trim().to_owned())),
+            None => Err(wrong(&format!("{pair:?}"))),
+        });
+        read.collect::<Result<Params, FieldError>>()?
+    };
+    Ok(Some((name.trim().to_owned(), params)))
 }
 
 fn id(text: &str, field: &str, missing: &str) -> Result<i64, FieldError> {
@@ -345,6 +361,14 @@ pub fn timeout_ms(text: &str) -> Result<u64, FieldError> {
         Ok(total_ms)
     } else {
         Err(wrong())
+    }
+}
+
+/// A duration as [`timeout_ms`] reads it.
+pub fn duration(ms: u64) -> String {
+    match ms % 1000 {
+        0 => format!("{}s", ms / 1000),
+        _ => format!("{ms}ms"),
     }
 }
 

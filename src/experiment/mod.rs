@@ -11,6 +11,7 @@ pub mod form;
 pub mod headline;
 pub mod journal;
 pub mod lab;
+pub mod likeness;
 mod observer;
 pub mod preparing;
 pub mod preview;

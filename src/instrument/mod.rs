@@ -5,6 +5,7 @@ mod bisect;
 mod budget;
 mod ddmin;
 pub mod form;
+pub mod likeness;
 mod look;
 mod lottery;
 mod regret;

@@ -5,6 +5,7 @@ use chrono::Utc;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::model::filing::Filing;
 use crate::model::ids::DatasetId;
 use crate::model::job::Job;
 use crate::model::statistics_file::NewStatisticsFile;
@@ -80,6 +81,7 @@ pub struct Dataset {
     pub has_imported_statistics: bool,
     pub n_tables: u64,
     pub n_rows: u64,
+    pub filing: Filing,
     pub job: Job,
 }
 

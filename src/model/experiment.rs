@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::model::dataset::Setting;
 use crate::model::estimate::NodeEstimate;
+use crate::model::filing::Filing;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::WorkloadId;
@@ -145,6 +146,7 @@ pub struct Experiment {
     /// What it ran on, as pairs of name and value, in order.
     pub environment: Vec<Setting>,
     pub headline: Option<String>,
+    pub filing: Filing,
     pub job: Job,
 }
 

@@ -4,6 +4,7 @@ pub mod chance;
 pub mod dataset;
 pub mod estimate;
 pub mod experiment;
+pub mod filing;
 pub mod ids;
 pub mod instrument;
 pub mod job;

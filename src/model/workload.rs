@@ -5,6 +5,7 @@ use chrono::Utc;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::model::filing::Filing;
 use crate::model::ids::WorkloadId;
 
 /// What a query does to the data.
@@ -61,6 +62,7 @@ pub struct Workload {
     pub created_at: DateTime<Utc>,
     pub n_queries: u64,
     pub n_refused: u64,
+    pub filing: Filing,
 }
 
 /// Whether a query can run on a dataset.

@@ -14,6 +14,7 @@ use crate::model::job::Lease;
 use crate::model::job::Progress;
 use crate::model::user::Viewer;
 use crate::store::Result;
+use crate::store::filing::filing;
 use crate::store::jobs::job_of;
 use crate::store::to_i64;
 use crate::store::to_u64;
@@ -25,6 +26,7 @@ macro_rules! select_datasets {
             r#"select d.id as "id: DatasetId", d.name, d.file_name, d.size_bytes, d.sha256, d.format, d.compression,
                       d.created_at, d.server_version, d.encoding, d.locale, d.database_bytes, d.restore_ms,
                       d.extensions, d.settings as "settings: Json<Vec<Setting>>", d.has_imported_statistics,
+                      d.tags, d.memo,
                       (select count(*) from dataset_tables t where t.dataset_id = d.id) as "n_tables!",
                       (select coalesce(sum(n_rows), 0)::bigint from dataset_tables t where t.dataset_id = d.id) as "n_rows!",
                       j.id as "job_id: JobId", j.kind as "kind: JobKind", j.status as "status: JobStatus", j.stage,
@@ -52,6 +54,7 @@ macro_rules! select_datasets {
             has_imported_statistics: row.has_imported_statistics,
             n_tables: to_u64(row.n_tables),
             n_rows: to_u64(row.n_rows),
+            filing: filing(row.tags, row.memo),
             job: job_of!(row, job_id, job_created_at),
         })
     };
@@ -99,6 +102,18 @@ pub async fn list(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<Dataset
     select_datasets!("where d.owner_id = $1 order by d.id desc", viewer.user_id.0)
         .fetch_all(conn)
         .await
+}
+
+/// These datasets, in this order; those that are not the viewer's are left out.
+pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[DatasetId]) -> Result<Vec<Dataset>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    select_datasets!(
+        "where d.id = any ($1) and d.owner_id = $2 order by array_position($1, d.id)",
+        &ids,
+        viewer.user_id.0,
+    )
+    .fetch_all(conn)
+    .await
 }
 
 /// The dataset that a restore job works for.

@@ -18,6 +18,7 @@ use crate::model::job::Progress;
 use crate::model::user::Viewer;
 use crate::model::workload::QueryClass;
 use crate::store::Result;
+use crate::store::filing::filing;
 use crate::store::jobs::job_of;
 use crate::store::to_i64;
 use crate::store::to_u64;
@@ -35,17 +36,6 @@ pub struct NewExperiment {
     pub queries: Vec<ExperimentQuery>,
 }
 
-/// How the list of experiments is ordered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ListOrder {
-    #[default]
-    Newest,
-    Oldest,
-    Dataset,
-    Workload,
-    Status,
-}
-
 /// Selects experiments with their jobs and counts; the tail says which.
 macro_rules! select_experiments {
     ($tail:literal, $($bind:expr),* $(,)?) => {
@@ -56,6 +46,7 @@ macro_rules! select_experiments {
                       e.spec as "spec: Json<ExperimentSpec>", e.n_trials,
                       j.n_recorded,
                       e.created_at, e.environment as "environment: Json<Vec<Setting>>", e.headline,
+                      e.tags, e.memo,
                       j.id as "job_id: JobId", j.kind as "kind: JobKind", j.status as "status: JobStatus", j.stage,
                       j.progress as "progress: Json<Progress>", j.message, j.cancel_requested,
                       j.created_at as job_created_at, j.started_at, j.finished_at, clock_timestamp() as "read_at!"
@@ -76,6 +67,7 @@ macro_rules! select_experiments {
             created_at: row.created_at,
             environment: row.environment.0,
             headline: row.headline,
+            filing: filing(row.tags, row.memo),
             job: job_of!(row, job_id, job_created_at),
         })
     };
@@ -165,34 +157,24 @@ pub async fn newest_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result
     .await
 }
 
-/// A page of the viewer's experiments: `limit` of them from `offset` on. Only their ids are sorted: specs are wide.
-pub async fn list(
-    conn: &mut PgConnection,
-    viewer: Viewer,
-    order: ListOrder,
-    limit: u32,
-    offset: u32,
-) -> Result<Vec<Experiment>> {
-    let order = match order {
-        ListOrder::Newest => "newest",
-        ListOrder::Oldest => "oldest",
-        ListOrder::Dataset => "dataset",
-        ListOrder::Workload => "workload",
-        ListOrder::Status => "status",
-    };
+/// The viewer's newest experiments.
+pub async fn list_newest(conn: &mut PgConnection, viewer: Viewer, limit: u32) -> Result<Vec<Experiment>> {
     select_experiments!(
-        "join (select w.id as wanted_id, row_number() over () as place
-               from (select e2.id from experiments e2 join jobs j2 on j2.id = e2.job_id
-                     where e2.owner_id = $1
-                     order by case when $2 = 'dataset' then e2.dataset_name when $2 = 'workload' then e2.workload_name
-                                   when $2 = 'status' then j2.status::text end,
-                              case when $2 = 'oldest' then e2.id end, e2.id desc
-                     limit $3 offset $4) w) page on page.wanted_id = e.id
-         order by page.place",
+        "where e.owner_id = $1 order by e.id desc limit $2",
         viewer.user_id.0,
-        order,
         i64::from(limit),
-        i64::from(offset),
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// These experiments, in this order; those that are not the viewer's are left out.
+pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[ExperimentId]) -> Result<Vec<Experiment>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    select_experiments!(
+        "where e.id = any ($1) and e.owner_id = $2 order by array_position($1, e.id)",
+        &ids,
+        viewer.user_id.0,
     )
     .fetch_all(conn)
     .await
@@ -357,7 +339,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lists_are_ordered_and_cut_into_pages_and_another_person_sees_none() {
+    async fn the_newest_come_first_and_another_person_sees_none() {
         let world = World::new().await;
         let mut ids = Vec::new();
         for name in ["a", "b", "c"] {
@@ -365,23 +347,16 @@ mod tests {
         }
         let stranger = world.stranger().await;
         let mut conn = world.conn().await;
-        for (order, limit, offset, expected) in [
-            (ListOrder::Newest, 2, 0, vec![ids[2], ids[1]]),
-            (ListOrder::Newest, 2, 2, vec![ids[0]]),
-            (ListOrder::Oldest, 9, 0, ids.clone()),
-        ] {
-            let page = list(&mut conn, world.viewer, order, limit, offset).await.unwrap();
-            let found: Vec<ExperimentId> = page.iter().map(|experiment| experiment.id).collect();
-            assert_eq!(found, expected, "{order:?} {limit} {offset}");
-        }
+        let ids_of = |list: Vec<Experiment>| list.iter().map(|experiment| experiment.id).collect::<Vec<_>>();
+        let newest = list_newest(&mut conn, world.viewer, 2).await.unwrap();
+        assert_eq!(ids_of(newest), [ids[2], ids[1]]);
+        let wanted = [ids[1], ids[2], ids[0]];
+        let found = list_by_ids(&mut conn, world.viewer, &wanted).await.unwrap();
+        assert_eq!(ids_of(found), wanted, "in the order asked for");
         assert_eq!(count(&mut conn, world.viewer).await.unwrap(), 3);
         assert_eq!(count(&mut conn, stranger).await.unwrap(), 0);
-        assert!(
-            list(&mut conn, stranger, ListOrder::Newest, 9, 0)
-                .await
-                .unwrap()
-                .is_empty()
-        );
+        assert!(list_newest(&mut conn, stranger, 9).await.unwrap().is_empty());
+        assert!(list_by_ids(&mut conn, stranger, &wanted).await.unwrap().is_empty());
         assert!(get(&mut conn, stranger, ids[0]).await.unwrap().is_none());
         assert!(list_queries(&mut conn, stranger, ids[0]).await.unwrap().is_empty());
         assert!(segments::list(&mut conn, stranger, ids[0]).await.unwrap().is_empty());

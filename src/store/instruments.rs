@@ -19,6 +19,7 @@ use crate::model::job::Progress;
 use crate::model::snapshot::Snapshot;
 use crate::model::user::Viewer;
 use crate::store::Result;
+use crate::store::filing::filing;
 use crate::store::jobs::job_of;
 use crate::store::queue::LEASE_S;
 use crate::store::to_u64;
@@ -39,7 +40,8 @@ macro_rules! select_instruments {
         sqlx::query!(
             r#"select i.id as "id: InstrumentId", i.dataset_id as "dataset_id: DatasetId", i.dataset_name,
                       i.experiment_id as "experiment_id: ExperimentId", i.spec as "spec: Json<InstrumentSpec>",
-                      i.result as "result: Json<Findings>", i.headline, i.created_at, j.n_recorded,
+                      i.result as "result: Json<Findings>", i.headline, i.tags, i.memo, i.created_at,
+                      j.n_recorded,
                       j.id as "job_id: JobId", j.kind as "kind: JobKind", j.status as "status: JobStatus", j.stage,
                       j.progress as "progress: Json<Progress>", j.message, j.cancel_requested,
                       j.created_at as job_created_at, j.started_at, j.finished_at, clock_timestamp() as "read_at!"
@@ -54,6 +56,7 @@ macro_rules! select_instruments {
             spec: row.spec.0,
             result: row.result.map(|result| result.0),
             headline: row.headline,
+            filing: filing(row.tags, row.memo),
             created_at: row.created_at,
             n_steps: to_u64(row.n_recorded),
             job: job_of!(row, job_id, job_created_at),
@@ -112,13 +115,13 @@ pub async fn get_by_job(conn: &mut PgConnection, lease: &Lease) -> Result<Option
         .await
 }
 
-/// The newest runs first.
-pub async fn list(conn: &mut PgConnection, viewer: Viewer, limit: u32, offset: u32) -> Result<Vec<Instrument>> {
+/// These runs, in this order; those that are not the viewer's are left out.
+pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[InstrumentId]) -> Result<Vec<Instrument>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     select_instruments!(
-        "where i.owner_id = $1 order by i.id desc limit $2 offset $3",
+        "where i.id = any ($1) and i.owner_id = $2 order by array_position($1, i.id)",
+        &ids,
         viewer.user_id.0,
-        i64::from(limit),
-        i64::from(offset),
     )
     .fetch_all(conn)
     .await

@@ -17,6 +17,8 @@ pub mod checks;
 pub mod comparisons;
 pub mod datasets;
 pub mod experiments;
+pub mod filing;
+pub mod finding;
 pub mod held;
 pub mod instruments;
 pub mod jobs;

@@ -9,6 +9,7 @@ use crate::model::workload::Query;
 use crate::model::workload::QueryClass;
 use crate::model::workload::Workload;
 use crate::store::Result;
+use crate::store::filing::filing;
 use crate::store::to_i64;
 use crate::store::to_u64;
 
@@ -55,35 +56,54 @@ pub async fn find_by_request(conn: &mut PgConnection, viewer: Viewer, request_id
     .await
 }
 
+/// Selects workloads with their counts; the tail says which.
+macro_rules! select_workloads {
+    ($tail:literal, $($bind:expr),* $(,)?) => {
+        sqlx::query!(
+            r#"select w.id as "id: WorkloadId", w.name, w.file_name, w.sha256, w.created_at, w.tags, w.memo,
+                      (select count(*) from workload_queries q where q.workload_id = w.id) as "n_queries!",
+                      (select count(*) from workload_queries q
+                       where q.workload_id = w.id and q.class = 'refused') as "n_refused!"
+               from workloads w "# + $tail,
+            $($bind),*
+        )
+        .map(|row| Workload {
+            id: row.id,
+            name: row.name,
+            file_name: row.file_name,
+            sha256: row.sha256,
+            created_at: row.created_at,
+            n_queries: to_u64(row.n_queries),
+            n_refused: to_u64(row.n_refused),
+            filing: filing(row.tags, row.memo),
+        })
+    };
+}
+
 /// One workload; none when there is no such workload for this viewer.
 pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: WorkloadId) -> Result<Option<Workload>> {
-    Ok(list(conn, viewer).await?.into_iter().find(|workload| workload.id == id))
+    select_workloads!("where w.id = $1 and w.owner_id = $2", id.0, viewer.user_id.0)
+        .fetch_optional(conn)
+        .await
 }
 
 /// All workloads of the viewer, newest first.
 pub async fn list(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<Workload>> {
-    let rows = sqlx::query!(
-        r#"select w.id as "id: WorkloadId", w.name, w.file_name, w.sha256, w.created_at,
-                  count(q.position) as "n_queries!",
-                  count(q.position) filter (where q.class = 'refused') as "n_refused!"
-           from workloads w left join workload_queries q on q.workload_id = w.id
-           where w.owner_id = $1
-           group by w.id
-           order by w.id desc"#,
+    select_workloads!("where w.owner_id = $1 order by w.id desc", viewer.user_id.0)
+        .fetch_all(conn)
+        .await
+}
+
+/// These workloads, in this order; those that are not the viewer's are left out.
+pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[WorkloadId]) -> Result<Vec<Workload>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    select_workloads!(
+        "where w.id = any ($1) and w.owner_id = $2 order by array_position($1, w.id)",
+        &ids,
         viewer.user_id.0,
     )
     .fetch_all(conn)
-    .await?;
-    let workloads = rows.into_iter().map(|row| Workload {
-        id: row.id,
-        name: row.name,
-        file_name: row.file_name,
-        sha256: row.sha256,
-        created_at: row.created_at,
-        n_queries: to_u64(row.n_queries),
-        n_refused: to_u64(row.n_refused),
-    });
-    Ok(workloads.collect())
+    .await
 }
 
 /// The queries of a workload, in the order of its file.
@@ -107,6 +127,27 @@ pub async fn list_queries(conn: &mut PgConnection, viewer: Viewer, id: WorkloadI
         refusal: row.refusal,
     });
     Ok(queries.collect())
+}
+
+/// The newest workload whose reading queries are these, in this order; none when there is no such workload.
+pub async fn find_by_reading(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    labels: &[String],
+    sqls: &[String],
+) -> Result<Option<WorkloadId>> {
+    sqlx::query_scalar!(
+        r#"select w.id as "id: WorkloadId" from workloads w join workload_queries q on q.workload_id = w.id
+           where w.owner_id = $1 and q.class = 'reads'
+           group by w.id
+           having array_agg(q.label order by q.position) = $2 and array_agg(q.sql order by q.position) = $3
+           order by w.id desc limit 1"#,
+        viewer.user_id.0,
+        labels,
+        sqls,
+    )
+    .fetch_optional(conn)
+    .await
 }
 
 /// Removes a workload, unless a job that waits or runs needs it. Returns false when it is in use or not there.

@@ -35,9 +35,9 @@ impl Names {
         }
     }
 
-    /// On a server with other datasets. `tag` is that of the data directory.
-    pub fn among_others(tag: &str, dataset_id: DatasetId, server_database: &str) -> Self {
-        let role = format!("{tag}{}", letters(&format!("{tag} {dataset_id}")));
+    /// On a server with other datasets. `prefix` is that of the data directory.
+    pub fn among_others(prefix: &str, dataset_id: DatasetId, server_database: &str) -> Self {
+        let role = format!("{prefix}{}", letters(&format!("{prefix} {dataset_id}")));
         Self::of_role(role, server_database)
     }
 
@@ -68,7 +68,7 @@ impl Names {
 }
 
 /// What all names of a data directory begin with on a shared server.
-pub fn tag(home: &str) -> String {
+pub fn prefix(home: &str) -> String {
     format!("w_{}", letters(home))
 }
 
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_sandbox_knows_its_databases_by_the_same_names_on_both_kinds_of_server() {
-        let shared = Names::among_others(&tag("home"), DatasetId(7), "admin");
+        let shared = Names::among_others(&prefix("home"), DatasetId(7), "admin");
         for names in [Names::alone(DatasetId(7)), shared] {
             let on_server = names.on_server("e_12_writer");
             assert_eq!(names.in_sandbox(&on_server), Some("e_12_writer"));
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn datasets_and_data_directories_never_take_each_others_databases() {
-        let names = |home: &str, id| Names::among_others(&tag(home), DatasetId(id), "postgres");
+        let names = |home: &str, id| Names::among_others(&prefix(home), DatasetId(id), "postgres");
         let own = names("home", 1);
         for other in [names("home", 2), names("home", 11), names("elsewhere", 1)] {
             assert_eq!(own.in_sandbox(&other.on_server("t_1")), None);
@@ -122,7 +122,7 @@ mod tests {
             assert_ne!(own.role, other.role);
         }
         assert!(
-            own.role.starts_with(&tag("home")) && own.role.len() == 18,
+            own.role.starts_with(&prefix("home")) && own.role.len() == 18,
             "{}",
             own.role
         );
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_longest_name_fits() {
-        let names = Names::among_others(&tag("home"), DatasetId(i64::MAX), "postgres");
+        let names = Names::among_others(&prefix("home"), DatasetId(i64::MAX), "postgres");
         let name = names.on_server(&format!("e_{}_base_999_new", i64::MAX));
         assert!(name.len() <= 63, "{name}");
     }

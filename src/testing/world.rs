@@ -12,14 +12,20 @@ use crate::model::dataset::NewDataset;
 use crate::model::experiment::ExperimentQuery;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
+use crate::model::ids::InstrumentId;
 use crate::model::ids::JobId;
 use crate::model::ids::UserId;
 use crate::model::ids::WorkloadId;
+use crate::model::instrument::InstrumentSpec;
+use crate::model::instrument::LotteryTask;
+use crate::model::instrument::Task;
+use crate::model::instrument::TaskQuery;
 use crate::model::job::JobKind;
 use crate::model::user::Viewer;
 use crate::model::workload::NewWorkload;
 use crate::store;
 use crate::store::experiments::NewExperiment;
+use crate::store::instruments::NewInstrument;
 use crate::store::queue;
 use crate::store::queue::Claimed;
 use crate::testing;
@@ -90,6 +96,23 @@ impl World {
         (id.unwrap(), job_id)
     }
 
+    /// A lottery over one query, whose job waits in the queue, on a dataset of its own that went by the name given.
+    pub async fn instrument(&self, name: &str, dataset: Option<&str>) -> InstrumentId {
+        let dataset_name = dataset.unwrap_or("its dataset");
+        let (dataset_id, _) = self.dataset(&format!("dataset of {name}")).await;
+        let new = NewInstrument {
+            request_id: name.to_owned(),
+            dataset_id,
+            dataset_name: dataset_name.to_owned(),
+            experiment_id: None,
+            spec: lottery(),
+        };
+        let job_id = self.job(JobKind::Instrument).await;
+        store::instruments::insert(&mut *self.conn().await, self.viewer, &new, job_id)
+            .await
+            .unwrap()
+    }
+
     /// Claims the next job for a machine.
     pub async fn claim(&self, host: &str) -> Option<Claimed> {
         queue::claim(&mut *self.conn().await, HOME, host, &format!("runner on {host}"))
@@ -105,6 +128,23 @@ impl World {
             .await
             .unwrap();
         assert_eq!(done.rows_affected(), 1);
+    }
+}
+
+fn lottery() -> InstrumentSpec {
+    InstrumentSpec {
+        settings: Vec::new(),
+        timeout_ms: 1500,
+        seed: 0,
+        task: Task::Lottery(LotteryTask {
+            queries: vec![TaskQuery {
+                label: "q1".to_owned(),
+                sql: "select 1".to_owned(),
+            }],
+            targets: vec![10, 100],
+            n_draws: 3,
+            left_out: Vec::new(),
+        }),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Every address that pages link to, in one place.
 
+use crate::model::filing::Filed;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
@@ -29,6 +30,43 @@ pub fn glossary(word: &str) -> String {
 }
 
 pub const INSTRUMENTS: &str = "/instruments";
+
+/// An address with a query string of these pairs.
+pub fn with_query<'a>(address: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish();
+    if query.is_empty() {
+        address.to_owned()
+    } else {
+        format!("{address}?{query}")
+    }
+}
+
+/// The page of a thing.
+pub fn filed(filed: Filed) -> String {
+    match filed {
+        Filed::Experiment(id) => result(id),
+        Filed::Instrument(id) => instrument(id),
+        Filed::Dataset(id) => dataset(id),
+        Filed::Workload(id) => workload(id),
+    }
+}
+
+/// Where a thing is given tags and a memo.
+pub fn filing(thing: Filed) -> String {
+    format!("{}/filing", filed(thing))
+}
+
+/// The list that a thing stands in.
+pub fn list_of(filed: Filed) -> &'static str {
+    match filed {
+        Filed::Experiment(_) => RESULTS,
+        Filed::Instrument(_) => INSTRUMENTS,
+        Filed::Dataset(_) => DATASETS,
+        Filed::Workload(_) => WORKLOADS,
+    }
+}
 
 pub fn dataset(id: DatasetId) -> String {
     format!("/datasets/{id}")
@@ -95,6 +133,11 @@ pub fn experiment_on(dataset: Option<DatasetId>, workload: Option<WorkloadId>) -
     }
 }
 
+/// The form, filled in like an earlier experiment.
+pub fn experiment_like(id: ExperimentId) -> String {
+    format!("{EXPERIMENT}?like={id}")
+}
+
 pub fn experiment_status(id: ExperimentId) -> String {
     format!("/experiment/status/{id}")
 }
@@ -156,6 +199,11 @@ pub fn instrument_new(kind: InstrumentKind, experiment: Option<ExperimentId>) ->
         Some(experiment) => format!("/instruments/new?kind={kind}&experiment={experiment}"),
         None => format!("/instruments/new?kind={kind}"),
     }
+}
+
+/// The form of an instrument, filled in like an earlier run.
+pub fn instrument_like(id: InstrumentId) -> String {
+    format!("/instruments/new?like={id}")
 }
 
 pub fn instrument(id: InstrumentId) -> String {

@@ -129,8 +129,11 @@ async fn every_page_fits_a_phone(driver: &Driver, url: &str) {
         "/workloads",
         "/workloads/1",
         "/experiment",
+        "/experiment?like=1",
         "/results",
+        "/results?tag=nightly&q=absent",
         "/results/1",
+        "/results/1/filing",
         "/results/1/queries/0",
         "/results/1/plans?show=all",
         "/results/1/estimates",
@@ -253,6 +256,30 @@ async fn an_instrument_is_asked_by_keyboard(browser: &Client, url: &str) {
     assert_eq!(file["headline"], answer.as_str());
 }
 
+/// By keyboard, without leaving the page; the tag then leads to what carries it.
+async fn a_tag_is_given_where_it_stands(browser: &Client, url: &str) {
+    browser.goto(&format!("{url}/results/1")).await.unwrap();
+    tab_to(browser, "#filing a.refile").await;
+    press_enter(browser).await;
+    let typed = wait_for("the form", async || {
+        browser.find(Locator::Css("#filing #tags")).await.ok()
+    })
+    .await;
+    typed.send_keys("#1").await.unwrap();
+    press_enter(browser).await;
+    wait_for("the reason", async || text(browser, "#filing .field-error").await).await;
+    let typed = browser.find(Locator::Css("#filing #tags")).await.unwrap();
+    typed.clear().await.unwrap();
+    typed.send_keys("Nightly").await.unwrap();
+    press_enter(browser).await;
+    let tag = wait_for("the tag", async || text(browser, "#filing .tag").await).await;
+    assert_eq!((tag.as_str(), path(browser).await.as_str()), ("nightly", "/results/1"));
+    click(browser, "#filing .tag").await;
+    wait_for("the list", async || text(browser, "main .counted").await).await;
+    assert_eq!(path(browser).await, "/results?tag=nightly");
+    assert_eq!(text(browser, "tbody .tag").await.as_deref(), Some("nightly"));
+}
+
 #[tokio::test]
 async fn a_person_gets_from_two_files_to_a_chart() {
     let (dir, profile) = (data_dir(), data_dir());
@@ -331,6 +358,7 @@ async fn a_person_gets_from_two_files_to_a_chart() {
     wait_for("the lines after a reload", async || shows("Lines").await).await;
     assert_eq!(browser.find_all(Locator::Css("h1")).await.unwrap().len(), 1);
 
+    a_tag_is_given_where_it_stands(&browser, &server.url).await;
     plans_are_reached_by_keyboard(&browser, &server.url).await;
     an_instrument_is_asked_by_keyboard(&browser, &server.url).await;
     browser.goto(&format!("{}/results/1", server.url)).await.unwrap();

@@ -9,6 +9,7 @@ mod docker;
 mod faults;
 mod instruments;
 mod kill;
+mod lists;
 mod pages;
 #[path = "../../src/testing/scratch.rs"]
 mod scratch;

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::model::dataset::Setting;
+use crate::model::filing::Filing;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
@@ -153,6 +154,7 @@ pub struct Instrument {
     pub result: Option<Findings>,
     /// The answer in a sentence, once there is one.
     pub headline: Option<String>,
+    pub filing: Filing,
     pub created_at: DateTime<Utc>,
     /// Steps stored so far.
     pub n_steps: u64,

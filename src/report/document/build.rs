@@ -37,6 +37,7 @@ pub(super) fn document(data: &ReportData) -> anyhow::Result<Document> {
             "sources of statistics"
         ),
     ))];
+    blocks.extend(filing(experiment).into_iter().map(Block::Paragraph));
     blocks.extend(experiment.headline.clone().map(Block::Headline));
     blocks.extend(experiment.job.message.clone().map(Block::Warning));
     blocks.extend(surroundings::warnings(experiment).into_iter().map(Block::Warning));
@@ -58,6 +59,14 @@ pub(super) fn document(data: &ReportData) -> anyhow::Result<Document> {
         ),
         blocks,
     })
+}
+
+/// Tags and memo of its owner, where there are any.
+fn filing(experiment: &Experiment) -> Vec<String> {
+    let filing = &experiment.filing;
+    let tags = (!filing.tags.is_empty()).then(|| format!("Tags: {}", filing.tags.as_slice().join(", ")));
+    let memo = filing.memo.as_str().lines().filter(|line| !line.is_empty());
+    tags.into_iter().chain(memo.map(str::to_owned)).collect()
 }
 
 /// The protocol in words, with what was chosen of it.

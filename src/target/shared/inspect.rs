@@ -69,8 +69,8 @@ pub struct Inspection {
 /// Looks whether the server of `url` can be shared, and changes nothing. `home` is the name of our data directory.
 pub async fn inspect(url: &str, home: &str) -> Result<Inspection, SharedError> {
     let (superuser, own_database) = read(url)?;
-    let tag = names::tag(home);
-    let server = Address::new(superuser, Names::of_role(tag.clone(), &own_database));
+    let prefix = names::prefix(home);
+    let server = Address::new(superuser, Names::of_role(prefix.clone(), &own_database));
     let connected = Admin::connect(&server, SERVER_DATABASE).await;
     let mut admin = connected.map_err(|error| match sqlstate(&error).as_deref() {
         // What a superuser session sets, nobody else may.
@@ -103,7 +103,7 @@ pub async fn inspect(url: &str, home: &str) -> Result<Inspection, SharedError> {
     let (ours, others): (Vec<&String>, Vec<&String>) = databases
         .iter()
         .filter(|name| names::is_of_some_pgassay(name))
-        .partition(|name| name.starts_with(&tag));
+        .partition(|name| name.starts_with(&prefix));
     let mut notes = Vec::new();
     notes.extend(binaries::known_holes("PostgreSQL", said.version_num.unsigned_abs()));
     if !others.is_empty() {

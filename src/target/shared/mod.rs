@@ -1,7 +1,7 @@
 //! The one server that all datasets share: looked at before it is used, and kept in order while it is.
 //!
 //! The server is somebody else's. Nothing of it is changed but that only superusers may still connect to its own
-//! databases; what measuring needs goes with our sessions and roles. What is ours begins with the tag of our data
+//! databases; what measuring needs goes with our sessions and roles. What is ours begins with the prefix of our data
 //! directory ([`names`](crate::target::names)), and nothing else is ever ended or dropped, so that two data directories
 //! can use one server. They do not wait for each other, though, unless they also have one store: a store lets one job
 //! at a time run on a server, whichever machine runs it.
@@ -62,7 +62,7 @@ pub struct SharedServer {
     superuser: PgConnectOptions,
     /// The database of the URL, in which nothing is kept.
     own_database: String,
-    tag: String,
+    prefix: String,
     system_identifier: String,
 }
 
@@ -75,7 +75,7 @@ impl SharedServer {
         let server = Self {
             superuser,
             own_database,
-            tag: names::tag(home),
+            prefix: names::prefix(home),
             system_identifier: inspection.system_identifier,
         };
         warn!("{WARNING}");
@@ -109,8 +109,8 @@ impl SharedServer {
 
     /// Makes a role, lets it in, and drops it.
     async fn try_a_password(&self, admin: &mut Admin) -> Result<(), SharedError> {
-        // Not below the tag: a job that starts ends what is there.
-        let names = Names::of_role(format!("trial_{}", self.tag), &self.own_database);
+        // Not below the prefix: a job that starts ends what is there.
+        let names = Names::of_role(format!("trial_{}", self.prefix), &self.own_database);
         let role = ident::quote(&names.role);
         let mut address = Address::new(self.superuser.clone(), names);
         let mut trial = Admin::connect(&address, SERVER_DATABASE).await?;
@@ -140,7 +140,7 @@ impl SharedServer {
         let mut address = self.address(dataset_id);
         let mut admin = connect_patiently(&address).await?;
         address.password = role::renew(&mut admin).await?.into();
-        if !end_sessions(&mut admin, &self.tag).await? {
+        if !end_sessions(&mut admin, &self.prefix).await? {
             anyhow::ensure!(
                 terminate(&mut admin, &address.names.role).await? == 0,
                 Quarantined { dataset_id }
@@ -187,7 +187,7 @@ impl SharedServer {
     /// Returns how many were dropped.
     pub async fn sweep(&self, keep: &[DatasetId]) -> anyhow::Result<usize> {
         let mut admin = Admin::connect(&self.whole(), SERVER_DATABASE).await?;
-        if !end_sessions(&mut admin, &self.tag).await? {
+        if !end_sessions(&mut admin, &self.prefix).await? {
             warn!("A statement of an earlier run goes on, though it was terminated");
         }
         let keep: BTreeSet<String> = keep.iter().map(|id| self.address(*id).names.role.clone()).collect();
@@ -198,7 +198,7 @@ impl SharedServer {
              where pg_catalog.starts_with(name, $1)
              group by 1",
         )
-        .bind(&self.tag)
+        .bind(&self.prefix)
         .fetch_all(&mut admin.conn)
         .await
         .context("looking for datasets on the shared server")?;
@@ -218,13 +218,13 @@ impl SharedServer {
 
     /// As seen by one dataset.
     fn address(&self, dataset_id: DatasetId) -> Address {
-        let names = Names::among_others(&self.tag, dataset_id, &self.own_database);
+        let names = Names::among_others(&self.prefix, dataset_id, &self.own_database);
         Address::new(self.superuser.clone(), names)
     }
 
     /// As seen by the data directory.
     fn whole(&self) -> Address {
-        let names = Names::of_role(self.tag.clone(), &self.own_database);
+        let names = Names::of_role(self.prefix.clone(), &self.own_database);
         Address::new(self.superuser.clone(), names)
     }
 }

@@ -32,11 +32,11 @@ use crate::report::data::ReportData;
 use crate::report::made;
 use crate::report::table::Figure;
 use crate::store;
-use crate::store::experiments::ListOrder;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
+use crate::web::pages::lists::TagLink;
 use crate::web::pages::results::compared::VERDICTS;
 use crate::web::pages::results::compared::class;
 use crate::web::urls;
@@ -140,6 +140,8 @@ struct SideView {
     label: String,
     address: String,
     about: String,
+    tags: Vec<TagLink>,
+    memo: String,
     colour: usize,
 }
 
@@ -208,7 +210,7 @@ async fn show(
 ) -> PageResult<Response> {
     let wish = Wish::read(&pairs);
     let mut conn = pool.acquire().await?;
-    let experiments = store::experiments::list(&mut conn, viewer, ListOrder::Newest, OFFERED, 0).await?;
+    let experiments = store::experiments::list_newest(&mut conn, viewer, OFFERED).await?;
     drop(conn);
     let settled = experiments
         .iter()
@@ -306,6 +308,8 @@ fn side_view((colour, side): (usize, &Side)) -> SideView {
             experiment.dataset_name,
             view::date(experiment.created_at)
         ),
+        tags: TagLink::all(urls::RESULTS, &experiment.filing),
+        memo: experiment.filing.memo.as_str().to_owned(),
         colour,
     }
 }

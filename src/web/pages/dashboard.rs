@@ -9,7 +9,6 @@ use sqlx::PgPool;
 
 use crate::model::experiment::Experiment;
 use crate::store;
-use crate::store::experiments::ListOrder;
 use crate::web::error::Error;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
@@ -66,7 +65,7 @@ async fn show(
 ) -> Result<Response, Error> {
     let mut conn = pool.acquire().await?;
     let jobs = store::jobs::list_unsettled(&mut conn, viewer).await?;
-    let experiments = store::experiments::list(&mut conn, viewer, ListOrder::Newest, LATEST, 0).await?;
+    let experiments = store::experiments::list_newest(&mut conn, viewer, LATEST).await?;
     let datasets = store::datasets::list(&mut conn, viewer).await?;
     let workloads = store::workloads::list(&mut conn, viewer).await?;
     let n_experiments = store::experiments::count(&mut conn, viewer).await?;

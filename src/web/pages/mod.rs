@@ -8,9 +8,11 @@ mod compare;
 mod dashboard;
 mod datasets;
 mod experiment;
+mod filing;
 mod health;
 mod help;
 mod instruments;
+mod lists;
 mod notes;
 mod plans;
 mod progress;
@@ -43,4 +45,5 @@ pub fn router() -> Router<AppState> {
         .merge(compare::router())
         .merge(help::router())
         .merge(instruments::router())
+        .merge(filing::router())
 }

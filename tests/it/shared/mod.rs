@@ -207,7 +207,7 @@ async fn the_main_job_is_done_on_a_shared_server_and_nothing_is_left_of_it() {
         .cluster
         .ask("select rolname from pg_roles where starts_with(rolname, 'w_')")
         .concat();
-    let (tag, orphan, foreign) = (&role[..10], format!("{}aaaaaaaa", &role[..10]), "w_zzzzzzzzzzzzzzzz");
+    let (prefix, orphan, foreign) = (&role[..10], format!("{}aaaaaaaa", &role[..10]), "w_zzzzzzzzzzzzzzzz");
     for name in [orphan.as_str(), foreign] {
         ground.cluster.ask(&format!("create role {name}"));
         ground.cluster.ask(&format!("create database {name}_t_9"));
@@ -266,7 +266,7 @@ async fn the_main_job_is_done_on_a_shared_server_and_nothing_is_left_of_it() {
         "no query sees a database of others that it could enter"
     );
 
-    neither_dataset_reaches_the_other(&ground, tag);
+    neither_dataset_reaches_the_other(&ground, prefix);
     no_dataset_uses_up_the_connections(&ground, &role);
     autovacuum_analyzes_no_dataset(&ground);
 
@@ -279,9 +279,9 @@ async fn the_main_job_is_done_on_a_shared_server_and_nothing_is_left_of_it() {
 }
 
 /// Even with a password that it knows, each role gets into its own databases only.
-fn neither_dataset_reaches_the_other(ground: &Ground, tag: &str) {
+fn neither_dataset_reaches_the_other(ground: &Ground, prefix: &str) {
     let roles = ground.cluster.ask(&format!(
-        "select rolname from pg_roles where starts_with(rolname, '{tag}')"
+        "select rolname from pg_roles where starts_with(rolname, '{prefix}')"
     ));
     let desks = ground
         .cluster

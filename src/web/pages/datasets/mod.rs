@@ -7,6 +7,7 @@ pub use show::refused_statistics;
 
 use askama::Template;
 use axum::Router;
+use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -23,11 +24,17 @@ use crate::model::units::bytes_in_words;
 use crate::model::units::grouped;
 use crate::model::user::Viewer;
 use crate::store;
+use crate::store::finding::ListOrder;
 use crate::web::error::Error;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
+use crate::web::pages::lists::Known;
+use crate::web::pages::lists::ListParams;
+use crate::web::pages::lists::ListView;
+use crate::web::pages::lists::Offer;
+use crate::web::pages::lists::TagLink;
 use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
@@ -44,12 +51,14 @@ pub fn router() -> Router<AppState> {
 #[derive(Template)]
 #[template(path = "datasets/index.html")]
 struct IndexPage {
+    list: ListView,
     lines: Vec<Line>,
 }
 
 struct Line {
     href: String,
     name: String,
+    tags: Vec<TagLink>,
     word: &'static str,
     class: &'static str,
     format: String,
@@ -70,11 +79,35 @@ struct DeletePage {
     refusal: Option<&'static str>,
 }
 
+/// What the list can be narrowed down by.
+const OFFER: Offer = Offer {
+    address: urls::DATASETS,
+    nouns: ("dataset", "datasets"),
+    state: Some(word),
+    has_dataset: false,
+    has_workload: false,
+    has_kind: false,
+    orders: &[ListOrder::Newest, ListOrder::Oldest, ListOrder::Name],
+};
+
 /// GET /datasets
-async fn index(State(pool): State<PgPool>, CurrentUser(viewer): CurrentUser) -> Result<Response, Error> {
-    let datasets = store::datasets::list(&mut *pool.acquire().await?, viewer).await?;
+async fn index(
+    State(pool): State<PgPool>,
+    CurrentUser(viewer): CurrentUser,
+    UrlQuery(pairs): UrlQuery<Vec<(String, String)>>,
+) -> Result<Response, Error> {
+    let params = ListParams::read(OFFER, pairs);
+    let mut conn = pool.acquire().await?;
+    let found = store::finding::datasets(&mut conn, viewer, &params.filter, params.order).await?;
+    let found = params.narrow(found);
+    let datasets = store::datasets::list_by_ids(&mut conn, viewer, &found.ids).await?;
+    let known = Known {
+        tags: store::filing::tags_of_datasets(&mut conn, viewer).await?,
+        ..Known::default()
+    };
     fragment::page(&IndexPage {
-        lines: datasets.iter().map(Line::new).collect(),
+        list: ListView::new(&params, known, &found),
+        lines: datasets.iter().map(|dataset| Line::new(dataset, &params)).collect(),
     })
 }
 
@@ -118,16 +151,19 @@ async fn destroy(
 
 /// What a restore has made of a dump, in one word and the class of its mark.
 pub fn state(status: JobStatus) -> (&'static str, &'static str) {
-    let word = match status {
+    (word(status), view::status_class(status))
+}
+
+fn word(status: JobStatus) -> &'static str {
+    match status {
         JobStatus::Running => "being restored",
         JobStatus::Completed => "ready",
         JobStatus::Queued | JobStatus::Failed | JobStatus::Cancelled => status.word(),
-    };
-    (word, view::status_class(status))
+    }
 }
 
 impl Line {
-    fn new(dataset: &Dataset) -> Self {
+    fn new(dataset: &Dataset, params: &ListParams) -> Self {
         let (word, class) = state(dataset.job.status);
         let when_ready = |n: u64| match dataset.job.status {
             JobStatus::Completed => grouped(n),
@@ -136,6 +172,7 @@ impl Line {
         Self {
             href: urls::dataset(dataset.id),
             name: dataset.name.clone(),
+            tags: params.tag_links(&dataset.filing),
             word,
             class,
             format: format(dataset),

@@ -13,6 +13,7 @@ use crate::model::dataset::Dataset;
 use crate::model::dataset::RestoreNoteKind;
 use crate::model::dataset::Setting;
 use crate::model::dataset::Table;
+use crate::model::filing::Filed;
 use crate::model::ids::DatasetId;
 use crate::model::job::Interrupted;
 use crate::model::job::JobStatus;
@@ -29,6 +30,7 @@ use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
+use crate::web::pages::filing::FilingView;
 use crate::web::pages::queue;
 use crate::web::pages::restore_log;
 use crate::web::pages::restore_log::NoteGroup;
@@ -56,6 +58,7 @@ struct ShowPage {
     n_notes: String,
     experiment_href: String,
     delete_href: String,
+    filing: FilingView,
 }
 
 /// The statistics files of a dataset, and the form that brings another.
@@ -202,6 +205,7 @@ impl ShowPage {
             log: restore_log::group(notes),
             experiment_href: urls::experiment_on(Some(id), None),
             delete_href: urls::dataset_delete(id),
+            filing: FilingView::new(Filed::Dataset(id), &dataset.filing),
         })
     }
 }

@@ -15,8 +15,11 @@ use sqlx::PgPool;
 use crate::experiment::estimate::Estimate;
 use crate::experiment::form::ExperimentForm;
 use crate::experiment::form::FieldError;
+use crate::experiment::likeness;
+use crate::experiment::likeness::Likeness;
 use crate::experiment::service::Experiments;
 use crate::experiment::service::LaunchError;
+use crate::model::ids::ExperimentId;
 use crate::model::ids::WorkloadId;
 use crate::model::job::JobStatus;
 use crate::model::units::counted;
@@ -32,6 +35,7 @@ use crate::web::fragment::Hx;
 use crate::web::pages::experiment::follow;
 use crate::web::pages::experiment::sources;
 use crate::web::pages::experiment::sources::Control;
+use crate::web::pages::experiment::sources::ExactChoice;
 use crate::web::pages::experiment::sources::Files;
 use crate::web::pages::experiment::sources::GroupChoice;
 use crate::web::pages::notes::NotesView;
@@ -47,9 +51,20 @@ struct NewPage {
     workloads: Vec<Choice>,
     /// Of the chosen workload; none when it is not chosen yet.
     queries: Vec<QueryChoice>,
+    /// Sources that no field can say, as an earlier experiment had them.
+    exact: Vec<ExactChoice>,
     groups: Vec<GroupChoice>,
     errors: Vec<FieldError>,
     estimate: Option<Estimate>,
+    /// What it was filled in from.
+    like: Option<LikeView>,
+}
+
+/// The experiment that a form was filled in from.
+struct LikeView {
+    id: ExperimentId,
+    /// What is chosen instead of what is gone.
+    instead: Vec<String>,
 }
 
 impl NewPage {
@@ -117,11 +132,17 @@ impl NewPage {
                 id: workload.id.to_string(),
             });
         let (mut datasets, mut workloads): (Vec<_>, Vec<_>) = (datasets.collect(), workloads.collect());
-        choose_only(&mut datasets);
-        choose_only(&mut workloads);
+        // Not in place of one that is gone: that is for a person to decide.
+        let is_refused = |field: &str| errors.iter().any(|error| error.field == field);
+        if !is_refused("dataset") {
+            choose_only(&mut datasets);
+        }
+        if !is_refused("workload") {
+            choose_only(&mut workloads);
+        }
         let chosen_workload = chosen(&workloads).and_then(|id| id.parse().ok());
         let queries = match chosen_workload {
-            Some(id) => query_choices(&mut conn, viewer, id, &form.queries).await?,
+            Some(id) => query_choices(&mut conn, viewer, id, &form).await?,
             None => Vec::new(),
         };
         let dataset_id = chosen(&datasets).and_then(|id| id.parse().ok());
@@ -134,6 +155,7 @@ impl NewPage {
             names: files.into_iter().map(|file| file.name).collect(),
         };
         Ok(Self {
+            exact: sources::exact(&form),
             groups: sources::choices(&form, &files),
             datasets,
             workloads,
@@ -141,7 +163,15 @@ impl NewPage {
             form,
             errors,
             estimate: None,
+            like: None,
         })
+    }
+
+    /// Whether all queries are meant, as usual.
+    fn has_all_queries(&self) -> bool {
+        self.queries
+            .iter()
+            .all(|query| query.is_chosen || query.refusal.is_some())
     }
 
     /// The message at a field.
@@ -164,13 +194,14 @@ async fn query_choices(
     conn: &mut sqlx::PgConnection,
     viewer: Viewer,
     id: WorkloadId,
-    chosen: &[String],
+    form: &ExperimentForm,
 ) -> store::Result<Vec<QueryChoice>> {
     let queries = store::workloads::list_queries(conn, viewer, id).await?;
     let choices = queries.into_iter().map(|query| {
         let position = query.position.to_string();
         QueryChoice {
-            is_chosen: query.class != QueryClass::Refused && (chosen.is_empty() || chosen.contains(&position)),
+            is_chosen: query.class != QueryClass::Refused
+                && (form.queries.contains(&position) || (form.queries.is_empty() && !form.queries_listed)),
             position,
             label: query.label,
             class: query.class.word(),
@@ -187,6 +218,9 @@ pub(super) async fn new(
     CurrentUser(viewer): CurrentUser,
     UrlQuery(given): UrlQuery<HashMap<String, String>>,
 ) -> PageResult<Response> {
+    if let Some(like) = given.get("like") {
+        return new_like(&pool, &experiments, viewer, like).await;
+    }
     let get = |name: &str| given.get(name).cloned().unwrap_or_default();
     let form = ExperimentForm {
         request_id: view::request_id()?,
@@ -195,7 +229,33 @@ pub(super) async fn new(
         stats_source: vec!["built_in".to_owned(), "none".to_owned()],
         ..ExperimentForm::default()
     };
-    let mut page = NewPage::load(&pool, viewer, form, Vec::new()).await?;
+    let page = NewPage::load(&pool, viewer, form, Vec::new()).await?;
+    show(page, &experiments, viewer).await
+}
+
+/// The form, filled in like an earlier experiment.
+async fn new_like(pool: &PgPool, experiments: &Experiments, viewer: Viewer, like: &str) -> PageResult<Response> {
+    let id = like.parse().map_err(|_| Error::NotFound("experiment"))?;
+    let likeness = likeness::load(&mut *pool.acquire().await?, viewer, id).await?;
+    let Likeness {
+        id,
+        form,
+        instead,
+        missing,
+    } = likeness.ok_or(Error::NotFound("experiment"))?;
+    let form = ExperimentForm {
+        request_id: view::request_id()?,
+        ..form
+    };
+    let page = NewPage {
+        like: Some(LikeView { id, instead }),
+        ..NewPage::load(pool, viewer, form, missing).await?
+    };
+    show(page, experiments, viewer).await
+}
+
+/// The form with what it would take, or what is missing for any.
+async fn show(mut page: NewPage, experiments: &Experiments, viewer: Viewer) -> PageResult<Response> {
     let missing = MissingPage {
         no_dataset: page.datasets.is_empty(),
         no_workload: page.workloads.is_empty(),
@@ -203,7 +263,9 @@ pub(super) async fn new(
     if missing.no_dataset || missing.no_workload {
         return fragment::page(&missing);
     }
-    if let (Some(dataset), Some(workload)) = (chosen(&page.datasets), chosen(&page.workloads)) {
+    if page.errors.is_empty()
+        && let (Some(dataset), Some(workload)) = (chosen(&page.datasets), chosen(&page.workloads))
+    {
         let form = ExperimentForm {
             dataset,
             workload,

@@ -1,5 +1,6 @@
 //! The sources of statistics as the form offers them.
 
+use crate::experiment::form;
 use crate::experiment::form::ExperimentForm;
 use crate::model::ids::DatasetId;
 use crate::source;
@@ -47,6 +48,12 @@ pub struct ParameterField {
     pub control: Control,
 }
 
+/// A source with all its parameters, which no field can say.
+pub struct ExactChoice {
+    pub value: String,
+    pub label: String,
+}
+
 /// How a parameter is set, with what was given.
 pub enum Control {
     Text(String),
@@ -71,6 +78,20 @@ pub fn choices(form: &ExperimentForm, files: &Files) -> Vec<GroupChoice> {
             .collect(),
     };
     Group::ALL.into_iter().map(of_group).collect()
+}
+
+/// The sources that the form names with all their parameters.
+pub fn exact(form: &ExperimentForm) -> Vec<ExactChoice> {
+    let given = form.stats_source.iter().filter(|given| given.contains(':'));
+    let choices = given.map(|given| {
+        let read = form::inline(given).ok().flatten();
+        let spec = read.and_then(|(name, params)| source::parse(&name, &params).ok());
+        ExactChoice {
+            label: spec.map_or_else(|| given.clone(), |spec| spec.label),
+            value: given.clone(),
+        }
+    });
+    choices.collect()
 }
 
 fn choice(source: &'static dyn StatsSource, form: &ExperimentForm, files: &Files) -> SourceChoice {
@@ -131,7 +152,11 @@ fn field(source: &str, parameter: &Parameter, form: &ExperimentForm, files: &Fil
                 parameter::chosen(&value).any(|chosen| chosen == word)
             })),
             ParameterKind::StatisticsFile => {
-                let words: Vec<&str> = files.names.iter().map(String::as_str).collect();
+                let mut words: Vec<&str> = files.names.iter().map(String::as_str).collect();
+                // One that is gone is not silently another.
+                if !value.is_empty() && !words.contains(&value.as_str()) {
+                    words.insert(0, "");
+                }
                 Control::One(ticks(&words, &|word| word == value))
             }
         },

@@ -4,26 +4,30 @@ use askama::Template;
 use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::response::Response;
-use serde::Deserialize;
 use sqlx::PgPool;
 
 use crate::model::ids::InstrumentId;
 use crate::model::instrument::Instrument;
 use crate::model::instrument::InstrumentKind;
+use crate::model::job::JobStatus;
 use crate::store;
+use crate::store::finding::ListOrder;
 use crate::web::error::PageResult;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
+use crate::web::pages::lists::Known;
+use crate::web::pages::lists::ListParams;
+use crate::web::pages::lists::ListView;
+use crate::web::pages::lists::Offer;
+use crate::web::pages::lists::TagLink;
 use crate::web::urls;
 use crate::web::view;
-
-/// Runs on one page of the list.
-const PER_PAGE: u32 = 25;
 
 #[derive(Template)]
 #[template(path = "instruments/index.html")]
 struct IndexPage {
     kinds: [InstrumentKind; InstrumentKind::ALL.len()],
+    list: ListView,
     rows: Vec<IndexRow>,
     previous: Option<String>,
     next: Option<String>,
@@ -38,12 +42,13 @@ struct IndexRow {
     class: &'static str,
     dataset: String,
     said: String,
+    tags: Vec<TagLink>,
     date: String,
     datetime: String,
 }
 
 impl IndexRow {
-    fn new(instrument: &Instrument) -> Self {
+    fn new(instrument: &Instrument, params: &ListParams) -> Self {
         let job = &instrument.job;
         let said = instrument.headline.clone().or_else(|| job.message.clone());
         Self {
@@ -54,34 +59,50 @@ impl IndexRow {
             class: view::status_class(job.status),
             dataset: instrument.dataset_name.clone(),
             said: said.unwrap_or_else(|| format!("See instrument {}", instrument.id)),
+            tags: params.tag_links(&instrument.filing),
             date: view::date(instrument.created_at),
             datetime: view::rfc3339(instrument.created_at),
         }
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct ListParams {
-    #[serde(default)]
-    page: String,
-}
+/// What the list can be narrowed down by.
+const OFFER: Offer = Offer {
+    address: urls::INSTRUMENTS,
+    nouns: ("run", "runs"),
+    state: Some(JobStatus::word),
+    has_dataset: true,
+    has_workload: false,
+    has_kind: true,
+    orders: &[ListOrder::Newest],
+};
 
 /// GET /instruments
 pub(super) async fn index(
     State(pool): State<PgPool>,
     CurrentUser(viewer): CurrentUser,
-    UrlQuery(params): UrlQuery<ListParams>,
+    UrlQuery(pairs): UrlQuery<Vec<(String, String)>>,
 ) -> PageResult<Response> {
-    let page: u32 = params.page.parse().unwrap_or(0);
+    let params = ListParams::read(OFFER, pairs);
     let mut conn = pool.acquire().await?;
-    // One more than is shown tells whether there is a next page.
-    let offset = page.saturating_mul(PER_PAGE);
-    let found = store::instruments::list(&mut conn, viewer, PER_PAGE + 1, offset).await?;
-    let page_at = |page: u32| format!("{}?page={page}", urls::INSTRUMENTS);
+    let found = store::finding::instruments(&mut conn, viewer, &params.filter, params.stretch()).await?;
+    let found = params.narrow(found);
+    let instruments = store::instruments::list_by_ids(&mut conn, viewer, &found.ids).await?;
+    let known = Known {
+        tags: store::filing::tags_of_instruments(&mut conn, viewer).await?,
+        datasets: store::finding::places_of_instruments(&mut conn, viewer).await?,
+        workloads: Vec::new(),
+    };
+    drop(conn);
+    let (previous, next) = params.neighbours(found.n_matching);
     fragment::page(&IndexPage {
         kinds: InstrumentKind::ALL,
-        previous: page.checked_sub(1).map(page_at),
-        next: (found.len() > PER_PAGE as usize).then(|| page_at(page + 1)),
-        rows: found.iter().take(PER_PAGE as usize).map(IndexRow::new).collect(),
+        list: ListView::new(&params, known, &found),
+        previous,
+        next,
+        rows: instruments
+            .iter()
+            .map(|instrument| IndexRow::new(instrument, &params))
+            .collect(),
     })
 }

@@ -13,16 +13,17 @@ use crate::analysis;
 use crate::experiment::form::FieldError;
 use crate::experiment::service::LaunchError;
 use crate::instrument::form::InstrumentForm;
+use crate::instrument::likeness;
 use crate::instrument::service::Instruments;
 use crate::instrument::subject::Subject;
 use crate::model::experiment::Experiment;
+use crate::model::ids::InstrumentId;
 use crate::model::instrument::InstrumentKind;
 use crate::model::job::JobStatus;
 use crate::model::units::counted;
 use crate::model::user::Viewer;
 use crate::model::workload::QueryClass;
 use crate::store;
-use crate::store::experiments::ListOrder;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
 use crate::web::extract::form::Form;
@@ -53,6 +54,8 @@ struct NewPage {
     /// How often a regret runs each plan.
     rounds: String,
     errors: Vec<FieldError>,
+    /// The run that it was filled in from.
+    like: Option<InstrumentId>,
 }
 
 pub(super) struct Choice {
@@ -78,7 +81,7 @@ impl NewPage {
         errors: Vec<FieldError>,
     ) -> Result<Self, Error> {
         let mut conn = pool.acquire().await?;
-        let all = store::experiments::list(&mut conn, viewer, ListOrder::Newest, OFFERED, 0).await?;
+        let all = store::experiments::list_newest(&mut conn, viewer, OFFERED).await?;
         let usable = all.iter().filter(|experiment| is_usable(experiment));
         let chosen = form.get("experiment").to_owned();
         let experiments = usable.map(|experiment| Choice {
@@ -103,6 +106,7 @@ impl NewPage {
                 given => given.to_owned(),
             },
             errors,
+            like: None,
         };
         let Ok(id) = chosen.parse() else { return Ok(page) };
         if let Some(subject) = Subject::load(&mut conn, viewer, id).await? {
@@ -201,9 +205,33 @@ pub(super) async fn new(
     CurrentUser(viewer): CurrentUser,
     UrlQuery(given): UrlQuery<HashMap<String, String>>,
 ) -> PageResult<Response> {
-    let form = InstrumentForm::from_pairs(given);
-    let kind = form.instrument().map_err(|_| Error::NotFound("instrument"))?;
-    show(&pool, viewer, kind, form, Vec::new()).await
+    let given = match given.get("like") {
+        Some(like) => {
+            let id = like.parse().map_err(|_| Error::NotFound("instrument"))?;
+            let likeness = likeness::load(&mut *pool.acquire().await?, viewer, id).await?;
+            let likeness = likeness.ok_or(Error::NotFound("instrument"))?;
+            Given {
+                form: likeness.form,
+                errors: likeness.missing,
+                like: Some(id),
+            }
+        }
+        None => Given {
+            form: InstrumentForm::from_pairs(given),
+            errors: Vec::new(),
+            like: None,
+        },
+    };
+    let kind = given.form.instrument().map_err(|_| Error::NotFound("instrument"))?;
+    show(&pool, viewer, kind, given, StatusCode::OK).await
+}
+
+/// What a form begins with.
+struct Given {
+    form: InstrumentForm,
+    errors: Vec<FieldError>,
+    /// The run that it was filled in from.
+    like: Option<InstrumentId>,
 }
 
 /// The form that the instrument has, with what was given and what is wrong with it.
@@ -211,21 +239,21 @@ async fn show(
     pool: &PgPool,
     viewer: Viewer,
     kind: InstrumentKind,
-    form: InstrumentForm,
-    errors: Vec<FieldError>,
+    given: Given,
+    status: StatusCode,
 ) -> PageResult<Response> {
-    let status = if errors.is_empty() {
-        StatusCode::OK
-    } else {
-        StatusCode::UNPROCESSABLE_ENTITY
-    };
+    let Given { form, errors, like } = given;
     match kind {
         InstrumentKind::Bisect | InstrumentKind::Regret => {
-            let page = NewPage::load(pool, viewer, kind, form, errors).await?;
+            let page = NewPage {
+                like,
+                ..NewPage::load(pool, viewer, kind, form, errors).await?
+            };
             fragment::with_status(status, &page)
         }
         InstrumentKind::Lottery | InstrumentKind::Budget => {
-            let page = PlacePage::load(pool, viewer, kind, &form, errors).await?;
+            let mut page = PlacePage::load(pool, viewer, kind, &form, errors).await?;
+            page.like = like;
             fragment::with_status(status, &page)
         }
     }
@@ -245,7 +273,12 @@ pub(super) async fn create(
         Ok(id) => Ok(hx.redirect(&urls::instrument(id))),
         Err(LaunchError::Refused(errors)) => {
             let kind = form.instrument().map_err(|error| Error::refused(error.message))?;
-            show(&pool, viewer, kind, form, errors).await
+            let given = Given {
+                form,
+                errors,
+                like: None,
+            };
+            show(&pool, viewer, kind, given, StatusCode::UNPROCESSABLE_ENTITY).await
         }
         Err(LaunchError::Fault(error)) => Err(error.into()),
     }

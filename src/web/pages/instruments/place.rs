@@ -5,6 +5,7 @@ use sqlx::PgPool;
 
 use crate::experiment::form::FieldError;
 use crate::instrument::form::InstrumentForm;
+use crate::model::ids::InstrumentId;
 use crate::model::instrument::InstrumentKind;
 use crate::model::job::JobStatus;
 use crate::model::units::counted;
@@ -25,6 +26,8 @@ pub(super) struct PlacePage {
     /// What the button says.
     action: &'static str,
     errors: Vec<FieldError>,
+    /// The run that it was filled in from.
+    pub like: Option<InstrumentId>,
 }
 
 struct Field {
@@ -61,9 +64,12 @@ impl PlacePage {
             is_chosen: form.get("workload") == workload.id.to_string(),
         });
         let (mut datasets, mut workloads): (Vec<_>, Vec<_>) = (datasets.collect(), workloads.collect());
-        // Where there is one thing only, it is meant.
-        for choices in [&mut datasets, &mut workloads] {
-            if let [only] = choices.as_mut_slice() {
+        // Where there is one thing only, it is meant; not in place of one that is gone.
+        for (field, choices) in [("dataset", &mut datasets), ("workload", &mut workloads)] {
+            let is_refused = errors.iter().any(|error| error.field == field);
+            if let [only] = choices.as_mut_slice()
+                && !is_refused
+            {
                 only.is_chosen = true;
             }
         }
@@ -88,6 +94,7 @@ impl PlacePage {
             fields: fields.collect(),
             action,
             errors,
+            like: None,
         })
     }
 

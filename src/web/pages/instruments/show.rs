@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use sqlx::PgPool;
 
+use crate::model::filing::Filed;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
 use crate::model::instrument::Findings;
@@ -21,6 +22,7 @@ use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
+use crate::web::pages::filing::FilingView;
 use crate::web::pages::instruments::bisect;
 use crate::web::pages::instruments::budget;
 use crate::web::pages::instruments::lottery;
@@ -40,6 +42,7 @@ pub(super) struct Frame {
     pub message: String,
     pub interruptions: Vec<String>,
     pub progress: ProgressView,
+    pub filing: FilingView,
 }
 
 /// How far a run is: on its page, and polled.
@@ -121,6 +124,7 @@ pub(super) async fn show(
         message: instrument.job.message.clone().unwrap_or_default(),
         interruptions: interruptions.iter().map(Interrupted::in_words).collect(),
         progress: ProgressView::load(&mut conn, viewer, instrument).await?,
+        filing: FilingView::new(Filed::Instrument(id), &instrument.filing),
     };
     drop(conn);
     // Before the end a result is a draft.

@@ -4,25 +4,28 @@ use askama::Template;
 use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::response::Response;
-use serde::Deserialize;
 use sqlx::PgPool;
 
 use crate::model::experiment::Experiment;
 use crate::model::ids::ExperimentId;
+use crate::model::job::JobStatus;
 use crate::store;
-use crate::store::experiments::ListOrder;
+use crate::store::finding::ListOrder;
 use crate::web::error::PageResult;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
+use crate::web::pages::lists::Known;
+use crate::web::pages::lists::ListParams;
+use crate::web::pages::lists::ListView;
+use crate::web::pages::lists::Offer;
+use crate::web::pages::lists::TagLink;
 use crate::web::urls;
 use crate::web::view;
-
-/// Experiments on one page of the list.
-const PER_PAGE: u32 = 25;
 
 #[derive(Template)]
 #[template(path = "results/index.html")]
 struct IndexPage {
+    list: ListView,
     rows: Vec<IndexRow>,
     heads: Vec<SortHead>,
     previous: Option<String>,
@@ -39,12 +42,13 @@ struct IndexRow {
     workload: String,
     sources: String,
     headline: String,
+    tags: Vec<TagLink>,
     date: String,
     datetime: String,
 }
 
 impl IndexRow {
-    fn new(experiment: &Experiment) -> Self {
+    fn new(experiment: &Experiment, params: &ListParams) -> Self {
         let labels: Vec<&str> = experiment
             .spec
             .sources
@@ -60,6 +64,7 @@ impl IndexRow {
             workload: experiment.workload_name.clone(),
             sources: labels.join(", "),
             headline: experiment.said().unwrap_or_default().to_owned(),
+            tags: params.tag_links(&experiment.filing),
             date: view::date(experiment.created_at),
             datetime: view::rfc3339(experiment.created_at),
         }
@@ -73,66 +78,69 @@ struct SortHead {
     aria_sort: &'static str,
 }
 
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct ListParams {
-    #[serde(default)]
-    sort: String,
-    #[serde(default)]
-    page: String,
-}
+/// What the list can be narrowed down by.
+const OFFER: Offer = Offer {
+    address: urls::RESULTS,
+    nouns: ("experiment", "experiments"),
+    state: Some(JobStatus::word),
+    has_dataset: true,
+    has_workload: true,
+    has_kind: false,
+    orders: &[
+        ListOrder::Newest,
+        ListOrder::Oldest,
+        ListOrder::Dataset,
+        ListOrder::Workload,
+        ListOrder::Status,
+    ],
+};
 
 /// GET /results
 pub(super) async fn index(
     State(pool): State<PgPool>,
     CurrentUser(viewer): CurrentUser,
-    UrlQuery(params): UrlQuery<ListParams>,
+    UrlQuery(pairs): UrlQuery<Vec<(String, String)>>,
 ) -> PageResult<Response> {
-    let order = match params.sort.as_str() {
-        "oldest" => ListOrder::Oldest,
-        "dataset" => ListOrder::Dataset,
-        "workload" => ListOrder::Workload,
-        "status" => ListOrder::Status,
-        _ => ListOrder::Newest,
-    };
+    let params = ListParams::read(OFFER, pairs);
     let mut conn = pool.acquire().await?;
-    let page: u32 = params.page.parse().unwrap_or(0);
-    let offset = page.saturating_mul(PER_PAGE);
-    let experiments = store::experiments::list(&mut conn, viewer, order, PER_PAGE, offset).await?;
-    let total = store::experiments::count(&mut conn, viewer).await?;
-    let page_at = |page: u32| format!("{}?sort={}&page={page}", urls::RESULTS, sort_word(order));
+    let found = store::finding::experiments(&mut conn, viewer, &params.filter, params.order, params.stretch()).await?;
+    let found = params.narrow(found);
+    let experiments = store::experiments::list_by_ids(&mut conn, viewer, &found.ids).await?;
+    let (datasets, workloads) = store::finding::places_of_experiments(&mut conn, viewer).await?;
+    let known = Known {
+        tags: store::filing::tags_of_experiments(&mut conn, viewer).await?,
+        datasets,
+        workloads,
+    };
+    drop(conn);
+    let (previous, next) = params.neighbours(found.n_matching);
     fragment::page(&IndexPage {
-        heads: heads(order),
-        previous: page.checked_sub(1).map(page_at),
-        next: (total > u64::from(offset) + u64::from(PER_PAGE)).then(|| page_at(page + 1)),
-        rows: experiments.iter().map(IndexRow::new).collect(),
+        heads: heads(&params),
+        list: ListView::new(&params, known, &found),
+        previous,
+        next,
+        rows: experiments
+            .iter()
+            .map(|experiment| IndexRow::new(experiment, &params))
+            .collect(),
     })
 }
 
-fn sort_word(order: ListOrder) -> &'static str {
-    match order {
-        ListOrder::Newest => "newest",
-        ListOrder::Oldest => "oldest",
-        ListOrder::Dataset => "dataset",
-        ListOrder::Workload => "workload",
-        ListOrder::Status => "status",
-    }
-}
-
-fn heads(order: ListOrder) -> Vec<SortHead> {
+fn heads(params: &ListParams) -> Vec<SortHead> {
     let by = |label, target: ListOrder| SortHead {
         label,
-        address: format!("{}?sort={}", urls::RESULTS, sort_word(target)),
-        aria_sort: if order == target { "ascending" } else { "none" },
+        address: params.sorted(target),
+        aria_sort: if params.order == target { "ascending" } else { "none" },
     };
     let plain = |label| SortHead {
         label,
         address: String::new(),
         aria_sort: "none",
     };
-    let (flip, aria_sort) = match order {
+    let (flip, aria_sort) = match params.order {
         ListOrder::Newest => (ListOrder::Oldest, "descending"),
         ListOrder::Oldest => (ListOrder::Newest, "ascending"),
-        ListOrder::Dataset | ListOrder::Workload | ListOrder::Status => (ListOrder::Newest, "none"),
+        ListOrder::Name | ListOrder::Dataset | ListOrder::Workload | ListOrder::Status => (ListOrder::Newest, "none"),
     };
     vec![
         plain("No."),

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use crate::model::dataset::Setting;
+use crate::model::filing::Filed;
 use crate::model::ids::ExperimentId;
 use crate::model::job::Interrupted;
 use crate::model::units::counted;
@@ -29,6 +30,7 @@ use crate::web::fragment::Hx;
 use crate::web::pages::chart::ChartParams;
 use crate::web::pages::chart::ChartType;
 use crate::web::pages::chart_view::ChartView;
+use crate::web::pages::filing::FilingView;
 use crate::web::pages::notes::NotesView;
 use crate::web::pages::progress::ProgressView;
 use crate::web::pages::results::compared::ComparedView;
@@ -88,6 +90,7 @@ struct ShowPage {
     interruptions: Vec<String>,
     exports: Vec<ExportView>,
     rerun_request_id: String,
+    filing: FilingView,
 }
 
 /// A link to what is left out.
@@ -205,6 +208,7 @@ impl ShowPage {
                 }])
                 .collect(),
             rerun_request_id: view::request_id()?,
+            filing: FilingView::new(Filed::Experiment(id), &data.experiment.filing),
         })
     }
 }

@@ -4,6 +4,7 @@ mod show;
 
 use askama::Template;
 use axum::Router;
+use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -16,11 +17,17 @@ use crate::model::units::grouped;
 use crate::model::user::Viewer;
 use crate::model::workload::Workload;
 use crate::store;
+use crate::store::finding::ListOrder;
 use crate::web::error::Error;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
+use crate::web::pages::lists::Known;
+use crate::web::pages::lists::ListParams;
+use crate::web::pages::lists::ListView;
+use crate::web::pages::lists::Offer;
+use crate::web::pages::lists::TagLink;
 use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
@@ -38,12 +45,14 @@ pub fn router() -> Router<AppState> {
 #[derive(Template)]
 #[template(path = "workloads/index.html")]
 struct IndexPage {
+    list: ListView,
     lines: Vec<Line>,
 }
 
 struct Line {
     href: String,
     name: String,
+    tags: Vec<TagLink>,
     n_queries: String,
     n_refused: String,
     file_name: String,
@@ -61,11 +70,35 @@ struct DeletePage {
     refusal: Option<&'static str>,
 }
 
+/// What the list can be narrowed down by.
+const OFFER: Offer = Offer {
+    address: urls::WORKLOADS,
+    nouns: ("workload", "workloads"),
+    state: None,
+    has_dataset: false,
+    has_workload: false,
+    has_kind: false,
+    orders: &[ListOrder::Newest, ListOrder::Oldest, ListOrder::Name],
+};
+
 /// GET /workloads
-async fn index(State(pool): State<PgPool>, CurrentUser(viewer): CurrentUser) -> Result<Response, Error> {
-    let workloads = store::workloads::list(&mut *pool.acquire().await?, viewer).await?;
+async fn index(
+    State(pool): State<PgPool>,
+    CurrentUser(viewer): CurrentUser,
+    UrlQuery(pairs): UrlQuery<Vec<(String, String)>>,
+) -> Result<Response, Error> {
+    let params = ListParams::read(OFFER, pairs);
+    let mut conn = pool.acquire().await?;
+    let found = store::finding::workloads(&mut conn, viewer, &params.filter, params.order).await?;
+    let found = params.narrow(found);
+    let workloads = store::workloads::list_by_ids(&mut conn, viewer, &found.ids).await?;
+    let known = Known {
+        tags: store::filing::tags_of_workloads(&mut conn, viewer).await?,
+        ..Known::default()
+    };
     fragment::page(&IndexPage {
-        lines: workloads.iter().map(Line::new).collect(),
+        list: ListView::new(&params, known, &found),
+        lines: workloads.iter().map(|workload| Line::new(workload, &params)).collect(),
     })
 }
 
@@ -97,10 +130,11 @@ async fn destroy(
 }
 
 impl Line {
-    fn new(workload: &Workload) -> Self {
+    fn new(workload: &Workload, params: &ListParams) -> Self {
         Self {
             href: urls::workload(workload.id),
             name: workload.name.clone(),
+            tags: params.tag_links(&workload.filing),
             n_queries: grouped(workload.n_queries),
             n_refused: grouped(workload.n_refused),
             file_name: workload.file_name.clone(),

@@ -7,6 +7,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use crate::model::dataset::Dataset;
+use crate::model::filing::Filed;
 use crate::model::ids::DatasetId;
 use crate::model::ids::WorkloadId;
 use crate::model::job::Job;
@@ -26,6 +27,7 @@ use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
 use crate::web::pages::datasets;
+use crate::web::pages::filing::FilingView;
 use crate::web::pages::queue;
 use crate::web::urls;
 use crate::web::view;
@@ -50,6 +52,7 @@ struct ShowPage {
     are_open: bool,
     experiment_href: String,
     delete_href: String,
+    filing: FilingView,
 }
 
 /// A dataset to check against.
@@ -189,6 +192,7 @@ impl ShowPage {
                 .collect(),
             experiment_href: urls::experiment_on(chosen.map(|dataset| dataset.id), Some(id)),
             delete_href: urls::workload_delete(id),
+            filing: FilingView::new(Filed::Workload(id), &workload.filing),
             datasets: datasets
                 .iter()
                 .map(|dataset| Choice {
