@@ -115,7 +115,7 @@ pub fn verify(bundle: &mut Bundle) -> Result<Verification, BundleError> {
         &comparisons.of_queries,
     )?;
     verification.table(bundle, format::PUBLISHED_OVERALL, &of_pair, &comparisons.overall)?;
-    let verdicts = format::verdicts(bundle.experiment.spec.sources.len(), &comparisons.of_queries);
+    let verdicts = format::verdicts(&bundle.experiment.spec, &comparisons.of_queries);
     verification.table(bundle, format::PUBLISHED_VERDICTS, &of_comparison, &verdicts)?;
     verification.headline(bundle, numbers.headline.as_deref());
     verification.n_trials = trials.len();
@@ -284,7 +284,6 @@ impl Verification {
     /// The exports that people took away.
     fn exports(&mut self, bundle: &mut Bundle, numbers: Numbers, plans: Vec<PlanOutline>) -> Result<(), BundleError> {
         let data = ReportData {
-            experiment: experiment(bundle),
             queries: bundle.queries.clone(),
             prepared: bundle.sources.clone(),
             summaries: numbers.summaries,
@@ -293,8 +292,9 @@ impl Verification {
             segments: bundle.experiment.segments.clone(),
             interruptions: bundle.experiment.interruptions.clone(),
             base_idx: 0,
-            family: family::beside(0, &numbers.comparisons.of_queries),
-            overall: effect::overall_beside(0, &numbers.comparisons.overall),
+            family: family::beside(&bundle.experiment.spec, 0, &numbers.comparisons.of_queries),
+            overall: effect::overall_beside(&bundle.experiment.spec, 0, &numbers.comparisons.overall),
+            experiment: experiment(bundle),
         };
         for (name, exporter) in format::PUBLISHED_EXPORTS {
             let published = bundle.bytes(name)?;

@@ -172,7 +172,7 @@ impl Draft {
         write_table(&mut writer, format::PUBLISHED_SUMMARIES, &data.summaries)?;
         write_table(&mut writer, format::PUBLISHED_COMPARISONS, &self.comparisons)?;
         write_table(&mut writer, format::PUBLISHED_OVERALL, &self.overall)?;
-        let verdicts = format::verdicts(data.experiment.spec.sources.len(), &self.comparisons);
+        let verdicts = format::verdicts(&data.experiment.spec, &self.comparisons);
         write_table(&mut writer, format::PUBLISHED_VERDICTS, &verdicts)?;
         for (name, exporter) in format::PUBLISHED_EXPORTS {
             let export = exported(exporter, data)?;

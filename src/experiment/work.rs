@@ -28,6 +28,7 @@ use crate::model::job::JobStatus;
 use crate::model::job::Progress;
 use crate::model::trial::Trial;
 use crate::model::trial::TrialKind;
+use crate::source::custom_sql::ScriptError;
 use crate::store;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
@@ -84,6 +85,9 @@ impl From<OpenError> for Trouble {
 impl Trouble {
     /// What the server says while a source is applied is about the dataset; anything else is a loss.
     pub fn of_source(label: &str, error: anyhow::Error) -> Self {
+        if let Some(error) = error.downcast_ref::<ScriptError>() {
+            return Self::Sentence(format!("The source {label} could not be prepared. {error}."));
+        }
         let server = error
             .chain()
             .find_map(|cause| cause.downcast_ref::<sqlx::Error>())
@@ -201,13 +205,18 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<(), Trouble> {
         store::experiments::set_environment(&mut conn, &job.lease, experiment.id, &environment).await?;
     }
     let is_rebuilt = ready.is_rebuilt;
+    let alterations = {
+        let mut conn = job.conn().await?;
+        store::sources::list_alterations(&mut conn, experiment.id).await?
+    };
     let mut lab = Lab::new(LabParts {
         experiment_id: experiment.id,
         dataset_id: dataset.id,
         spec: experiment.spec.clone(),
         queries,
         snapshots: ready.snapshots,
-        lot: ready.lot,
+        clones: ready.clones,
+        alterations,
         settings,
         sandboxes: sandboxes.clone(),
         sandbox,
@@ -366,5 +375,7 @@ mod draws;
 mod interrupted;
 #[cfg(test)]
 mod numbers;
+#[cfg(test)]
+mod scripts;
 #[cfg(test)]
 mod tests;

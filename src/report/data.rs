@@ -60,8 +60,15 @@ impl ReportData {
         };
         let is_there = usize::try_from(base_idx).is_ok_and(|idx| idx < experiment.spec.sources.len());
         let base_idx = if is_there { base_idx } else { 0 };
-        let comparisons = store::comparisons::list_with(&mut *conn, viewer, id, base_idx).await?;
-        let overall = store::comparisons::list_overall_with(&mut *conn, viewer, id, base_idx).await?;
+        let spec = &experiment.spec;
+        let mut bases: Vec<i32> = (0..)
+            .zip(&spec.sources)
+            .filter_map(|(source_idx, _)| spec.stand_in(base_idx, source_idx))
+            .collect();
+        bases.sort_unstable();
+        bases.dedup();
+        let comparisons = store::comparisons::list_with(&mut *conn, viewer, id, &bases).await?;
+        let overall = store::comparisons::list_overall_with(&mut *conn, viewer, id, &bases).await?;
         Ok(Some(Self {
             queries: store::experiments::list_queries(&mut *conn, viewer, id).await?,
             prepared: store::sources::list_prepared(&mut *conn, viewer, id).await?,
@@ -70,10 +77,10 @@ impl ReportData {
             plan_texts: Vec::new(),
             segments: store::experiments::list_segments(&mut *conn, viewer, id).await?,
             interruptions: store::jobs::list_interruptions(&mut *conn, viewer, experiment.job.id).await?,
-            experiment,
             base_idx,
-            family: family::beside(base_idx, &comparisons),
-            overall: effect::overall_beside(base_idx, &overall),
+            family: family::beside(spec, base_idx, &comparisons),
+            overall: effect::overall_beside(spec, base_idx, &overall),
+            experiment,
         }))
     }
 
@@ -123,6 +130,11 @@ impl ReportData {
             .family
             .binary_search_by_key(&(query_idx, source_idx), |member| (member.query_idx, member.source_idx));
         self.family.get(place.ok()?)
+    }
+
+    /// What a source is compared with: the baseline, or what stands for it where the source ran. None where nothing does.
+    pub fn base_of(&self, source_idx: i32) -> Option<i32> {
+        self.experiment.spec.stand_in(self.base_idx, source_idx)
     }
 
     /// The label of a source.

@@ -204,21 +204,22 @@ fn range(ratios: &[f64]) -> String {
 
 fn groups(data: &ReportData, table: &[QueryRows], is_shown: impl Fn(Verdict) -> bool) -> Vec<Group> {
     let of_query = |query: &QueryRows| {
-        let base_letter = letter(data, query.query_idx, data.base_idx);
         let rows: Vec<Line> = query
             .rows
             .iter()
             .filter_map(|row| {
                 let compared = row.compared.clone().filter(|compared| is_shown(compared.verdict))?;
+                let base_idx = data.base_of(row.source_idx)?;
+                let base_letter = letter(data, query.query_idx, base_idx);
                 Some(Line {
                     source_idx: row.source_idx,
                     source: row.source.clone(),
                     diff_address: if base_letter.is_empty() || row.letter.is_empty() || row.letter == base_letter {
                         String::new()
                     } else {
-                        urls::plan_diff(data.experiment.id, query.query_idx, data.base_idx, row.source_idx)
+                        urls::plan_diff(data.experiment.id, query.query_idx, base_idx, row.source_idx)
                     },
-                    base_letter: base_letter.clone(),
+                    base_letter,
                     letter: row.letter.clone(),
                     word: compared.verdict.word(),
                     class: class(compared.verdict),
