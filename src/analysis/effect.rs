@@ -138,9 +138,7 @@ pub fn overall_beside(spec: &ExperimentSpec, base_idx: i32, comparisons: &[Overa
     let mut compared: Vec<(i32, Overall)> = comparisons
         .iter()
         .filter_map(|record| match record {
-            record if stands_in(record.base_idx, record.source_idx) => {
-                Some((record.source_idx, Overall::from(record)))
-            }
+            record if stands_in(record.base_idx, record.source_idx) => Some((record.source_idx, Overall::from(record))),
             record if stands_in(record.source_idx, record.base_idx) => {
                 Some((record.base_idx, Overall::from(record).inverse()))
             }

@@ -196,12 +196,12 @@ mod tests {
     use crate::analysis::effect::Pair;
     use crate::analysis::effect::tests::finished;
     use crate::analysis::effect::tests::normal;
-    use crate::model::experiment::tests::spec;
     use crate::analysis::effect::tests::pairs;
     use crate::analysis::permutation::sign_flip;
     use crate::analysis::resample::Resampling;
     use crate::analysis::resample::standard_error;
     use crate::analysis::summary::Observed;
+    use crate::model::experiment::tests::spec;
 
     fn effect(pairs: &[Pair]) -> Effect {
         Effect::of(pairs, &mut Resampling::new(7)).unwrap()

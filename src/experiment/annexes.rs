@@ -112,7 +112,10 @@ impl Builder<'_> {
         let left_out = snapshot::apply::apply(&mut admin, &mut session, &lot, stored).await?;
         session.close().await;
         if let Some(first) = left_out.first() {
-            return Ok(Err(format!("cannot all be written: {}: {}", first.column, first.reason)));
+            return Ok(Err(format!(
+                "cannot all be written: {}: {}",
+                first.column, first.reason
+            )));
         }
         let found = snapshot::capture::capture(&mut admin).await?;
         let found = found.without(&hidden(annex, alteration, annex.source_idx));

@@ -165,9 +165,19 @@ mod tests {
         for round in 1..=6 {
             trials.extend((0..5).map(|source_idx| trial(round, 0, source_idx, f64::from(10 * (source_idx + 1)))));
         }
-        let sources = [("a", None), ("x", Some(1)), ("a in x", Some(1)), ("b", None), ("x2", Some(2))];
+        let sources = [
+            ("a", None),
+            ("x", Some(1)),
+            ("a in x", Some(1)),
+            ("b", None),
+            ("x2", Some(2)),
+        ];
         let found = compare(&spec(&sources), 1, &trials);
-        let pairs: Vec<(i32, i32)> = found.of_queries.iter().map(|found| (found.base_idx, found.source_idx)).collect();
+        let pairs: Vec<(i32, i32)> = found
+            .of_queries
+            .iter()
+            .map(|found| (found.base_idx, found.source_idx))
+            .collect();
         assert_eq!(pairs, [(0, 3), (1, 2)]);
         assert_eq!(found.overall.len(), 2);
     }

@@ -561,8 +561,10 @@ mod tests {
         assert_eq!(spec.sources[1].params["script"], "-- name: a\nset work_mem = 1, 2;");
         assert_eq!(spec.control_idx(), Some(6));
 
-        form.params
-            .insert("custom_sql.script".into(), "-- name: a\nanalyze;\n\n-- name: b\ndrop table t;".into());
+        form.params.insert(
+            "custom_sql.script".into(),
+            "-- name: a\nanalyze;\n\n-- name: b\ndrop table t;".into(),
+        );
         let errors = form.parse(1).unwrap_err();
         assert_eq!(errors[0].field, "custom_sql.script");
         assert!(errors[0].message.starts_with("Line 5, drop table t: "), "{errors:?}");

@@ -70,7 +70,10 @@ fn largest_in_words(
             .plan_letter
             .as_deref()
     };
-    let plans = match (spec.stand_in(0, member.source_idx).and_then(letter_of), letter_of(member.source_idx)) {
+    let plans = match (
+        spec.stand_in(0, member.source_idx).and_then(letter_of),
+        letter_of(member.source_idx),
+    ) {
         (Some(base), Some(other)) if base == other => "by the same plan",
         (Some(_), Some(_)) => "by another plan",
         _ => "by an unknown plan",

@@ -177,7 +177,11 @@ impl Lab {
     /// server ended it.
     pub async fn session(&mut self) -> Result<&mut Session, OpenError> {
         let (_, clone) = self.clone_in_hand()?;
-        if clone.session.as_ref().is_none_or(|session| session.health != Health::Alive) {
+        if clone
+            .session
+            .as_ref()
+            .is_none_or(|session| session.health != Health::Alive)
+        {
             clone.session = None;
             clone.planned.clear();
             let database = clone.database.clone();
@@ -247,7 +251,10 @@ impl Lab {
         clone.in_force = Some(source_idx);
         clone.planned.clear();
         clone.n_swaps += 1;
-        if clone.n_swaps.is_multiple_of(VACUUM_EVERY_ROUNDS * clone.n_sources.max(1)) {
+        if clone
+            .n_swaps
+            .is_multiple_of(VACUUM_EVERY_ROUNDS * clone.n_sources.max(1))
+        {
             clone.lot.vacuum(admin).await?;
         }
         if let Some(session) = &mut clone.session {

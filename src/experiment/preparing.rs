@@ -126,7 +126,11 @@ async fn find_again(
 ) -> Result<Option<Vec<ReadyClone>>, Trouble> {
     let (id, annexes) = (experiment.id, experiment.spec.annexes());
     let mut wanted = vec![(clone::experiment_name(id), None)];
-    wanted.extend(annexes.iter().map(|annex| (clone::annex_name(id, annex.number), Some(*annex))));
+    wanted.extend(
+        annexes
+            .iter()
+            .map(|annex| (clone::annex_name(id, annex.number), Some(*annex))),
+    );
     let mut server = Admin::connect(&sandbox.address, "postgres").await?;
     for (database, _) in &wanted {
         if !clone::exists(&mut server, database).await? {
@@ -232,7 +236,9 @@ async fn rebuild(
     for annex in experiment.spec.annexes() {
         let (snapshot, _) = lost.stored.get(annex.source_idx).context("a stored snapshot")?;
         let alteration = lost.alterations.get(annex.source_idx).cloned().flatten();
-        let rebuilt = builder.rebuild(annex, snapshot, &alteration.unwrap_or_default()).await?;
+        let rebuilt = builder
+            .rebuild(annex, snapshot, &alteration.unwrap_or_default())
+            .await?;
         clones.push(rebuilt.map_err(|what| Trouble::Sentence(format!("{whence} {what}.{what_now}")))?);
     }
     Ok(Ready {

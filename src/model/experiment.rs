@@ -130,6 +130,12 @@ impl ExperimentSpec {
         (1..).map_while(numbered).collect()
     }
 
+    /// The sources that share one clone, with their positions: they differ in statistics alone.
+    pub fn sharing(&self) -> impl Iterator<Item = (i32, &SourceSpec)> {
+        let sources = (0_i32..).zip(&self.sources);
+        sources.filter(|(_, source)| source.annex.is_none())
+    }
+
     /// Whether a source is the baseline once more, in an annex.
     pub fn is_twin(&self, source_idx: i32) -> bool {
         let annexes = self.annexes();
@@ -220,6 +226,8 @@ pub struct SourceNote {
 /// What a source changed beside statistics, all of it in its annex.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alteration {
+    /// What was run.
+    pub script: String,
     /// In force for its own trials, behind those of the experiment.
     pub settings: Vec<Setting>,
     /// Indexes that it made.

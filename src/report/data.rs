@@ -137,6 +137,12 @@ impl ReportData {
         self.experiment.spec.stand_in(self.base_idx, source_idx)
     }
 
+    /// The label of what a source is compared with; empty where that is nothing.
+    pub fn base_label(&self, source_idx: i32) -> &str {
+        self.base_of(source_idx)
+            .map_or("", |base_idx| self.source_label(base_idx))
+    }
+
     /// The label of a source.
     pub fn source_label(&self, source_idx: i32) -> &str {
         let idx = usize::try_from(source_idx).unwrap_or(usize::MAX);

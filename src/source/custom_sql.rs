@@ -44,6 +44,11 @@ use crate::target::session::Admin;
 
 pub struct CustomSql;
 
+/// Its name, and the parameter that holds the script.
+pub const FIELD: (&str, &str) = (NAME, SCRIPT);
+
+const NAME: &str = "custom_sql";
+
 const SCRIPT: &str = "script";
 
 const MAX_SCRIPT_BYTES: usize = 64 << 10;
@@ -65,7 +70,7 @@ pub struct ScriptError {
 
 impl StatsSource for CustomSql {
     fn name(&self) -> &'static str {
-        "custom_sql"
+        NAME
     }
 
     fn group(&self) -> Group {
@@ -111,6 +116,11 @@ impl StatsSource for CustomSql {
     }
 }
 
+/// Whether a text begins with a script that has no name.
+pub fn is_nameless(text: &str) -> bool {
+    tuning::scripts(text).first().is_some_and(|(name, _)| name.is_none())
+}
+
 /// Whether statistics are gathered where the script asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gathering {
@@ -125,9 +135,13 @@ async fn run(place: &mut Workplace<'_>, params: &Params, gathering: Gathering) -
         let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("a script that was checked cannot be read: {}", said.join("; "))
     })?;
+    place.alteration.script.clone_from(script);
     // The server's own limit, which the script cannot lift. Safe: a number.
     let limit = format!("set statement_timeout = {}", LIMIT.as_millis());
-    place.session.execute(limit, Rows::Drop, LIMIT, &CancellationToken::new()).await?;
+    place
+        .session
+        .execute(limit, Rows::Drop, LIMIT, &CancellationToken::new())
+        .await?;
     let scene = Scene::look(place.admin).await?;
     let mut running = Running {
         place,

@@ -97,7 +97,11 @@ impl Parameter {
             Ok(steps) if steps.is_empty() => error("There is no statement in the script.".to_owned()),
             Ok(_) => Ok(text.to_owned()),
             Err(problems) => {
-                let shown: Vec<String> = problems.iter().take(N_PROBLEMS).map(|problem| format!("{problem}.")).collect();
+                let shown: Vec<String> = problems
+                    .iter()
+                    .take(N_PROBLEMS)
+                    .map(|problem| format!("{problem}."))
+                    .collect();
                 let more = match problems.len().saturating_sub(N_PROBLEMS) {
                     0 => String::new(),
                     n => format!(" And {n} more."),

@@ -132,15 +132,18 @@ fn act(sql: &str) -> Result<Act, String> {
         ["reset", ..] => reset(words.behind(1)).map(Act::Setting),
         ["create", "unique", "index", ..] => index(words.behind(3)).map(|()| Act::MakeIndex),
         ["create", "index", ..] => index(words.behind(2)).map(|()| Act::MakeIndex),
-        ["drop", "index", ..] => index(words.behind(2)).and_then(|()| uncascaded(words)).map(|()| Act::DropIndex),
+        ["drop", "index", ..] => index(words.behind(2))
+            .and_then(|()| uncascaded(words))
+            .map(|()| Act::DropIndex),
         ["create", "statistics", ..] => Ok(Act::MakeObject),
         ["drop", "statistics", ..] => uncascaded(words).map(|()| Act::DropObject),
         ["alter", "statistics", ..] => target_of_object(words.behind(2)).map(|()| Act::Target),
         ["alter", "table", ..] => targets_of_columns(words.behind(2)).map(|()| Act::Target),
         ["analyze" | "analyse", ..] => Ok(Act::Analyze),
-        ["begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release", ..] => {
-            Err("a script runs without transactions, each statement for itself".to_owned())
-        }
+        [
+            "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release",
+            ..,
+        ] => Err("a script runs without transactions, each statement for itself".to_owned()),
         _ => Err(ONLY.to_owned()),
     }
 }
@@ -153,8 +156,25 @@ impl<'a> Words<'a> {
     /// The first three as keywords; what is none ends them.
     fn leading(self) -> Vec<&'static str> {
         const KNOWN: [&str; 19] = [
-            "set", "reset", "create", "unique", "index", "drop", "statistics", "alter", "table", "analyze", "analyse",
-            "begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release",
+            "set",
+            "reset",
+            "create",
+            "unique",
+            "index",
+            "drop",
+            "statistics",
+            "alter",
+            "table",
+            "analyze",
+            "analyse",
+            "begin",
+            "start",
+            "commit",
+            "end",
+            "rollback",
+            "abort",
+            "savepoint",
+            "release",
         ];
         let known = |token: &Lexeme<'_>| KNOWN.into_iter().find(|word| token.is(word));
         self.0.iter().take(3).map_while(known).collect()
@@ -290,9 +310,11 @@ fn is_target(action: Words<'_>) -> bool {
         [set, open, options @ .., close]
             if (set.is("set") || set.is("reset")) && open.kind == Kind::Open && close.kind == Kind::Close =>
         {
-            options
-                .split(|token| token.is_symbol(","))
-                .all(|option| option.first().is_some_and(|name| name.is_any(&["n_distinct", "n_distinct_inherited"])))
+            options.split(|token| token.is_symbol(",")).all(|option| {
+                option
+                    .first()
+                    .is_some_and(|name| name.is_any(&["n_distinct", "n_distinct_inherited"]))
+            })
         }
         _ => false,
     }
@@ -346,15 +368,24 @@ mod tests {
             ("set search_path to \"A b\", public", set("search_path")),
             ("set app.kind = -1", set("app.kind")),
             ("set random_page_cost=1.1", set("random_page_cost")),
-            ("set session_replication_role to default", set("session_replication_role")),
+            (
+                "set session_replication_role to default",
+                set("session_replication_role"),
+            ),
             ("reset work_mem", set("work_mem")),
             ("create index on orders (status)", Act::MakeIndex),
-            ("create unique index i on only a.orders using btree ((lower(x) || 'a;b')) where y > 1", Act::MakeIndex),
+            (
+                "create unique index i on only a.orders using btree ((lower(x) || 'a;b')) where y > 1",
+                Act::MakeIndex,
+            ),
             ("drop index if exists a.i, j restrict", Act::DropIndex),
             ("create statistics s (mcv) on a, b from orders", Act::MakeObject),
             ("drop statistics s", Act::DropObject),
             ("alter statistics a.s set statistics 500", Act::Target),
-            ("alter table only orders alter column status set statistics -1", Act::Target),
+            (
+                "alter table only orders alter column status set statistics -1",
+                Act::Target,
+            ),
             (
                 "alter table if exists a.\"O\" * alter s set statistics default, alter column t set (n_distinct = -0.5, \
                  n_distinct_inherited = 9), alter u reset (n_distinct)",
@@ -481,7 +512,10 @@ mod tests {
         );
         let said = read("analyze;\ncreate index on t (lower('x)").unwrap_err();
         assert_eq!(said[0].line, 2);
-        assert!(said[0].to_string().starts_with("Line 2: The file ends inside a string"), "{said:?}");
+        assert!(
+            said[0].to_string().starts_with("Line 2: The file ends inside a string"),
+            "{said:?}"
+        );
     }
 
     #[test]
@@ -492,7 +526,10 @@ mod tests {
             found,
             [
                 (Some("one".to_owned()), "-- name: one\nset a.b = 1;\n".to_owned()),
-                (Some("two words".to_owned()), "--name: two words\nanalyze;\n-- name:\n".to_owned()),
+                (
+                    Some("two words".to_owned()),
+                    "--name: two words\nanalyze;\n-- name:\n".to_owned()
+                ),
             ]
         );
         assert_eq!(scripts("analyze"), [(None, "analyze\n".to_owned())]);

@@ -180,6 +180,11 @@ mod tests {
         assert!(list_with(&mut conn, world.viewer, id, &[2]).await.unwrap().is_empty());
         let stranger = world.stranger().await;
         assert!(list_with(&mut conn, stranger, id, &[0]).await.unwrap().is_empty());
-        assert!(list_overall_with(&mut conn, stranger, id, &[0]).await.unwrap().is_empty());
+        assert!(
+            list_overall_with(&mut conn, stranger, id, &[0])
+                .await
+                .unwrap()
+                .is_empty()
+        );
     }
 }

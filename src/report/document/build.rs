@@ -86,6 +86,13 @@ fn method(experiment: &Experiment) -> Vec<String> {
         }
         ClockKind::Client => "Times are the client's: of the plain statement, with all rows read and dropped.",
     };
+    let annexes = match spec.annexes().len() {
+        0 => "",
+        _ => {
+            ", and one more for each script, in which the first source was measured again in the same rounds, under the same \
+             statistics"
+        }
+    };
     let warm_up = match spec.warm_up {
         0 => "Nothing ran before to warm caches.".to_owned(),
         n => format!(
@@ -95,7 +102,7 @@ fn method(experiment: &Experiment) -> Vec<String> {
     };
     vec![
         format!(
-            "The dump was restored, and one copy of it made. In that copy the planner statistics of each source were \
+            "The dump was restored, and one copy of it made{annexes}. In that copy the planner statistics of each source were \
              prepared one after the other from a state without any, and exchanged between the trials, so that every source \
              met the same tables and the same caches. {order} {warm_up}"
         ),
@@ -109,6 +116,10 @@ fn push_comparisons(blocks: &mut Vec<Block>, data: &ReportData, table: &[QueryRo
     }
     let base = data.source_label(data.base_idx);
     blocks.push(Block::Chapter(format!("What differs from {base}")));
+    let about_clones = sources::about_clones(data);
+    if !about_clones.is_empty() {
+        blocks.push(Block::Paragraph(about_clones));
+    }
     blocks.push(Block::Table(sources_table(data, base)));
     blocks.push(Block::Made(made::SOURCES));
     let rows = table.iter().flat_map(|query| &query.rows).zip(labels(table));
@@ -156,10 +167,10 @@ fn sources_table(data: &ReportData, base: &str) -> Table {
         format!(" Totals are of the {n_common} queries that have a median under every source.")
     };
     let rows = sources::rows(data).into_iter().map(|row| {
-        let ratio = if row.is_base {
-            Cell::from("the baseline".to_owned())
-        } else {
+        let ratio = if row.apart.is_empty() {
             Cell::strong(row.ratio)
+        } else {
+            Cell::from(row.apart)
         };
         vec![
             Cell::of_source(row.source, row.source_idx),
@@ -357,6 +368,32 @@ fn push_plans(blocks: &mut Vec<Block>, data: &ReportData, query: &ExperimentQuer
     Ok(())
 }
 
+/// Every script with what it did.
+fn push_scripts(blocks: &mut Vec<Block>, data: &ReportData) {
+    for prepared in &data.prepared {
+        let Some(alteration) = &prepared.alteration else {
+            continue;
+        };
+        let label = data.source_label(prepared.source_idx);
+        blocks.push(Block::Section(format!("What the script of {label} did")));
+        blocks.push(Block::Text {
+            text: alteration.script.clone(),
+            language: "sql",
+        });
+        let cells = prepared.notes.iter().map(|note| {
+            let (before, after) = note.change.clone().unwrap_or_default();
+            [note.about.clone(), note.what.clone(), before, after]
+                .map(Cell::from)
+                .into()
+        });
+        blocks.push(Block::Table(Table {
+            caption: format!("What the script of {label} did"),
+            heads: heads(&[("Of", false), ("What", false), ("Before", false), ("After", false)]),
+            rows: cells.collect(),
+        }));
+    }
+}
+
 fn push_surroundings(blocks: &mut Vec<Block>, data: &ReportData) {
     let experiment = &data.experiment;
     blocks.push(Block::Chapter("Settings and surroundings".to_owned()));
@@ -393,6 +430,7 @@ fn push_surroundings(blocks: &mut Vec<Block>, data: &ReportData) {
         ]),
         rows: cells.collect(),
     }));
+    push_scripts(blocks, data);
     if !data.segments.is_empty() {
         blocks.push(Block::Section("When it was measured (UTC)".to_owned()));
         blocks.push(Block::Items(surroundings::segments(data)));

@@ -22,6 +22,8 @@ pub struct ComparedView {
     pub sources: Vec<SourceRow>,
     /// Which queries the totals are of, where not all of them.
     pub totals_of: String,
+    /// What may be compared with what, where a script ran in a clone of its own; empty where none did.
+    pub about_clones: String,
     /// What the first source measured twice has shown; its second part says whether that is as it should be.
     pub control: Option<(String, &'static str)>,
     /// How many comparisons have each verdict.
@@ -118,6 +120,7 @@ impl ComparedView {
             } else {
                 format!("Totals are of the {n_common} queries that have a median under every source.")
             },
+            about_clones: sources::about_clones(data),
             control: control(data),
             tallies: VERDICTS.iter().map(|verdict| tally(data, *verdict)).collect(),
             hidden: match data.family.len() - n_shown {
