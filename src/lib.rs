@@ -22,6 +22,8 @@
 //! * **comparison**: the numbers from two samples of one query; a **family** is all queries under all other sources beside one
 //!   **baseline**, and a **verdict** is what is said of a comparison as one of its family.
 //! * **control**: the first source again, with the same snapshot and places of its own in the schedule.
+//! * **script**: what a person has done to a database beside its data: settings, indexes, statistics objects. It is done in
+//!   an **annex**, a further clone of the experiment; the **twin** is the first source again in there.
 //! * **store**: pgassay's own database. **Sandbox**: the PostgreSQL server of one dataset, or the dataset's part of the
 //!   **shared server** of `SANDBOX_URL`. **Target**: the database under test. **Cluster**: a server process that pgassay
 //!   itself started; a **site** is what all clusters of a data directory share.
@@ -30,7 +32,7 @@
 //! * **piece**: what is taken from one snapshot into another as a whole: a column, the sizes of a relation, a statistics
 //!   object. A snapshot with pieces of another is a **mixture**.
 //! * **job**: one piece of heavy work in the queue: a restore, a check, an experiment, an instrument. A **lease** is the right to work on it.
-//! * **lab**: what trials run on: one sandbox, one clone, the parked snapshots, one session.
+//! * **lab**: what trials run on: one sandbox, one clone with its annexes, the parked snapshots, a session in each.
 //! * **bundle**: a settled experiment as one file, from which its numbers can be computed and its measuring repeated.
 //! * **home**: the name of a data directory in the store. **Tag**: what all its names on a shared server begin with.
 //!

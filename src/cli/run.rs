@@ -163,7 +163,7 @@ fn read_scripts(paths: &[PathBuf]) -> Result<String, RunError> {
             .map_err(|error| RunError::Arguments(format!("{} cannot be read: {error}.", path.display())))?;
         if source::custom_sql::is_nameless(&script) {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            scripts.push_str(&format!("-- name: {name}\n"));
+            scripts.extend(["-- name: ", &name, "\n"]);
         }
         scripts.push_str(&script);
         scripts.push('\n');

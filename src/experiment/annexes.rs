@@ -62,6 +62,7 @@ impl Builder<'_> {
         begun.session.close().await;
         let mut admin = begun.admin;
         let lot = open_lot(&mut admin, annex, &alteration).await?;
+        let lot = lot.map_err(anyhow::Error::msg)?;
         let found = snapshot::capture::capture(&mut admin).await?;
         let snapshot = found.without(&hidden(annex, &alteration, annex.source_idx));
         lot.park(&mut admin, annex.source_idx).await?;
@@ -108,7 +109,14 @@ impl Builder<'_> {
         self.run(annex, &mut begun, &mut Alteration::default(), SourceIs::Again)
             .await?;
         let (mut admin, mut session) = (begun.admin, begun.session);
-        let lot = open_lot(&mut admin, annex, alteration).await?;
+        let lot = match open_lot(&mut admin, annex, alteration).await? {
+            Ok(lot) => lot,
+            Err(missing) => {
+                return Ok(Err(format!(
+                    "cannot all be written: {missing}, although its script has run"
+                )));
+            }
+        };
         let left_out = snapshot::apply::apply(&mut admin, &mut session, &lot, stored).await?;
         session.close().await;
         if let Some(first) = left_out.first() {
@@ -201,13 +209,20 @@ impl Builder<'_> {
     }
 }
 
-/// The lot of an annex, which hides from each of its two sources what is not there for it.
-pub(super) async fn open_lot(admin: &mut Admin, annex: Annex, alteration: &Alteration) -> anyhow::Result<Lot> {
+/// The lot of an annex, which hides from each of its two sources what is not there for it. The inner error names an index
+/// that should stand there and does not.
+pub(super) async fn open_lot(
+    admin: &mut Admin,
+    annex: Annex,
+    alteration: &Alteration,
+) -> anyhow::Result<Result<Lot, String>> {
     let mut lot = Lot::open(admin).await?;
     for source_idx in [annex.source_idx, annex.twin_idx] {
-        lot.hide(source_idx, &hidden(annex, alteration, source_idx))?;
+        if let Err(missing) = lot.hide(source_idx, &hidden(annex, alteration, source_idx)) {
+            return Ok(Err(missing));
+        }
     }
-    Ok(lot)
+    Ok(Ok(lot))
 }
 
 /// The indexes that are not there for one of the two sources of an annex.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::dataset::Setting;
+use crate::model::experiment::Annex;
 use crate::model::experiment::ClockKind;
 use crate::model::experiment::ExperimentSpec;
 use crate::model::experiment::Order;
@@ -317,6 +318,27 @@ fn with_twins(chosen: Vec<SourceSpec>) -> Result<Vec<SourceSpec>, FieldError> {
     Ok(sources)
 }
 
+/// Whether the annexes of a spec that came from elsewhere are such as a form asks for.
+pub fn has_sound_annexes(spec: &ExperimentSpec) -> bool {
+    let annexes = spec.annexes();
+    let is_sound = |annex: &Annex| {
+        let of = |idx: usize| spec.sources.get(idx);
+        let (Some(own), Some(twin), Some(first)) = (of(annex.source_idx), of(annex.twin_idx), of(0)) else {
+            return false;
+        };
+        annex.source_idx != annex.twin_idx
+            && source::needs_annex(own)
+            && source::parse(&own.name, &own.params).is_ok()
+            && (&twin.name, &twin.params) == (&first.name, &first.params)
+    };
+    let n_apart = spec.sources.iter().filter(|source| source.annex.is_some()).count();
+    let is_at_home = |source: &SourceSpec| source.annex.is_some() || !source::needs_annex(source);
+    n_apart == 2 * annexes.len()
+        && spec.sources.first().is_none_or(|first| first.annex.is_none())
+        && annexes.iter().all(is_sound)
+        && spec.sources.iter().all(is_at_home)
+}
+
 fn id(text: &str, field: &str, missing: &str) -> Result<i64, FieldError> {
     text.trim().parse().map_err(|_| FieldError::new(field, missing))
 }
@@ -560,6 +582,23 @@ mod tests {
         );
         assert_eq!(spec.sources[1].params["script"], "-- name: a\nset work_mem = 1, 2;");
         assert_eq!(spec.control_idx(), Some(6));
+        assert!(has_sound_annexes(&spec));
+        let altered = |alter: &dyn Fn(&mut Vec<SourceSpec>)| {
+            let mut spec = spec.clone();
+            alter(&mut spec.sources);
+            has_sound_annexes(&spec)
+        };
+        assert!(!altered(&|sources| sources[1].annex = None));
+        assert!(!altered(&|sources| sources[2].annex = Some(7)));
+        assert!(!altered(&|sources| sources[2].name = "built_in".to_owned()));
+        assert!(!altered(&|sources| {
+            sources[1]
+                .params
+                .insert("script".to_owned(), "create table t (a int)".to_owned());
+        }));
+        assert!(!altered(&|sources| {
+            sources.remove(0);
+        }));
 
         form.params.insert(
             "custom_sql.script".into(),

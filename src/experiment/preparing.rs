@@ -147,9 +147,9 @@ async fn find_again(
         let mut admin = Admin::connect(&sandbox.address, &database).await?;
         let lot = match annex {
             None => Lot::open(&mut admin).await?,
-            Some(annex) => match annexes::open_lot(&mut admin, annex, alteration).await {
+            Some(annex) => match annexes::open_lot(&mut admin, annex, alteration).await? {
                 Ok(lot) => lot,
-                // It was lost before its script was through, or it cannot be looked at, which the next step will say.
+                // Its script was not through.
                 Err(_) => return Ok(None),
             },
         };

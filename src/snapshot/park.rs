@@ -91,16 +91,17 @@ impl Lot {
     }
 
     /// Keeps these indexes, by schema and name, out of the planner's sight while `source_idx` is in force. From now on a swap
-    /// to any source hides what is hidden under it and shows what is hidden under others.
-    pub fn hide(&mut self, source_idx: usize, indexes: &[(&str, &str)]) -> anyhow::Result<()> {
+    /// to any source hides what is hidden under it and shows what is hidden under others. The error names one that is not
+    /// there.
+    pub fn hide(&mut self, source_idx: usize, indexes: &[(&str, &str)]) -> Result<(), String> {
         let id = |(schema, name): &(&str, &str)| {
             let is_meant = |relation: &&Relation| relation.schema == *schema && relation.name == *name;
             let found = self.relations.iter().find(is_meant);
             found
                 .map(|relation| relation.id)
-                .with_context(|| format!("the clone has no index {schema}.{name}"))
+                .ok_or_else(|| format!("there is no index {schema}.{name}"))
         };
-        let ids = indexes.iter().map(id).collect::<anyhow::Result<_>>()?;
+        let ids = indexes.iter().map(id).collect::<Result<_, String>>()?;
         self.hidden.insert(source_idx, ids);
         Ok(())
     }

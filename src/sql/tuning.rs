@@ -152,7 +152,7 @@ fn act(sql: &str) -> Result<Act, String> {
 #[derive(Clone, Copy)]
 struct Words<'a>(&'a [Lexeme<'a>]);
 
-impl<'a> Words<'a> {
+impl Words<'_> {
     /// The first three as keywords; what is none ends them.
     fn leading(self) -> Vec<&'static str> {
         const KNOWN: [&str; 19] = [
