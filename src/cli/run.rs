@@ -321,7 +321,7 @@ async fn wait_for_dataset(house: &House, id: DatasetId, progress: &mut ProgressL
                 progress.clear();
                 let skipped = {
                     let mut conn = house.pool.acquire().await?;
-                    store::datasets::list_notes(&mut conn, house.viewer, id).await?.len()
+                    store::restores::list_notes(&mut conn, house.viewer, id).await?.len()
                 };
                 eprintln!(
                     "Restored {} with {} ({}); {} in its restore log.",

@@ -48,9 +48,12 @@ pub async fn stop_leftover(data_dir: &Path, stop: Stop) -> Result<Found, Cluster
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
         found => found.with_context(|| format!("looking for {}", data_dir.display()))?,
     };
-    match Claim::take(&data_dir)? {
-        Some(claim) => Ok(clear(&claim, &data_dir, stop).await?),
-        None => Ok(Found::InUse),
+    match Claim::take(&data_dir) {
+        Ok(Some(claim)) => Ok(clear(&claim, &data_dir, stop).await?),
+        Ok(None) => Ok(Found::InUse),
+        // Somebody else has just removed it.
+        Err(_) if !data_dir.exists() => Ok(Found::Nothing),
+        Err(error) => Err(error),
     }
 }
 

@@ -104,6 +104,6 @@ impl<'a> Growth<'a> {
 }
 
 fn is_no_database(error: &anyhow::Error) -> bool {
-    let server = error.chain().find_map(|cause| ServerError::of(cause.downcast_ref()?));
+    let server = ServerError::among(error);
     server.is_some_and(|server| server.sqlstate == NO_DATABASE)
 }

@@ -7,7 +7,6 @@ use std::time::Instant;
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
-use tracing::error;
 use tracing::info;
 
 use crate::dataset::error::RestoreError;
@@ -31,18 +30,16 @@ use crate::model::units::seconds_in_words;
 use crate::store;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
-use crate::store::held::StopReason;
 use crate::store::held::patiently;
 use crate::store::queue;
-use crate::store::queue::Interruption;
 use crate::store::queue::MAX_INTERRUPTIONS;
 use crate::target::OUT_OF_DISK;
 use crate::target::ServerError;
-use crate::target::lease;
 use crate::target::lease::Sandbox;
 use crate::target::lease::Sandboxes;
-use crate::target::lost_in_words;
-use crate::target::to_be_put_right;
+use crate::target::trouble::Trouble;
+use crate::target::trouble::Words;
+use crate::target::trouble::conclude;
 
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(500);
@@ -57,33 +54,13 @@ pub struct Restorer {
     pub limits: RestoreLimits,
 }
 
-/// How an attempt ended, other than well.
-enum Trouble {
-    /// The restore failed with this sentence; nothing of it is kept but its log.
-    Failed(String),
-    Stopped,
-    Lost(anyhow::Error),
-}
-
-impl From<anyhow::Error> for Trouble {
-    fn from(error: anyhow::Error) -> Self {
-        match to_be_put_right(&error) {
-            Some(sentence) => Self::Failed(sentence),
-            None => Self::Lost(error),
-        }
-    }
-}
-
 impl Trouble {
     /// What the server refuses while a restored database is finished is about the dump; anything else is a loss.
     fn of_finish(error: anyhow::Error) -> Self {
-        let said = error
-            .chain()
-            .find_map(|cause| ServerError::of(cause.downcast_ref::<sqlx::Error>()?));
-        match said {
+        match ServerError::among(&error) {
             Some(server) if !server.is_fatal => {
                 let doing = error.to_string();
-                Self::Failed(format!(
+                Self::Sentence(format!(
                     "The restored database could not be finished ({doing}). The server says: {server}"
                 ))
             }
@@ -92,11 +69,12 @@ impl Trouble {
     }
 }
 
-impl From<sqlx::Error> for Trouble {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Lost(error.into())
-    }
-}
+/// What a restore says when it does not come to its end.
+const WORDS: Words = Words {
+    waiting: "waiting to begin again",
+    stopped: "The restore was stopped on request.",
+    given_up: |lost| format!("Given up after {MAX_INTERRUPTIONS} interruptions. The last: {lost}."),
+};
 
 impl Restorer {
     /// Runs the restore of a claimed job until it is settled, put back into the queue, or taken over.
@@ -104,35 +82,9 @@ impl Restorer {
         let mut notes = Vec::new();
         match Box::pin(self.attempt(&job, &mut notes)).await {
             Ok(()) => Parted::Over,
-            Err(trouble) => job.part(|| self.conclude(&job, &trouble, &notes).boxed()).await,
-        }
-    }
-
-    async fn conclude(&self, job: &HeldJob, trouble: &Trouble, notes: &[RestoreNote]) -> anyhow::Result<Parted> {
-        let id = job.lease.job_id;
-        match (job.stop_reason(), trouble) {
-            (Some(StopReason::LeaseLost), _) => Ok(Parted::Over),
-            (Some(StopReason::Shutdown), _) => {
-                Ok(job.release("waiting to begin again", &Interruption::Shutdown).await?)
-            }
-            (Some(StopReason::Requested), _) => {
-                self.give_up(job, JobStatus::Cancelled, "The restore was stopped on request.", notes)
-                    .await
-            }
-            (None, Trouble::Failed(sentence)) => self.give_up(job, JobStatus::Failed, sentence, notes).await,
-            (None, Trouble::Stopped) => anyhow::bail!("the job stopped without a reason"),
-            (None, Trouble::Lost(error)) if lease::is_in_use(error) => {
-                info!(job.id = %id, "Job {id} waits: another pgassay still holds its server");
-                Ok(job.release(lease::IN_USE, &Interruption::Busy).await?)
-            }
-            (None, Trouble::Lost(error)) => {
-                error!(job.id = %id, "Job {id} lost its server: {error:#}");
-                let lost = lost_in_words(error);
-                if !job.is_hopeless().await? {
-                    return Ok(job.release("interrupted", &Interruption::Lost(lost)).await?);
-                }
-                let sentence = format!("Given up after {MAX_INTERRUPTIONS} interruptions. The last: {lost}.");
-                self.give_up(job, JobStatus::Failed, &sentence, notes).await
+            Err(trouble) => {
+                let give_up = |status, message| self.give_up(&job, status, message, &notes);
+                job.part(|| conclude(&job, &trouble, &WORDS, give_up).boxed()).await
             }
         }
     }
@@ -142,15 +94,15 @@ impl Restorer {
         &self,
         job: &HeldJob,
         status: JobStatus,
-        message: &str,
+        message: String,
         notes: &[RestoreNote],
     ) -> anyhow::Result<Parted> {
         let mut transaction = job.pool.begin().await?;
         let dataset = store::datasets::get_by_job(&mut transaction, &job.lease)
             .await?
             .context("the job's dataset")?;
-        store::datasets::set_notes(&mut transaction, dataset.id, notes).await?;
-        if queue::settle(&mut transaction, &job.lease, status, Some(message)).await? {
+        store::restores::set_notes(&mut transaction, dataset.id, notes).await?;
+        if queue::settle(&mut transaction, &job.lease, status, Some(&message)).await? {
             transaction.commit().await?;
             self.sandboxes.remove(dataset.id).await?;
             // Nothing restores it again: whoever has it uploads it once it is put right.
@@ -173,7 +125,7 @@ impl Restorer {
         let mut restore = Restore::new(&sandbox.address, dataset.id, tell);
         let result = tokio::select! {
             result = self.restore(job, &dataset, &sandbox, &mut restore, told) => result,
-            () = tokio::time::sleep(self.limits.time) => Err(Trouble::Failed(format!(
+            () = tokio::time::sleep(self.limits.time) => Err(Trouble::Sentence(format!(
                 "The restore took longer than the limit of {}. A larger limit is set by PGASSAY_MAX_RESTORE_MINUTES.",
                 seconds_in_words(self.limits.time.as_secs_f64())
             ))),
@@ -189,7 +141,7 @@ impl Restorer {
                 sandbox.kill().await?;
                 return Err(match trouble {
                     Trouble::Lost(_) if is_out_of_disk => {
-                        Trouble::Failed(format!("The server of this dataset ended: {OUT_OF_DISK}."))
+                        Trouble::Sentence(format!("The server of this dataset ended: {OUT_OF_DISK}."))
                     }
                     trouble => trouble,
                 });
@@ -249,7 +201,7 @@ impl Restorer {
         if let Err(error) = result {
             return Err(match error {
                 RestoreError::Lost(error) => Trouble::Lost(error),
-                sentence => Trouble::Failed(sentence.to_string()),
+                sentence => Trouble::Sentence(sentence.to_string()),
             });
         }
         job.set_progress("vacuuming and counting", &Progress::default()).await?;
@@ -266,8 +218,8 @@ impl Restorer {
 /// Ends a restore that went well.
 async fn record(job: &HeldJob, dataset: &Dataset, restored: &Restored, notes: &[RestoreNote]) -> anyhow::Result<()> {
     let mut transaction = job.pool.begin().await?;
-    store::datasets::set_restored(&mut transaction, &job.lease, dataset.id, restored).await?;
-    store::datasets::set_notes(&mut transaction, dataset.id, notes).await?;
+    store::restores::record(&mut transaction, &job.lease, dataset.id, restored).await?;
+    store::restores::set_notes(&mut transaction, dataset.id, notes).await?;
     if queue::settle(&mut transaction, &job.lease, JobStatus::Completed, None).await? {
         transaction.commit().await?;
         info!(dataset.id = %dataset.id, "Dataset {} is ready with {} tables", dataset.id, restored.tables.len());

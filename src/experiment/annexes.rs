@@ -6,7 +6,6 @@ use anyhow::Context as _;
 use crate::experiment::preparing;
 use crate::experiment::preparing::ReadyClone;
 use crate::experiment::preparing::SourceIs;
-use crate::experiment::work::Trouble;
 use crate::model::dataset::Setting;
 use crate::model::experiment::Alteration;
 use crate::model::experiment::Annex;
@@ -25,6 +24,7 @@ use crate::target::clone;
 use crate::target::lease::Sandbox;
 use crate::target::session::Admin;
 use crate::target::session::Session;
+use crate::target::trouble::Trouble;
 
 /// What it takes to make the annexes of an experiment.
 pub(super) struct Builder<'a> {

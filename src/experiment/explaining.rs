@@ -4,7 +4,6 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::experiment::lab::Lab;
-use crate::experiment::work::Trouble;
 use crate::experiment::writers;
 use crate::model::experiment::PlanRecord;
 use crate::model::job::Progress;
@@ -17,6 +16,7 @@ use crate::target::execute::Ran;
 use crate::target::explain::READ_ONLY;
 use crate::target::room::Watch;
 use crate::target::session::Session;
+use crate::target::trouble::Trouble;
 
 /// No clock that PostgreSQL runs on makes a query slower than this by being read for every row of every node.
 const CLOCK_SLOWDOWN: f64 = 4.0;

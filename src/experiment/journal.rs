@@ -10,8 +10,8 @@ use crate::model::job::Lease;
 use crate::model::trial::Outcome;
 use crate::model::trial::Trial;
 use crate::store;
-use crate::store::experiments;
 use crate::store::held::Patience;
+use crate::store::segments;
 use crate::store::trials;
 
 /// Writes outcomes into the store and renews the lease with each. What was measured while the store was away is not
@@ -39,7 +39,7 @@ impl StoreJournal {
 
     async fn try_begin_segment(&self, first_trial: usize, reason: &str) -> store::Result<Option<i32>> {
         let mut conn = self.pool.acquire().await?;
-        experiments::insert_segment(&mut conn, &self.lease, self.experiment_id, first_trial, reason).await
+        segments::insert(&mut conn, &self.lease, self.experiment_id, first_trial, reason).await
     }
 }
 

@@ -8,7 +8,6 @@ use anyhow::Context as _;
 
 use crate::experiment::annexes;
 use crate::experiment::annexes::Builder;
-use crate::experiment::work::Trouble;
 use crate::model::dataset::Setting;
 use crate::model::experiment::Alteration;
 use crate::model::experiment::Experiment;
@@ -39,6 +38,7 @@ use crate::target::clone;
 use crate::target::lease::Sandbox;
 use crate::target::session::Admin;
 use crate::target::session::Session;
+use crate::target::trouble::Trouble;
 
 /// The source from which others start.
 const BUILT_IN: &str = "built_in";

@@ -33,54 +33,15 @@ use crate::store;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
 use crate::store::held::StopReason;
-use crate::store::queue::Interruption;
 use crate::store::queue::MAX_INTERRUPTIONS;
 use crate::target::OUT_OF_DISK;
 use crate::target::ServerError;
-use crate::target::lease;
 use crate::target::lease::Sandbox;
 use crate::target::lease::Sandboxes;
-use crate::target::lost_in_words;
-use crate::target::session::OpenError;
 use crate::target::to_be_put_right;
-
-/// What keeps an experiment from going on.
-#[derive(Debug, thiserror::Error)]
-pub enum Trouble {
-    /// The experiment ends with this sentence.
-    #[error("{0}")]
-    Sentence(String),
-    /// The job was told to stop.
-    #[error("stopped")]
-    Stopped,
-    /// The target or the store was lost: worth another try.
-    #[error(transparent)]
-    Lost(anyhow::Error),
-}
-
-impl From<anyhow::Error> for Trouble {
-    fn from(error: anyhow::Error) -> Self {
-        match to_be_put_right(&error) {
-            Some(sentence) => Self::Sentence(sentence),
-            None => Self::Lost(error),
-        }
-    }
-}
-
-impl From<sqlx::Error> for Trouble {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Lost(error.into())
-    }
-}
-
-impl From<OpenError> for Trouble {
-    fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::Setting { .. } => Self::Sentence(error.to_string()),
-            OpenError::Lost(error) => error.into(),
-        }
-    }
-}
+use crate::target::trouble::Trouble;
+use crate::target::trouble::Words;
+use crate::target::trouble::conclude;
 
 impl Trouble {
     /// What the server says while a source is applied is about the dataset; anything else is a loss.
@@ -88,11 +49,7 @@ impl Trouble {
         if let Some(error) = error.downcast_ref::<ScriptError>() {
             return Self::Sentence(format!("The source {label} could not be prepared. {error}."));
         }
-        let server = error
-            .chain()
-            .find_map(|cause| cause.downcast_ref::<sqlx::Error>())
-            .and_then(ServerError::of);
-        match server {
+        match ServerError::among(&error) {
             Some(server) if !server.is_fatal => Self::Sentence(format!(
                 "The source {label} could not be prepared. The server says: {server}"
             )),
@@ -108,59 +65,33 @@ impl Trouble {
 pub async fn run(job: HeldJob, sandboxes: &Sandboxes) -> Parted {
     match Box::pin(attempt(&job, sandboxes)).await {
         Ok(()) => Parted::Over,
-        Err(trouble) => job.part(|| conclude(&job, &trouble).boxed()).await,
+        Err(trouble) => {
+            let settle = |status, message| settle(&job, status, message);
+            job.part(|| conclude(&job, &trouble, &WORDS, settle).boxed()).await
+        }
     }
 }
 
-/// Records why the experiment does not go on.
-async fn conclude(job: &HeldJob, trouble: &Trouble) -> anyhow::Result<Parted> {
-    let id = job.lease.job_id;
-    match (job.stop_reason(), trouble) {
-        (Some(StopReason::LeaseLost), _) => {
-            info!(job.id = %id, "Job {id} is worked on elsewhere");
-            Ok(Parted::Over)
-        }
-        (Some(StopReason::Shutdown), _) => {
-            info!(job.id = %id, "Job {id} goes back into the queue");
-            Ok(job.release("waiting to go on", &Interruption::Shutdown).await?)
-        }
-        (Some(StopReason::Requested), _) => {
-            settle(
-                job,
-                JobStatus::Cancelled,
-                "Stopped on request. The trials so far are kept.",
-            )
-            .await
-        }
-        (None, Trouble::Sentence(sentence)) => settle(job, JobStatus::Failed, sentence).await,
-        (None, Trouble::Stopped) => anyhow::bail!("the job stopped without a reason"),
-        (None, Trouble::Lost(error)) if lease::is_in_use(error) => {
-            info!(job.id = %id, "Job {id} waits: another pgassay still holds its server");
-            Ok(job.release(lease::IN_USE, &Interruption::Busy).await?)
-        }
-        (None, Trouble::Lost(error)) => {
-            error!(job.id = %id, "Job {id} lost its server: {error:#}");
-            let lost = lost_in_words(error);
-            if job.is_hopeless().await? {
-                let sentence = format!(
-                    "Given up after {MAX_INTERRUPTIONS} interruptions without a result in between. The last: {lost}. \
-                     The trials so far are kept."
-                );
-                return settle(job, JobStatus::Failed, &sentence).await;
-            }
-            Ok(job.release("interrupted", &Interruption::Lost(lost)).await?)
-        }
-    }
-}
+/// What an experiment says when it does not come to its end.
+const WORDS: Words = Words {
+    waiting: "waiting to go on",
+    stopped: "Stopped on request. The trials so far are kept.",
+    given_up: |lost| {
+        format!(
+            "Given up after {MAX_INTERRUPTIONS} interruptions without a result in between. The last: {lost}. The trials so \
+             far are kept."
+        )
+    },
+};
 
 /// Ends an experiment that has not run to its end; what is stored is summarised all the same.
-async fn settle(job: &HeldJob, status: JobStatus, message: &str) -> anyhow::Result<Parted> {
+async fn settle(job: &HeldJob, status: JobStatus, message: String) -> anyhow::Result<Parted> {
     let mut conn = job.conn().await?;
     let experiment = store::experiments::get_by_job(&mut conn, &job.lease)
         .await?
         .context("the job's experiment")?;
     drop(conn);
-    summaries::settle(job, &experiment, status, Some(message)).await?;
+    summaries::settle(job, &experiment, status, Some(&message)).await?;
     Ok(Parted::Over)
 }
 

@@ -4,3 +4,4 @@
 pub mod disk;
 pub mod intake;
 pub mod layout;
+pub mod removal;

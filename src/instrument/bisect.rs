@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::experiment::work::Trouble;
 use crate::instrument::ddmin;
 use crate::instrument::ddmin::Next;
 use crate::instrument::saying::said;
@@ -27,6 +26,7 @@ use crate::plan::Plan;
 use crate::snapshot::mixture;
 use crate::snapshot::mixture::Parked;
 use crate::store::sources;
+use crate::target::trouble::Trouble;
 
 /// The only query of a bisect.
 const QUERY: i32 = 0;

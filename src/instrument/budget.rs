@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 
-use crate::experiment::work::Trouble;
 use crate::instrument::bisect;
 use crate::instrument::stand::Look;
 use crate::instrument::stand::Seen;
@@ -33,6 +32,7 @@ use crate::snapshot::mixture::Parked;
 use crate::snapshot::sampling;
 use crate::sql::ident;
 use crate::store::instruments;
+use crate::target::trouble::Trouble;
 
 /// The target that PostgreSQL comes with, for columns that have none of their own.
 pub const DEFAULT_TARGET: u32 = 100;

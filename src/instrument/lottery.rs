@@ -10,7 +10,6 @@ use anyhow::Context as _;
 
 use crate::analysis::lottery;
 use crate::analysis::lottery::Tally;
-use crate::experiment::work::Trouble;
 use crate::instrument::bisect;
 use crate::instrument::bisect::Pair;
 use crate::instrument::bisect::Trail;
@@ -34,6 +33,7 @@ use crate::snapshot::capture;
 use crate::snapshot::sampling;
 use crate::sql::ident;
 use crate::store::instruments;
+use crate::target::trouble::Trouble;
 
 /// From this null fraction in a sample on a column is counted exactly.
 const NEARLY_ALL_NULL: f64 = 0.99;

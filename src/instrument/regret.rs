@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use crate::analysis::chance::Chance;
 use crate::analysis::regret;
 use crate::analysis::summary::Observed;
-use crate::experiment::work::Trouble;
 use crate::instrument::stand::Look;
 use crate::instrument::stand::Stand;
 use crate::instrument::work::Notebook;
@@ -24,6 +23,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::units::three_digits;
 use crate::snapshot::mixture::Parked;
 use crate::store::sources;
+use crate::target::trouble::Trouble;
 
 /// Looks at every query under every source, runs each plan in every round, and returns what was found with a sentence.
 pub async fn run(notebook: &Notebook<'_>, stand: &mut Stand, task: &RegretTask) -> Result<(Findings, String), Trouble> {
@@ -297,6 +297,12 @@ mod tests {
         assert_eq!(all, turns(&task, &choices, 7));
         assert_ne!(all, turns(&task, &choices, 8));
         assert_eq!(all.len(), 5 * 5);
+        // Computed apart from this code, from the definitions of SHA-256 and ChaCha with 8 rounds.
+        let second: Vec<(usize, &str)> = all[5..10]
+            .iter()
+            .map(|turn| (turn.query_idx, turn.fingerprint.as_str()))
+            .collect();
+        assert_eq!(second, [(0, "y"), (1, "z"), (1, "x"), (0, "x"), (2, "x")]);
         for round in 0..=4 {
             let of_round: Vec<&Turn> = all.iter().filter(|turn| turn.round == round).collect();
             for (query_idx, plan, place) in plans {

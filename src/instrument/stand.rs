@@ -8,7 +8,6 @@ use std::time::Instant;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::experiment::work::Trouble;
 use crate::model::dataset::Setting;
 use crate::model::experiment::ClockKind;
 use crate::model::ids::InstrumentId;
@@ -39,6 +38,7 @@ use crate::target::lease::Sandbox;
 use crate::target::room::Watch;
 use crate::target::session::Admin;
 use crate::target::session::Session;
+use crate::target::trouble::Trouble;
 
 /// After so many swaps the catalogs are vacuumed.
 const VACUUM_EVERY: usize = 100;

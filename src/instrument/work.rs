@@ -8,7 +8,6 @@ use sqlx::Connection as _;
 use tracing::error;
 use tracing::info;
 
-use crate::experiment::work::Trouble;
 use crate::instrument::bisect;
 use crate::instrument::budget;
 use crate::instrument::lottery;
@@ -23,58 +22,33 @@ use crate::model::job::Progress;
 use crate::model::snapshot::Snapshot;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
-use crate::store::held::StopReason;
 use crate::store::instruments;
-use crate::store::queue::Interruption;
 use crate::store::queue::MAX_INTERRUPTIONS;
 use crate::store::sources;
-use crate::target::lease;
 use crate::target::lease::Sandboxes;
-use crate::target::lost_in_words;
+use crate::target::trouble::Trouble;
+use crate::target::trouble::Words;
+use crate::target::trouble::conclude;
 
 /// Does the run of a claimed job until it is settled, put back into the queue, or taken over.
 pub async fn run(job: HeldJob, sandboxes: &Sandboxes) -> Parted {
     match Box::pin(attempt(&job, sandboxes)).await {
         Ok(parted) => parted,
-        Err(trouble) => job.part(|| conclude(&job, &trouble).boxed()).await,
+        Err(trouble) => {
+            let settle = async |status, message: String| Ok(job.settle(status, Some(&message)).await?);
+            job.part(|| conclude(&job, &trouble, &WORDS, settle).boxed()).await
+        }
     }
 }
 
-/// Records why the run does not go on.
-async fn conclude(job: &HeldJob, trouble: &Trouble) -> anyhow::Result<Parted> {
-    let id = job.lease.job_id;
-    match (job.stop_reason(), trouble) {
-        (Some(StopReason::LeaseLost), _) => {
-            info!(job.id = %id, "Job {id} is worked on elsewhere");
-            Ok(Parted::Over)
-        }
-        (Some(StopReason::Shutdown), _) => {
-            info!(job.id = %id, "Job {id} goes back into the queue");
-            Ok(job.release("waiting to go on", &Interruption::Shutdown).await?)
-        }
-        (Some(StopReason::Requested), _) => {
-            let said = "Stopped on request. The steps so far are kept.";
-            Ok(job.settle(JobStatus::Cancelled, Some(said)).await?)
-        }
-        (None, Trouble::Sentence(sentence)) => Ok(job.settle(JobStatus::Failed, Some(sentence)).await?),
-        (None, Trouble::Stopped) => anyhow::bail!("the job stopped without a reason"),
-        (None, Trouble::Lost(error)) if lease::is_in_use(error) => {
-            info!(job.id = %id, "Job {id} waits: another pgassay still holds its server");
-            Ok(job.release(lease::IN_USE, &Interruption::Busy).await?)
-        }
-        (None, Trouble::Lost(error)) => {
-            error!(job.id = %id, "Job {id} lost its server: {error:#}");
-            let lost = lost_in_words(error);
-            if job.is_hopeless().await? {
-                let sentence = format!(
-                    "Given up after {MAX_INTERRUPTIONS} interruptions without a result in between. The last: {lost}."
-                );
-                return Ok(job.settle(JobStatus::Failed, Some(&sentence)).await?);
-            }
-            Ok(job.release("interrupted", &Interruption::Lost(lost)).await?)
-        }
-    }
-}
+/// What a run says when it does not come to its end.
+const WORDS: Words = Words {
+    waiting: "waiting to go on",
+    stopped: "Stopped on request. The steps so far are kept.",
+    given_up: |lost| {
+        format!("Given up after {MAX_INTERRUPTIONS} interruptions without a result in between. The last: {lost}.")
+    },
+};
 
 async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble> {
     let mut conn = job.conn().await?;

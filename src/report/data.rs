@@ -75,7 +75,7 @@ impl ReportData {
             summaries: store::summaries::list(&mut *conn, viewer, id).await?,
             plans: store::plans::list_outlines(&mut *conn, viewer, id).await?,
             plan_texts: Vec::new(),
-            segments: store::experiments::list_segments(&mut *conn, viewer, id).await?,
+            segments: store::segments::list(&mut *conn, viewer, id).await?,
             interruptions: store::jobs::list_interruptions(&mut *conn, viewer, experiment.job.id).await?,
             base_idx,
             family: family::beside(spec, base_idx, &comparisons),

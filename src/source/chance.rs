@@ -27,3 +27,27 @@ fn digest(seed: u64, parts: &[&str]) -> [u8; 32] {
     }
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::Rng as _;
+
+    use super::*;
+
+    /// Computed apart from this code, from the definitions of SHA-256 and ChaCha with 8 rounds.
+    #[test]
+    #[expect(clippy::float_cmp, reason = "a quotient by a power of two is exact")]
+    fn a_stored_seed_gives_what_it_gave() {
+        assert_eq!(share(7, &["one", "two"]), 0.225_651_963_148_266_08);
+        let mut stream = generator(7, &["one", "two"]);
+        let shares = [(); 3].map(|()| f64::from(stream.next_u32()) / 4_294_967_296.0);
+        assert_eq!(
+            shares,
+            [
+                0.677_880_588_220_432_4,
+                0.439_451_625_337_824_2,
+                0.941_440_987_400_710_6
+            ]
+        );
+    }
+}

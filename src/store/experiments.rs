@@ -1,7 +1,5 @@
-//! Experiments with their queries and segments.
+//! Experiments with their queries.
 
-use chrono::DateTime;
-use chrono::Utc;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -9,12 +7,10 @@ use crate::model::dataset::Setting;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::ExperimentQuery;
 use crate::model::experiment::ExperimentSpec;
-use crate::model::experiment::Segment;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::JobId;
 use crate::model::ids::WorkloadId;
-use crate::model::job::Job;
 use crate::model::job::JobKind;
 use crate::model::job::JobStatus;
 use crate::model::job::Lease;
@@ -22,7 +18,7 @@ use crate::model::job::Progress;
 use crate::model::user::Viewer;
 use crate::model::workload::QueryClass;
 use crate::store::Result;
-use crate::store::jobs::JobRow;
+use crate::store::jobs::job_of;
 use crate::store::to_i64;
 use crate::store::to_u64;
 
@@ -53,8 +49,7 @@ pub enum ListOrder {
 /// Selects experiments with their jobs and counts; the tail says which.
 macro_rules! select_experiments {
     ($tail:literal, $($bind:expr),* $(,)?) => {
-        sqlx::query_as!(
-            ExperimentRow,
+        sqlx::query!(
             r#"select e.id as "id: ExperimentId", e.dataset_id as "dataset_id: DatasetId",
                       e.workload_id as "workload_id: WorkloadId",
                       e.dataset_name, e.dataset_sha256, e.workload_name, e.workload_sha256,
@@ -67,39 +62,7 @@ macro_rules! select_experiments {
                from experiments e join jobs j on j.id = e.job_id "# + $tail,
             $($bind),*
         )
-    };
-}
-
-struct ExperimentRow {
-    id: ExperimentId,
-    dataset_id: Option<DatasetId>,
-    workload_id: Option<WorkloadId>,
-    dataset_name: String,
-    dataset_sha256: String,
-    workload_name: String,
-    workload_sha256: String,
-    spec: Json<ExperimentSpec>,
-    n_trials: i32,
-    n_recorded: i64,
-    created_at: DateTime<Utc>,
-    environment: Json<Vec<Setting>>,
-    headline: Option<String>,
-    job_id: JobId,
-    kind: JobKind,
-    status: JobStatus,
-    stage: String,
-    progress: Json<Progress>,
-    message: Option<String>,
-    cancel_requested: bool,
-    job_created_at: DateTime<Utc>,
-    started_at: Option<DateTime<Utc>>,
-    finished_at: Option<DateTime<Utc>>,
-    read_at: DateTime<Utc>,
-}
-
-impl From<ExperimentRow> for Experiment {
-    fn from(row: ExperimentRow) -> Self {
-        Self {
+        .map(|row| Experiment {
             id: row.id,
             dataset_id: row.dataset_id,
             workload_id: row.workload_id,
@@ -113,21 +76,9 @@ impl From<ExperimentRow> for Experiment {
             created_at: row.created_at,
             environment: row.environment.0,
             headline: row.headline,
-            job: Job::from(JobRow {
-                id: row.job_id,
-                kind: row.kind,
-                status: row.status,
-                stage: row.stage,
-                progress: row.progress,
-                message: row.message,
-                cancel_requested: row.cancel_requested,
-                created_at: row.job_created_at,
-                started_at: row.started_at,
-                finished_at: row.finished_at,
-                read_at: row.read_at,
-            }),
-        }
-    }
+            job: job_of!(row, job_id, job_created_at),
+        })
+    };
 }
 
 /// Stores a new experiment with its queries; `job_id` is the job that will run it.
@@ -190,18 +141,16 @@ pub async fn find_by_request(
 
 /// One experiment; none when there is no such experiment for this viewer.
 pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<Option<Experiment>> {
-    let row = select_experiments!("where e.id = $1 and e.owner_id = $2", id.0, viewer.user_id.0)
+    select_experiments!("where e.id = $1 and e.owner_id = $2", id.0, viewer.user_id.0)
         .fetch_optional(conn)
-        .await?;
-    Ok(row.map(Experiment::from))
+        .await
 }
 
 /// The experiment that a job runs.
 pub async fn get_by_job(conn: &mut PgConnection, lease: &Lease) -> Result<Option<Experiment>> {
-    let row = select_experiments!("where e.job_id = $1", lease.job_id.0)
+    select_experiments!("where e.job_id = $1", lease.job_id.0)
         .fetch_optional(conn)
-        .await?;
-    Ok(row.map(Experiment::from))
+        .await
 }
 
 /// The newest experiment that runs or waits, else none.
@@ -231,7 +180,7 @@ pub async fn list(
         ListOrder::Workload => "workload",
         ListOrder::Status => "status",
     };
-    let rows = select_experiments!(
+    select_experiments!(
         "join (select w.id as wanted_id, row_number() over () as place
                from (select e2.id from experiments e2 join jobs j2 on j2.id = e2.job_id
                      where e2.owner_id = $1
@@ -246,8 +195,7 @@ pub async fn list(
         i64::from(offset),
     )
     .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(Experiment::from).collect())
+    .await
 }
 
 /// How many experiments the viewer has.
@@ -368,51 +316,10 @@ pub async fn set_headline(conn: &mut PgConnection, id: ExperimentId, headline: &
     Ok(())
 }
 
-/// Opens a new segment and returns its number, from 1; none when the lease is lost. Asked again under the same lease for
-/// the same first trial, it is the same segment: the answer before may have been lost.
-pub async fn insert_segment(
-    conn: &mut PgConnection,
-    lease: &Lease,
-    id: ExperimentId,
-    first_trial: usize,
-    reason: &str,
-) -> Result<Option<i32>> {
-    sqlx::query_scalar!(
-        r#"with lease as (select from jobs where id = $5 and epoch = $2 and status = 'running'),
-                known as (select segment_no from segments
-                          where experiment_id = $1 and epoch = $2 and first_trial = $3),
-                added as (insert into segments (experiment_id, segment_no, epoch, first_trial, reason)
-                          select $1, (select count(*) + 1 from segments where experiment_id = $1), $2, $3, $4
-                          from lease where not exists (select from known)
-                          returning segment_no)
-           select segment_no as "segment_no!" from lease, known union all select segment_no from added"#,
-        id.0,
-        lease.epoch,
-        i32::try_from(first_trial).unwrap_or(i32::MAX),
-        reason,
-        lease.job_id.0,
-    )
-    .fetch_optional(conn)
-    .await
-}
-
-/// The segments of an experiment, in order.
-pub async fn list_segments(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<Vec<Segment>> {
-    sqlx::query_as!(
-        Segment,
-        "select s.segment_no, s.first_trial, s.reason, s.started_at
-         from segments s join experiments e on e.id = s.experiment_id
-         where s.experiment_id = $1 and e.owner_id = $2 order by s.segment_no",
-        id.0,
-        viewer.user_id.0,
-    )
-    .fetch_all(conn)
-    .await
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::segments;
     use crate::store::sources;
     use crate::testing::world::World;
     use crate::testing::world::new_experiment;
@@ -477,7 +384,7 @@ mod tests {
         );
         assert!(get(&mut conn, stranger, ids[0]).await.unwrap().is_none());
         assert!(list_queries(&mut conn, stranger, ids[0]).await.unwrap().is_empty());
-        assert!(list_segments(&mut conn, stranger, ids[0]).await.unwrap().is_empty());
+        assert!(segments::list(&mut conn, stranger, ids[0]).await.unwrap().is_empty());
     }
 
     #[tokio::test]
@@ -514,39 +421,5 @@ mod tests {
             (experiment.dataset_id, experiment.dataset_name.as_str()),
             (None, "its dataset")
         );
-    }
-
-    #[tokio::test]
-    async fn segments_are_numbered_from_one() {
-        let world = World::new().await;
-        let (id, _) = world.experiment("e", &["none"]).await;
-        let lease = world.claim("a").await.unwrap().lease;
-        let mut conn = world.conn().await;
-        for (n, first_trial, reason) in [(1, 0, "start"), (2, 1, "resumed after 1 of 2 trials")] {
-            let segment_no = insert_segment(&mut conn, &lease, id, first_trial, reason).await;
-            assert_eq!(segment_no.unwrap(), Some(n));
-        }
-        let segments = list_segments(&mut conn, world.viewer, id).await.unwrap();
-        assert_eq!(segments[1].reason, "resumed after 1 of 2 trials");
-    }
-
-    #[tokio::test]
-    async fn a_segment_whose_answer_was_lost_is_not_opened_twice() {
-        let world = World::new().await;
-        let (id, _) = world.experiment("e", &["none"]).await;
-        let lease = world.claim("a").await.unwrap().lease;
-        let mut conn = world.conn().await;
-        for _ in 0..2 {
-            let segment_no = insert_segment(&mut conn, &lease, id, 0, "start").await;
-            assert_eq!(segment_no.unwrap(), Some(1));
-        }
-        assert_eq!(list_segments(&mut conn, world.viewer, id).await.unwrap().len(), 1);
-        // A runner that was replaced learns so, also about what it has opened itself.
-        sqlx::query("update jobs set epoch = epoch + 1")
-            .execute(&world.pool)
-            .await
-            .unwrap();
-        let segment_no = insert_segment(&mut conn, &lease, id, 0, "start").await;
-        assert_eq!(segment_no.unwrap(), None);
     }
 }

@@ -1,7 +1,5 @@
 //! Instruments with their steps and the plans that they have seen.
 
-use chrono::DateTime;
-use chrono::Utc;
 use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -14,7 +12,6 @@ use crate::model::instrument::Findings;
 use crate::model::instrument::Instrument;
 use crate::model::instrument::InstrumentSpec;
 use crate::model::instrument::SeenPlan;
-use crate::model::job::Job;
 use crate::model::job::JobKind;
 use crate::model::job::JobStatus;
 use crate::model::job::Lease;
@@ -22,7 +19,7 @@ use crate::model::job::Progress;
 use crate::model::snapshot::Snapshot;
 use crate::model::user::Viewer;
 use crate::store::Result;
-use crate::store::jobs::JobRow;
+use crate::store::jobs::job_of;
 use crate::store::queue::LEASE_S;
 use crate::store::to_u64;
 
@@ -39,8 +36,7 @@ pub struct NewInstrument {
 /// Selects instruments with their jobs; the tail says which.
 macro_rules! select_instruments {
     ($tail:literal, $($bind:expr),* $(,)?) => {
-        sqlx::query_as!(
-            InstrumentRow,
+        sqlx::query!(
             r#"select i.id as "id: InstrumentId", i.dataset_id as "dataset_id: DatasetId", i.dataset_name,
                       i.experiment_id as "experiment_id: ExperimentId", i.spec as "spec: Json<InstrumentSpec>",
                       i.result as "result: Json<Findings>", i.headline, i.created_at, j.n_recorded,
@@ -50,35 +46,7 @@ macro_rules! select_instruments {
                from instruments i join jobs j on j.id = i.job_id "# + $tail,
             $($bind),*
         )
-    };
-}
-
-struct InstrumentRow {
-    id: InstrumentId,
-    dataset_id: Option<DatasetId>,
-    dataset_name: String,
-    experiment_id: Option<ExperimentId>,
-    spec: Json<InstrumentSpec>,
-    result: Option<Json<Findings>>,
-    headline: Option<String>,
-    created_at: DateTime<Utc>,
-    n_recorded: i64,
-    job_id: JobId,
-    kind: JobKind,
-    status: JobStatus,
-    stage: String,
-    progress: Json<Progress>,
-    message: Option<String>,
-    cancel_requested: bool,
-    job_created_at: DateTime<Utc>,
-    started_at: Option<DateTime<Utc>>,
-    finished_at: Option<DateTime<Utc>>,
-    read_at: DateTime<Utc>,
-}
-
-impl From<InstrumentRow> for Instrument {
-    fn from(row: InstrumentRow) -> Self {
-        Self {
+        .map(|row| Instrument {
             id: row.id,
             dataset_id: row.dataset_id,
             dataset_name: row.dataset_name,
@@ -88,21 +56,9 @@ impl From<InstrumentRow> for Instrument {
             headline: row.headline,
             created_at: row.created_at,
             n_steps: to_u64(row.n_recorded),
-            job: Job::from(JobRow {
-                id: row.job_id,
-                kind: row.kind,
-                status: row.status,
-                stage: row.stage,
-                progress: row.progress,
-                message: row.message,
-                cancel_requested: row.cancel_requested,
-                created_at: row.job_created_at,
-                started_at: row.started_at,
-                finished_at: row.finished_at,
-                read_at: row.read_at,
-            }),
-        }
-    }
+            job: job_of!(row, job_id, job_created_at),
+        })
+    };
 }
 
 /// Stores a new run; `job_id` is the job that will do it.
@@ -144,31 +100,28 @@ pub async fn find_by_request(
 
 /// One run; none when there is no such run for this viewer.
 pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: InstrumentId) -> Result<Option<Instrument>> {
-    let row = select_instruments!("where i.id = $1 and i.owner_id = $2", id.0, viewer.user_id.0)
+    select_instruments!("where i.id = $1 and i.owner_id = $2", id.0, viewer.user_id.0)
         .fetch_optional(conn)
-        .await?;
-    Ok(row.map(Instrument::from))
+        .await
 }
 
 /// The run that a job does.
 pub async fn get_by_job(conn: &mut PgConnection, lease: &Lease) -> Result<Option<Instrument>> {
-    let row = select_instruments!("where i.job_id = $1", lease.job_id.0)
+    select_instruments!("where i.job_id = $1", lease.job_id.0)
         .fetch_optional(conn)
-        .await?;
-    Ok(row.map(Instrument::from))
+        .await
 }
 
 /// The newest runs first.
 pub async fn list(conn: &mut PgConnection, viewer: Viewer, limit: u32, offset: u32) -> Result<Vec<Instrument>> {
-    let rows = select_instruments!(
+    select_instruments!(
         "where i.owner_id = $1 order by i.id desc limit $2 offset $3",
         viewer.user_id.0,
         i64::from(limit),
         i64::from(offset),
     )
     .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(Instrument::from).collect())
+    .await
 }
 
 /// Stores a step, counts it and renews the lease in one statement. Returns false when the lease is lost: nothing was

@@ -1,7 +1,5 @@
 //! Jobs as people see them: what waits, what runs, what was asked to stop.
 
-use chrono::DateTime;
-use chrono::Utc;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -31,38 +29,25 @@ pub struct QueuedJob {
     pub n_recorded: i64,
 }
 
-/// A job joined to its owner's row; other families embed it in theirs.
-pub(crate) struct JobRow {
-    pub id: JobId,
-    pub kind: JobKind,
-    pub status: JobStatus,
-    pub stage: String,
-    pub progress: Json<Progress>,
-    pub message: Option<String>,
-    pub cancel_requested: bool,
-    pub created_at: DateTime<Utc>,
-    pub started_at: Option<DateTime<Utc>>,
-    pub finished_at: Option<DateTime<Utc>>,
-    pub read_at: DateTime<Utc>,
-}
-
-impl From<JobRow> for Job {
-    fn from(row: JobRow) -> Self {
-        Self {
-            id: row.id,
-            kind: row.kind,
-            status: row.status,
-            stage: row.stage,
-            progress: row.progress.0,
-            message: row.message,
-            cancel_requested: row.cancel_requested,
-            created_at: row.created_at,
-            started_at: row.started_at,
-            finished_at: row.finished_at,
-            read_at: row.read_at,
+/// The job in a row that has its columns, two of them under other names where what the job works for has such too.
+macro_rules! job_of {
+    ($row:ident, $id:ident, $created_at:ident) => {
+        crate::model::job::Job {
+            id: $row.$id,
+            kind: $row.kind,
+            status: $row.status,
+            stage: $row.stage,
+            progress: $row.progress.0,
+            message: $row.message,
+            cancel_requested: $row.cancel_requested,
+            created_at: $row.$created_at,
+            started_at: $row.started_at,
+            finished_at: $row.finished_at,
+            read_at: $row.read_at,
         }
-    }
+    };
 }
+pub(crate) use job_of;
 
 /// Puts a job at the end of the queue of the data directory `home`.
 pub async fn insert(conn: &mut PgConnection, viewer: Viewer, kind: JobKind, home: &str) -> Result<JobId> {
@@ -78,8 +63,7 @@ pub async fn insert(conn: &mut PgConnection, viewer: Viewer, kind: JobKind, home
 
 /// One job; none when there is no such job for this viewer.
 pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: JobId) -> Result<Option<Job>> {
-    let row = sqlx::query_as!(
-        JobRow,
+    sqlx::query!(
         r#"select id as "id: JobId", kind as "kind: JobKind", status as "status: JobStatus", stage,
                   progress as "progress: Json<Progress>", message, cancel_requested,
                   created_at, started_at, finished_at, clock_timestamp() as "read_at!"
@@ -87,9 +71,9 @@ pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: JobId) -> Result<O
         id.0,
         viewer.user_id.0,
     )
+    .map(|row| job_of!(row, id, created_at))
     .fetch_optional(conn)
-    .await?;
-    Ok(row.map(Job::from))
+    .await
 }
 
 /// What kept a job from going on, in order.
@@ -153,19 +137,7 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
         instrument_id: row.instrument_id,
         n_trials: row.n_trials,
         n_recorded: row.n_recorded,
-        job: Job::from(JobRow {
-            id: row.id,
-            kind: row.kind,
-            status: row.status,
-            stage: row.stage,
-            progress: row.progress,
-            message: row.message,
-            cancel_requested: row.cancel_requested,
-            created_at: row.created_at,
-            started_at: row.started_at,
-            finished_at: row.finished_at,
-            read_at: row.read_at,
-        }),
+        job: job_of!(row, id, created_at),
     });
     Ok(queued.collect())
 }
@@ -185,5 +157,79 @@ impl QueuedJob {
                 None => "an instrument".to_owned(),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::experiments;
+    use crate::store::queue;
+    use crate::store::queue::Renewal;
+    use crate::testing::world::World;
+
+    #[tokio::test]
+    async fn only_the_owner_stops_a_job() {
+        let world = World::new().await;
+        let job_id = world.job(JobKind::Experiment).await;
+        let stranger = world.stranger().await;
+        let mut conn = world.conn().await;
+        assert!(!request_cancel(&mut conn, stranger, job_id).await.unwrap());
+        assert!(get(&mut conn, stranger, job_id).await.unwrap().is_none());
+        assert!(list_unsettled(&mut conn, stranger).await.unwrap().is_empty());
+        assert_eq!(list_unsettled(&mut conn, world.viewer).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_queue_names_what_each_job_works_for() {
+        let world = World::new().await;
+        let (experiment_id, _) = world.experiment("e", &["built_in", "none"]).await;
+        world.dataset("shop").await;
+        world.claim("a").await.unwrap();
+        let mut conn = world.conn().await;
+        let words: Vec<String> = list_unsettled(&mut conn, world.viewer)
+            .await
+            .unwrap()
+            .iter()
+            .map(QueuedJob::in_words)
+            .collect();
+        assert_eq!(
+            words,
+            [format!("experiment {experiment_id}"), "restoring shop".to_owned()]
+        );
+        assert_eq!(
+            experiments::newest_unsettled(&mut conn, world.viewer).await.unwrap(),
+            Some(experiment_id)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_waiting_job_is_cancelled_at_once_and_a_running_one_by_its_runner() {
+        let world = World::new().await;
+        let waiting = world.job(JobKind::Experiment).await;
+        let mut conn = world.conn().await;
+        assert!(request_cancel(&mut conn, world.viewer, waiting).await.unwrap());
+        let settled = get(&mut conn, world.viewer, waiting).await.unwrap().unwrap();
+        assert_eq!(settled.status, JobStatus::Cancelled);
+        assert_eq!(settled.message.as_deref(), Some("Stopped before it began."));
+        assert!(!request_cancel(&mut conn, world.viewer, waiting).await.unwrap());
+
+        let running = world.job(JobKind::Experiment).await;
+        let lease = world.claim("a").await.unwrap().lease;
+        assert!(request_cancel(&mut conn, world.viewer, running).await.unwrap());
+        assert_eq!(
+            get(&mut conn, world.viewer, running).await.unwrap().unwrap().status,
+            JobStatus::Running
+        );
+        assert_eq!(queue::renew(&mut conn, &lease).await.unwrap(), Renewal::CancelRequested);
+        assert!(
+            queue::settle(&mut conn, &lease, JobStatus::Cancelled, Some("Stopped."))
+                .await
+                .unwrap()
+        );
+        assert_eq!(
+            get(&mut conn, world.viewer, running).await.unwrap().unwrap().status,
+            JobStatus::Cancelled
+        );
     }
 }

@@ -22,6 +22,8 @@ pub mod instruments;
 pub mod jobs;
 pub mod plans;
 pub mod queue;
+pub mod restores;
+pub mod segments;
 pub mod sources;
 pub mod statistics_files;
 pub mod summaries;

@@ -3,6 +3,7 @@
 //! A sandbox is a server of its own that runs for as long as the job that needs it (starting one takes a tenth of a
 //! second, so none is kept waiting), or a part of the one server that all datasets share.
 
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::cluster::Stop;
 use crate::cluster::leftover::Found;
 use crate::cluster::server::Server;
 use crate::cluster::site::Site;
+use crate::files::removal;
 use crate::model::ids::DatasetId;
 use crate::target::NO_SPACE;
 use crate::target::names::Names;
@@ -145,13 +147,8 @@ impl Sandboxes {
             }
         };
         let data_dir = spec(root, dataset_id).data_dir;
-        if !data_dir.exists() {
-            return Ok(());
-        }
         cluster::leftover::stop_leftover(&data_dir, Stop::Immediate).await?;
-        tokio::fs::remove_dir_all(&data_dir)
-            .await
-            .with_context(|| format!("removing {}", data_dir.display()))
+        remove_files(&data_dir).await
     }
 
     /// Stops what a crash left running in every sandbox, and removes those that `keep` does not name.
@@ -169,9 +166,7 @@ impl Sandboxes {
             }
             let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
             if !id.is_some_and(|id| keep.contains(&id)) {
-                tokio::fs::remove_dir_all(entry.path())
-                    .await
-                    .context("removing an orphaned sandbox")?;
+                remove_files(&entry.path()).await?;
                 n_removed += 1;
             }
         }
@@ -207,7 +202,14 @@ async fn start_cluster(
     Ok((address, server))
 }
 
-fn spec(root: &std::path::Path, dataset_id: DatasetId) -> ServerSpec {
+/// Nobody who matters is at work in them any more.
+async fn remove_files(data_dir: &Path) -> anyhow::Result<()> {
+    removal::remove_dir(data_dir)
+        .await
+        .with_context(|| format!("removing {}", data_dir.display()))
+}
+
+fn spec(root: &Path, dataset_id: DatasetId) -> ServerSpec {
     ServerSpec {
         data_dir: root.join(dataset_id.to_string()),
         socket_name: format!("s{dataset_id}"),

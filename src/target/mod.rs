@@ -13,6 +13,7 @@ pub mod role;
 pub mod room;
 pub mod session;
 pub mod shared;
+pub mod trouble;
 
 use sqlx::postgres::PgDatabaseError;
 
@@ -34,18 +35,6 @@ pub fn to_be_put_right(error: &anyhow::Error) -> Option<String> {
     quarantined.or_else(|| error.downcast_ref::<Shortage>().map(Shortage::to_string))
 }
 
-/// How a server was lost, for people: in its own words where it had any.
-pub fn lost_in_words(error: &anyhow::Error) -> String {
-    let said = error
-        .chain()
-        .find_map(|cause| ServerError::of(cause.downcast_ref::<sqlx::Error>()?));
-    match said {
-        _ if format!("{error:#}").contains(NO_SPACE) => OUT_OF_DISK.to_owned(),
-        Some(said) if !said.is_fatal => format!("the server says: {said}"),
-        _ => "a PostgreSQL server was lost".to_owned(),
-    }
-}
-
 /// What a server said about a statement, for people, with what is behind it where a limit of the sandbox is; never our
 /// own chain of causes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +54,11 @@ impl std::fmt::Display for ServerError {
 }
 
 impl ServerError {
+    /// The server's words among the causes of `error`.
+    pub fn among(error: &anyhow::Error) -> Option<Self> {
+        error.chain().find_map(|cause| Self::of(cause.downcast_ref()?))
+    }
+
     /// The server's words in `error`, if it is the server that spoke.
     pub fn of(error: &sqlx::Error) -> Option<Self> {
         let sqlx::Error::Database(error) = error else {

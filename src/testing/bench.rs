@@ -115,7 +115,7 @@ impl Bench {
     /// The restore log.
     pub async fn notes(&self, id: DatasetId) -> Vec<RestoreNote> {
         let mut conn = self.house.pool.acquire().await.unwrap();
-        store::datasets::list_notes(&mut conn, self.house.viewer, id)
+        store::restores::list_notes(&mut conn, self.house.viewer, id)
             .await
             .unwrap()
     }

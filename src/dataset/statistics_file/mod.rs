@@ -124,7 +124,7 @@ impl Datasets {
             return Ok(None);
         };
         let dataset = store::datasets::get(&mut conn, viewer, dataset_id).await?;
-        let inventory = store::datasets::inventory(&mut conn, viewer, dataset_id).await?;
+        let inventory = store::restores::inventory(&mut conn, viewer, dataset_id).await?;
         let contents = store::statistics_files::contents(&mut conn, viewer, id).await?;
         drop(conn);
         let (Some(dataset), Some(contents)) = (dataset, contents) else {

@@ -39,7 +39,7 @@ async fn the_sample_is_restored_to_the_row() {
     let dataset = bench.dataset(id).await;
     let tables = {
         let mut conn = bench.house.pool.acquire().await.unwrap();
-        store::datasets::list_tables(&mut conn, bench.house.viewer, id)
+        store::restores::list_tables(&mut conn, bench.house.viewer, id)
             .await
             .unwrap()
     };

@@ -36,9 +36,7 @@ pub(super) async fn shop(bench: &Bench) -> DatasetId {
 
 pub(super) async fn segments(bench: &Bench, id: ExperimentId) -> Vec<Segment> {
     let mut conn = bench.house.pool.acquire().await.unwrap();
-    store::experiments::list_segments(&mut conn, bench.house.viewer, id)
-        .await
-        .unwrap()
+    store::segments::list(&mut conn, bench.house.viewer, id).await.unwrap()
 }
 
 pub(super) async fn prepared(bench: &Bench, id: ExperimentId) -> Vec<PreparedSource> {

@@ -171,6 +171,19 @@ fn each_kind_makes_wrong_what_it_is_named_for_and_nothing_else() {
     assert!(values(&wrong, HISTOGRAM).is_empty());
 }
 
+/// Computed apart from this code, from the definitions of SHA-256 and ChaCha with 8 rounds.
+#[test]
+fn a_stored_seed_makes_wrong_what_it_made_wrong() {
+    let base = snapshot(1000.0, 0.2, 20.0, &[0.3, 0.2, 0.15, 0.1, 0.05], 11);
+    let wrong = |kind| rework::rework(&base, &wish(4, &[kind], 60)).0;
+    let shuffled = values(&wrong(Kind::McvShuffle), MOST_COMMON_VALUES);
+    assert_eq!(shuffled, ["v1", "v4", "v2", "v3", "v0"]);
+    let kept = values(&wrong(Kind::McvDrop), MOST_COMMON_VALUES);
+    assert_eq!(kept, ["v0"]);
+    let bounds = values(&wrong(Kind::HistogramDistort), HISTOGRAM);
+    assert_eq!(bounds, [2, 2, 3, 4, 5, 5, 6, 7, 9, 10, 10].map(|n| format!("b{n:03}")));
+}
+
 #[test]
 fn a_count_is_off_by_no_more_than_the_strength_says_and_by_that_much_for_some() {
     let base = snapshot(1e6, 0.0, 1e4, &[], 0);

@@ -194,8 +194,8 @@ impl ShowPage {
         let mut conn = datasets.pool.acquire().await?;
         let dataset = store::datasets::get(&mut conn, viewer, id).await?;
         let dataset = dataset.ok_or(Error::NotFound("dataset"))?;
-        let tables = store::datasets::list_tables(&mut conn, viewer, id).await?;
-        let notes = store::datasets::list_notes(&mut conn, viewer, id).await?;
+        let tables = store::restores::list_tables(&mut conn, viewer, id).await?;
+        let notes = store::restores::list_notes(&mut conn, viewer, id).await?;
         let interruptions = store::jobs::list_interruptions(&mut conn, viewer, dataset.job.id).await?;
         let statistics = store::statistics_files::list(&mut conn, viewer, id).await?;
         let waits_for = match dataset.job.status {
