@@ -191,7 +191,7 @@ fn time_of(observed: Observed) -> Option<f64> {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::analysis::chance::Chance;
+    use crate::model::chance::Chance;
 
     pub fn finished(ms: f64) -> Observed {
         Observed::Finished { ms }
@@ -209,7 +209,7 @@ pub mod tests {
     pub fn normal(chance: &mut Chance) -> f64 {
         const PARTS: f64 = 1_099_511_627_776.0;
         #[expect(clippy::cast_precision_loss, reason = "below 2^40")]
-        let mut uniform = || (chance.below(1 << 40) as f64 + 0.5) / PARTS;
+        let mut uniform = || (chance.below_by_rejection(1 << 40) as f64 + 0.5) / PARTS;
         (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos()
     }
 

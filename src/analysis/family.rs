@@ -192,7 +192,6 @@ mod tests {
     use proptest::proptest;
 
     use super::*;
-    use crate::analysis::chance::Chance;
     use crate::analysis::effect::Pair;
     use crate::analysis::effect::tests::finished;
     use crate::analysis::effect::tests::normal;
@@ -201,6 +200,7 @@ mod tests {
     use crate::analysis::resample::Resampling;
     use crate::analysis::resample::standard_error;
     use crate::analysis::summary::Observed;
+    use crate::model::chance::Chance;
     use crate::model::experiment::tests::spec;
 
     fn effect(pairs: &[Pair]) -> Effect {

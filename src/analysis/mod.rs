@@ -1,6 +1,5 @@
 //! Numbers from numbers: what trials say of a query under a source. Fetching and drawing are done elsewhere.
 
-pub mod chance;
 pub mod effect;
 pub mod estimates;
 pub mod family;

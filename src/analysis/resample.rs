@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::analysis::chance::Chance;
+use crate::model::chance::Chance;
 
 /// Resamples of a bootstrap. One less than a round number, so that its percentiles are values of their own.
 const N_RESAMPLES: usize = 1999;
@@ -63,7 +63,7 @@ impl Resampling {
         let seed = self.seed;
         self.positions.entry(n).or_insert_with(|| {
             let mut chance = Chance::new(seed, &[b"pgassay resamples 1", &(n as u64).to_be_bytes()]);
-            let draw = |_| u16::try_from(chance.below(n)).expect("no experiment has 65,536 rounds");
+            let draw = |_| u16::try_from(chance.below_by_rejection(n)).expect("no experiment has 65,536 rounds");
             (0..N_RESAMPLES * n).map(draw).collect()
         })
     }

@@ -5,6 +5,8 @@
 //! one trusts nothing of it: it comes from outside.
 
 mod archive;
+mod exports;
+mod finding;
 pub mod format;
 mod read;
 mod tables;

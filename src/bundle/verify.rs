@@ -2,37 +2,25 @@
 //! them, and says which ones differ. It asks no server and no store.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::analysis::effect;
-use crate::analysis::family;
 use crate::bundle::Bundle;
 use crate::bundle::BundleError;
+use crate::bundle::finding::Finding;
 use crate::bundle::format;
 use crate::bundle::format::PlanBody;
 use crate::bundle::format::PlanNumbers;
-use crate::bundle::tables::Difference;
 use crate::bundle::tables::Row;
 use crate::bundle::tables::Table;
-use crate::bundle::tables::is_near;
-use crate::bundle::write::exported;
 use crate::experiment::explaining;
 use crate::experiment::schedule;
 use crate::experiment::summaries::Numbers;
-use crate::model::experiment::Experiment;
 use crate::model::experiment::PlanOutline;
 use crate::model::experiment::PlanRecord;
-use crate::model::ids::JobId;
-use crate::model::job::Job;
-use crate::model::job::JobKind;
-use crate::model::job::Progress;
 use crate::model::trial::RecordedTrial;
 use crate::model::trial::Trial;
-use crate::report::data::ReportData;
 use crate::snapshot;
 
 /// What came of it.
@@ -42,51 +30,6 @@ pub struct Verification {
     pub n_numbers: u64,
     pub n_trials: usize,
     pub findings: Vec<Finding>,
-}
-
-/// Something that is not as it was published.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Finding {
-    /// A number with where it stands. `base` is the source that it compares with.
-    Number {
-        table: &'static str,
-        query: Option<String>,
-        source: Option<String>,
-        base: Option<String>,
-        name: String,
-        published: String,
-        recomputed: String,
-    },
-    Sentence(String),
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sentence(sentence) => f.write_str(sentence),
-            Self::Number {
-                table,
-                query,
-                source,
-                base,
-                name,
-                published,
-                recomputed,
-            } => {
-                f.write_str(query.as_deref().unwrap_or("all queries"))?;
-                if let Some(source) = source {
-                    write!(f, " under {source}")?;
-                }
-                if let Some(base) = base {
-                    write!(f, " beside {base}")?;
-                }
-                write!(
-                    f,
-                    ": {name} is {published} in {table}, and {recomputed} when computed again"
-                )
-            }
-        }
-    }
 }
 
 /// Verifies a bundle. What cannot even be read is refused.
@@ -128,7 +71,7 @@ pub fn verify(bundle: &mut Bundle) -> Result<Verification, BundleError> {
 }
 
 impl Verification {
-    fn sentence(&mut self, sentence: String) {
+    pub(super) fn sentence(&mut self, sentence: String) {
         self.findings.push(Finding::Sentence(sentence));
     }
 
@@ -264,7 +207,7 @@ impl Verification {
         table.finish().context("computing again")?;
         self.n_numbers += table.n_numbers;
         for difference in table.differences {
-            self.findings.push(in_words(bundle, name, difference));
+            self.findings.push(Finding::of_table(bundle, name, difference));
         }
         Ok(())
     }
@@ -280,76 +223,6 @@ impl Verification {
             ));
         }
     }
-
-    /// The exports that people took away.
-    fn exports(&mut self, bundle: &mut Bundle, numbers: Numbers, plans: Vec<PlanOutline>) -> Result<(), BundleError> {
-        let data = ReportData {
-            queries: bundle.queries.clone(),
-            prepared: bundle.sources.clone(),
-            summaries: numbers.summaries,
-            plans,
-            plan_texts: Vec::new(),
-            segments: bundle.experiment.segments.clone(),
-            interruptions: bundle.experiment.interruptions.clone(),
-            base_idx: 0,
-            family: family::beside(&bundle.experiment.spec, 0, &numbers.comparisons.of_queries),
-            overall: effect::overall_beside(&bundle.experiment.spec, 0, &numbers.comparisons.overall),
-            experiment: experiment(bundle),
-        };
-        for (name, exporter) in format::PUBLISHED_EXPORTS {
-            let published = bundle.bytes(name)?;
-            let recomputed = exported(exporter, &data)?;
-            self.export(name, &published, &recomputed)
-                .map_err(|error| BundleError::Unreadable {
-                    name: (*name).to_owned(),
-                    reason: error.to_string(),
-                })?;
-        }
-        Ok(())
-    }
-
-    fn export(&mut self, member: &'static str, published: &[u8], recomputed: &[u8]) -> csv::Result<()> {
-        let (mut before, mut now) = (
-            csv::Reader::from_reader(published),
-            csv::Reader::from_reader(recomputed),
-        );
-        let heads = now.headers()?.clone();
-        if *before.headers()? != heads {
-            self.sentence(format!("{member} has other columns."));
-            return Ok(());
-        }
-        let before: Vec<csv::StringRecord> = before.records().collect::<Result<_, _>>()?;
-        let now: Vec<csv::StringRecord> = now.records().collect::<Result<_, _>>()?;
-        if before.len() != now.len() {
-            self.sentence(format!(
-                "{member} has {} rows, and {} when computed again.",
-                before.len(),
-                now.len()
-            ));
-        }
-        for (before, now) in before.iter().zip(&now) {
-            let of_column = |name: &str| {
-                let place = heads.iter().position(|head| head == name)?;
-                now.get(place).map(str::to_owned)
-            };
-            for ((name, before_cell), now_cell) in heads.iter().zip(before).zip(now) {
-                self.n_numbers += u64::from(!now_cell.is_empty());
-                if is_same_cell(before_cell, now_cell) {
-                    continue;
-                }
-                self.findings.push(Finding::Number {
-                    table: member,
-                    query: of_column("query"),
-                    source: of_column("source"),
-                    base: of_column("baseline"),
-                    name: name.to_owned(),
-                    published: before_cell.to_owned(),
-                    recomputed: now_cell.to_owned(),
-                });
-            }
-        }
-        Ok(())
-    }
 }
 
 fn is_planned(trial: &RecordedTrial, planned: &[Trial]) -> bool {
@@ -360,88 +233,4 @@ fn is_planned(trial: &RecordedTrial, planned: &[Trial]) -> bool {
             && usize::try_from(trial.source_idx) == Ok(planned.source_idx)
             && usize::try_from(trial.query_idx) == Ok(planned.query_idx)
     })
-}
-
-fn is_same_cell(a: &str, b: &str) -> bool {
-    a == b || matches!((a.parse::<f64>(), b.parse::<f64>()), (Ok(a), Ok(b)) if is_near(a, b))
-}
-
-fn in_words(bundle: &Bundle, table: &'static str, difference: Difference) -> Finding {
-    let place = |key: &Row| {
-        let query = key.get("query_idx").and_then(Value::as_i64);
-        let source = key.get("source_idx").and_then(Value::as_i64);
-        let base = key.get("base_idx").and_then(Value::as_i64);
-        (
-            query.map(|idx| bundle.query_label(idx)),
-            source.map(|idx| bundle.source_label(idx)),
-            base.map(|idx| bundle.source_label(idx)),
-        )
-    };
-    let whole_row = |key: &Row, published: &str, recomputed: &str| {
-        let (query, source, base) = place(key);
-        Finding::Number {
-            table,
-            query,
-            source,
-            base,
-            name: "the whole row".to_owned(),
-            published: published.to_owned(),
-            recomputed: recomputed.to_owned(),
-        }
-    };
-    match difference {
-        Difference::NotRecomputed { key } => whole_row(&key, "there", "not"),
-        Difference::NotPublished { key } => whole_row(&key, "missing", "there"),
-        Difference::Number {
-            key,
-            name,
-            published,
-            recomputed,
-        } => {
-            let (query, source, base) = place(&key);
-            Finding::Number {
-                table,
-                query,
-                source,
-                base,
-                name,
-                published: published.to_string(),
-                recomputed: recomputed.to_string(),
-            }
-        }
-    }
-}
-
-/// The experiment of a bundle as an export sees it. It is in no store, so its ids name nothing.
-fn experiment(bundle: &Bundle) -> Experiment {
-    let body = &bundle.experiment;
-    let read_at = body.finished_at.unwrap_or(body.created_at);
-    Experiment {
-        id: body.id,
-        dataset_id: None,
-        workload_id: None,
-        dataset_name: body.dataset.name.clone(),
-        dataset_sha256: body.dataset.sha256.clone(),
-        workload_name: body.workload.name.clone(),
-        workload_sha256: body.workload.sha256.clone(),
-        spec: body.spec.clone(),
-        n_trials: body.n_trials,
-        n_recorded: body.n_recorded,
-        created_at: body.created_at,
-        environment: body.environment.clone(),
-        headline: body.headline.clone(),
-        job: Job {
-            id: JobId(0),
-            kind: JobKind::Experiment,
-            status: body.status,
-            stage: String::new(),
-            progress: Progress::default(),
-            message: body.message.clone(),
-            cancel_requested: false,
-            created_at: body.created_at,
-            started_at: body.started_at,
-            finished_at: body.finished_at,
-            read_at,
-        },
-    }
 }

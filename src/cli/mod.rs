@@ -2,8 +2,10 @@
 
 mod bundle;
 mod doctor;
+mod following;
 mod instrument;
 mod rerun;
+mod results;
 mod run;
 mod sample;
 mod snapshot;

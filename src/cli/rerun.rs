@@ -13,8 +13,8 @@ use sha2::Sha256;
 use crate::app::house::House;
 use crate::bundle::Bundle;
 use crate::bundle::BundleError;
-use crate::cli::run;
-use crate::cli::run::ResultFiles;
+use crate::cli::following::follow;
+use crate::cli::results::ResultFiles;
 use crate::cli::working::RunError;
 use crate::cli::working::in_house;
 use crate::cli::working::request_id;
@@ -146,7 +146,7 @@ async fn measure(house: &House, args: &RerunArgs, given: Given) -> Result<(), Ru
         sources: given.sources,
     };
     let id = house.experiments.repeat(house.viewer, &request_id()?, repeat).await?;
-    let data = run::follow(house, dataset_id, id, &args.files).await?;
+    let data = follow(house, dataset_id, id, &args.files).await?;
     Ok(tell_plans(&data, &given.fingerprints)?)
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use sha2::Digest as _;
 use sha2::Sha256;
 
-use crate::analysis::chance::Chance;
+use crate::model::chance::Chance;
 use crate::model::experiment::ExperimentSpec;
 use crate::model::experiment::Order;
 use crate::model::trial::Trial;

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::instrument::ddmin;
 use crate::instrument::ddmin::Next;
+use crate::instrument::look::Look;
 use crate::instrument::saying::said;
-use crate::instrument::stand::Look;
 use crate::instrument::stand::Stand;
 use crate::instrument::work::Notebook;
 use crate::model::instrument::BisectFindings;

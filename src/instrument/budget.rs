@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use anyhow::Context as _;
 
 use crate::instrument::bisect;
-use crate::instrument::stand::Look;
-use crate::instrument::stand::Seen;
+use crate::instrument::look::Look;
+use crate::instrument::look::Seen;
 use crate::instrument::stand::Stand;
 use crate::instrument::work::Notebook;
 use crate::model::instrument::Bill;

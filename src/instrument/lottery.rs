@@ -13,7 +13,7 @@ use crate::analysis::lottery::Tally;
 use crate::instrument::bisect;
 use crate::instrument::bisect::Pair;
 use crate::instrument::bisect::Trail;
-use crate::instrument::stand::Look;
+use crate::instrument::look::Look;
 use crate::instrument::stand::Stand;
 use crate::instrument::work::Notebook;
 use crate::model::instrument::BisectFindings;

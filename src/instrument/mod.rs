@@ -5,11 +5,14 @@ mod bisect;
 mod budget;
 mod ddmin;
 pub mod form;
+mod look;
 mod lottery;
 mod regret;
 mod saying;
 pub mod service;
 mod stand;
+pub mod subject;
 #[cfg(test)]
 mod tests;
+mod wish;
 pub mod work;

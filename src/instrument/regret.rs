@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::analysis::chance::Chance;
 use crate::analysis::regret;
 use crate::analysis::summary::Observed;
-use crate::instrument::stand::Look;
+use crate::instrument::look::Look;
 use crate::instrument::stand::Stand;
 use crate::instrument::work::Notebook;
+use crate::model::chance::Chance;
 use crate::model::instrument::DrawnPlan;
 use crate::model::instrument::Findings;
 use crate::model::instrument::RegretFindings;
@@ -189,7 +189,7 @@ fn turns(task: &RegretTask, choices: &BTreeMap<(usize, String), usize>, seed: u6
     for round in 0..=task.rounds {
         let mut chance = Chance::new(seed, &[b"regret", &round.to_be_bytes()]);
         let mut places: Vec<usize> = (0..task.sources.len()).collect();
-        shuffle(&mut places, &mut chance);
+        chance.shuffle(&mut places);
         for place in places {
             let chosen = choices.iter().filter(|(_, first)| **first == place);
             let mut visit: Vec<Turn> = chosen
@@ -200,18 +200,11 @@ fn turns(task: &RegretTask, choices: &BTreeMap<(usize, String), usize>, seed: u6
                     place,
                 })
                 .collect();
-            shuffle(&mut visit, &mut chance);
+            chance.shuffle(&mut visit);
             turns.extend(visit);
         }
     }
     turns
-}
-
-/// Fisher and Yates, in Durstenfeld's form (Communications of the ACM 7(7), 1964, algorithm 235).
-fn shuffle<T>(items: &mut [T], chance: &mut Chance) {
-    for last in (1..items.len()).rev() {
-        items.swap(last, chance.below(last + 1));
-    }
 }
 
 /// The runs of one plan that count.

@@ -8,19 +8,17 @@ use std::time::Instant;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
+use crate::instrument::look::Look;
 use crate::model::dataset::Setting;
 use crate::model::experiment::ClockKind;
 use crate::model::ids::InstrumentId;
 use crate::model::instrument::ColumnName;
 use crate::model::instrument::InstrumentSpec;
 use crate::model::instrument::RunOutcome;
-use crate::model::instrument::SeenPlan;
 use crate::model::snapshot::Piece;
 use crate::model::snapshot::Snapshot;
 use crate::model::snapshot::StatisticsObject;
 use crate::model::trial::Outcome;
-use crate::plan;
-use crate::plan::Plan;
 use crate::snapshot::apply;
 use crate::snapshot::apply::LeftOut;
 use crate::snapshot::capture;
@@ -60,60 +58,6 @@ pub struct Stand {
     /// Something may still run in the sandbox, so it is stopped at once.
     is_abandoned: bool,
     n_swaps: usize,
-}
-
-/// A query's plan as it was just seen, or why there is none.
-#[derive(Clone, Debug)]
-pub enum Look {
-    Plan(Box<Seen>),
-    None { message: String },
-}
-
-/// A plan with its name and the server's own words.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    pub plan: Plan,
-    pub fingerprint: String,
-    pub text: String,
-}
-
-impl Look {
-    /// None where there is no plan.
-    pub fn fingerprint(&self) -> Option<&str> {
-        match self {
-            Self::Plan(seen) => Some(&seen.fingerprint),
-            Self::None { .. } => None,
-        }
-    }
-
-    /// None where there is no plan, and where the server's number is none.
-    pub fn cost(&self) -> Option<f64> {
-        match self {
-            Self::Plan(seen) => Some(seen.plan.cost()).filter(|cost| cost.is_finite()),
-            Self::None { .. } => None,
-        }
-    }
-
-    /// Why there is no plan.
-    pub fn message(&self) -> Option<&str> {
-        match self {
-            Self::Plan(_) => None,
-            Self::None { message } => Some(message),
-        }
-    }
-
-    /// The plan as it is kept.
-    pub fn seen(&self, query_idx: i32) -> Option<SeenPlan> {
-        let Self::Plan(seen) = self else {
-            return None;
-        };
-        Some(SeenPlan {
-            query_idx,
-            fingerprint: seen.fingerprint.clone(),
-            cost: self.cost(),
-            explain: seen.text.clone(),
-        })
-    }
 }
 
 impl Stand {
@@ -252,7 +196,7 @@ impl Stand {
             let limit = self.limit;
             let ran = self.session().await?.explain_timed(sql, limit, stop).await?;
             self.recover()?;
-            if let Look::Plan(seen) = read(ran)?
+            if let Look::Plan(seen) = Look::of(ran)?
                 && let Some(ms) = seen.plan.planning_ms
             {
                 least = Some(least.map_or(ms, |least| least.min(ms)));
@@ -299,7 +243,7 @@ impl Stand {
         let session = self.session().await?;
         let (ran, _) = watch.over(&stop, session.explain_analyzed(sql, limit, &stop)).await?;
         self.recover()?;
-        read(ran)
+        Look::of(ran)
     }
 
     /// What one value of one row is, as text, asked as the dataset's role; none where the answer takes too long or fails.
@@ -319,7 +263,7 @@ impl Stand {
         let limit = self.limit;
         let ran = self.session().await?.explain(sql, limit, stop).await?;
         self.recover()?;
-        read(ran)
+        Look::of(ran)
     }
 
     /// A session of the role in the clone.
@@ -395,22 +339,4 @@ fn default_at(target: u32) -> Setting {
         name: "default_statistics_target".to_owned(),
         value: target.to_string(),
     }
-}
-
-fn read(ran: Ran<String>) -> Result<Look, Trouble> {
-    Ok(match ran {
-        Ran::Done(text) => {
-            let plan = plan::parse(&text).context("reading the server's EXPLAIN")?;
-            Look::Plan(Box::new(Seen {
-                fingerprint: plan::fingerprint(&plan),
-                plan,
-                text,
-            }))
-        }
-        Ran::Failed(error) => Look::None { message: error.message },
-        Ran::TimedOut => Look::None {
-            message: "planning took longer than the timeout".to_owned(),
-        },
-        Ran::Interrupted => return Err(Trouble::Stopped),
-    })
 }

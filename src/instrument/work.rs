@@ -10,9 +10,9 @@ use tracing::info;
 
 use crate::instrument::bisect;
 use crate::instrument::budget;
+use crate::instrument::look::Look;
 use crate::instrument::lottery;
 use crate::instrument::regret;
-use crate::instrument::stand::Look;
 use crate::instrument::stand::Stand;
 use crate::model::instrument::Findings;
 use crate::model::instrument::Instrument;

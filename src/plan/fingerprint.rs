@@ -27,19 +27,9 @@ enum Subplan {
 /// different texts.
 fn write_shape(canonical: &mut String, node: &Node, subplan: Subplan) {
     write_field(canonical, Some(&node.node_type));
-    for field in [
-        &node.parent_relationship,
-        &node.join_type,
-        &node.strategy,
-        &node.partial_mode,
-        &node.operation,
-        &node.relation,
-        &node.object,
-        &node.alias,
-        &node.index,
-        &node.scan_direction,
-    ] {
-        write_field(canonical, field.as_deref());
+    write_field(canonical, node.parent_relationship.as_deref());
+    for field in node.shape() {
+        write_field(canonical, field);
     }
     canonical.push(if node.parallel_aware { 'p' } else { 's' });
     canonical.push(match subplan {

@@ -83,6 +83,23 @@ impl Node {
         matches!(self.node_type.as_str(), "Nested Loop" | "Hash Join" | "Merge Join")
     }
 
+    /// What fingerprints and diffs take of a node alone, beside its type and whether it is parallel. Stored fingerprints
+    /// are made of it, in this order.
+    pub fn shape(&self) -> [Option<&str>; 9] {
+        [
+            &self.join_type,
+            &self.strategy,
+            &self.partial_mode,
+            &self.operation,
+            &self.relation,
+            &self.object,
+            &self.alias,
+            &self.index,
+            &self.scan_direction,
+        ]
+        .map(Option::as_deref)
+    }
+
     /// Shared blocks, hit or read, with the children's. `None` without BUFFERS.
     pub fn blocks(&self) -> Option<u64> {
         Some(self.shared_hit_blocks?.saturating_add(self.shared_read_blocks?))

@@ -14,9 +14,9 @@ use sqlx::postgres::types::Oid;
 use crate::model::snapshot::ExtendedStatistics;
 use crate::snapshot::USER_SCHEMA;
 use crate::snapshot::apply;
-use crate::snapshot::apply::ValueTypes;
 use crate::snapshot::capture;
 use crate::snapshot::capture::N_GATHERED;
+use crate::snapshot::value_types::ValueTypes;
 use crate::target::session::Admin;
 use crate::target::session::Session;
 

@@ -17,6 +17,7 @@ pub mod sampling;
 pub mod scene;
 #[cfg(test)]
 mod tests;
+mod value_types;
 
 use sha2::Digest as _;
 use sha2::Sha256;

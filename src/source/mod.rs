@@ -11,7 +11,6 @@ use crate::model::snapshot::Snapshot;
 
 pub mod analyze;
 pub mod built_in;
-mod chance;
 pub mod columns;
 pub mod custom_sql;
 mod draws;

@@ -6,12 +6,12 @@
 use anyhow::Context as _;
 use futures_util::future::BoxFuture;
 
+use crate::model::chance;
 use crate::model::experiment::Params;
 use crate::source::Applied;
 use crate::source::Group;
 use crate::source::StatsSource;
 use crate::source::analyze;
-use crate::source::chance;
 use crate::source::columns::Column;
 use crate::source::parameter::ParamError;
 use crate::source::parameter::Parameter;
@@ -122,7 +122,7 @@ impl Draw {
 
     /// The target of one column, between `low` and `high`.
     fn target(&self, column: &Column) -> u32 {
-        let share = chance::share(self.seed, &[&column.schema, &column.table, &column.column]);
+        let share = chance::share_of(self.seed, &[&column.schema, &column.table, &column.column]);
         let (low, end) = (f64::from(self.low), f64::from(self.high) + 1.0);
         let drawn = match self.scale {
             Scale::Uniform => low + share * (end - low),

@@ -222,6 +222,7 @@ impl<'a> Matched<'a> {
     /// Whether counterparts differ in what the fingerprint is made of, their places left aside.
     pub fn is_changed(&self, from_idx: usize, to_idx: usize) -> bool {
         let (a, b) = (&self.from.nodes[from_idx], &self.to.nodes[to_idx]);
+        let shape = |node: &'a Node| (&node.node_type, node.parallel_aware, node.shape());
         shape(a.node) != shape(b.node) || a.is_hashed != b.is_hashed
     }
 
@@ -250,20 +251,4 @@ impl<'a> Matched<'a> {
         }
         moved
     }
-}
-
-/// What the fingerprint takes of a node alone.
-fn shape(node: &Node) -> ([Option<&str>; 9], &str, bool) {
-    let fields = [
-        &node.join_type,
-        &node.strategy,
-        &node.partial_mode,
-        &node.operation,
-        &node.relation,
-        &node.object,
-        &node.alias,
-        &node.index,
-        &node.scan_direction,
-    ];
-    (fields.map(Option::as_deref), &node.node_type, node.parallel_aware)
 }

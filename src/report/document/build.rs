@@ -9,24 +9,16 @@ use crate::model::experiment::PlanText;
 use crate::model::job::Interrupted;
 use crate::model::units::counted;
 use crate::plan;
-use crate::report::chart::Canvas;
-use crate::report::chart::Scale;
-use crate::report::chart::Theme;
-use crate::report::charts;
-use crate::report::charts::Metric;
-use crate::report::compared;
 use crate::report::data::ReportData;
 use crate::report::document::Block;
 use crate::report::document::Cell;
 use crate::report::document::Document;
-use crate::report::document::Head;
-use crate::report::document::Picture;
 use crate::report::document::Table;
-use crate::report::made;
-use crate::report::sources;
+use crate::report::document::numbers::heads;
+use crate::report::document::numbers::push_comparisons;
+use crate::report::document::numbers::push_times;
 use crate::report::surroundings;
 use crate::report::table;
-use crate::report::table::QueryRows;
 
 /// The whole report. Plans are in it where their texts were read.
 pub(super) fn document(data: &ReportData) -> anyhow::Result<Document> {
@@ -108,207 +100,6 @@ fn method(experiment: &Experiment) -> Vec<String> {
         ),
         format!("{clock} Planning is kept apart."),
     ]
-}
-
-fn push_comparisons(blocks: &mut Vec<Block>, data: &ReportData, table: &[QueryRows]) {
-    if data.family.is_empty() {
-        return;
-    }
-    let base = data.source_label(data.base_idx);
-    blocks.push(Block::Chapter(format!("What differs from {base}")));
-    let about_clones = sources::about_clones(data);
-    if !about_clones.is_empty() {
-        blocks.push(Block::Paragraph(about_clones));
-    }
-    blocks.push(Block::Table(sources_table(data, base)));
-    blocks.push(Block::Made(made::SOURCES));
-    let rows = table.iter().flat_map(|query| &query.rows).zip(labels(table));
-    let cells = rows.filter_map(|(row, label)| {
-        let compared = row.compared.as_ref()?;
-        let verdict = Cell {
-            is_strong: compared.verdict.is_difference(),
-            ..Cell::from(compared.verdict.word().to_owned())
-        };
-        Some(vec![
-            Cell::from(label.to_owned()),
-            Cell::of_source(row.source.clone(), row.source_idx),
-            verdict,
-            Cell::from(compared.ratio.clone()),
-            Cell::from(compared.interval.clone()),
-            Cell::from(compared.p.clone()),
-            Cell::from(compared.detectable.clone()),
-            Cell::from(compared.n_rounds.clone()),
-            Cell::from(row.letter.clone()),
-        ])
-    });
-    blocks.push(Block::Table(Table {
-        caption: format!("Execution times beside {base}; a ratio below 1 is faster"),
-        heads: heads(&[
-            ("Query", false),
-            ("Source", false),
-            ("Verdict", false),
-            ("Ratio", true),
-            ("95 % interval", true),
-            ("p", true),
-            ("Would have shown", true),
-            ("Rounds", true),
-            ("Plan", false),
-        ]),
-        rows: cells.collect(),
-    }));
-    blocks.push(Block::Made(made::COMPARISONS));
-}
-
-fn sources_table(data: &ReportData, base: &str) -> Table {
-    let n_common = sources::n_common(data);
-    let totals_of = if n_common == data.queries.len() {
-        String::new()
-    } else {
-        format!(" Totals are of the {n_common} queries that have a median under every source.")
-    };
-    let rows = sources::rows(data).into_iter().map(|row| {
-        let ratio = if row.apart.is_empty() {
-            Cell::strong(row.ratio)
-        } else {
-            Cell::from(row.apart)
-        };
-        vec![
-            Cell::of_source(row.source, row.source_idx),
-            ratio,
-            Cell::from(row.interval),
-            Cell::from(row.score),
-            Cell::from(row.total),
-            Cell::from(row.planning),
-            Cell::from(row.preparing),
-            Cell::from(row.statistics),
-        ]
-    });
-    Table {
-        caption: format!("Each source over the whole workload, beside {base}; a ratio below 1 is faster.{totals_of}"),
-        heads: heads(&[
-            ("Source", false),
-            ("All queries", true),
-            ("95 % interval", true),
-            ("Won / lost / undecided", true),
-            ("Total time (ms)", true),
-            ("Planning (ms)", true),
-            ("Preparing (ms)", true),
-            ("Statistics", true),
-        ]),
-        rows: rows.collect(),
-    }
-}
-
-fn push_times(blocks: &mut Vec<Block>, data: &ReportData, table: &[QueryRows]) -> anyhow::Result<()> {
-    blocks.push(Block::Chapter("Times by query and source".to_owned()));
-    blocks.push(Block::Picture(medians(data)?));
-    let rows = table.iter().flat_map(|query| &query.rows).zip(labels(table));
-    let cells = rows.map(|(row, label)| {
-        vec![
-            Cell::from(label.to_owned()),
-            Cell::of_source(row.source.clone(), row.source_idx),
-            Cell::from(row.letter.clone()),
-            Cell::strong(row.median.clone()),
-            Cell::from(row.interval.clone()),
-            Cell::from(row.mean.clone()),
-            Cell::from(row.stddev.clone()),
-            Cell::from(row.min.clone()),
-            Cell::from(row.p95.clone()),
-            Cell::from(row.n.clone()),
-            Cell::from(row.noise.clone()),
-            Cell::from(row.outliers.clone()),
-            Cell::from(row.planning.clone()),
-            Cell::from(row.cost.clone()),
-            Cell::from(row.trouble.clone()),
-        ]
-    });
-    blocks.push(Block::Table(Table {
-        caption: "Execution times".to_owned(),
-        heads: heads(&[
-            ("Query", false),
-            ("Source", false),
-            ("Plan", false),
-            ("Median (ms)", true),
-            ("95 % interval", true),
-            ("Mean (ms)", true),
-            ("Std. dev. (ms)", true),
-            ("Min (ms)", true),
-            ("p95 (ms)", true),
-            ("n", true),
-            ("Noise", false),
-            ("Outliers", true),
-            ("Planning (ms)", true),
-            ("Cost", true),
-            ("Timeouts, errors", false),
-        ]),
-        rows: cells.collect(),
-    }));
-    blocks.push(Block::Made(made::TIMES));
-    Ok(())
-}
-
-/// The label of the query of every row.
-fn labels(table: &[QueryRows]) -> impl Iterator<Item = &str> {
-    table
-        .iter()
-        .flat_map(|query| query.rows.iter().map(|_| query.label.as_str()))
-}
-
-fn heads(heads: &[(&'static str, bool)]) -> Vec<Head> {
-    let head = |(text, is_number): &(&'static str, bool)| Head {
-        text,
-        is_number: *is_number,
-    };
-    heads.iter().map(head).collect()
-}
-
-fn medians(data: &ReportData) -> anyhow::Result<Picture> {
-    let scale = if charts::wants_log(data, Metric::Median) {
-        Scale::Log
-    } else {
-        Scale::Linear
-    };
-    let chart = charts::bars(data, Metric::Median, scale);
-    let (width, height) = chart.default_size()?;
-    let draw = |theme: Theme| {
-        chart.draw(&Canvas {
-            width,
-            height,
-            scale: 2,
-            theme,
-        })
-    };
-    let overall: Vec<String> = data
-        .overall
-        .iter()
-        .map(|(source_idx, overall)| {
-            let ratio = compared::ratio(overall.ratio, false).shown;
-            format!("{ratio} under {}", data.source_label(*source_idx))
-        })
-        .collect();
-    Ok(Picture {
-        caption: format!(
-            "Median execution time of each query under each source{}. Lines are standard deviations.",
-            if scale == Scale::Log {
-                ", on a logarithmic scale"
-            } else {
-                ""
-            }
-        ),
-        alt: if overall.is_empty() {
-            "Median execution times by query and source.".to_owned()
-        } else {
-            format!(
-                "Median execution times by query and source. Over all queries, beside {}: {}.",
-                data.source_label(data.base_idx),
-                overall.join(", ")
-            )
-        },
-        light: draw(Theme::Light)?,
-        dark: draw(Theme::Dark)?,
-        width,
-        height,
-    })
 }
 
 fn push_queries(blocks: &mut Vec<Block>, data: &ReportData) -> anyhow::Result<()> {

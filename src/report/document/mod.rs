@@ -4,6 +4,7 @@
 mod build;
 mod html;
 mod markdown;
+mod numbers;
 
 pub use self::html::Html;
 pub use self::html::STYLE;

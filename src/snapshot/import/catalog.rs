@@ -13,6 +13,7 @@ use crate::model::statistics_file::FileColumn;
 use crate::snapshot::USER_RELATION;
 use crate::snapshot::USER_SCHEMA;
 use crate::snapshot::apply;
+use crate::snapshot::value_types;
 use crate::target::session::Admin;
 
 /// The relations and columns of a clone, with the types that were asked for.
@@ -152,7 +153,7 @@ impl Catalog {
                 slots: Vec::new(),
             },
         };
-        let (_, value_types) = apply::find_column(&mut admin.conn, &asked)
+        let (_, value_types) = value_types::of_column(&mut admin.conn, &asked)
             .await?
             .context("a column that has just been listed")?;
         if value_types.holds_domain {

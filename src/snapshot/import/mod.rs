@@ -5,6 +5,7 @@
 
 mod catalog;
 mod order;
+mod parts;
 mod shape;
 
 use std::collections::BTreeSet;
@@ -138,7 +139,7 @@ fn fit_relations(real: &mut [RelationNumbers], file: &StatisticsFile, catalog: &
 
 /// Puts the file's rows on the clone's pages. The share of all-visible pages is kept.
 fn fit_sizes(real: &mut RelationNumbers, given: &FileRelation, pages: Option<i32>) -> Result<(), String> {
-    let tuples = shape::finite(&given.tuples)?;
+    let tuples = parts::finite(&given.tuples)?;
     if tuples > MOST_TUPLES {
         return Err(format!("{} are more rows than a planner believes in", given.tuples));
     }

@@ -1,5 +1,6 @@
 //! Snapshots on a real sandbox: what goes in comes out, to the byte, and no code of a dump runs on the way.
 
+mod harmful;
 mod imported;
 mod written;
 

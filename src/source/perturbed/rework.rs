@@ -4,9 +4,8 @@
 //! their ranges, frequencies sum to no more than the rows that are not null, and a histogram's bounds are picked among
 //! its own, in their order.
 
-use rand::Rng as _;
-use rand::rngs::ChaCha8Rng;
-
+use crate::model::chance;
+use crate::model::chance::Chance;
 use crate::model::experiment::SourceNote;
 use crate::model::snapshot::ColumnStatistics;
 use crate::model::snapshot::Gathered;
@@ -19,7 +18,6 @@ use crate::snapshot::apply::CORRELATION;
 use crate::snapshot::apply::HISTOGRAM;
 use crate::snapshot::apply::MOST_COMMON_VALUES;
 use crate::snapshot::array;
-use crate::source::chance;
 use crate::source::perturbed::Kind;
 use crate::source::perturbed::Wish;
 
@@ -83,7 +81,7 @@ fn row_count(relation: &mut RelationNumbers, wish: &Wish) -> Option<SourceNote> 
         .parse::<f64>()
         .ok()
         .filter(|n| n.is_finite() && *n > 0.0)?;
-    let drawn = chance::share(wish.seed, &["row_counts", &relation.schema, &relation.relation]);
+    let drawn = chance::share_of(wish.seed, &["row_counts", &relation.schema, &relation.relation]);
     let after = real((before * factor(wish, drawn)).clamp(1.0, MAX_ROWS).round());
     relation.tuples = after.to_string();
     changed(
@@ -151,11 +149,11 @@ impl ColumnWork<'_> {
     }
 
     fn share(&self, tag: &str) -> f64 {
-        chance::share(self.wish.seed, &self.parts(tag))
+        chance::share_of(self.wish.seed, &self.parts(tag))
     }
 
-    fn generator(&self, tag: &str) -> ChaCha8Rng {
-        chance::generator(self.wish.seed, &self.parts(tag))
+    fn chance(&self, tag: &str) -> Chance {
+        Chance::of_names(self.wish.seed, &self.parts(tag))
     }
 
     fn note(&mut self, what: &str, before: String, after: String) {
@@ -243,9 +241,9 @@ impl ColumnWork<'_> {
 
     fn mcv_drop(&mut self) {
         let Some(list) = self.most_common() else { return };
-        let mut rng = self.generator("mcv_drop");
+        let mut chance = self.chance("mcv_drop");
         let strength = self.wish.strength;
-        let kept: Vec<(String, f64)> = list.iter().filter(|_| drawn(&mut rng) >= strength).cloned().collect();
+        let kept: Vec<(String, f64)> = list.iter().filter(|_| chance.share() >= strength).cloned().collect();
         if kept.len() == list.len() {
             return;
         }
@@ -255,13 +253,13 @@ impl ColumnWork<'_> {
 
     fn mcv_shuffle(&mut self) {
         let Some(before) = self.most_common() else { return };
-        let mut rng = self.generator("mcv_shuffle");
+        let mut chance = self.chance("mcv_shuffle");
         let strength = self.wish.strength;
-        let hit: Vec<usize> = (0..before.len()).filter(|_| drawn(&mut rng) < strength).collect();
+        let hit: Vec<usize> = (0..before.len()).filter(|_| chance.share() < strength).collect();
         let mut after = before.clone();
         // Fisher and Yates as Durstenfeld has it (CACM 7, 1964).
         for last in (1..hit.len()).rev() {
-            let other = below(last + 1, &mut rng);
+            let other = chance.below_by_product(last + 1);
             let (a, b) = (hit[last], hit[other]);
             let (share_a, share_b) = (after[a].1, after[b].1);
             (after[a].1, after[b].1) = (share_b, share_a);
@@ -289,15 +287,11 @@ impl ColumnWork<'_> {
         let Some(values) = slot.values.as_deref().and_then(array::split) else {
             return;
         };
-        let mut rng = self.generator("histogram_distort");
+        let mut chance = self.chance("histogram_distort");
         let mut picked: Vec<usize> = (0..values.len())
             .map(|at| {
-                let other = below(values.len(), &mut rng);
-                if drawn(&mut rng) < self.wish.strength {
-                    other
-                } else {
-                    at
-                }
+                let other = chance.below_by_product(values.len());
+                if chance.share() < self.wish.strength { other } else { at }
             })
             .collect();
         picked.sort_unstable();
@@ -328,18 +322,6 @@ impl ColumnWork<'_> {
 
 fn number(text: &str) -> Option<f64> {
     text.parse::<f64>().ok().filter(|n| n.is_finite())
-}
-
-/// In [0, 1).
-fn drawn(rng: &mut ChaCha8Rng) -> f64 {
-    f64::from(rng.next_u32()) / 4_294_967_296.0
-}
-
-/// A position below `n`, which is far below 2^32: by the high half of a product (Lemire, ACM TOMACS 29, 2019), whose bias
-/// is out of sight here.
-fn below(n: usize, rng: &mut ChaCha8Rng) -> usize {
-    let product = u64::from(rng.next_u32()) * n as u64;
-    usize::try_from(product >> 32).expect("below a length")
 }
 
 fn changed(about: &str, what: &str, before: String, after: String) -> Option<SourceNote> {

@@ -171,7 +171,7 @@ fn each_kind_makes_wrong_what_it_is_named_for_and_nothing_else() {
     assert!(values(&wrong, HISTOGRAM).is_empty());
 }
 
-/// Computed apart from this code, from the definitions of SHA-256 and ChaCha with 8 rounds.
+/// Computed apart from this code, from the definitions of SHA-256 and `ChaCha` with 8 rounds.
 #[test]
 fn a_stored_seed_makes_wrong_what_it_made_wrong() {
     let base = snapshot(1000.0, 0.2, 20.0, &[0.3, 0.2, 0.15, 0.1, 0.05], 11);

@@ -1,6 +1,7 @@
 //! Datasets: the list, and the way out. One of them is `show`.
 
 mod show;
+mod status;
 
 pub use show::refused_statistics;
 

@@ -1,0 +1,103 @@
+//! What verifying a bundle finds out, in numbers and words.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::bundle::Bundle;
+use crate::bundle::tables::Difference;
+use crate::bundle::tables::Row;
+
+/// Something that is not as it was published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// A number with where it stands. `base` is the source that it compares with.
+    Number {
+        table: &'static str,
+        query: Option<String>,
+        source: Option<String>,
+        base: Option<String>,
+        name: String,
+        published: String,
+        recomputed: String,
+    },
+    Sentence(String),
+}
+
+impl Finding {
+    /// A difference between a published table and what it comes to when computed again.
+    pub(super) fn of_table(bundle: &Bundle, table: &'static str, difference: Difference) -> Self {
+        let place = |key: &Row| {
+            let query = key.get("query_idx").and_then(Value::as_i64);
+            let source = key.get("source_idx").and_then(Value::as_i64);
+            let base = key.get("base_idx").and_then(Value::as_i64);
+            (
+                query.map(|idx| bundle.query_label(idx)),
+                source.map(|idx| bundle.source_label(idx)),
+                base.map(|idx| bundle.source_label(idx)),
+            )
+        };
+        let whole_row = |key: &Row, published: &str, recomputed: &str| {
+            let (query, source, base) = place(key);
+            Self::Number {
+                table,
+                query,
+                source,
+                base,
+                name: "the whole row".to_owned(),
+                published: published.to_owned(),
+                recomputed: recomputed.to_owned(),
+            }
+        };
+        match difference {
+            Difference::NotRecomputed { key } => whole_row(&key, "there", "not"),
+            Difference::NotPublished { key } => whole_row(&key, "missing", "there"),
+            Difference::Number {
+                key,
+                name,
+                published,
+                recomputed,
+            } => {
+                let (query, source, base) = place(&key);
+                Self::Number {
+                    table,
+                    query,
+                    source,
+                    base,
+                    name,
+                    published: published.to_string(),
+                    recomputed: recomputed.to_string(),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sentence(sentence) => f.write_str(sentence),
+            Self::Number {
+                table,
+                query,
+                source,
+                base,
+                name,
+                published,
+                recomputed,
+            } => {
+                f.write_str(query.as_deref().unwrap_or("all queries"))?;
+                if let Some(source) = source {
+                    write!(f, " under {source}")?;
+                }
+                if let Some(base) = base {
+                    write!(f, " beside {base}")?;
+                }
+                write!(
+                    f,
+                    ": {name} is {published} in {table}, and {recomputed} when computed again"
+                )
+            }
+        }
+    }
+}
