@@ -148,7 +148,7 @@ fn a_fresh_bundle_verifies_and_the_same_experiment_gives_the_same_bytes() {
     let (code, said, _) = verify_file(&path);
     assert_eq!(code, Some(0), "{said}");
     assert!(
-        said.contains("queries.sql on dump.sql, 2 queries under 2 sources of statistics, 28 trials."),
+        said.contains("queries.sql on dump.sql, 2 queries under 4 sources of statistics, 56 trials."),
         "{said}"
     );
     assert!(said.contains("numbers follow from its trials and plans."), "{said}");
@@ -343,7 +343,7 @@ fn what_is_no_bundle_is_refused_in_words() {
                 let first = trials.split_inclusive(|byte| *byte == b'\n').next().unwrap().to_vec();
                 trials.extend(first);
             }),
-            "line 29: the trials are not in order",
+            "line 57: the trials are not in order",
         ),
     ];
     for (bytes, words) in cases {

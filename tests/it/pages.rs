@@ -183,6 +183,25 @@ async fn the_main_job_is_done_by_plain_links_and_forms() {
         .await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(refused.contains("Choose a dataset.") && refused.contains("from 1 to 1000"));
+    let script = "set work_mem = '8MB';\ndrop table orders;";
+    let wish = [
+        ("request_id", "r5"),
+        ("dataset", "1"),
+        ("workload", "1"),
+        ("stats_source", "built_in"),
+        ("stats_source", "custom_sql"),
+        ("custom_sql.script", script),
+    ];
+    let (status, refused) = plain.post("/experiment", &wish).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        refused.contains("id=\"custom_sql.script-error\">Line 2, drop table orders: "),
+        "{refused}"
+    );
+    assert!(
+        refused.contains("\ndrop table orders;</textarea>"),
+        "what was typed is kept"
+    );
 
     let settled = wait_for("the experiment", async || {
         let page = plain.page("/results/1").await;
