@@ -115,13 +115,19 @@ pub fn about_clones(data: &ReportData) -> String {
     if scripts.is_empty() {
         return String::new();
     }
-    let scripts = scripts.join(", ");
-    let what_counts = if data.base_idx == 0 {
-        "beside it stand the numbers of the first source in that same clone, measured in the same rounds"
-    } else {
-        "it is compared with the first source in that same clone, and with nothing else"
+    let each = if scripts.len() > 1 { "each in" } else { "in" };
+    let beside = match data.base_idx {
+        0 => String::new(),
+        base_idx => format!(
+            " Beside {} what ran elsewhere has no ratio.",
+            data.source_label(base_idx)
+        ),
     };
-    format!("No comparison crosses clones. Of {scripts}, which ran in a clone of its own: {what_counts}.")
+    format!(
+        "{} ran {each} a clone of its own. A script is compared with its twin, the first source measured in that same clone in \
+         the same rounds, and with nothing else: no comparison crosses clones.{beside}",
+        scripts.join(", ")
+    )
 }
 
 /// All sources, in order.

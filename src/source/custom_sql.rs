@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use std::time::Instant;
 
 use anyhow::Context as _;
 use futures_util::future::BoxFuture;
@@ -185,14 +184,13 @@ impl Running<'_, '_> {
             self.settings.insert(name.clone(), before);
             self.order.push(name.clone());
         }
-        let started = Instant::now();
-        match step.act {
+        let took = match step.act {
             Act::DropIndex | Act::DropObject => self.drop_out_of_sight(step).await?,
             Act::Setting(_) | Act::MakeIndex | Act::MakeObject | Act::Target | Act::Analyze => {
-                self.execute(step, &step.sql).await?;
+                self.execute(step, &step.sql).await?
             }
-        }
-        let took = ms_in_words(started.elapsed().as_secs_f64() * 1000.0);
+        };
+        let took = ms_in_words(took.as_secs_f64() * 1000.0);
         let said = tuning::in_short(&step.sql);
         self.note(format!("line {}", step.line), format!("{said} (took {took})"), None);
         if step.act == Act::Analyze {
@@ -201,15 +199,15 @@ impl Running<'_, '_> {
         self.tell_changes().await
     }
 
-    /// Runs a statement as the dataset's role, and insists that it goes well.
-    async fn execute(&mut self, step: &Step, sql: &str) -> anyhow::Result<()> {
+    /// Runs a statement as the dataset's role, insists that it goes well, and says how long it took.
+    async fn execute(&mut self, step: &Step, sql: &str) -> anyhow::Result<Duration> {
         let sandbox = self.place.sandbox;
         let server = Admin::connect(&sandbox.address, "postgres").await?;
         let mut watch = Watch::of_writing(&sandbox.room, server, self.place.database);
         let stop = CancellationToken::new();
         let running = self.place.session.execute(sql.to_owned(), Rows::Drop, LIMIT, &stop);
         let said = match watch.over(&stop, running).await? {
-            (Ran::Done(_), _) => return Ok(()),
+            (Ran::Done(answer), _) => return Ok(answer.elapsed),
             (_, Some(shortage)) => shortage.to_string(),
             (Ran::Failed(error), None) => self.in_words(&error),
             (Ran::TimedOut | Ran::Interrupted, None) => {
@@ -234,9 +232,9 @@ impl Running<'_, '_> {
     }
 
     /// Has the server drop something, notes what it was, and takes it back.
-    async fn drop_out_of_sight(&mut self, step: &Step) -> anyhow::Result<()> {
+    async fn drop_out_of_sight(&mut self, step: &Step) -> anyhow::Result<Duration> {
         self.execute(step, "begin").await?;
-        self.execute(step, &step.sql).await?;
+        let took = self.execute(step, &step.sql).await?;
         let conn = &mut self.place.session.conn;
         let indexes: Vec<Oid> = sqlx::query_scalar("select indexrelid from pg_catalog.pg_index")
             .persistent(false)
@@ -272,7 +270,7 @@ impl Running<'_, '_> {
             self.note(format!("{}.{}", object.schema, object.name), what, None);
             self.dropped_objects.push(id);
         }
-        Ok(())
+        Ok(took)
     }
 
     /// Notes what the last statement has changed.
