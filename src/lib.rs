@@ -18,6 +18,10 @@
 //! * **trial**: one execution of one query under one source in one round; its **outcome** is finished, timed out or failed.
 //! * **plan**: a query plan from EXPLAIN, and nothing else. Its **fingerprint** is its shape in short, its **letter** its name
 //!   among the plans of one query. An **estimate** is the number of rows that the planner expected of a node.
+//! * **observer**: what asks, on request, what measuring costs: each query in three **ways** (plain, TIMING OFF, TIMING ON).
+//!   The **tax** is the time of a way over that of the plain query.
+//! * **look**: what else went on at server and machine during a visit, seen behind it; a **disturbance** is what of it may
+//!   have moved times.
 //! * **sample, summary**: the outcomes of one (query, source), and the numbers from them.
 //! * **comparison**: the numbers from two samples of one query; a **family** is all queries under all other sources beside one
 //!   **baseline**, and a **verdict** is what is said of a comparison as one of its family.

@@ -21,7 +21,7 @@ pub type Pair = (Observed, Observed);
 pub struct Effect {
     /// Rounds that say something: all but those in which both timed out.
     pub n_rounds: usize,
-    /// Rounds in which one of the two timed out, so that the true ratio lies at least this far from 1.
+    /// Rounds in which one of the two timed out; [`Bound`] says what that leaves open.
     pub n_censored: usize,
     /// The geometric mean of the source's time over the baseline's: above 1 the source is slower.
     pub ratio: f64,
@@ -31,6 +31,43 @@ pub struct Effect {
     pub log_error: Option<f64>,
     /// Of the sign-flip permutation test, by itself.
     pub p_value: f64,
+}
+
+/// How timeouts leave a ratio open: each counts as its limit, and would have taken longer by an unknown amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    Exact,
+    /// The source was cut off, so its true ratio is larger.
+    AtLeast,
+    /// The baseline was cut off, so the true ratio is smaller.
+    AtMost,
+    /// Each was cut off in other rounds, so it may be either.
+    Open,
+}
+
+impl Bound {
+    /// Of a comparison in `n_censored` rounds of which one side alone timed out, when the baseline timed out so often in all
+    /// and the source so often.
+    pub fn of_timeouts(n_base: i32, n_source: i32, n_censored: i32) -> Self {
+        // Rounds in which both did are in both counts, and are left out of the comparison.
+        let n_both = (n_base + n_source - n_censored) / 2;
+        match (n_source > n_both, n_base > n_both) {
+            _ if n_censored == 0 => Self::Exact,
+            (true, false) => Self::AtLeast,
+            (false, true) => Self::AtMost,
+            (true, true) | (false, false) => Self::Open,
+        }
+    }
+
+    /// Of a mean of ratios.
+    pub fn of_all(bounds: impl IntoIterator<Item = Self>) -> Self {
+        let both = |one: Self, other: Self| match (one, other) {
+            (Self::Exact, bound) | (bound, Self::Exact) => bound,
+            (one, other) if one == other => one,
+            _ => Self::Open,
+        };
+        bounds.into_iter().fold(Self::Exact, both)
+    }
 }
 
 impl Effect {
@@ -178,9 +215,11 @@ fn log_ratio((base, other): Pair) -> Option<f64> {
     Some((time_of(other)? / time_of(base)?).ln())
 }
 
-/// What is compared: the time, or the limit at which it was cut off. Zero is less than any clock tells.
+/// The least that a clock tells, for which a time of zero counts.
+pub const TICK_MS: f64 = 0.001;
+
+/// What is compared: the time, or the limit at which it was cut off.
 fn time_of(observed: Observed) -> Option<f64> {
-    const TICK_MS: f64 = 0.001;
     match observed {
         Observed::Finished { ms } => Some(ms.max(TICK_MS)),
         Observed::TimedOut { limit_ms } => Some(limit_ms),
@@ -273,6 +312,24 @@ pub mod tests {
         let effect = one(&[(finished(10.0), cut(1000.0)); 8]).unwrap();
         assert_eq!((effect.n_rounds, effect.n_censored), (8, 8));
         assert!((effect.ratio - 100.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_side_that_was_cut_off_says_where_the_true_ratio_lies() {
+        for (n_base, n_source, n_censored, bound) in [
+            (0, 0, 0, Bound::Exact),
+            (3, 3, 0, Bound::Exact),
+            (0, 8, 8, Bound::AtLeast),
+            (2, 8, 6, Bound::AtLeast),
+            (8, 2, 6, Bound::AtMost),
+            (3, 4, 5, Bound::Open),
+        ] {
+            let found = Bound::of_timeouts(n_base, n_source, n_censored);
+            assert_eq!(found, bound, "{n_base} {n_source} {n_censored}");
+        }
+        assert_eq!(Bound::of_all([Bound::Exact, Bound::AtMost]), Bound::AtMost);
+        assert_eq!(Bound::of_all([Bound::AtLeast, Bound::AtMost]), Bound::Open);
+        assert_eq!(Bound::of_all([]), Bound::Exact);
     }
 
     #[test]

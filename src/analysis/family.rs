@@ -6,14 +6,16 @@ use std::collections::HashMap;
 use statrs::distribution::ContinuousCDF as _;
 use statrs::distribution::StudentsT;
 
+use crate::analysis::effect::Bound;
 use crate::analysis::effect::Effect;
 use crate::analysis::holm;
 use crate::analysis::permutation::smallest_p;
 use crate::model::experiment::ComparisonRecord;
 use crate::model::experiment::ExperimentSpec;
+use crate::model::experiment::SummaryRecord;
 
 /// How often a family of comparisons may call a difference that is none.
-const FALSE_ALARMS: f64 = 0.05;
+pub const FALSE_ALARMS: f64 = 0.05;
 
 /// How often an effect of the size that is called detectable is detected.
 const POWER: f64 = 0.8;
@@ -71,6 +73,15 @@ pub struct Member {
     pub judgement: Judgement,
 }
 
+impl Member {
+    /// What the timeouts of the two samples leave open, the baseline's first.
+    pub fn bound(&self, base: Option<&SummaryRecord>, source: Option<&SummaryRecord>) -> Bound {
+        let n = |summary: Option<&SummaryRecord>| summary.map_or(0, |summary| summary.n_timed_out);
+        let n_censored = i32::try_from(self.effect.n_censored).unwrap_or(i32::MAX);
+        Bound::of_timeouts(n(base), n(source), n_censored)
+    }
+}
+
 /// The family of all queries under all other sources beside this baseline, or what stands for it where they ran, by query,
 /// then source.
 pub fn beside(spec: &ExperimentSpec, base_idx: i32, comparisons: &[ComparisonRecord]) -> Vec<Member> {
@@ -108,19 +119,24 @@ pub fn judge(family: &[Effect]) -> Vec<Judgement> {
     judged
         .map(|(effect, adjusted_p)| {
             let detectable = power.detectable(effect);
+            let direction = if effect.ratio < 1.0 {
+                Verdict::Faster
+            } else {
+                Verdict::Slower
+            };
             Judgement {
                 adjusted_p,
                 detectable,
-                verdict: verdict(effect.ratio, adjusted_p, detectable),
+                verdict: verdict(direction, adjusted_p, detectable),
             }
         })
         .collect()
 }
 
-fn verdict(ratio: f64, adjusted_p: f64, detectable: Option<f64>) -> Verdict {
+/// What is said: the direction where there is a difference, else what could have been seen.
+pub fn verdict(direction: Verdict, adjusted_p: f64, detectable: Option<f64>) -> Verdict {
     match detectable {
-        _ if adjusted_p < FALSE_ALARMS && ratio < 1.0 => Verdict::Faster,
-        _ if adjusted_p < FALSE_ALARMS => Verdict::Slower,
+        _ if adjusted_p < FALSE_ALARMS => direction,
         Some(ratio) if ratio <= TOO_NOISY => Verdict::NoDifference,
         Some(_) | None => Verdict::TooNoisy,
     }
@@ -150,16 +166,18 @@ impl Power {
         let reach = *self
             .reaches
             .entry(effect.n_rounds)
-            .or_insert_with(|| reach(effect.n_rounds, level));
+            .or_insert_with(|| reach(smallest_p(effect.n_rounds), effect.n_rounds.saturating_sub(1), level));
         Some((reach? * effect.log_error?).exp()).filter(|ratio| ratio.is_finite())
     }
 }
 
-fn reach(n_rounds: usize, level: f64) -> Option<f64> {
-    if smallest_p(n_rounds) >= level {
+/// How many standard errors an effect must be large to be called at this level in four of five experiments, with so many
+/// degrees of freedom; none where the test cannot give a p-value that small.
+pub fn reach(smallest_p: f64, freedom: usize, level: f64) -> Option<f64> {
+    if smallest_p >= level {
         return None;
     }
-    let t = StudentsT::new(0.0, 1.0, as_f64(n_rounds - 1)).ok()?;
+    let t = StudentsT::new(0.0, 1.0, as_f64(freedom)).ok()?;
     Some(t.inverse_cdf(1.0 - level / 2.0) + t.inverse_cdf(POWER))
 }
 
@@ -349,6 +367,20 @@ mod tests {
             .count();
         // Three standard deviations of a count of 400 at 0.8 are 24; the test is a little less powerful than Student's.
         assert!((290..=350).contains(&n_called), "{n_called} of 400");
+    }
+
+    #[test]
+    fn the_reach_of_a_test_is_that_of_scipys_quantiles() {
+        // SciPy 1.17.1: t.ppf(1 - 0.05 / m / 2, n - 1) + t.ppf(0.8, n - 1) for n rounds and m comparisons.
+        for (n_rounds, n_comparisons, expected) in [
+            (6, 1.0, 3.490_125_615_877_141_7),
+            (9, 12.0, 4.850_662_908_621_333),
+            (15, 565.0, 6.299_284_630_258_215),
+            (1000, 678.0, 4.822_484_646_551_302_5),
+        ] {
+            let reach = reach(smallest_p(n_rounds), n_rounds - 1, FALSE_ALARMS / n_comparisons).unwrap();
+            assert!((reach / expected - 1.0).abs() < 1e-6, "{n_rounds} rounds: {reach}");
+        }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use crate::analysis::outlier::Robust;
 use crate::model::experiment::NoiseGrade;
 
-/// Where each grade ends, as a share of the median: 2 percent is what criterion takes for no change, at 10 an effect of a
-/// tenth drowns in a single trial, and from 30 on neighbouring trials hardly say the same thing.
+/// Where each grade ends, as a share of the median: up to 2 percent ten rounds show a difference of a few percent, at 10 an
+/// effect of a tenth drowns in a single trial, and from 30 on neighbouring trials hardly say the same thing.
 const GRADES: [(f64, NoiseGrade); 3] = [
     (0.02, NoiseGrade::Quiet),
     (0.10, NoiseGrade::Fair),

@@ -10,6 +10,9 @@ const N_RESAMPLES: usize = 1999;
 /// Positions kept for samples of other sizes: two bytes each.
 const MOST_KEPT: usize = 4_000_000;
 
+/// What is left of a sum that should be zero, as a share of what went into it.
+const ROUNDING: f64 = 1e-12;
+
 /// Which values every resample takes, for samples of any size. The positions depend on the seed and the size alone: all
 /// comparisons of an experiment share them, and a comparison seen from its other side has the mirrored interval.
 pub struct Resampling {
@@ -36,7 +39,8 @@ impl Resampling {
         }
         let centre = mean(values);
         let error = standard_error(values)?;
-        if error == 0.0 {
+        let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+        if error <= ROUNDING * largest {
             return Some((centre, centre));
         }
         let centred: Vec<f64> = values.iter().map(|value| value - centre).collect();
@@ -78,9 +82,14 @@ fn distance(centred: &[f64], resample: &[u16]) -> f64 {
         squares += value * value;
     }
     let n = as_f64(resample.len());
-    let variance = ((squares - sum * sum / n) / (n - 1.0)).max(0.0);
+    let left = squares - sum * sum / n;
+    // One value over and over leaves nothing but what was rounded: it lies infinitely far, or it is the mean itself.
+    let variance = if left <= ROUNDING * squares {
+        0.0
+    } else {
+        left / (n - 1.0)
+    };
     let distance = sum / n / (variance / n).sqrt();
-    // One value over and over, and that the mean itself.
     if distance.is_nan() { 0.0 } else { distance }
 }
 
@@ -141,6 +150,17 @@ mod tests {
         assert_eq!(resampling.interval_of_mean(&[1.0, 2.0, 3.0]), None);
         assert!(resampling.interval_of_mean(&[1.0, 2.0, 3.0, 4.0]).is_some());
         assert_eq!(resampling.interval_of_mean(&[2.0; 9]), Some((2.0, 2.0)));
+        let (low, high) = resampling.interval_of_mean(&[0.1; 9]).unwrap();
+        assert!((low - 0.1).abs() < 1e-12 && (high - 0.1).abs() < 1e-12, "{low} {high}");
+    }
+
+    #[test]
+    fn where_many_resamples_are_one_value_over_and_over_there_is_no_interval() {
+        // Times of a clock with few digits: (5/6)^6 = 33 of 100 resamples take no value but the zero.
+        for values in [[0.23, 0.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, -0.631, 0.0, 0.0]] {
+            let interval = Resampling::new(8).interval_of_mean(&values);
+            assert_eq!(interval, None, "{values:?}");
+        }
     }
 
     #[test]

@@ -225,6 +225,11 @@ impl Reader {
         Ok(names)
     }
 
+    /// Whether there is a member of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.zip.index_for_name(name).is_some()
+    }
+
     /// Takes the manifest's word for what is in each member.
     pub(super) fn expect(&mut self, members: Vec<MemberBody>) {
         self.promised = members

@@ -16,6 +16,8 @@ use crate::model::ids::JobId;
 use crate::model::job::Job;
 use crate::model::job::JobKind;
 use crate::model::job::Progress;
+use crate::model::look::Look;
+use crate::model::look::LookCounts;
 use crate::report::data::ReportData;
 
 impl Verification {
@@ -25,6 +27,7 @@ impl Verification {
         bundle: &mut Bundle,
         numbers: Numbers,
         plans: Vec<PlanOutline>,
+        looks: Vec<Look>,
     ) -> Result<(), BundleError> {
         let data = ReportData {
             experiment: experiment(bundle),
@@ -35,11 +38,15 @@ impl Verification {
             plan_texts: Vec::new(),
             segments: bundle.experiment.segments.clone(),
             interruptions: bundle.experiment.interruptions.clone(),
+            taxes: numbers.taxes,
+            look_counts: LookCounts::of(&looks),
+            looks,
             base_idx: 0,
             family: family::beside(&bundle.experiment.spec, 0, &numbers.comparisons.of_queries),
             overall: effect::overall_beside(&bundle.experiment.spec, 0, &numbers.comparisons.overall),
         };
-        for (name, exporter) in format::PUBLISHED_EXPORTS {
+        let of_observer = data.experiment.spec.has_observer.then_some(&format::PUBLISHED_OBSERVER);
+        for (name, exporter) in format::PUBLISHED_EXPORTS.iter().chain(of_observer) {
             let published = bundle.bytes(name)?;
             let recomputed = exported(exporter, &data)?;
             self.export(name, &published, &recomputed)

@@ -23,6 +23,7 @@ pub const EXPERIMENT: &str = "experiment.json";
 pub const QUERIES: &str = "queries.jsonl";
 pub const SCHEDULE: &str = "schedule.jsonl";
 pub const TRIALS: &str = "trials.jsonl";
+pub const LOOKS: &str = "looks.jsonl";
 pub const PLANS: &str = "plans.jsonl";
 pub const SOURCES: &str = "sources.jsonl";
 pub const PUBLISHED_PLANS: &str = "published/plans.jsonl";
@@ -30,6 +31,7 @@ pub const PUBLISHED_SUMMARIES: &str = "published/summaries.jsonl";
 pub const PUBLISHED_COMPARISONS: &str = "published/comparisons.jsonl";
 pub const PUBLISHED_OVERALL: &str = "published/overall.jsonl";
 pub const PUBLISHED_VERDICTS: &str = "published/verdicts.jsonl";
+pub const PUBLISHED_TAXES: &str = "published/taxes.jsonl";
 
 /// The exports whose numbers are published, by the member that holds each.
 pub const PUBLISHED_EXPORTS: &[(&str, &str)] = &[
@@ -37,6 +39,12 @@ pub const PUBLISHED_EXPORTS: &[(&str, &str)] = &[
     ("published/comparisons.csv", "comparisons.csv"),
     ("published/sources.csv", "sources.csv"),
 ];
+
+/// The same where it was asked what measuring costs.
+pub const PUBLISHED_OBSERVER: (&str, &str) = ("published/observer.csv", "observer.csv");
+
+/// What bundles hold that have something to say: what else went on, what measuring costs.
+const OPTIONAL: &[&str] = &[LOOKS, PUBLISHED_TAXES, PUBLISHED_OBSERVER.0];
 
 /// What every bundle holds, beside the manifest, the snapshots and the exports.
 const MEMBERS: &[&str] = &[
@@ -57,7 +65,10 @@ const MEMBERS: &[&str] = &[
 /// Whether a member of this name belongs into a bundle.
 pub fn is_member(name: &str) -> bool {
     let mut snapshots = (0_i32..).take(MAX_SOURCES).map(snapshot);
-    name == MANIFEST || every_member().any(|member| member == name) || snapshots.any(|snapshot| snapshot == name)
+    name == MANIFEST
+        || OPTIONAL.contains(&name)
+        || every_member().any(|member| member == name)
+        || snapshots.any(|snapshot| snapshot == name)
 }
 
 /// The members that no bundle is without, beside its manifest.

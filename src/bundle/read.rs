@@ -108,6 +108,11 @@ impl Bundle {
         self.reader.changed()
     }
 
+    /// Whether it holds a member that not every bundle holds.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.reader.has(name)
+    }
+
     /// Hands every row of a table to `take`, until that refuses one with a reason.
     pub(super) fn rows<T: DeserializeOwned>(
         &mut self,
@@ -170,12 +175,7 @@ fn check_size(body: &ExperimentBody) -> Result<(), String> {
     if !form::has_sound_annexes(spec) {
         return Err("its sources with scripts are not such as an experiment has them".to_owned());
     }
-    let n_trials = schedule::n_trials(
-        spec.sources.len(),
-        spec.query_positions.len(),
-        spec.iterations,
-        spec.warm_up,
-    );
+    let n_trials = schedule::n_trials(spec);
     if n_trials > MAX_TRIALS {
         return Err(format!("it asks for {n_trials} trials; {MAX_TRIALS} are allowed"));
     }

@@ -19,6 +19,7 @@ use crate::experiment::schedule;
 use crate::experiment::summaries::Numbers;
 use crate::model::experiment::PlanOutline;
 use crate::model::experiment::PlanRecord;
+use crate::model::look::Look;
 use crate::model::trial::RecordedTrial;
 use crate::model::trial::Trial;
 use crate::snapshot;
@@ -41,7 +42,9 @@ pub fn verify(bundle: &mut Bundle) -> Result<Verification, BundleError> {
     let planned = schedule::schedule(&bundle.experiment.spec);
     verification.schedule(bundle, &planned)?;
     let trials = verification.trials(bundle, &planned)?;
+    let n_planned = planned.len();
     drop(planned);
+    let looks = looks(bundle, n_planned)?;
     let plans = verification.plans(bundle)?;
     let numbers = Numbers::compute(&bundle.experiment.spec, &bundle.queries, &trials, &plans);
     let plan_numbers: Vec<PlanNumbers> = plans.iter().map(PlanNumbers::from).collect();
@@ -60,9 +63,12 @@ pub fn verify(bundle: &mut Bundle) -> Result<Verification, BundleError> {
     verification.table(bundle, format::PUBLISHED_OVERALL, &of_pair, &comparisons.overall)?;
     let verdicts = format::verdicts(&bundle.experiment.spec, &comparisons.of_queries);
     verification.table(bundle, format::PUBLISHED_VERDICTS, &of_comparison, &verdicts)?;
+    if bundle.experiment.spec.has_observer {
+        verification.table(bundle, format::PUBLISHED_TAXES, &["query_idx"], &numbers.taxes)?;
+    }
     verification.headline(bundle, numbers.headline.as_deref());
     verification.n_trials = trials.len();
-    verification.exports(bundle, numbers, plans)?;
+    verification.exports(bundle, numbers, plans, looks)?;
     for name in bundle.changed() {
         let sentence = format!("{name} was changed after the bundle was written: its checksum is not the manifest's.");
         verification.findings.insert(0, Finding::Sentence(sentence));
@@ -223,6 +229,24 @@ impl Verification {
             ));
         }
     }
+}
+
+/// What else went on. No number follows from it; it has to be about the trials that there are, in their order.
+fn looks(bundle: &mut Bundle, n_planned: usize) -> Result<Vec<Look>, BundleError> {
+    let mut looks: Vec<Look> = Vec::new();
+    if !bundle.has(format::LOOKS) {
+        return Ok(looks);
+    }
+    bundle.rows(format::LOOKS, |look: Look| {
+        let follows = looks.last().map_or(0, |last| last.last_trial + 1) <= look.first_trial;
+        let is_about_trials = usize::try_from(look.last_trial).is_ok_and(|last| last < n_planned);
+        if !follows || look.last_trial < look.first_trial || !is_about_trials {
+            return Err("the visits are not in order".to_owned());
+        }
+        looks.push(look);
+        Ok(())
+    })?;
+    Ok(looks)
 }
 
 fn is_planned(trial: &RecordedTrial, planned: &[Trial]) -> bool {

@@ -61,9 +61,10 @@ impl Draft {
 
     async fn read(pool: &PgPool, viewer: Viewer, id: ExperimentId) -> store::Result<Option<Self>> {
         let mut conn = pool.acquire().await?;
-        let Some(data) = ReportData::load(&mut conn, viewer, id).await? else {
+        let Some(mut data) = ReportData::load(&mut conn, viewer, id).await? else {
             return Ok(None);
         };
+        data.load_looks(&mut conn, viewer).await?;
         Ok(Some(Self {
             pool: pool.clone(),
             viewer,
@@ -153,6 +154,9 @@ impl Draft {
             }
             Ok(())
         })?;
+        if !data.looks.is_empty() {
+            write_table(&mut writer, format::LOOKS, &data.looks)?;
+        }
         let mut n_plans = 0;
         writer.member(format::PLANS, |member| {
             while let Some(texts) = pieces.plans.blocking_recv() {
@@ -174,7 +178,12 @@ impl Draft {
         write_table(&mut writer, format::PUBLISHED_OVERALL, &self.overall)?;
         let verdicts = format::verdicts(&data.experiment.spec, &self.comparisons);
         write_table(&mut writer, format::PUBLISHED_VERDICTS, &verdicts)?;
-        for (name, exporter) in format::PUBLISHED_EXPORTS {
+        let has_observer = data.experiment.spec.has_observer;
+        if has_observer {
+            write_table(&mut writer, format::PUBLISHED_TAXES, &data.taxes)?;
+        }
+        let of_observer = has_observer.then_some(&format::PUBLISHED_OBSERVER);
+        for (name, exporter) in format::PUBLISHED_EXPORTS.iter().chain(of_observer) {
             let export = exported(exporter, data)?;
             writer.member(name, |member| Ok(member.write_all(&export)?))?;
         }
@@ -255,6 +264,7 @@ sources.jsonl        what preparing each source of statistics gave
 snapshots/N.json     the planner statistics of source N, to the byte
 schedule.jsonl       every trial in the order in which it was to run
 trials.jsonl         every trial as it was recorded; times in milliseconds
+looks.jsonl          what else went on while each visit (one source in one round) was measured, where that was looked at
 plans.jsonl          EXPLAIN of each query under each source, without and with ANALYZE, as the server sent them
 published/           the numbers that were shown
 manifest.json        the checksums of all of these

@@ -40,6 +40,9 @@ pub struct RunArgs {
     /// Measure the first source twice, with the same statistics: what differs between the two is noise.
     #[arg(long)]
     control: bool,
+    /// When all else is measured, run every query plain, with TIMING OFF and with TIMING ON: what measuring itself costs.
+    #[arg(long)]
+    observer: bool,
     /// Measured rounds.
     #[arg(long, default_value_t = 10)]
     iterations: u32,
@@ -123,6 +126,7 @@ fn form(args: &RunArgs, dataset: &str, workload: &str) -> ExperimentForm {
         workload: workload.to_owned(),
         stats_source: args.sources.clone(),
         control: args.control,
+        observer: args.observer,
         iterations: args.iterations.to_string(),
         warm_up: args.warmup.to_string(),
         seed: args.seed.map(|seed| seed.to_string()).unwrap_or_default(),

@@ -132,6 +132,7 @@ mod tests {
             execution_ms: Some(ms),
             planning_ms: None,
             cost: None,
+            server_ms: None,
             message: None,
         }
     }

@@ -31,7 +31,7 @@ const MOMENT_S: f64 = 10.0;
 /// `mean_ms` is what a trial of these queries took in earlier experiments, where there were any.
 pub fn estimate(spec: &ExperimentSpec, mean_ms: Option<f64>) -> Estimate {
     let (n_sources, n_queries) = (spec.sources.len(), spec.query_positions.len());
-    let n_trials = schedule::n_trials(n_sources, n_queries, spec.iterations, spec.warm_up);
+    let n_trials = schedule::n_trials(spec);
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let time = match mean_ms {
         Some(mean_ms) => match n_trials as f64 * mean_ms / 1000.0 {
@@ -46,13 +46,22 @@ pub fn estimate(spec: &ExperimentSpec, mean_ms: Option<f64>) -> Estimate {
     Estimate {
         n_trials,
         sum: format!(
-            "{} × {} × ({}{})",
+            "{} × {} × ({}{}){}",
             counted(n_sources as u64, "source", "sources"),
             counted(n_queries as u64, "query", "queries"),
             counted(spec.iterations.into(), "round", "rounds"),
             match spec.warm_up {
                 0 => String::new(),
                 n => format!(" + {}", counted(n.into(), "warm-up", "warm-ups")),
+            },
+            if spec.has_observer {
+                format!(
+                    ", and {} × ({} × 3 ways + 1 warm-up) for what measuring costs",
+                    counted(n_queries as u64, "query", "queries"),
+                    counted(spec.n_observed_rounds().into(), "round", "rounds")
+                )
+            } else {
+                String::new()
             },
         ),
         time,
@@ -178,6 +187,22 @@ mod tests {
                  1 copy and 1 source more."
             ]
         );
+    }
+
+    #[test]
+    fn what_measuring_costs_is_counted_in() {
+        let spec = ExperimentSpec {
+            has_observer: true,
+            ..spec(&["built_in", "none"], "20", 3)
+        };
+        let asked = estimate(&spec, Some(100.0));
+        assert_eq!(asked.n_trials, 2 * 3 * 21 + 3 * 31);
+        assert_eq!(
+            asked.sum,
+            "2 sources × 3 queries × (20 rounds + 1 warm-up), and 3 queries × (10 rounds × 3 ways + 1 warm-up) for what \
+             measuring costs"
+        );
+        assert_eq!(asked.time, "about 22 s, going by earlier experiments");
     }
 
     #[test]

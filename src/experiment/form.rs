@@ -51,6 +51,8 @@ pub struct ExperimentForm {
     pub params: BTreeMap<String, String>,
     /// Measure the first source twice.
     pub control: bool,
+    /// Ask what measuring costs.
+    pub observer: bool,
     pub iterations: String,
     pub warm_up: String,
     pub seed: String,
@@ -71,6 +73,7 @@ impl Default for ExperimentForm {
             stats_source: vec!["built_in".to_owned()],
             params: BTreeMap::new(),
             control: false,
+            observer: false,
             iterations: "10".to_owned(),
             warm_up: "1".to_owned(),
             seed: String::new(),
@@ -115,6 +118,7 @@ impl ExperimentForm {
                 "queries_listed" => form.queries_listed = true,
                 "stats_source" => form.stats_source.push(value),
                 "control" => form.control = true,
+                "observer" => form.observer = true,
                 "iterations" => form.iterations = value,
                 "warm_up" => form.warm_up = value,
                 "seed" => form.seed = value,
@@ -178,6 +182,7 @@ impl ExperimentForm {
                 query_positions: query_positions?,
                 sources: sources?,
                 has_control: self.control,
+                has_observer: self.observer,
                 iterations: u32::try_from(iterations?).ok()?,
                 warm_up: u32::try_from(warm_up?).ok()?,
                 seed: seed?,
@@ -548,9 +553,11 @@ mod tests {
         assert_eq!(spec.sources[2].label, "uniform_target (target 10) again (control)");
         let stored = serde_json::to_string(&spec)
             .unwrap()
-            .replace("\"has_control\":true,", "");
+            .replace("\"has_control\":true,", "")
+            .replace("\"has_observer\":false,", "");
         let older: ExperimentSpec = serde_json::from_str(&stored).unwrap();
         assert_eq!(older.control_idx(), None, "experiments of before have none");
+        assert!(!older.has_observer, "nor were they asked what measuring costs");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What an experiment found, in a sentence or two for lists.
 
+use crate::analysis::effect::Bound;
 use crate::analysis::family;
 use crate::analysis::family::Member;
 use crate::analysis::family::Verdict;
@@ -63,13 +64,11 @@ fn largest_in_words(
     } else {
         (member.effect.ratio.recip(), "faster")
     };
-    let letter_of = |source_idx: i32| {
+    let summary_of = |source_idx: i32| {
         let mut of_query = summaries.iter().filter(|summary| summary.query_idx == member.query_idx);
-        of_query
-            .find(|summary| summary.source_idx == source_idx)?
-            .plan_letter
-            .as_deref()
+        of_query.find(|summary| summary.source_idx == source_idx)
     };
+    let letter_of = |source_idx: i32| summary_of(source_idx)?.plan_letter.as_deref();
     let plans = match (
         spec.stand_in(0, member.source_idx).and_then(letter_of),
         letter_of(member.source_idx),
@@ -78,9 +77,20 @@ fn largest_in_words(
         (Some(_), Some(_)) => "by another plan",
         _ => "by an unknown plan",
     };
-    let at_least = if member.effect.n_censored > 0 { "at least " } else { "" };
+    let bound = match (
+        member.bound(
+            spec.stand_in(0, member.source_idx).and_then(summary_of),
+            summary_of(member.source_idx),
+        ),
+        word,
+    ) {
+        (Bound::Exact, _) => "",
+        (Bound::AtLeast, "slower") | (Bound::AtMost, "faster") => "at least ",
+        (Bound::AtLeast | Bound::AtMost, _) => "at most ",
+        (Bound::Open, _) => "about ",
+    };
     Some(format!(
-        "{} is {at_least}{}× {word} under {}, {plans}",
+        "{} is {bound}{}× {word} under {}, {plans}",
         query.label,
         three_digits(factor),
         source.label

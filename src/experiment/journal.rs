@@ -7,10 +7,12 @@ use sqlx::pool::PoolConnection;
 use crate::experiment::runner::Journal;
 use crate::model::ids::ExperimentId;
 use crate::model::job::Lease;
+use crate::model::look::Look;
 use crate::model::trial::Outcome;
 use crate::model::trial::Trial;
 use crate::store;
 use crate::store::held::Patience;
+use crate::store::looks;
 use crate::store::segments;
 use crate::store::trials;
 
@@ -27,14 +29,25 @@ pub struct StoreJournal {
 
 impl StoreJournal {
     async fn try_record(&mut self, outcomes: &[(Trial, Outcome)]) -> store::Result<bool> {
-        // Taken out, so that one that fails is not used again.
-        let mut conn = match self.conn.take() {
-            Some(conn) => conn,
-            None => self.pool.acquire().await?,
-        };
+        let mut conn = self.take_conn().await?;
         let is_stored = trials::record(&mut conn, &self.lease, self.experiment_id, self.segment_no, outcomes).await?;
         self.conn = Some(conn);
         Ok(is_stored)
+    }
+
+    async fn try_note(&mut self, look: &Look) -> store::Result<bool> {
+        let mut conn = self.take_conn().await?;
+        let is_stored = looks::insert(&mut conn, &self.lease, self.experiment_id, look).await?;
+        self.conn = Some(conn);
+        Ok(is_stored)
+    }
+
+    /// Taken out, so that one that fails is not used again.
+    async fn take_conn(&mut self) -> store::Result<PoolConnection<Postgres>> {
+        match self.conn.take() {
+            Some(conn) => Ok(conn),
+            None => self.pool.acquire().await,
+        }
     }
 
     async fn try_begin_segment(&self, first_trial: usize, reason: &str) -> store::Result<Option<i32>> {
@@ -56,6 +69,17 @@ impl Journal for StoreJournal {
                 Err(error) => return Err(error.into()),
             }
             is_first = false;
+        }
+    }
+
+    async fn note(&mut self, look: &Look) -> anyhow::Result<bool> {
+        let patience = Patience::begin();
+        loop {
+            match self.try_note(look).await {
+                Ok(is_stored) => return Ok(is_stored),
+                Err(error) if patience.waits_for(&error).await => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 

@@ -24,6 +24,7 @@ use crate::snapshot::park::Lot;
 use crate::target::execute::Health;
 use crate::target::lease::Sandbox;
 use crate::target::lease::Sandboxes;
+use crate::target::looking::Sight;
 use crate::target::session::Admin;
 use crate::target::session::OpenError;
 use crate::target::session::Session;
@@ -55,6 +56,10 @@ pub struct Lab {
     cold: HashSet<(usize, usize)>,
     /// Whether the server was restarted since the runner asked.
     is_restarted: bool,
+    /// The newest look around; none before the first visit of a segment.
+    sight: Option<Sight>,
+    /// The first trial of the visits behind which nobody has looked yet, and how many they are.
+    unseen: Option<(usize, i32)>,
     /// Queries that turned out to write, to be noted in the store.
     newly_writing: Vec<usize>,
 }
@@ -123,6 +128,8 @@ impl Lab {
             quarantined: None,
             cold: HashSet::new(),
             is_restarted: false,
+            sight: None,
+            unseen: None,
             newly_writing: Vec::new(),
         }
     }
@@ -130,6 +137,11 @@ impl Lab {
     /// The limit of one statement.
     pub fn limit(&self) -> Duration {
         Duration::from_millis(self.spec.timeout_ms)
+    }
+
+    /// Forgets what was seen so far: what happened before the first trial happened to none.
+    pub fn forget_sight(&mut self) {
+        (self.sight, self.unseen) = (None, None);
     }
 
     /// The queries that turned out to write since this was asked last.
@@ -276,6 +288,7 @@ impl Lab {
         for clone in &mut self.clones {
             (clone.session, clone.admin) = (None, None);
         }
+        self.forget_sight();
         if let Some(sandbox) = self.sandbox.take()
             && let Err(error) = sandbox.kill().await
         {

@@ -12,6 +12,7 @@ pub mod form;
 pub mod headline;
 pub mod journal;
 pub mod lab;
+mod observer;
 pub mod preparing;
 pub mod preview;
 pub mod progress;

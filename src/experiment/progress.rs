@@ -81,6 +81,7 @@ fn describe_trial(progress: &mut ExperimentProgress, trials: &[Trial], queries: 
     let kind = match trial.kind {
         TrialKind::WarmUp => "Warming up: trial",
         TrialKind::Measured => "Trial",
+        TrialKind::Plain | TrialKind::TimingOff | TrialKind::TimingOn => "Asking what measuring costs: trial",
     };
     progress.stage = format!("{kind} {} of {}", grouped(progress.done + 1), grouped(progress.total));
     if let (Some(query), Some(source)) = (queries.get(trial.query_idx), spec.sources.get(trial.source_idx)) {

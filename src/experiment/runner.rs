@@ -7,6 +7,7 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::experiment::schedule;
+use crate::model::look::Look;
 use crate::model::trial::Outcome;
 use crate::model::trial::Trial;
 
@@ -28,6 +29,10 @@ pub trait Executor: Send {
         cancel: &CancellationToken,
     ) -> impl Future<Output = anyhow::Result<Option<Outcome>>> + Send;
 
+    /// What else went on at the target while this visit, and short ones before it, were measured; none where that is not
+    /// known, or not yet.
+    fn end_visit(&mut self, visit: &[Trial], next: Next) -> impl Future<Output = anyhow::Result<Option<Look>>> + Send;
+
     /// What has set the target back to a cold start since this was asked last, in words, if anything has.
     fn take_restart(&mut self) -> Option<String>;
 }
@@ -38,9 +43,19 @@ pub trait Journal: Send {
     /// was stored.
     fn record(&mut self, outcomes: &[(Trial, Outcome)]) -> impl Future<Output = anyhow::Result<bool>> + Send;
 
+    /// Keeps what was seen of visits whose outcomes are stored. False when this runner was replaced.
+    fn note(&mut self, look: &Look) -> impl Future<Output = anyhow::Result<bool>> + Send;
+
     /// What is recorded from now on, the trial `first_trial` first, belongs to a new segment. False when this runner was
     /// replaced.
     fn begin_segment(&mut self, first_trial: usize, reason: &str) -> impl Future<Output = anyhow::Result<bool>> + Send;
+}
+
+/// What follows a visit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    Visit,
+    End,
 }
 
 /// How a run ended.
@@ -61,7 +76,8 @@ pub async fn run(
     cancel: &CancellationToken,
 ) -> anyhow::Result<Ended> {
     let mut batching = Batching::default();
-    for visit in schedule::visits(trials) {
+    let mut visits = schedule::visits(trials).peekable();
+    while let Some(visit) = visits.next() {
         if cancel.is_cancelled() || !executor.begin_visit(visit, cancel).await? {
             return Ok(Ended::Interrupted);
         }
@@ -98,6 +114,12 @@ pub async fn run(
             }
         }
         if !unwritten.is_empty() && !journal.record(&unwritten).await? {
+            return Ok(Ended::Replaced);
+        }
+        let next = visits.peek().map_or(Next::End, |_| Next::Visit);
+        if let Some(look) = executor.end_visit(visit, next).await?
+            && !journal.note(&look).await?
+        {
             return Ok(Ended::Replaced);
         }
     }
@@ -142,6 +164,7 @@ fn median(durations: &mut [Duration]) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::look::tests::calm;
     use crate::model::trial::Timing;
     use crate::model::trial::TrialKind;
 
@@ -153,6 +176,8 @@ mod tests {
         /// The trial that costs the server.
         restart_at: Option<usize>,
         has_restarted: bool,
+        looks_around: bool,
+        ends: Vec<Next>,
         visits: Vec<usize>,
         executed: Vec<usize>,
     }
@@ -174,7 +199,13 @@ mod tests {
                 execution_ms: 1.0,
                 planning_ms: None,
                 cost: None,
+                server_ms: None,
             })))
+        }
+
+        async fn end_visit(&mut self, visit: &[Trial], next: Next) -> anyhow::Result<Option<Look>> {
+            self.ends.push(next);
+            Ok(self.looks_around.then(|| look(visit)))
         }
 
         fn take_restart(&mut self) -> Option<String> {
@@ -187,6 +218,8 @@ mod tests {
         written: Vec<usize>,
         /// After how many trials, and why.
         segments: Vec<(usize, usize, String)>,
+        /// First and last trial of each, and how many outcomes were written by then.
+        looks: Vec<(i32, i32, usize)>,
         writes: usize,
         replaced_after: Option<usize>,
     }
@@ -199,6 +232,11 @@ mod tests {
             self.writes += 1;
             self.written.extend(outcomes.iter().map(|(trial, _)| trial.trial_idx));
             Ok(true)
+        }
+
+        async fn note(&mut self, look: &Look) -> anyhow::Result<bool> {
+            self.looks.push((look.first_trial, look.last_trial, self.written.len()));
+            Ok(self.replaced_after.is_none())
         }
 
         async fn begin_segment(&mut self, first_trial: usize, reason: &str) -> anyhow::Result<bool> {
@@ -287,6 +325,32 @@ mod tests {
             .unwrap();
         assert_eq!(ended, Ended::Replaced);
         assert_eq!(executor.executed, [0, 1, 2]);
+    }
+
+    fn look(visit: &[Trial]) -> Look {
+        let place = |trial: Option<&Trial>| i32::try_from(trial.unwrap().trial_idx).unwrap();
+        calm(place(visit.first()), place(visit.last()))
+    }
+
+    #[tokio::test]
+    async fn what_was_seen_of_a_visit_is_kept_behind_its_outcomes_and_a_replaced_runner_keeps_none() {
+        for (replaced_after, ended, looks) in [
+            (None, Ended::Completed, vec![(0, 2, 3), (3, 5, 6)]),
+            (Some(6), Ended::Replaced, vec![(0, 2, 3)]),
+        ] {
+            let mut executor = Scripted {
+                looks_around: true,
+                ..Default::default()
+            };
+            let mut journal = Notebook {
+                replaced_after,
+                ..Default::default()
+            };
+            let found = run(&trials(2), &mut executor, &mut journal, &CancellationToken::new()).await;
+            assert_eq!((found.unwrap(), journal.looks), (ended, looks));
+            let ends = [Next::Visit, Next::End];
+            assert_eq!(executor.ends, ends[..executor.visits.len()]);
+        }
     }
 
     #[test]

@@ -199,7 +199,7 @@ impl Experiments {
             dataset_sha256: wish.dataset.sha256,
             workload_name: wish.workload.name,
             workload_sha256: wish.workload.sha256,
-            n_trials: n_trials(&spec),
+            n_trials: schedule::n_trials(&spec),
             queries: queries.collect(),
             spec,
         };
@@ -260,12 +260,12 @@ impl Experiments {
             ));
         }
         spec.query_positions = queries.iter().map(|query| query.position).collect();
-        if n_trials(&spec) > MAX_TRIALS {
+        if schedule::n_trials(&spec) > MAX_TRIALS {
             return Err(refuse(
                 "iterations",
                 format!(
                     "These are {} trials; {} are allowed.",
-                    grouped(n_trials(&spec)),
+                    grouped(schedule::n_trials(&spec)),
                     grouped(MAX_TRIALS)
                 ),
             ));
@@ -317,15 +317,6 @@ async fn check_statistics_files(
         }
     }
     Ok(())
-}
-
-fn n_trials(spec: &ExperimentSpec) -> u64 {
-    schedule::n_trials(
-        spec.sources.len(),
-        spec.query_positions.len(),
-        spec.iterations,
-        spec.warm_up,
-    )
 }
 
 /// A seed for an experiment whose form names none; it is stored and shown.

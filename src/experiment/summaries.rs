@@ -17,12 +17,14 @@ use crate::analysis::summary::Summary;
 use crate::experiment::comparisons::Comparisons;
 use crate::experiment::comparisons::compare;
 use crate::experiment::headline::headline;
+use crate::experiment::observer;
 use crate::experiment::timed;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::ExperimentQuery;
 use crate::model::experiment::ExperimentSpec;
 use crate::model::experiment::PlanOutline;
 use crate::model::experiment::SummaryRecord;
+use crate::model::experiment::TaxRecord;
 use crate::model::ids::ExperimentId;
 use crate::model::job::JobStatus;
 use crate::model::trial::RecordedTrial;
@@ -77,6 +79,7 @@ pub async fn catch_up(pool: &PgPool) -> anyhow::Result<usize> {
 pub struct Numbers {
     pub summaries: Vec<SummaryRecord>,
     pub comparisons: Comparisons,
+    pub taxes: Vec<TaxRecord>,
     pub headline: Option<String>,
 }
 
@@ -108,6 +111,7 @@ impl Numbers {
         Self {
             summaries,
             comparisons,
+            taxes: observer::taxes(queries.len(), trials, spec.seed),
             headline,
         }
     }
@@ -116,6 +120,7 @@ impl Numbers {
         store::summaries::replace(&mut *conn, id, &self.summaries).await?;
         let Comparisons { of_queries, overall } = &self.comparisons;
         store::comparisons::replace(&mut *conn, id, of_queries, overall).await?;
+        store::taxes::replace(&mut *conn, id, &self.taxes).await?;
         if let Some(headline) = &self.headline {
             store::experiments::set_headline(&mut *conn, id, headline).await?;
         }

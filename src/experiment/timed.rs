@@ -1,4 +1,4 @@
-//! Which trials of a schedule are run: all of them, but for draws that repeat a plan.
+//! Which trials of a schedule are run: all of them, but for draws that repeat a plan, and for what cannot be observed.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +14,13 @@ use crate::model::trial::Trial;
 use crate::store;
 
 /// The trials that are run, in order, once all plans are known: the schedule without what repeats the plan of an earlier
-/// draw. The same whenever it is asked.
+/// draw, and without asking what measuring costs of queries that write or were cut off. The same whenever it is asked.
 pub async fn trials(conn: &mut PgConnection, id: ExperimentId, spec: &ExperimentSpec) -> store::Result<Vec<Trial>> {
-    let all = schedule::schedule(spec);
+    let mut all = schedule::schedule(spec);
+    if spec.has_observer {
+        let observable = store::plans::list_observable(conn, id, schedule::OBSERVED_SOURCE).await?;
+        all = schedule::observing_only(all, spec, &observable);
+    }
     if spec.sources.iter().all(|source| source.draw.is_none()) {
         return Ok(all);
     }

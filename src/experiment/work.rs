@@ -263,8 +263,9 @@ async fn measure(job: &HeldJob, experiment: &Experiment, lab: &mut Lab, is_rebui
         warm_up_again(job, lab, &all).await?;
     }
     job.set_progress("measuring", &Progress::default()).await?;
-    // A restart before the first trial is not between any two.
+    // A restart before the first trial is not between any two, and what else went on before it disturbed none.
     lab.take_restart();
+    lab.forget_sight();
     match runner::run(&remaining, lab, &mut journal, job.stop_token()).await? {
         Ended::Completed => Ok(()),
         Ended::Interrupted => Err(Trouble::Stopped),
@@ -306,6 +307,8 @@ mod draws;
 mod interrupted;
 #[cfg(test)]
 mod numbers;
+#[cfg(test)]
+mod observed;
 #[cfg(test)]
 mod scripts;
 #[cfg(test)]

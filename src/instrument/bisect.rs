@@ -198,7 +198,10 @@ pub async fn search(
                 let n = trail.known.len();
                 let tried = counted(items.len() as u64, "piece", "pieces");
                 let detail = format!("{} under {tried} of {n_pieces}", pair.label);
-                trail.notebook.stage(&format!("step {}", n + 1), 0, 0, &detail).await?;
+                trail
+                    .notebook
+                    .stage(&format!("trying step {}", n + 1), 0, 0, &detail)
+                    .await?;
                 trail.go(stand, pair, &items, &why).await?;
             }
             Next::Nothing => return Ok(()),

@@ -46,6 +46,7 @@ pub async fn run(notebook: &Notebook<'_>, stand: &mut Stand, task: &BudgetTask) 
         steps: notebook.steps().await?,
         ladder: Vec::new(),
         references: Vec::new(),
+        ancestors: Vec::new(),
     };
     work.gather().await?;
     work.refer().await?;
@@ -72,6 +73,8 @@ struct Work<'a> {
     /// The statistics at each target, parked in this order, and behind them none at all.
     ladder: Vec<(u32, Snapshot)>,
     references: Vec<Reference>,
+    /// Tables with the tables that they inherit from.
+    ancestors: Vec<(String, String)>,
 }
 
 /// A query under the statistics of the largest target.
@@ -124,7 +127,9 @@ impl Work<'_> {
     }
 
     async fn gather_at(&mut self, place: usize, target: u32) -> Result<Snapshot, Trouble> {
-        let took = self.stand.draw(target, self.notebook.job.stop_token()).await?;
+        // For all columns: one that kept a target of its own would be the same at every target.
+        let stop = self.notebook.job.stop_token();
+        let took = self.stand.draw_with(&BTreeMap::new(), target, stop).await?;
         let snapshot = capture::capture(&mut self.stand.admin).await?;
         self.stand.lot.park(&mut self.stand.admin, place).await?;
         let bill = self.bill(took.as_secs_f64() * 1000.0).await?;
@@ -188,6 +193,7 @@ impl Work<'_> {
     /// Runs every query once under the statistics of the largest target.
     async fn refer(&mut self) -> Result<(), Trouble> {
         self.mix(self.top(), &[]).await?;
+        self.ancestors = sampling::ancestors(&mut self.stand.admin).await?;
         let n_queries = self.task.queries.len();
         for (idx, query) in self.task.queries.iter().enumerate() {
             self.notebook
@@ -203,7 +209,7 @@ impl Work<'_> {
             self.references.push(Reference {
                 fingerprint: look.fingerprint().map(str::to_owned),
                 tables: match &look {
-                    Look::Plan(seen) => bisect::tables_of(&seen.plan),
+                    Look::Plan(seen) => self.with_ancestors(bisect::tables_of(&seen.plan)),
                     Look::None { .. } => BTreeSet::new(),
                 },
                 worst: analyzed.as_ref().and_then(|seen| plan::q_error(&seen.plan).worst),
@@ -211,6 +217,14 @@ impl Work<'_> {
             });
         }
         Ok(())
+    }
+
+    /// A plan names partitions and not their table, whose own statistics count as well.
+    fn with_ancestors(&self, mut tables: BTreeSet<String>) -> BTreeSet<String> {
+        let above = self.ancestors.iter().filter(|(child, _)| tables.contains(child));
+        let above: Vec<String> = above.map(|(_, ancestor)| ancestor.clone()).collect();
+        tables.extend(above);
+        tables
     }
 
     /// The columns of tables that some plan touches, and how many others have statistics.
@@ -272,8 +286,14 @@ impl Work<'_> {
             }
             column.target = target;
         }
-        column.statement = statement(&column);
+        let is_parent = self.ancestors.iter().any(|(_, ancestor)| *ancestor == name.table);
+        column.statement = statement(&column, self.usual_target(name), is_parent);
         Ok(column)
+    }
+
+    /// The target that a column has as long as nobody sets another.
+    fn usual_target(&self, name: &ColumnName) -> u32 {
+        self.stand.own_targets().get(name).copied().unwrap_or(DEFAULT_TARGET)
     }
 
     fn tried_before(&self, name: &ColumnName, wanted: u32) -> Option<Vec<Moved>> {
@@ -323,9 +343,10 @@ impl Work<'_> {
         }
         let columns = findings.columns.iter();
         let set = columns.filter(|column| column.statement.is_some());
-        let targets = set.map(|column| (column.name.clone(), column.target));
+        let mut targets = self.stand.own_targets();
+        targets.extend(set.map(|column| (column.name.clone(), column.target)));
         let stop = self.notebook.job.stop_token();
-        let took = self.stand.draw_with(&targets.collect(), DEFAULT_TARGET, stop).await?;
+        let took = self.stand.draw_with(&targets, DEFAULT_TARGET, stop).await?;
         let bill = self.bill(took.as_secs_f64() * 1000.0).await?;
         let looks = self.look_at_all().await?;
         let mut moved = Vec::new();
@@ -369,16 +390,18 @@ impl Reference {
     }
 }
 
-/// What gives the column its target. Where these queries need no statistics of it, others may.
-fn statement(column: &BudgetColumn) -> Option<String> {
+/// What gives the column its target, if it is not the one it has. Where these queries need no statistics of it, others may.
+/// What inherits from a table has targets of its own.
+fn statement(column: &BudgetColumn, usual_target: u32, is_parent: bool) -> Option<String> {
     let ColumnName {
         schema,
         table,
         column: name,
     } = &column.name;
-    (column.target > 0 && column.target != DEFAULT_TARGET).then(|| {
+    (column.target > 0 && column.target != usual_target).then(|| {
         format!(
-            "ALTER TABLE {} ALTER COLUMN {} SET STATISTICS {};",
+            "ALTER TABLE {}{} ALTER COLUMN {} SET STATISTICS {};",
+            if is_parent { "ONLY " } else { "" },
             ident::quote_qualified(schema, table),
             ident::quote(name),
             column.target
@@ -392,10 +415,13 @@ fn headline(task: &BudgetTask, findings: &BudgetFindings, moved: &[Moved]) -> St
         let columns = findings.columns.iter();
         columns.filter(|column| is_meant(column.target)).count()
     };
-    let (n_less, n_more) = (
-        count(&|target| target < DEFAULT_TARGET),
-        count(&|target| target > DEFAULT_TARGET),
-    );
+    // The next smaller target was not enough; of targets that were not tried nobody knows.
+    let is_too_little = |target: u32| {
+        task.targets
+            .iter()
+            .any(|tried| *tried >= DEFAULT_TARGET && *tried < target)
+    };
+    let (n_less, n_more) = (count(&|target| target < DEFAULT_TARGET), count(&is_too_little));
     let n_same = task.queries.len() - moved.len();
     format!(
         "Of {} that the plans touch, {n_less} could do with a target below {DEFAULT_TARGET} and {n_more} need a higher one. \

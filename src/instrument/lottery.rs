@@ -356,8 +356,8 @@ fn headline(task: &LotteryTask, steps: &[LotteryStep]) -> String {
     }
     match worst {
         Some((label, target, tally)) if tally.n_flips > 0 => format!(
-            "{} of {} got more than one plan. {label} flips most: after {} of {} draws at target {target} it had another \
-             plan than usual ({:.0} %, 95 % interval {:.0} to {:.0} %).",
+            "{} of {} got more than one plan at the same target. {label} flips most: after {} of {} draws at target {target} \
+             it had another plan than usual ({:.0} %, 95 % interval {:.0} to {:.0} %).",
             counted(n_flipping, "query", "queries"),
             task.queries.len(),
             tally.n_flips,
@@ -366,13 +366,79 @@ fn headline(task: &LotteryTask, steps: &[LotteryStep]) -> String {
             tally.low * 100.0,
             tally.high * 100.0,
         ),
-        _ => {
-            let high = worst.map_or(1.0, |(_, _, tally)| tally.high);
-            format!(
-                "No query got another plan in any draw. With so many draws a flip probability up to {:.0} % could have \
-                 gone unseen.",
+        _ => match unseen(task, steps) {
+            None => "No query got a plan in any draw.".to_owned(),
+            Some(high) => format!(
+                "At no target did a query get more than one plan. With so many draws a flip probability up to {:.0} % could \
+                 have gone unseen.",
                 high * 100.0
-            )
-        }
+            ),
+        },
+    }
+}
+
+/// The largest flip probability that so few draws could have missed, of the queries that got a plan; none where none did.
+fn unseen(task: &LotteryTask, steps: &[LotteryStep]) -> Option<f64> {
+    let queries = (0_i32..).take(task.queries.len());
+    let tallies = queries.flat_map(|query_idx| {
+        task.targets
+            .iter()
+            .map(move |target| tally_at(steps, query_idx, *target))
+    });
+    let drawn = tallies.filter(|tally| tally.n_draws > 0);
+    drawn.map(|tally| tally.high).reduce(f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::instrument::TaskQuery;
+
+    /// The plans of two queries over draws at targets 10 and 100.
+    fn said(draws: &[(u32, [Option<&str>; 2])]) -> String {
+        let query = |label: &str| TaskQuery {
+            label: label.to_owned(),
+            sql: String::new(),
+        };
+        let task = LotteryTask {
+            queries: vec![query("q1"), query("q2")],
+            targets: vec![10, 100],
+            n_draws: 20,
+            left_out: Vec::new(),
+        };
+        let plan = |fingerprint: Option<&str>| DrawnPlan {
+            fingerprint: fingerprint.map(str::to_owned),
+            cost: None,
+            message: None,
+        };
+        let steps = draws.iter().map(|(target, plans)| {
+            LotteryStep::Draw(DrawStep {
+                target: *target,
+                analyze_ms: 1.0,
+                plans: plans.iter().copied().map(plan).collect(),
+                all_null: Vec::new(),
+                timed: Vec::new(),
+            })
+        });
+        headline(&task, &steps.collect::<Vec<LotteryStep>>())
+    }
+
+    #[test]
+    fn another_plan_at_another_target_is_no_flip_and_a_query_without_a_plan_hides_nothing() {
+        let draws = [vec![(10, [None, Some("a")]); 20], vec![(100, [None, Some("b")]); 20]].concat();
+        assert_eq!(
+            said(&draws),
+            "At no target did a query get more than one plan. With so many draws a flip probability up to 16 % could have \
+             gone unseen."
+        );
+        assert_eq!(said(&[(10, [None, None])]), "No query got a plan in any draw.");
+        let flipping = [draws, vec![(100, [None, Some("c")])]].concat();
+        assert!(
+            said(&flipping).starts_with(
+                "1 query of 2 got more than one plan at the same target. q2 flips most: after 1 of 21 draws at target 100"
+            ),
+            "{}",
+            said(&flipping)
+        );
     }
 }

@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 
 use crate::analysis::regret;
+use crate::analysis::regret::Regret;
 use crate::analysis::summary::Observed;
+use crate::analysis::summary::Quantile;
 use crate::instrument::look::Look;
 use crate::instrument::stand::Stand;
 use crate::instrument::work::Notebook;
@@ -223,22 +225,22 @@ fn runs(steps: &[RegretStep], wanted_query: usize, wanted: &str) -> Vec<Observed
 
 fn headline(task: &RegretTask, steps: &[RegretStep]) -> String {
     let plans = choices(steps);
-    let mut worst: Option<(f64, usize, usize)> = None;
+    let mut worst: Option<(Regret, usize, usize)> = None;
     for query_idx in 0..task.queries.len() {
         let of_query = plans.keys().filter(|(idx, _)| *idx == query_idx);
-        let medians: BTreeMap<&str, Option<f64>> = of_query
-            .map(|(_, plan)| (plan.as_str(), regret::median_ms(&runs(steps, query_idx, plan))))
+        let medians: BTreeMap<&str, Option<Quantile>> = of_query
+            .map(|(_, plan)| (plan.as_str(), regret::median(&runs(steps, query_idx, plan))))
             .collect();
-        let all: Vec<Option<f64>> = medians.values().copied().collect();
-        let best_ms = regret::best(&all).and_then(|best| all[best]);
+        let all: Vec<Option<Quantile>> = medians.values().copied().collect();
+        let best = regret::best(&all).and_then(|best| all[best]);
         for step in steps {
             let RegretStep::Looked { source_idx, plans } = step else {
                 continue;
             };
             let plan = plans.get(query_idx).and_then(|plan| plan.fingerprint.as_deref());
             let median = plan.and_then(|plan| medians.get(plan).copied().flatten());
-            if let Some(regret) = regret::regret(median, best_ms)
-                && worst.is_none_or(|(known, ..)| regret > known)
+            if let Some(regret) = regret::regret(median, best)
+                && worst.is_none_or(|(known, ..)| regret.factor > known.factor)
             {
                 worst = Some((regret, query_idx, usize::try_from(*source_idx).unwrap_or(usize::MAX)));
             }
@@ -246,10 +248,11 @@ fn headline(task: &RegretTask, steps: &[RegretStep]) -> String {
     }
     match worst {
         Some((regret, query_idx, place)) => format!(
-            "The largest regret: the plan of {} under {} takes {}× as long as the best plan known.",
+            "The largest regret: the plan of {} under {} takes {}{}× as long as the best plan known.",
             task.queries[query_idx].label,
             task.sources.get(place).map_or("", |source| source.label.as_str()),
-            three_digits(regret)
+            if regret.is_above { "more than " } else { "" },
+            three_digits(regret.factor)
         ),
         None => "No plan finished often enough to be compared.".to_owned(),
     }
@@ -262,9 +265,8 @@ mod tests {
     use crate::model::instrument::TaskQuery;
     use crate::model::instrument::TaskSource;
 
-    #[test]
-    fn every_plan_has_one_turn_in_each_round_and_the_seed_decides_the_order() {
-        let task = RegretTask {
+    fn task() -> RegretTask {
+        RegretTask {
             experiment_id: ExperimentId(1),
             queries: ["a", "b", "c"]
                 .map(|label| TaskQuery {
@@ -280,7 +282,45 @@ mod tests {
                 .collect(),
             rounds: 4,
             left_out: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_plan_that_was_cut_off_is_the_largest_regret_and_by_how_much_is_open() {
+        let plan = |fingerprint: &str| DrawnPlan {
+            fingerprint: Some(fingerprint.to_owned()),
+            cost: None,
+            message: None,
         };
+        let looked = |source_idx, plans: [&str; 2]| RegretStep::Looked {
+            source_idx,
+            plans: plans.map(plan).to_vec(),
+        };
+        let ran = |query_idx, fingerprint: &str, outcome| RegretStep::Ran {
+            round: 1,
+            query_idx,
+            fingerprint: fingerprint.to_owned(),
+            outcome,
+        };
+        let finished = |execution_ms| RunOutcome::Finished { execution_ms };
+        let steps = [
+            looked(0, ["x", "u"]),
+            looked(1, ["y", "v"]),
+            ran(0, "x", finished(2.0)),
+            ran(0, "y", finished(3.0)),
+            ran(1, "u", finished(10.0)),
+            ran(1, "v", RunOutcome::TimedOut { limit_ms: 1000.0 }),
+        ];
+        let said = headline(&task(), &steps);
+        assert!(
+            said.contains("the plan of b under 1 takes more than 100× as long"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn every_plan_has_one_turn_in_each_round_and_the_seed_decides_the_order() {
+        let task = task();
         let plans = [(0, "x", 0), (0, "y", 1), (1, "x", 0), (1, "z", 2), (2, "x", 0)];
         let choices: BTreeMap<(usize, String), usize> = plans
             .into_iter()

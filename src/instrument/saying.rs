@@ -13,6 +13,8 @@ const HISTOGRAM: i16 = 2;
 const CORRELATION: i16 = 3;
 /// Letters of a list that are shown.
 const SHOWN: usize = 40;
+/// Of those, letters before the first that differs, where that is further behind.
+const CONTEXT: usize = 10;
 
 /// What differs, number by number. Empty for what has no words.
 pub fn said(piece: &Piece, from: &Snapshot, to: &Snapshot) -> Vec<Said> {
@@ -29,14 +31,27 @@ pub fn said(piece: &Piece, from: &Snapshot, to: &Snapshot) -> Vec<Said> {
         };
         let (from, to) = (value(&from), value(&to));
         if from != to {
+            let skipped = alike(&from, &to);
             said.push(Said {
                 name: name.to_owned(),
-                from,
-                to,
+                from: shown(&from, skipped),
+                to: shown(&to, skipped),
             });
         }
     }
     said
+}
+
+/// Letters at the beginning that need not be shown: both lists have them, and behind them is where they differ.
+fn alike(from: &str, to: &str) -> usize {
+    let n_alike = from.chars().zip(to.chars()).take_while(|(a, b)| a == b).count();
+    if n_alike < SHOWN { 0 } else { n_alike - CONTEXT }
+}
+
+fn shown(text: &str, skipped: usize) -> String {
+    let rest: String = text.chars().skip(skipped).collect();
+    let cut = if skipped == 0 { "" } else { "…" };
+    format!("{cut}{}", shorten(&rest, SHOWN))
 }
 
 fn words(piece: &Piece, snapshot: &Snapshot) -> Vec<(&'static str, String)> {
@@ -62,14 +77,22 @@ fn words(piece: &Piece, snapshot: &Snapshot) -> Vec<(&'static str, String)> {
     }
 }
 
+/// A count, or below zero a share of the rows.
+fn distinct(n_distinct: &str) -> String {
+    match n_distinct.strip_prefix('-') {
+        Some(share) => format!("{share} × rows"),
+        None => n_distinct.to_owned(),
+    }
+}
+
 fn words_of(gathered: &Gathered) -> Vec<(&'static str, String)> {
     let mut words = vec![
         ("null fraction", gathered.null_fraction.clone()),
-        ("distinct values", gathered.n_distinct.clone()),
+        ("distinct values", distinct(&gathered.n_distinct)),
         ("average width", gathered.average_width.to_string()),
     ];
     for slot in &gathered.slots {
-        let list = |text: &Option<String>| shorten(text.as_deref().unwrap_or_default(), SHOWN);
+        let list = |text: &Option<String>| text.clone().unwrap_or_default();
         match slot.kind {
             MOST_COMMON_VALUES => {
                 words.push(("most common values", list(&slot.values)));
@@ -86,6 +109,20 @@ fn words_of(gathered: &Gathered) -> Vec<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_lists_are_shown_from_where_they_differ() {
+        let list = |last: &str| format!("{{{},{last}}}", vec!["alike"; 20].join(","));
+        let (from, to) = (list("one"), list("two"));
+        let skipped = alike(&from, &to);
+        assert_eq!(
+            (shown(&from, skipped), shown(&to, skipped)),
+            ("…ike,alike,one}".to_owned(), "…ike,alike,two}".to_owned())
+        );
+        let skipped = alike("{1,2}", "{1,3}");
+        assert_eq!(shown("{1,2}", skipped), "{1,2}");
+        assert_eq!(shown(&from, 0).chars().count(), SHOWN + 1);
+    }
     use crate::model::snapshot::ColumnStatistics;
     use crate::model::snapshot::Slot;
 
@@ -122,6 +159,6 @@ mod tests {
             .into_iter()
             .map(|said| format!("{}: {} / {}", said.name, said.from, said.to))
             .collect();
-        assert_eq!(lines, ["distinct values: 10 / -1", "correlation: 0.5 / nothing"]);
+        assert_eq!(lines, ["distinct values: 10 / 1 × rows", "correlation: 0.5 / nothing"]);
     }
 }

@@ -213,7 +213,21 @@ impl Stand {
         Ok(nothing)
     }
 
-    /// As [`draw`](Self::draw) at the server's default target, with targets of their own for some columns.
+    /// The targets that columns of the dataset have of their own.
+    pub fn own_targets(&self) -> BTreeMap<ColumnName, u32> {
+        let targets = self.pristine.targets().iter().map(|target| {
+            let name = ColumnName {
+                schema: target.schema.clone(),
+                table: target.table.clone(),
+                column: target.column.clone(),
+            };
+            (name, target.target.unsigned_abs())
+        });
+        targets.collect()
+    }
+
+    /// As [`draw`](Self::draw) with these targets for some columns and the default target for all others, whatever target of
+    /// its own the dataset gives a column.
     pub async fn draw_with(
         &mut self,
         targets: &BTreeMap<ColumnName, u32>,

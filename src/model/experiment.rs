@@ -87,6 +87,9 @@ pub struct ExperimentSpec {
     /// The last source is the first one again: an A/A control.
     #[serde(default)]
     pub has_control: bool,
+    /// When all else is measured, every query that reads is run in three ways, to tell what measuring costs.
+    #[serde(default)]
+    pub has_observer: bool,
     pub iterations: u32,
     pub warm_up: u32,
     pub seed: u64,
@@ -111,7 +114,15 @@ pub struct Repeated {
 /// Names, in the environment, the warning of an experiment whose server other datasets share.
 pub const SHARED_SERVER: &str = "shared server";
 
+/// What measuring costs does not change from round to round, so it takes no more of them.
+const MAX_OBSERVED_ROUNDS: u32 = 10;
+
 impl ExperimentSpec {
+    /// In how many rounds it is asked what measuring costs.
+    pub fn n_observed_rounds(&self) -> u32 {
+        self.iterations.min(MAX_OBSERVED_ROUNDS)
+    }
+
     /// Where the control stands among the sources.
     pub fn control_idx(&self) -> Option<usize> {
         self.sources.len().checked_sub(1).filter(|_| self.has_control)
@@ -420,6 +431,28 @@ pub struct OverallRecord {
     pub high: Option<f64>,
 }
 
+/// What measuring one query costs. All times are medians over the rounds; all ratios are to the plain query in the same
+/// round.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TaxRecord {
+    pub query_idx: i32,
+    pub n_rounds: i32,
+    /// The query as it is, by the client's clock.
+    pub plain_ms: f64,
+    /// By EXPLAIN ANALYZE with TIMING OFF: the client's clock, the server's own, and the tax with its 95 percent interval.
+    pub off_ms: f64,
+    pub off_server_ms: f64,
+    pub off_ratio: f64,
+    pub off_low: Option<f64>,
+    pub off_high: Option<f64>,
+    /// The same with TIMING ON.
+    pub on_ms: f64,
+    pub on_server_ms: f64,
+    pub on_ratio: f64,
+    pub on_low: Option<f64>,
+    pub on_high: Option<f64>,
+}
+
 /// A stretch of measuring without interruption.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
@@ -448,6 +481,7 @@ pub mod tests {
             query_positions: vec![0],
             sources: sources.iter().map(source).collect(),
             has_control: false,
+            has_observer: false,
             iterations: 10,
             warm_up: 1,
             seed: 1,

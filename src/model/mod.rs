@@ -7,6 +7,7 @@ pub mod experiment;
 pub mod ids;
 pub mod instrument;
 pub mod job;
+pub mod look;
 pub mod snapshot;
 pub mod statistics_file;
 pub mod text;

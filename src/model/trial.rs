@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-/// Whether a trial counts.
+/// What a trial is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "trial_kind", rename_all = "snake_case")]
@@ -11,6 +11,44 @@ pub enum TrialKind {
     /// Fills caches; recorded, never summarised.
     WarmUp,
     Measured,
+    /// The query as it is, by the client's clock: the first of three ways that together tell what measuring costs.
+    Plain,
+    /// The same by EXPLAIN ANALYZE without a look at the clock for every row of every node.
+    TimingOff,
+    /// The same with it.
+    TimingOn,
+}
+
+impl TrialKind {
+    /// Whether it is one of the three ways in which a query is run to learn what measuring costs.
+    pub fn is_of_observer(self) -> bool {
+        match self {
+            Self::Plain | Self::TimingOff | Self::TimingOn => true,
+            Self::WarmUp | Self::Measured => false,
+        }
+    }
+
+    /// The word in exports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::WarmUp => "warm_up",
+            Self::Measured => "measured",
+            Self::Plain => "plain",
+            Self::TimingOff => "timing_off",
+            Self::TimingOn => "timing_on",
+        }
+    }
+
+    /// The word shown to people.
+    pub fn shown(self) -> &'static str {
+        match self {
+            Self::WarmUp => "warm-up",
+            Self::Measured => "measured",
+            Self::Plain => "plain",
+            Self::TimingOff => "TIMING OFF",
+            Self::TimingOn => "TIMING ON",
+        }
+    }
 }
 
 /// One execution of one query under one source in one round, as the schedule plans it.
@@ -19,7 +57,7 @@ pub struct Trial {
     /// Its position in the schedule, from 0.
     pub trial_idx: usize,
     pub kind: TrialKind,
-    /// From 1, counted apart for warm-ups and measured trials.
+    /// From 1, counted apart for warm-ups, measured trials and those that tell what measuring costs.
     pub round: u32,
     pub source_idx: usize,
     pub query_idx: usize,
@@ -46,6 +84,8 @@ pub struct Timing {
     pub planning_ms: Option<f64>,
     /// The planner's total cost, where the trial showed it.
     pub cost: Option<f64>,
+    /// What the server says that execution took, where `execution_ms` is the client's.
+    pub server_ms: Option<f64>,
 }
 
 /// The word for an outcome, in the store and in exports.
@@ -83,5 +123,8 @@ pub struct RecordedTrial {
     pub execution_ms: Option<f64>,
     pub planning_ms: Option<f64>,
     pub cost: Option<f64>,
+    /// What the server said that execution took, where the client's clock was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_ms: Option<f64>,
     pub message: Option<String>,
 }

@@ -7,6 +7,7 @@ mod counted;
 mod diff;
 mod fingerprint;
 mod node;
+mod own;
 mod parse;
 mod q_error;
 mod rows;

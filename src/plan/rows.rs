@@ -2,6 +2,8 @@
 
 use super::node::Node;
 use super::node::Plan;
+use super::own::Own;
+use super::own::owns;
 use super::q_error::Exclusion;
 use super::q_error::Judged;
 use super::q_error::judge;
@@ -27,7 +29,7 @@ pub struct Row {
     pub estimate: Judged,
     /// With the children's, in the planner's unit; can be NaN or infinite.
     pub total_cost: f64,
-    /// What the node added to its children's.
+    /// What the node added to its inputs.
     pub own: Own,
     /// Blocks are totals over all loops, with the children's.
     pub shared_hit_blocks: Option<u64>,
@@ -38,26 +40,14 @@ pub struct Row {
     pub details: Vec<String>,
 }
 
-/// What one node added to its children's part, never below zero; `None` where EXPLAIN did not say.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Own {
-    /// In the planner's unit. A nested loop's contains the repeated runs of its inner side, which EXPLAIN shows once; a
-    /// node's contains the runs of its `SubPlan`s.
-    pub cost: Option<f64>,
-    /// Shared blocks, hit or read, over all loops.
-    pub buffers: Option<u64>,
-    /// Over all loops. Absent with TIMING OFF.
-    pub time_ms: Option<f64>,
-    /// Rows passed on, over all loops; no node's rows contain another's.
-    pub rows: Option<f64>,
-}
-
 /// The nodes of a plan from the top down, a parent before its children.
 pub fn rows(plan: &Plan) -> Vec<Row> {
     let mut rows = Vec::with_capacity(plan.root.n_nodes());
     push_rows(&mut rows, &plan.root, 0);
-    for (row, judged) in rows.iter_mut().zip(judge(&plan.root)) {
+    let numbers = judge(&plan.root).into_iter().zip(owns(&plan.root));
+    for (row, (judged, own)) in rows.iter_mut().zip(numbers) {
         row.estimate = judged;
+        row.own = own;
     }
     rows
 }
@@ -73,7 +63,7 @@ fn push_rows(rows: &mut Vec<Row>, node: &Node, depth: usize) {
         actual_loops: node.actual_loops,
         estimate: Judged::Excluded(Exclusion::NotCounted),
         total_cost: node.total_cost,
-        own: own(node),
+        own: Own::default(),
         shared_hit_blocks: node.shared_hit_blocks,
         shared_read_blocks: node.shared_read_blocks,
         temp_read_blocks: node.temp_read_blocks,
@@ -86,26 +76,6 @@ fn push_rows(rows: &mut Vec<Row>, node: &Node, depth: usize) {
     });
     for child in &node.children {
         push_rows(rows, child, depth + 1);
-    }
-}
-
-fn own(node: &Node) -> Own {
-    let charged = node
-        .children
-        .iter()
-        .filter(|child| child.parent_relationship.as_deref() != Some("SubPlan"));
-    let cost = node.total_cost - charged.map(|child| child.total_cost).sum::<f64>();
-    let time_ms = |node: &Node| Some(node.actual_total_ms? * node.actual_loops?);
-    let children_ms = || node.children.iter().filter_map(time_ms).sum::<f64>();
-    let children_blocks = || node.children.iter().filter_map(Node::blocks).sum::<u64>();
-    Own {
-        cost: Some(cost.max(0.0)).filter(|_| cost.is_finite()),
-        buffers: node.blocks().map(|blocks| blocks.saturating_sub(children_blocks())),
-        time_ms: time_ms(node).map(|ms| (ms - children_ms()).max(0.0)),
-        rows: node
-            .actual_rows
-            .zip(node.actual_loops)
-            .map(|(rows, n_loops)| rows * n_loops),
     }
 }
 
@@ -184,11 +154,7 @@ mod tests {
 
     use super::super::parse;
     use super::super::samples;
-    use super::super::samples::inner;
-    use super::super::samples::node;
-    use super::super::samples::outer;
     use super::super::samples::plan;
-    use super::super::samples::with;
     use super::*;
     use crate::model::estimate::Direction;
 
@@ -229,44 +195,6 @@ mod tests {
         assert_eq!(rows[1].estimate, Judged::Excluded(Exclusion::BelowLimit));
         assert_eq!(rows[8].actual_loops, Some(2000.0));
         assert!(rows[0].shared_hit_blocks.is_some());
-    }
-
-    #[test]
-    fn what_is_a_nodes_own_is_what_its_children_did_not_do() {
-        let numbers = |cost: f64, loops: u32, ms: f64, blocks: u32| {
-            json!({ "Total Cost": cost, "Actual Loops": loops, "Actual Total Time": ms,
-                    "Shared Hit Blocks": blocks, "Shared Read Blocks": 1 })
-        };
-        let left = with(outer(node("Seq Scan", 9.0, 9.0, &[])), &numbers(10.0, 1, 2.0, 4));
-        let right = with(inner(node("Index Scan", 1.0, 2.0, &[])), &numbers(0.5, 9, 0.5, 9));
-        let subplan = with(
-            node("Seq Scan", 1.0, 1.0, &[]),
-            &json!({ "Total Cost": 99.0, "Parent Relationship": "SubPlan" }),
-        );
-        let join = with(
-            node("Nested Loop", 9.0, 9.0, &[left, right, subplan]),
-            &numbers(15.0, 1, 8.0, 20),
-        );
-        let rows = rows(&plan(&join));
-        assert_eq!(
-            rows[0].own,
-            Own {
-                cost: Some(4.5),
-                buffers: Some(6),
-                time_ms: Some(1.5),
-                rows: Some(9.0)
-            }
-        );
-        assert_eq!((rows[2].own.time_ms, rows[2].own.rows), (Some(4.5), Some(18.0)));
-        assert_eq!((rows[3].own.time_ms, rows[3].own.buffers), (None, None));
-    }
-
-    #[test]
-    fn a_node_that_cost_less_than_its_child_added_nothing() {
-        let child = with(outer(node("Seq Scan", 9.0, 9.0, &[])), &json!({ "Total Cost": 10.0 }));
-        let limit = with(node("Limit", 1.0, 1.0, &[child]), &json!({ "Total Cost": 1.0 }));
-        assert_eq!(rows(&plan(&limit))[0].own.cost, Some(0.0));
-        assert_eq!(rows(&parse(samples::INFINITE_COST).unwrap())[0].own.cost, None);
     }
 
     #[test]

@@ -2,17 +2,21 @@
 //!
 //! They ran at different times, so no trial of one belongs to a trial of another: samples are compared as wholes.
 
-use crate::analysis::holm;
+use crate::analysis::family::Judgement;
+use crate::analysis::summary::Observed;
+use crate::analysis::unpaired;
 use crate::analysis::unpaired::Shift;
 use crate::model::dataset::Setting;
+use crate::model::experiment::ExperimentQuery;
+use crate::model::ids::ExperimentId;
 use crate::model::trial::RecordedTrial;
-use crate::model::trial::TrialKind;
 use crate::report::chart::Bar;
 use crate::report::chart::BarChart;
 use crate::report::chart::BarGroup;
 use crate::report::chart::Scale;
 use crate::report::chart::SourceKey;
 use crate::report::chart::Unit;
+use crate::report::charts;
 use crate::report::data::ReportData;
 use crate::report::surroundings;
 
@@ -24,7 +28,7 @@ pub struct Side {
 }
 
 impl Side {
-    /// `experiment 7, built_in`.
+    /// `7: built_in`.
     pub fn label(&self) -> String {
         format!(
             "{}: {}",
@@ -42,10 +46,15 @@ impl Side {
     /// What may have made it faster or slower, as pairs of name and value.
     fn facts(&self) -> Vec<Setting> {
         let experiment = &self.data.experiment;
-        let mut facts = vec![Setting {
-            name: "Queries (SHA-256)".to_owned(),
-            value: experiment.workload_sha256.clone(),
-        }];
+        let fact = |name: &str, value: &str| Setting {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        let mut facts = vec![
+            fact("Dataset", &experiment.dataset_name),
+            fact("Workload", &experiment.workload_name),
+            fact("Queries (SHA-256)", &experiment.workload_sha256),
+        ];
         facts.extend(surroundings::facts(experiment));
         facts.extend(experiment.spec.settings.iter().cloned());
         facts.extend(experiment.environment.iter().cloned());
@@ -96,11 +105,19 @@ pub fn warnings(sides: &[Side], different: &[Difference]) -> Vec<String> {
             "Dump (SHA-256)",
             "They ran on different dumps: what is slower may only be larger.",
         ),
+        (
+            "Queries (SHA-256)",
+            "They ran different workloads: only queries with the same name and text are compared.",
+        ),
         ("server", "They ran on different versions of PostgreSQL."),
         ("processor", "They ran on different processors."),
         ("processors", "They ran on different numbers of processors."),
         ("shared_buffers", "Their servers had different shared_buffers."),
         ("Clock", "Their times are of different clocks."),
+        (
+            "Timeout",
+            "Their timeouts differ: beyond the lower one, nothing can be told apart.",
+        ),
     ] {
         if differs(name) {
             warnings.push(words.to_owned());
@@ -125,24 +142,6 @@ pub fn warnings(sides: &[Side], different: &[Difference]) -> Vec<String> {
     warnings
 }
 
-/// What is said of one query on one side beside the baseline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
-    Faster,
-    Slower,
-    NoDifference,
-}
-
-impl Word {
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Faster => "faster",
-            Self::Slower => "slower",
-            Self::NoDifference => "no detectable difference",
-        }
-    }
-}
-
 /// One query on one side beside the baseline.
 pub struct Line {
     /// Of the baseline.
@@ -151,82 +150,129 @@ pub struct Line {
     /// Its place among the sides; the baseline is the first.
     pub side: usize,
     pub shift: Shift,
-    pub adjusted_p: f64,
-    pub word: Word,
     pub is_other_plan: Option<bool>,
 }
 
-/// Below it, adjusted for all lines, a difference is called.
-const LEVEL: f64 = 0.05;
-
-/// Every query that the baseline, the first of the sides, and another side both measured, with equal text under equal labels.
-pub fn lines(sides: &[Side]) -> Vec<Line> {
-    let Some(base) = sides.first() else {
-        return Vec::new();
-    };
-    let mut lines: Vec<Line> = Vec::new();
-    for query in &base.data.queries {
-        for (place, side) in sides.iter().enumerate().skip(1) {
-            let same = side
-                .data
-                .queries
-                .iter()
-                .find(|other| other.label == query.label && other.sql == query.sql);
-            let Some(same) = same else { continue };
-            let (before, after) = (sample(base, query.query_idx), sample(side, same.query_idx));
-            let Some(shift) = Shift::of(&before, &after) else {
-                continue;
-            };
-            let fingerprint = |side: &Side, query_idx: i32| {
-                let plan = side.data.plan(query_idx, side.source_idx)?;
-                plan.fingerprint.clone()
-            };
-            lines.push(Line {
-                query_idx: query.query_idx,
-                label: query.label.clone(),
-                side: place,
-                shift,
-                adjusted_p: 1.0,
-                word: Word::NoDifference,
-                is_other_plan: fingerprint(base, query.query_idx)
-                    .zip(fingerprint(side, same.query_idx))
-                    .map(|(before, after)| before != after),
-            });
-        }
-    }
-    let p_values: Vec<f64> = lines.iter().map(|line| line.shift.p_value).collect();
-    for (line, adjusted_p) in lines.iter_mut().zip(holm::adjust(&p_values)) {
-        line.adjusted_p = adjusted_p;
-        line.word = match line.shift.ratio {
-            _ if adjusted_p >= LEVEL => Word::NoDifference,
-            ratio if ratio < 1.0 => Word::Faster,
-            _ => Word::Slower,
-        };
-    }
-    lines
+/// A query that is not compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    pub label: String,
+    /// The place among the sides of the one that it is not compared with the baseline for.
+    pub side: usize,
+    pub why: &'static str,
 }
 
-fn sample(side: &Side, query_idx: i32) -> Vec<crate::analysis::summary::Observed> {
-    side.trials
-        .iter()
-        .filter(|trial| {
-            trial.kind == TrialKind::Measured && trial.query_idx == query_idx && trial.source_idx == side.source_idx
-        })
-        .map(crate::analysis::summary::Observed::from)
-        .collect()
+/// What the baseline and the other sides have in common, and what they have not.
+#[derive(Default)]
+pub struct Lines {
+    /// Judged as one family.
+    pub compared: Vec<(Line, Judgement)>,
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Compares every query that the baseline, the first of the sides, and another side both measured, with equal text under
+/// equal labels.
+pub fn lines(sides: &[Side]) -> Lines {
+    let Some((base, others)) = sides.split_first() else {
+        return Lines::default();
+    };
+    let (mut lines, mut left_out) = (Vec::new(), Vec::new());
+    for query in &base.data.queries {
+        for (place, side) in (1_usize..).zip(others) {
+            match line(base, query, place, side) {
+                Ok(line) => lines.push(line),
+                Err(why) => left_out.push(LeftOut {
+                    label: query.label.clone(),
+                    side: place,
+                    why,
+                }),
+            }
+        }
+    }
+    for (place, side) in (1_usize..).zip(others) {
+        let is_known = |label: &str| base.data.queries.iter().any(|query| query.label == label);
+        let unknown = side.data.queries.iter().filter(|query| !is_known(&query.label));
+        left_out.extend(unknown.map(|query| LeftOut {
+            label: query.label.clone(),
+            side: place,
+            why: "the baseline has no query of this name",
+        }));
+    }
+    let shifts: Vec<Shift> = lines.iter().map(|line| line.shift).collect();
+    Lines {
+        compared: lines.into_iter().zip(unpaired::judge(&shifts)).collect(),
+        left_out,
+    }
+}
+
+/// One query of the baseline beside the same of another side, or why there is none.
+fn line(base: &Side, query: &ExperimentQuery, place: usize, side: &Side) -> Result<Line, &'static str> {
+    let of_name = side.data.queries.iter().find(|other| other.label == query.label);
+    let same = of_name.ok_or("only the baseline has a query of this name")?;
+    if same.sql != query.sql {
+        return Err("the query of this name has another text there");
+    }
+    let (before, after) = (Timed::of(base, query.query_idx), Timed::of(side, same.query_idx));
+    if before == after {
+        return Err("one draw stands for both, with the same plan");
+    }
+    let (before, after) = (before.sample(base), after.sample(side));
+    if before.is_empty() || after.is_empty() {
+        return Err("on one of both sides it was not timed");
+    }
+    let shift = Shift::of(&before, &after).ok_or("on one of both sides a trial failed")?;
+    let fingerprint = |side: &Side, query_idx: i32| {
+        let plan = side.data.plan(query_idx, side.source_idx)?;
+        plan.fingerprint.clone()
+    };
+    let plans = fingerprint(base, query.query_idx).zip(fingerprint(side, same.query_idx));
+    Ok(Line {
+        query_idx: query.query_idx,
+        label: query.label.clone(),
+        side: place,
+        shift,
+        is_other_plan: plans.map(|(before, after)| before != after),
+    })
+}
+
+/// Whose trials are those of a query on a side: its source's own, or those of the draw that was timed in its place.
+#[derive(PartialEq)]
+struct Timed {
+    experiment_id: ExperimentId,
+    query_idx: i32,
+    source_idx: i32,
+}
+
+impl Timed {
+    fn of(side: &Side, query_idx: i32) -> Self {
+        let timed = side.data.timed(query_idx, side.source_idx);
+        let source_idx = timed.map_or(side.source_idx, |summary| summary.source_idx);
+        Self {
+            experiment_id: side.data.experiment.id,
+            query_idx,
+            source_idx,
+        }
+    }
+
+    fn sample(&self, side: &Side) -> Vec<Observed> {
+        charts::sample(&side.trials, self.query_idx, self.source_idx)
+    }
 }
 
 /// The medians of all sides over each other.
 pub fn bars(sides: &[Side], scale: Scale) -> BarChart {
-    let mut labels: Vec<&str> = Vec::new();
+    // Queries of equal labels and different texts are not the same.
+    let mut queries: Vec<(&str, &str)> = Vec::new();
     for query in sides.iter().flat_map(|side| &side.data.queries) {
-        if !labels.contains(&query.label.as_str()) {
-            labels.push(&query.label);
+        let query = (query.label.as_str(), query.sql.as_str());
+        if !queries.contains(&query) {
+            queries.push(query);
         }
     }
-    let bar = |side: &Side, label: &str| {
-        let query = side.data.queries.iter().find(|query| query.label == label)?;
-        let summary = side.data.summary(query.query_idx, side.source_idx)?;
+    let bar = |side: &Side, (label, sql): (&str, &str)| {
+        let mut of_side = side.data.queries.iter();
+        let query = of_side.find(|query| query.label == label && query.sql == sql)?;
+        let summary = side.data.timed(query.query_idx, side.source_idx)?;
         Some(Bar {
             height: summary.median_ms?,
             whisker: summary.stddev_ms.filter(|_| !summary.median_is_above),
@@ -245,11 +291,11 @@ pub fn bars(sides: &[Side], scale: Scale) -> BarChart {
                 colour,
             })
             .collect(),
-        groups: labels
+        groups: queries
             .iter()
-            .map(|label| BarGroup {
-                label: (*label).to_owned(),
-                bars: sides.iter().map(|side| bar(side, label)).collect(),
+            .map(|query| BarGroup {
+                label: query.0.to_owned(),
+                bars: sides.iter().map(|side| bar(side, *query)).collect(),
             })
             .collect(),
     }

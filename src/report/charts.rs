@@ -2,6 +2,7 @@
 
 use crate::analysis::summary::Observed;
 use crate::analysis::summary::five_numbers;
+use crate::model::look::disturbances_of;
 use crate::model::trial::OutcomeWord;
 use crate::model::trial::RecordedTrial;
 use crate::model::trial::TrialKind;
@@ -22,6 +23,7 @@ use crate::report::chart::XyChart;
 use crate::report::chart::XySeries;
 use crate::report::costs;
 use crate::report::data::ReportData;
+use crate::report::table;
 
 /// What the bars are as high as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +84,10 @@ fn bar(data: &ReportData, metric: Metric, query_idx: i32, source_idx: i32) -> Op
     let summary = data.summary(query_idx, source_idx)?;
     let (height, whisker, censored) = match metric {
         Metric::Median => (summary.median_ms?, summary.stddev_ms, summary.median_is_above),
-        Metric::Mean => (summary.mean_ms?, summary.stddev_ms, false),
+        Metric::Mean => {
+            let (mean_ms, is_above) = table::mean_of_all(summary);
+            (mean_ms?, summary.stddev_ms, is_above)
+        }
         Metric::Cost => (summary.cost?, None, false),
     };
     // The deviation is of the finished trials; around a limit it would say nothing.
@@ -208,6 +213,10 @@ pub fn lines(data: &ReportData, query_idx: i32, trials: &[RecordedTrial], scale:
             .collect(),
         timeouts: measured(trials, query_idx, source_idx)
             .filter(|trial| trial.outcome == OutcomeWord::TimedOut)
+            .filter_map(|trial| u32::try_from(trial.round).ok())
+            .collect(),
+        disturbed: measured(trials, query_idx, source_idx)
+            .filter(|trial| !disturbances_of(&data.looks, trial).is_empty())
             .filter_map(|trial| u32::try_from(trial.round).ok())
             .collect(),
     });

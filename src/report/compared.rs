@@ -1,7 +1,9 @@
 //! Comparisons with the baseline, ready to be shown.
 
+use crate::analysis::effect::Bound;
 use crate::analysis::family::Member;
 use crate::analysis::family::Verdict;
+use crate::analysis::unpaired::Ratio;
 use crate::model::units::three_digits;
 use crate::report::table::Figure;
 
@@ -22,16 +24,14 @@ pub struct Compared {
 }
 
 impl Compared {
-    pub fn new(member: &Member) -> Self {
+    pub fn new(member: &Member, bound: Bound) -> Self {
         let (effect, judgement) = (&member.effect, &member.judgement);
         Self {
             verdict: judgement.verdict,
-            ratio: ratio(effect.ratio, effect.n_censored > 0),
-            interval: interval(effect.interval),
+            ratio: bounded(effect.ratio, bound),
+            interval: open_interval(effect.interval, bound),
             p: p_value(judgement.adjusted_p),
-            detectable: judgement
-                .detectable
-                .map_or_else(nothing, |ratio| self::ratio(ratio, false)),
+            detectable: detectable(judgement.detectable),
             n_rounds: match effect.n_censored {
                 0 => effect.n_rounds.to_string(),
                 n => format!("{}, {n} cut off", effect.n_rounds),
@@ -40,13 +40,32 @@ impl Compared {
     }
 }
 
-/// A factor: `1.80×`. One that is only a bound lies further from 1.
-pub fn ratio(ratio: f64, is_bound: bool) -> Figure {
-    let sign = match (is_bound, ratio >= 1.0) {
-        (false, _) => "",
-        (true, true) => "> ",
-        (true, false) => "< ",
-    };
+/// A factor: `1.80×`.
+pub fn ratio(ratio: f64) -> Figure {
+    signed("", ratio)
+}
+
+/// A factor with what timeouts leave open of it: `> 1.80×`.
+pub fn bounded(ratio: f64, bound: Bound) -> Figure {
+    match bound {
+        Bound::Exact | Bound::Open => signed("", ratio),
+        Bound::AtLeast => signed("> ", ratio),
+        Bound::AtMost => signed("< ", ratio),
+    }
+}
+
+/// A factor of which perhaps only one end is known, or none.
+pub fn between(ratio: Ratio) -> Figure {
+    match (ratio.low > 0.0, ratio.high.is_finite()) {
+        (false, false) => nothing(),
+        (true, false) => signed("> ", ratio.low),
+        (false, true) => signed("< ", ratio.high),
+        (true, true) if factor(ratio.low) == factor(ratio.high) => signed("", ratio.low),
+        (true, true) => interval(Some((ratio.low, ratio.high))),
+    }
+}
+
+fn signed(sign: &str, ratio: f64) -> Figure {
     Figure {
         shown: format!("{sign}{}×", factor(ratio)),
         exact: format!("{sign}{ratio}"),
@@ -59,6 +78,21 @@ pub fn interval(interval: Option<(f64, f64)>) -> Figure {
         shown: format!("{}× to {}×", factor(low), factor(high)),
         exact: format!("{low} to {high}"),
     })
+}
+
+/// The same of a factor that timeouts leave open: only the end that they say nothing against.
+pub fn open_interval(ends: Option<(f64, f64)>, bound: Bound) -> Figure {
+    match (ends, bound) {
+        (None, _) | (Some(_), Bound::Open) => nothing(),
+        (Some(_), Bound::Exact) => interval(ends),
+        (Some((low, _)), Bound::AtLeast) => signed("> ", low),
+        (Some((_, high)), Bound::AtMost) => signed("< ", high),
+    }
+}
+
+/// The smallest ratio that would have shown; a dash where none would.
+pub fn detectable(ratio: Option<f64>) -> Figure {
+    ratio.map_or_else(nothing, self::ratio)
 }
 
 fn nothing() -> Figure {
@@ -95,18 +129,37 @@ mod tests {
 
     #[test]
     fn factors_are_said_with_three_digits_and_bounds_with_their_direction() {
-        for (value, is_bound, shown) in [
-            (1.8, false, "1.80×"),
-            (40.14, false, "40.1×"),
-            (100.0, true, "> 100×"),
-            (0.5, true, "< 0.50×"),
-            (0.0123, false, "0.0123×"),
-            (0.00001, false, "1.0e-5×"),
+        for (value, bound, shown) in [
+            (1.8, Bound::Exact, "1.80×"),
+            (40.14, Bound::Open, "40.1×"),
+            (100.0, Bound::AtLeast, "> 100×"),
+            (0.5, Bound::AtMost, "< 0.50×"),
+            (1.1, Bound::AtMost, "< 1.10×"),
+            (0.0123, Bound::Exact, "0.0123×"),
+            (0.00001, Bound::Exact, "1.0e-5×"),
         ] {
-            assert_eq!(ratio(value, is_bound).shown, shown);
+            assert_eq!(bounded(value, bound).shown, shown);
+        }
+        let infinite = f64::INFINITY;
+        for (low, high, shown) in [
+            (1.8, 1.8, "1.80×"),
+            (1.8, infinite, "> 1.80×"),
+            (0.0, 2.0, "< 2.00×"),
+            (1.8, 2.0, "1.80× to 2.00×"),
+            (0.0, infinite, "–"),
+        ] {
+            assert_eq!(between(Ratio { low, high }).shown, shown);
         }
         assert_eq!(interval(Some((0.9, 1.1))).shown, "0.90× to 1.10×");
         assert_eq!(interval(None).shown, "–");
+        for (bound, shown) in [
+            (Bound::Exact, "0.90× to 1.10×"),
+            (Bound::AtLeast, "> 0.90×"),
+            (Bound::AtMost, "< 1.10×"),
+            (Bound::Open, "–"),
+        ] {
+            assert_eq!(open_interval(Some((0.9, 1.1)), bound).shown, shown);
+        }
     }
 
     #[test]

@@ -85,8 +85,8 @@ fn surprises(data: &ReportData, is_one: impl Fn(f64, f64, Verdict) -> bool) -> V
                 query: data.query_label(member.query_idx).to_owned(),
                 source_idx: member.source_idx,
                 source: data.source_label(member.source_idx).to_owned(),
-                cost_ratio: compared::ratio(cost_ratio, false),
-                time_ratio: compared::ratio(time_ratio, member.effect.n_censored > 0),
+                cost_ratio: compared::ratio(cost_ratio),
+                time_ratio: compared::bounded(time_ratio, data.bound(member)),
                 verdict,
             };
             found.push((cost_ratio.ln().abs().max(time_ratio.ln().abs()), surprise));

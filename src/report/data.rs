@@ -3,6 +3,7 @@
 use sqlx::PgConnection;
 
 use crate::analysis::effect;
+use crate::analysis::effect::Bound;
 use crate::analysis::effect::Overall;
 use crate::analysis::family;
 use crate::analysis::family::Member;
@@ -13,8 +14,11 @@ use crate::model::experiment::PlanText;
 use crate::model::experiment::PreparedSource;
 use crate::model::experiment::Segment;
 use crate::model::experiment::SummaryRecord;
+use crate::model::experiment::TaxRecord;
 use crate::model::ids::ExperimentId;
 use crate::model::job::Interrupted;
+use crate::model::look::Look;
+use crate::model::look::LookCounts;
 use crate::model::user::Viewer;
 use crate::store;
 
@@ -33,6 +37,12 @@ pub struct ReportData {
     pub segments: Vec<Segment>,
     /// What kept it from going on.
     pub interruptions: Vec<Interrupted>,
+    /// What measuring costs, by query; empty before the experiment settled, and where nobody asked for it.
+    pub taxes: Vec<TaxRecord>,
+    /// What else went on, counted over the visits.
+    pub look_counts: LookCounts,
+    /// The same visit by visit, in the order of the schedule; empty unless asked for by `load_looks`.
+    pub looks: Vec<Look>,
     /// The source that the others are compared with.
     pub base_idx: i32,
     /// All queries under all other sources beside that one, by query, then source; empty before the experiment settled.
@@ -77,6 +87,9 @@ impl ReportData {
             plan_texts: Vec::new(),
             segments: store::segments::list(&mut *conn, viewer, id).await?,
             interruptions: store::jobs::list_interruptions(&mut *conn, viewer, experiment.job.id).await?,
+            taxes: store::taxes::list(&mut *conn, viewer, id).await?,
+            look_counts: store::looks::count(&mut *conn, viewer, id).await?,
+            looks: Vec::new(),
             base_idx,
             family: family::beside(spec, base_idx, &comparisons),
             overall: effect::overall_beside(spec, base_idx, &overall),
@@ -95,7 +108,14 @@ impl ReportData {
             return Ok(None);
         };
         data.plan_texts = store::plans::list_texts(&mut *conn, viewer, id, None).await?;
+        data.load_looks(conn, viewer).await?;
         Ok(Some(data))
+    }
+
+    /// Reads what else went on, visit by visit: for whoever shows trials one by one.
+    pub async fn load_looks(&mut self, conn: &mut PgConnection, viewer: Viewer) -> store::Result<()> {
+        self.looks = store::looks::list(conn, viewer, self.experiment.id).await?;
+        Ok(())
     }
 
     /// What was seen of the plan of one (query, source).
@@ -141,6 +161,13 @@ impl ReportData {
     pub fn base_label(&self, source_idx: i32) -> &str {
         self.base_of(source_idx)
             .map_or("", |base_idx| self.source_label(base_idx))
+    }
+
+    /// What timeouts leave open of a comparison with the baseline.
+    pub fn bound(&self, member: &Member) -> Bound {
+        let summary = |source_idx: i32| self.summary(member.query_idx, source_idx);
+        let base = self.base_of(member.source_idx).and_then(summary);
+        member.bound(base, summary(member.source_idx))
     }
 
     /// The label of a source.

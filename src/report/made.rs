@@ -44,7 +44,7 @@ pub static TIMES: &[Made] = &[
     },
     Made {
         name: "p95",
-        how: "19 of 20 trials were faster.",
+        how: "19 of 20 trials were faster. Of fewer than 21 trials it lies on the line between the two slowest.",
         reference: "Hyndman and Fan 1996, type 7",
     },
     Made {
@@ -70,14 +70,16 @@ pub static COMPARISONS: &[Made] = &[
         name: "Ratio",
         how: "The time under the source over the time under the baseline in the same round, averaged over the rounds as a \
               geometric mean: exp(mean(ln(source / baseline))). Below 1 the source is faster. What slows down a whole round \
-              falls out. A trial that was cut off counts as its limit, so the true ratio lies further from 1; rounds in which \
-              both were cut off say nothing and are left out.",
+              falls out. A trial that was cut off counts as its limit, so the true ratio is larger (>) where the source was and \
+              smaller (<) where the baseline was; where each was in other rounds it may be either. Rounds in which both were \
+              cut off say nothing and are left out.",
         reference: "Fleming and Wallace 1986",
     },
     Made {
         name: "95 % interval",
         how: "Of the ratio, from 1999 resamples of the rounds, each studentized by its own standard error (the bootstrap-t). \
-              The experiment's seed decides them, so they can be made again.",
+              Where timeouts leave the ratio open, only the end that they say nothing against is shown. The experiment's seed \
+              decides the resamples, so they can be made again.",
         reference: "Efron and Tibshirani 1993, section 12.5",
     },
     Made {
@@ -106,8 +108,9 @@ pub static COMPARISONS: &[Made] = &[
 pub static BESIDE: &[Made] = &[
     Made {
         name: "Ratio",
-        how: "The median of all ratios of a time of the one to a time of the baseline. Below 1 it is faster. A trial that was \
-              cut off counts as its limit there, so the true ratio may lie further from 1.",
+        how: "The median of all ratios of a time of the one to a time of the baseline. Below 1 it is faster. Of a trial that \
+              was cut off only the limit is known, which it was above: where that leaves the median open, the end that is \
+              sure is shown, with > or <.",
         reference: "Hodges and Lehmann 1963",
     },
     Made {
@@ -118,13 +121,22 @@ pub static BESIDE: &[Made] = &[
     Made {
         name: "p",
         how: "How often the ranks of the times would lie as far apart if each trial were as likely to belong to either \
-              sample: the rank-sum test. Then adjusted for all comparisons on this page at once.",
+              sample: the rank-sum test. A trial that was cut off counts as slower than all others; with different timeouts \
+              all trials from the lower one on count as equal. Then adjusted for all comparisons on this page at once.",
         reference: "Mann and Whitney 1947; Holm 1979",
     },
     Made {
         name: "Verdict",
-        how: "Faster or slower where the adjusted p is below 0.05. Else no detectable difference.",
+        how: "Faster or slower where the adjusted p is below 0.05. Else no detectable difference, the usual truth; or too \
+              noisy to tell, where even a difference of 1.5× could have gone unseen.",
         reference: "",
+    },
+    Made {
+        name: "Would have shown",
+        how: "The smallest ratio that so many trials of such noise would have shown in four of five experiments, after the \
+              same adjustment: exp((t(1 - 0.025/m) + t(0.8)) × standard error), for m comparisons. The standard error of the \
+              ratio's logarithm is the length of its interval by 2 × 1.96.",
+        reference: "Lachin 1981; Lehmann 1963",
     },
 ];
 
@@ -133,8 +145,9 @@ pub static SOURCES: &[Made] = &[
     Made {
         name: "All queries",
         how: "The geometric mean over the queries of the ratio to the baseline: in each round over the queries, and then over \
-              the rounds; where both were cut off they count as equal. Below 1 the source is faster. Its interval resamples the \
-              rounds; the workload is taken as it is.",
+              the rounds; where both were cut off they count as equal, and where one was, its limit counts (> and < say which \
+              side that leaves open). Below 1 the source is faster. Its interval resamples the rounds; the workload is taken as \
+              it is.",
         reference: "Fleming and Wallace 1986; Efron and Tibshirani 1993, section 12.5",
     },
     Made {
@@ -149,8 +162,8 @@ pub static SOURCES: &[Made] = &[
     },
     Made {
         name: "Planning",
-        how: "The sum of the medians of planning times: what planning the whole workload once costs. More statistics make \
-              planning slower.",
+        how: "The sum of the medians of planning times, of the same queries as the total time: what planning each of them once \
+              costs. More statistics make planning slower.",
         reference: "",
     },
     Made {
@@ -184,6 +197,71 @@ pub static COSTS: &[Made] = &[
     Made {
         name: "Time",
         how: "The ratio of the comparison above, with its verdict.",
+        reference: "",
+    },
+];
+
+/// Of what measuring costs.
+pub static OBSERVER: &[Made] = &[
+    Made {
+        name: "Plain, TIMING OFF, TIMING ON",
+        how: "Medians of the same query in three ways, each by the clock of pgassay, from sending the statement until its \
+              last row has arrived: as it is, with all rows read and dropped, and by EXPLAIN (ANALYZE, BUFFERS OFF) with \
+              TIMING OFF and with TIMING ON. Planning is in all three.",
+        reference: "",
+    },
+    Made {
+        name: "Tax",
+        how: "The time of the way over the time of the plain query in the same round, averaged over the rounds as a geometric \
+              mean: exp(mean(ln(way / plain))). 1.25× means that looking made the query a quarter slower. A tax below 1 is \
+              no error: EXPLAIN sends its plan and not the rows, so a query of many rows takes less time when it is \
+              measured than when it is used.",
+        reference: "Fleming and Wallace 1986",
+    },
+    Made {
+        name: "95 % interval",
+        how: "Of the tax, from 1999 resamples of the rounds, by the bootstrap-t; it takes four rounds.",
+        reference: "Efron and Tibshirani 1993, section 12.5",
+    },
+    Made {
+        name: "Server",
+        how: "The median of what the server itself gave as Execution Time in the same statements: without planning, without \
+              the way to the client and back, and without writing the plan down.",
+        reference: "",
+    },
+];
+
+/// Of the marks on trials.
+pub static DISTURBED: &[Made] = &[
+    Made {
+        name: "Seen",
+        how: "Behind each visit (one source in one round; short ones share a look each tenth of a second), and never while a \
+              trial is timed, pgassay looks at what else went on since the look before. \
+              A mark says what was seen; it does not say that the trial was slower for it. Marked trials count as all others \
+              do: leaving trials out by looking at them afterwards would bend the comparison.",
+        reference: "",
+    },
+    Made {
+        name: "Checkpoint",
+        how: "The newest checkpoint is another one than before, or one was being written. The copy of the dataset that a \
+              query that writes gets for each trial ends with one, too, so visits with such a query are always marked.",
+        reference: "",
+    },
+    Made {
+        name: "Autovacuum, other sessions",
+        how: "Workers of autovacuum at the moment of looking; sessions that are not pgassay's and began a statement since the \
+              look before.",
+        reference: "",
+    },
+    Made {
+        name: "Processor, disk",
+        how: "For a tenth of the time or more at least one process of the machine waited for a processor, or for a disk: \
+              Linux's pressure stall information. The query's own reading from disk counts as well.",
+        reference: "",
+    },
+    Made {
+        name: "Processor taken away",
+        how: "The machine is a virtual one, and its host gave a tenth of the time or more to others (steal in /proc/stat).",
         reference: "",
     },
 ];

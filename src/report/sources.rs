@@ -1,5 +1,6 @@
 //! The table of sources: each as a whole beside the baseline, and what it costs.
 
+use crate::analysis::effect::Bound;
 use crate::analysis::family::Verdict;
 use crate::model::units::bytes_in_words;
 use crate::report::compared;
@@ -38,6 +39,12 @@ pub fn numbers(data: &ReportData) -> Vec<SourceNumbers> {
         .collect()
 }
 
+/// What timeouts leave open of a source's mean over the queries.
+pub fn bound(data: &ReportData, source_idx: i32) -> Bound {
+    let of_source = data.family.iter().filter(|member| member.source_idx == source_idx);
+    Bound::of_all(of_source.map(|member| data.bound(member)))
+}
+
 fn common(data: &ReportData) -> Vec<i32> {
     let has_median = |query_idx: i32, source_idx: i32| {
         let summary = data.timed(query_idx, source_idx);
@@ -71,7 +78,11 @@ fn of_source(data: &ReportData, source_idx: i32, common: &[i32]) -> SourceNumber
         n_undecided: count(|verdict| !verdict.is_difference()),
         total_ms: (!common.is_empty()).then(|| summaries.clone().filter_map(|summary| summary.median_ms).sum()),
         total_is_above: summaries.clone().any(|summary| summary.median_is_above),
-        planning_ms: summaries.map(|summary| summary.planning_ms).sum(),
+        // Of no queries the sum is zero, which is no time that was measured.
+        planning_ms: summaries
+            .map(|summary| summary.planning_ms)
+            .sum::<Option<f64>>()
+            .filter(|_| !common.is_empty()),
         apply_ms: prepared.map(|prepared| prepared.apply_ms),
         statistics_bytes: prepared.and_then(|prepared| prepared.statistics_bytes),
     }
@@ -140,7 +151,7 @@ pub fn rows(data: &ReportData) -> Vec<SourceRow> {
             source: data.source_label(numbers.source_idx).to_owned(),
             ratio: numbers.overall.map_or_else(
                 || table::time(None, false),
-                |overall| compared::ratio(overall.ratio, false),
+                |overall| compared::bounded(overall.ratio, bound(data, numbers.source_idx)),
             ),
             compared: match numbers.overall {
                 Some(overall) if overall.n_queries < n_queries => {
@@ -148,7 +159,10 @@ pub fn rows(data: &ReportData) -> Vec<SourceRow> {
                 }
                 Some(_) | None => String::new(),
             },
-            interval: compared::interval(numbers.overall.and_then(|overall| overall.interval)),
+            interval: compared::open_interval(
+                numbers.overall.and_then(|overall| overall.interval),
+                bound(data, numbers.source_idx),
+            ),
             score: if apart.is_empty() {
                 format!("{} / {} / {}", numbers.n_won, numbers.n_lost, numbers.n_undecided)
             } else {

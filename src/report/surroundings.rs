@@ -40,6 +40,9 @@ pub fn facts(experiment: &Experiment) -> Vec<Setting> {
         pair("Timeout", ms_in_words(spec.timeout_ms as f64)),
         pair("Launched (UTC)", date(experiment.created_at)),
     ];
+    if spec.has_observer {
+        facts.push(pair("What measuring costs", "asked behind all trials".to_owned()));
+    }
     if let Some(elapsed_s) = experiment.job.elapsed_s() {
         facts.push(pair("Took", seconds_in_words(elapsed_s)));
     }

@@ -59,7 +59,8 @@ pub fn table(data: &ReportData) -> Vec<QueryRows> {
             .sources()
             .filter_map(|(source_idx, source)| {
                 let summary = data.summary(query.query_idx, source_idx)?;
-                let compared = data.compared(query.query_idx, source_idx).map(Compared::new);
+                let compared = data.compared(query.query_idx, source_idx);
+                let compared = compared.map(|member| Compared::new(member, data.bound(member)));
                 let same_as = summary.same_plan_as.map(|source_idx| data.source_label(source_idx));
                 Some(Row {
                     compared,
@@ -107,6 +108,12 @@ fn row(summary: &SummaryRecord, source: &str) -> Row {
         compared: None,
         same_as: String::new(),
     }
+}
+
+/// What is known of the mean of all trials: it is that of the finished ones, or above that where some were cut off, and above
+/// the limit where all were.
+pub fn mean_of_all(summary: &SummaryRecord) -> (Option<f64>, bool) {
+    (summary.mean_ms.or(summary.median_ms), summary.n_timed_out > 0)
 }
 
 /// A time in milliseconds, for a column whose head names the unit; with its own unit when it is only the limit that the
@@ -259,6 +266,19 @@ pub mod tests {
             message: None,
             same_plan_as: None,
         }
+    }
+
+    #[test]
+    fn a_mean_with_timeouts_is_known_from_below_only() {
+        let some = summary(30_000.0, true);
+        assert_eq!(mean_of_all(&some), (Some(1.0), true));
+        let all = SummaryRecord { mean_ms: None, ..some };
+        assert_eq!(mean_of_all(&all), (Some(30_000.0), true));
+        let none = SummaryRecord {
+            n_timed_out: 0,
+            ..summary(2.0, false)
+        };
+        assert_eq!(mean_of_all(&none), (Some(1.0), false));
     }
 
     #[test]

@@ -41,6 +41,11 @@ impl Pristine {
         })
     }
 
+    /// The columns that have a statistics target of their own.
+    pub fn targets(&self) -> &[ColumnTarget] {
+        &self.targets
+    }
+
     /// Takes the clone back to the pristine state.
     pub async fn reset(&self, admin: &mut Admin, lot: &Lot) -> anyhow::Result<()> {
         lot.clear(admin, &self.snapshot).await?;

@@ -20,6 +20,7 @@ pub mod experiments;
 pub mod held;
 pub mod instruments;
 pub mod jobs;
+pub mod looks;
 pub mod plans;
 pub mod queue;
 pub mod restores;
@@ -27,6 +28,7 @@ pub mod segments;
 pub mod sources;
 pub mod statistics_files;
 pub mod summaries;
+pub mod taxes;
 pub mod trials;
 pub mod workloads;
 

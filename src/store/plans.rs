@@ -1,5 +1,7 @@
 //! The plans of an experiment: what EXPLAIN showed of each (source, query).
 
+use std::collections::HashSet;
+
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -97,6 +99,20 @@ pub async fn list_done(conn: &mut PgConnection, id: ExperimentId) -> Result<Vec<
         .fetch_all(conn)
         .await?;
     Ok(rows.into_iter().map(|row| (row.source_idx, row.query_idx)).collect())
+}
+
+/// The queries that read and that EXPLAIN ANALYZE has run to its end under a source.
+pub async fn list_observable(conn: &mut PgConnection, id: ExperimentId, source_idx: usize) -> Result<HashSet<usize>> {
+    let positions = sqlx::query_scalar!(
+        "select p.query_idx
+         from plans p join experiment_queries q on q.experiment_id = p.experiment_id and q.query_idx = p.query_idx
+         where p.experiment_id = $1 and p.source_idx = $2 and p.analyzed is not null and q.class = 'reads'",
+        id.0,
+        i32::try_from(source_idx).unwrap_or(i32::MAX),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(positions.into_iter().filter_map(|n| usize::try_from(n).ok()).collect())
 }
 
 /// The shape of every plan that is known, with its source and query.

@@ -33,13 +33,14 @@ pub async fn record(
                  and lease_until > clock_timestamp()
                returning 1)
            insert into trials (experiment_id, trial_idx, kind, round, source_idx, query_idx, segment_no, epoch,
-                               outcome, execution_ms, planning_ms, cost, sqlstate, message)
+                               outcome, execution_ms, planning_ms, cost, server_ms, sqlstate, message)
            select $5, t.trial_idx, t.kind, t.round, t.source_idx, t.query_idx, $6, $2,
-                  t.outcome, t.execution_ms, t.planning_ms, t.cost, t.sqlstate, t.message
+                  t.outcome, t.execution_ms, t.planning_ms, t.cost, t.server_ms, t.sqlstate, t.message
            from lease, unnest($7::integer[], $8::trial_kind[], $9::integer[], $10::integer[], $11::integer[],
-                       $12::trial_outcome[], $13::float8[], $14::float8[], $15::float8[], $16::text[], $17::text[])
+                       $12::trial_outcome[], $13::float8[], $14::float8[], $15::float8[], $16::float8[], $17::text[],
+                       $18::text[])
                        as t (trial_idx, kind, round, source_idx, query_idx,
-                             outcome, execution_ms, planning_ms, cost, sqlstate, message)"#,
+                             outcome, execution_ms, planning_ms, cost, server_ms, sqlstate, message)"#,
         lease.job_id.0,
         lease.epoch,
         lease.owner,
@@ -55,6 +56,7 @@ pub async fn record(
         &rows.execution_ms as &[Option<f64>],
         &rows.planning_ms as &[Option<f64>],
         &rows.cost as &[Option<f64>],
+        &rows.server_ms as &[Option<f64>],
         &rows.sqlstate as &[Option<String>],
         &rows.message as &[Option<String>],
     )
@@ -75,6 +77,7 @@ struct Columns {
     execution_ms: Vec<Option<f64>>,
     planning_ms: Vec<Option<f64>>,
     cost: Vec<Option<f64>>,
+    server_ms: Vec<Option<f64>>,
     sqlstate: Vec<Option<String>>,
     message: Vec<Option<String>>,
 }
@@ -86,22 +89,22 @@ impl Columns {
         self.round.push(i32::try_from(trial.round).unwrap_or(i32::MAX));
         self.source_idx.push(small(trial.source_idx));
         self.query_idx.push(small(trial.query_idx));
-        let (word, execution_ms, planning_ms, cost, sqlstate, message) = match outcome.clone() {
+        let (word, execution_ms, timing, sqlstate, message) = match outcome.clone() {
             Outcome::Finished(timing) => (
                 OutcomeWord::Finished,
                 Some(timing.execution_ms),
-                timing.planning_ms,
-                timing.cost,
+                Some(timing),
                 None,
                 None,
             ),
-            Outcome::TimedOut { limit_ms } => (OutcomeWord::TimedOut, Some(limit_ms), None, None, None, None),
-            Outcome::Failed { sqlstate, message } => (OutcomeWord::Failed, None, None, None, sqlstate, Some(message)),
+            Outcome::TimedOut { limit_ms } => (OutcomeWord::TimedOut, Some(limit_ms), None, None, None),
+            Outcome::Failed { sqlstate, message } => (OutcomeWord::Failed, None, None, sqlstate, Some(message)),
         };
         self.outcome.push(word);
         self.execution_ms.push(execution_ms);
-        self.planning_ms.push(planning_ms);
-        self.cost.push(cost);
+        self.planning_ms.push(timing.and_then(|timing| timing.planning_ms));
+        self.cost.push(timing.and_then(|timing| timing.cost));
+        self.server_ms.push(timing.and_then(|timing| timing.server_ms));
         self.sqlstate.push(sqlstate);
         self.message.push(message);
     }
@@ -130,7 +133,8 @@ pub async fn list(
     sqlx::query_as!(
         RecordedTrial,
         r#"select t.trial_idx, t.kind as "kind: TrialKind", t.round, t.source_idx, t.query_idx, t.segment_no,
-                  t.outcome as "outcome: OutcomeWord", t.execution_ms, t.planning_ms, t.cost, t.message
+                  t.outcome as "outcome: OutcomeWord", t.execution_ms, t.planning_ms, t.cost,
+                  t.server_ms, t.message
            from trials t join experiments e on e.id = t.experiment_id
            where t.experiment_id = $1 and e.owner_id = $2 and ($3::integer is null or t.query_idx = $3)
            order by t.trial_idx"#,
@@ -153,7 +157,8 @@ pub async fn list_after(
     sqlx::query_as!(
         RecordedTrial,
         r#"select t.trial_idx, t.kind as "kind: TrialKind", t.round, t.source_idx, t.query_idx, t.segment_no,
-                  t.outcome as "outcome: OutcomeWord", t.execution_ms, t.planning_ms, t.cost, t.message
+                  t.outcome as "outcome: OutcomeWord", t.execution_ms, t.planning_ms, t.cost,
+                  t.server_ms, t.message
            from trials t join experiments e on e.id = t.experiment_id
            where t.experiment_id = $1 and e.owner_id = $2 and t.trial_idx > $3
            order by t.trial_idx limit $4"#,
@@ -225,6 +230,7 @@ pub(crate) mod tests {
             execution_ms: f64::from(trial_idx) + 1.0,
             planning_ms: Some(0.25),
             cost: Some(8.5),
+            server_ms: Some(0.5),
         };
         (trial, Outcome::Finished(timing))
     }
@@ -271,7 +277,10 @@ pub(crate) mod tests {
                 (2, OutcomeWord::Failed, None, Some("division by zero")),
             ]
         );
-        assert_eq!((stored[0].planning_ms, stored[0].cost), (Some(0.25), Some(8.5)));
+        assert_eq!(
+            (stored[0].planning_ms, stored[0].cost, stored[0].server_ms),
+            (Some(0.25), Some(8.5), Some(0.5))
+        );
         assert_eq!(list_recorded(&mut conn, id).await.unwrap().len(), 3);
         let experiment = crate::store::experiments::get(&mut conn, world.viewer, id)
             .await

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::model::experiment::ClockKind;
 use crate::model::trial::Outcome;
 use crate::model::trial::Timing;
+use crate::model::trial::TrialKind;
 use crate::plan::Plan;
 use crate::target::ServerError;
 use crate::target::execute::Ran;
@@ -26,9 +27,34 @@ const CLOCKED: &str = "EXPLAIN (ANALYZE, BUFFERS, SETTINGS, TIMING ON, FORMAT JS
 const PLANNED: &str = "EXPLAIN (FORMAT JSON, SUMMARY) ";
 /// The server clock: execution without the cost of per-node timing.
 const TIMED: &str = "EXPLAIN (ANALYZE, TIMING OFF, BUFFERS OFF, FORMAT JSON) ";
+/// The same with per-node timing, to tell what that costs.
+const TAXED: &str = "EXPLAIN (ANALYZE, TIMING ON, BUFFERS OFF, FORMAT JSON) ";
 
 /// `read_only_sql_transaction`: the query writes after all.
 pub const READ_ONLY: &str = "25006";
+
+/// How a query is run to learn what measuring costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// As it is, all rows read and dropped.
+    Plain,
+    /// By the EXPLAIN of trials.
+    TimingOff,
+    /// By the same with a look at the clock for every row of every node.
+    TimingOn,
+}
+
+impl Way {
+    /// The way of a trial that is of the observer.
+    pub fn of(kind: TrialKind) -> Option<Self> {
+        match kind {
+            TrialKind::Plain => Some(Self::Plain),
+            TrialKind::TimingOff => Some(Self::TimingOff),
+            TrialKind::TimingOn => Some(Self::TimingOn),
+            TrialKind::WarmUp | TrialKind::Measured => None,
+        }
+    }
+}
 
 /// What a timed query came to.
 #[derive(Debug)]
@@ -161,11 +187,58 @@ impl Session {
     ) -> anyhow::Result<Timed> {
         self.begin().await;
         let timed = self.time_alone(sql, clock, limit, cancel).await?;
+        Ok(self.cleaned(timed).await)
+    }
+
+    /// Runs `sql` once in a way that tells what measuring costs. Each way is read from the same clock, the client's, around
+    /// the whole statement: no other sees the plain query.
+    pub async fn observe(
+        &mut self,
+        sql: &str,
+        way: Way,
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<Timed> {
+        self.begin().await;
+        let timed = self.observe_alone(sql, way, limit, cancel).await?;
+        Ok(self.cleaned(timed).await)
+    }
+
+    async fn observe_alone(
+        &mut self,
+        sql: &str,
+        way: Way,
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<Timed> {
+        let (statement, rows) = match way {
+            Way::Plain => (sql.to_owned(), Rows::Drop),
+            Way::TimingOff => (format!("{TIMED}{sql}"), Rows::Text),
+            Way::TimingOn => (format!("{TAXED}{sql}"), Rows::Text),
+        };
+        let answer = match self.execute(statement, rows, limit, cancel).await? {
+            Ran::Done(answer) => answer,
+            Ran::Failed(error) => return Ok(failed(error)),
+            Ran::TimedOut => return Ok(timed_out(limit)),
+            Ran::Interrupted => return Ok(Timed::Interrupted),
+        };
+        let plan = answer.text.as_deref().map(read).transpose()?;
+        let plan = plan.as_ref();
+        Ok(Timed::Outcome(Outcome::Finished(Timing {
+            execution_ms: answer.elapsed.as_secs_f64() * 1000.0,
+            planning_ms: plan.and_then(|plan| plan.planning_ms),
+            cost: plan.map(Plan::cost).filter(|cost| cost.is_finite()),
+            server_ms: plan.and_then(|plan| plan.execution_ms),
+        })))
+    }
+
+    /// The same, when the session has been made clean behind it.
+    async fn cleaned(&mut self, timed: Timed) -> Timed {
         let wrote = self.clean(matches!(timed, Timed::Outcome(Outcome::Finished(_)))).await;
-        Ok(match timed {
+        match timed {
             Timed::Outcome(_) if wrote => Timed::Writes,
             timed => timed,
-        })
+        }
     }
 
     async fn time_alone(
@@ -202,6 +275,7 @@ impl Session {
             execution_ms,
             planning_ms: plan.planning_ms,
             cost: Some(plan.cost()).filter(|cost| cost.is_finite()),
+            server_ms: None,
         })))
     }
 }

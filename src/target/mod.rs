@@ -7,6 +7,7 @@ pub mod clone;
 pub mod execute;
 pub mod explain;
 pub mod lease;
+pub mod looking;
 pub mod names;
 pub mod prepare;
 pub mod role;

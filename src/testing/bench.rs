@@ -4,9 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
+use sqlx::ConnectOptions as _;
+use sqlx::PgConnection;
+use sqlx::postgres::PgConnectOptions;
 
 use crate::app::house::House;
 use crate::app::worker;
+use crate::cluster;
 use crate::config::HouseConfig;
 use crate::config::LimitsConfig;
 use crate::experiment::form::ExperimentForm;
@@ -32,7 +36,7 @@ use crate::testing::scratch;
 use crate::workload::service::NewScript;
 
 /// Longer than anything takes that works.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A house with nothing in it.
 pub struct Bench {
@@ -234,6 +238,19 @@ impl Bench {
 
     pub async fn sandbox(&self, id: DatasetId) -> Sandbox {
         self.house.sandboxes.start(id).await.unwrap()
+    }
+
+    /// A superuser's session of somebody else in the sandbox of a dataset, which is running.
+    pub async fn intrude(&self, id: DatasetId) -> PgConnection {
+        let data_dir = self.house.layout.sandboxes().join(id.to_string());
+        let lock_file = std::fs::read_to_string(data_dir.join("postmaster.pid")).unwrap();
+        let options = PgConnectOptions::new_without_pgpass()
+            .socket(lock_file.lines().nth(4).unwrap())
+            .port(cluster::PORT)
+            .username(cluster::SUPERUSER)
+            .database("postgres")
+            .application_name("psql");
+        options.connect().await.unwrap()
     }
 
     /// Asks a copy of the dataset, as superuser, for one value as text.

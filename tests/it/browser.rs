@@ -137,7 +137,15 @@ async fn every_page_fits_a_phone(driver: &Driver, url: &str) {
         "/results/1/queries/0/plans/0",
         "/results/1/queries/0/plans/0/raw",
         "/results/1/queries/0/diff",
-        "/results/1/queries/0",
+        "/results/1/report.html",
+        "/results/1?type=box",
+        "/compare?base=1.0&run=1.1&run=1.2&show=all",
+        "/instruments",
+        "/instruments/new?kind=bisect&experiment=1",
+        "/instruments/new?kind=lottery",
+        "/instruments/1",
+        "/statistics/export",
+        "/workloads/1/delete",
         "/help/glossary",
         "/nowhere",
     ] {
@@ -163,9 +171,18 @@ async fn tab_to(browser: &Client, css: &str) {
     panic!("the tab key does not lead to {css}");
 }
 
-async fn press_enter(browser: &Client) {
+/// Keys as `WebDriver` names them.
+const ENTER: &str = "\u{E007}";
+const ARROW_UP: &str = "\u{E013}";
+const ARROW_DOWN: &str = "\u{E015}";
+
+async fn press(browser: &Client, key: &str) {
     let element = browser.active_element().await.unwrap();
-    element.send_keys("\u{E007}").await.unwrap();
+    element.send_keys(key).await.unwrap();
+}
+
+async fn press_enter(browser: &Client) {
+    press(browser, ENTER).await;
 }
 
 /// From the map to a plan, its bars, and two plans side by side, without a mouse.
@@ -203,6 +220,37 @@ async fn plans_are_reached_by_keyboard(browser: &Client, url: &str) {
     press_enter(browser).await;
     let words = wait_for("the words", async || text(browser, ".findings li").await).await;
     assert!(words.contains(" under "), "{words}");
+}
+
+/// From the list of instruments to a bisect's answer and its file, without a mouse.
+async fn an_instrument_is_asked_by_keyboard(browser: &Client, url: &str) {
+    browser.goto(&format!("{url}/instruments")).await.unwrap();
+    tab_to(browser, "a.button[href*=bisect]").await;
+    press_enter(browser).await;
+    tab_to(browser, "#experiment").await;
+    // In a list, a letter chooses what begins with it.
+    press(browser, "E").await;
+    tab_to(browser, "form[method=get] button").await;
+    press_enter(browser).await;
+    wait_for("the queries", async || text(browser, "#query table").await).await;
+    tab_to(browser, "#query input[type=radio]").await;
+    for key in [ARROW_DOWN, ARROW_UP] {
+        press(browser, key).await;
+    }
+    for (list, letter) in [("#from", "b"), ("#to", "n")] {
+        tab_to(browser, list).await;
+        press(browser, letter).await;
+    }
+    tab_to(browser, "form[method=post] button.primary").await;
+    press_enter(browser).await;
+    let answer = wait_for("the answer", async || text(browser, "p.headline").await).await;
+    assert!(answer.contains("under built_in into the one under none"), "{answer}");
+    assert_eq!(path(browser).await, "/instruments/1");
+    tab_to(browser, "a[href$='export.json']").await;
+    let script = "return fetch(document.activeElement.href).then(answer => answer.json())";
+    let file = browser.execute(script, Vec::new()).await.unwrap();
+    assert_eq!(file["kind"], "bisect");
+    assert_eq!(file["headline"], answer.as_str());
 }
 
 #[tokio::test]
@@ -284,6 +332,7 @@ async fn a_person_gets_from_two_files_to_a_chart() {
     assert_eq!(browser.find_all(Locator::Css("h1")).await.unwrap().len(), 1);
 
     plans_are_reached_by_keyboard(&browser, &server.url).await;
+    an_instrument_is_asked_by_keyboard(&browser, &server.url).await;
     browser.goto(&format!("{}/results/1", server.url)).await.unwrap();
     click(&browser, "#table a.more").await;
     wait_for("the plans of a query", async || text(&browser, "#plans .plan").await).await;

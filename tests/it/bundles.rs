@@ -50,6 +50,7 @@ static MADE: LazyLock<Made> = LazyLock::new(|| {
         "6",
         "--seed",
         "5",
+        "--observer",
     ];
     let mut run = support::run(
         &dir.join("data"),
@@ -148,7 +149,7 @@ fn a_fresh_bundle_verifies_and_the_same_experiment_gives_the_same_bytes() {
     let (code, said, _) = verify_file(&path);
     assert_eq!(code, Some(0), "{said}");
     assert!(
-        said.contains("queries.sql on dump.sql, 2 queries under 4 sources of statistics, 56 trials."),
+        said.contains("queries.sql on dump.sql, 2 queries under 4 sources of statistics, 94 trials."),
         "{said}"
     );
     assert!(said.contains("numbers follow from its trials and plans."), "{said}");
@@ -196,9 +197,56 @@ fn a_changed_trial_changes_the_numbers_of_its_query_and_source_and_they_are_name
 }
 
 #[test]
+fn a_changed_reading_of_what_measuring_costs_changes_the_tax_of_its_query_only() {
+    let mut members = unpack(&MADE.bytes);
+    change_rows(&mut members, "trials.jsonl", |trial| {
+        if trial["kind"] == "timing_on" && trial["round"] == 2 && trial["query_idx"] == 1 {
+            assert!(trial["server_ms"].as_f64().unwrap() > 0.0);
+            trial["execution_ms"] = 5000.0.into();
+        }
+    });
+    make_manifest_agree(&mut members);
+    let (code, said, _) = verify(&pack(&members));
+    assert_eq!(code, Some(1), "{said}");
+    let changed: Vec<&str> = said
+        .lines()
+        .filter(|line| line.contains("when computed again"))
+        .collect();
+    assert!(
+        changed.iter().any(|line| line.starts_with("one: on_ratio is ")),
+        "{said}"
+    );
+    assert!(changed.iter().any(|line| line.contains("timing_on_tax is ")), "{said}");
+    assert!(
+        changed
+            .iter()
+            .all(|line| line.starts_with("one") && line.contains("on_")),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_bundle_of_before_has_no_looks_and_one_whose_looks_are_of_other_trials_is_refused() {
+    let mut members = unpack(&MADE.bytes);
+    change_rows(&mut members, "looks.jsonl", |look| look["last_trial"] = 66.into());
+    make_manifest_agree(&mut members);
+    let (code, _, complaint) = verify(&pack(&members));
+    assert_eq!(code, Some(1), "{complaint}");
+    assert!(
+        complaint.contains("looks.jsonl cannot be read: line 1: the visits are not in order"),
+        "{complaint}"
+    );
+
+    members.retain(|(name, _)| name != "looks.jsonl");
+    make_manifest_agree(&mut members);
+    let (code, said, _) = verify(&pack(&members));
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
 fn a_changed_published_number_is_named_with_what_it_should_be() {
     type Change = fn(&mut Value);
-    let cases: [(&str, Change, &str); 6] = [
+    let cases: [(&str, Change, &str); 7] = [
         (
             "published/summaries.jsonl",
             |row| row["n_finished"] = 99.into(),
@@ -223,6 +271,11 @@ fn a_changed_published_number_is_named_with_what_it_should_be() {
             "published/verdicts.jsonl",
             |row| row["verdict"] = "so much faster".into(),
             "sums under none beside built_in: verdict is \"so much faster\" in published/verdicts.jsonl, and ",
+        ),
+        (
+            "published/taxes.jsonl",
+            |row| row["on_ratio"] = 99.into(),
+            "one: on_ratio is 99 in published/taxes.jsonl, and ",
         ),
         (
             "sources.jsonl",
@@ -343,7 +396,7 @@ fn what_is_no_bundle_is_refused_in_words() {
                 let first = trials.split_inclusive(|byte| *byte == b'\n').next().unwrap().to_vec();
                 trials.extend(first);
             }),
-            "line 57: the trials are not in order",
+            "line 95: the trials are not in order",
         ),
     ];
     for (bytes, words) in cases {

@@ -104,7 +104,69 @@ async fn a_bisect_names_the_planted_column_on_the_terminal_and_by_plain_links_an
     for nowhere in ["/instruments/9", "/instruments/new?kind=x", "/instruments/2/export.xls"] {
         assert_eq!(plain.get(nowhere).await.0, StatusCode::NOT_FOUND, "{nowhere}");
     }
+    what_is_stopped_or_loses_its_dataset_says_so(&plain).await;
     assert_eq!(server.stop(), Some(0));
+}
+
+/// By plain forms alone: a run is stopped, then the dataset and the workload are deleted; what was found out stays.
+async fn what_is_stopped_or_loses_its_dataset_says_so(plain: &Plain) {
+    let wish = [
+        ("request_id", "long"),
+        ("kind", "lottery"),
+        ("dataset", "1"),
+        ("workload", "1"),
+        ("targets", "100"),
+        ("draws", "1000"),
+        ("timeout", "10s"),
+    ];
+    let (status, address) = plain.post("/instruments", &wish).await;
+    assert_eq!(
+        (status, address.as_str()),
+        (StatusCode::SEE_OTHER, "/instruments/6"),
+        "it is the sixth"
+    );
+    let page = wait_for("a draw", async || {
+        let page = plain.page(&address).await;
+        page.contains("draw 3 of 1000").then_some(page)
+    })
+    .await;
+    assert!(
+        page.contains("<form action=\"/instruments/6/stop\" method=\"post\">"),
+        "{page}"
+    );
+    let (status, page) = plain.post("/datasets/1/delete", &[]).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(page.contains("needs this dataset"), "{page}");
+    let stopped = plain.post("/instruments/6/stop", &[]).await;
+    assert_eq!(stopped, (StatusCode::SEE_OTHER, address.clone()));
+    wait_for("the end", async || {
+        let page = plain.page(&address).await;
+        page.contains("Stopped on request. The steps so far are kept.")
+            .then_some(())
+    })
+    .await;
+    for (what, gone) in [("datasets", "dump.sql"), ("workloads", "queries.sql")] {
+        let list = format!("/{what}");
+        assert!(plain.page(&list).await.contains(gone));
+        let address = format!("{list}/1/delete");
+        assert!(
+            plain
+                .page(&format!("{list}/1"))
+                .await
+                .contains(&format!("href=\"{address}\""))
+        );
+        let question = plain.page(&address).await;
+        assert!(
+            question.contains("Delete it") && question.contains(&format!("action=\"{address}\"")),
+            "{question}"
+        );
+        assert_eq!(plain.post(&address, &[]).await, (StatusCode::SEE_OTHER, list.clone()));
+        let page = plain.page(&list).await;
+        assert!(!page.contains(gone), "{page}");
+    }
+    assert!(plain.page("/instruments/2").await.contains("What makes the difference"));
+    let form = plain.page("/instruments/new?kind=bisect").await;
+    assert!(form.contains("whose dataset is still here"), "{form}");
 }
 
 /// Lottery, budget and regret, each asked for little.

@@ -163,11 +163,16 @@ async fn the_main_job_is_done_by_plain_links_and_forms() {
         ("stats_source", "random_targets"),
         ("random_targets.seed", "7"),
         ("iterations", "5"),
+        ("observer", "1"),
     ];
     let (status, checked) = plain.post("/experiment/check", &wish).await;
     assert_eq!(status, StatusCode::OK);
     assert!(
         checked.contains("With 5 rounds and 12 queries no difference can be shown"),
+        "{checked}"
+    );
+    assert!(
+        checked.contains("12 queries × (5 rounds × 3 ways + 1 warm-up) for what measuring costs"),
         "{checked}"
     );
     let (status, result) = plain.post("/experiment", &wish).await;
@@ -211,6 +216,7 @@ async fn the_main_job_is_done_by_plain_links_and_forms() {
     numbers_are_the_same_everywhere(&plain, &settled).await;
     comparisons_follow_from_the_trials(&plain, &settled).await;
     plans_are_reached_by_links_and_forms(&plain, &settled).await;
+    what_measuring_costs_is_told_and_its_readings_are_marked(&plain, &settled).await;
     what_a_source_would_change_is_shown_before_it_is_launched(&plain).await;
     for path in [
         "/results",
@@ -248,6 +254,51 @@ async fn the_main_job_is_done_by_plain_links_and_forms() {
         assert_eq!(plain.get(nowhere).await.0, StatusCode::NOT_FOUND, "{nowhere}");
     }
     assert_eq!(server.stop(), Some(0));
+}
+
+/// The page, the report and the files tell the same taxes, and they follow from the readings.
+async fn what_measuring_costs_is_told_and_its_readings_are_marked(plain: &Plain, page: &str) {
+    assert!(page.contains("<h2 id=\"observer-head\">What measuring costs</h2>"));
+    assert!(page.contains("each query ran 5 times in three ways under built_in"));
+    let taxes = csv(&plain.page("/results/1/observer.csv").await);
+    assert_eq!(taxes.len(), 12);
+    let trials = csv(&plain.page("/results/1/trials.csv").await);
+    let of_first = |kind: &str| -> Vec<f64> {
+        let is_its = |trial: &&HashMap<String, String>| trial["kind"] == kind && trial["query"] == taxes[0]["query"];
+        let mut found: Vec<&HashMap<String, String>> = trials.iter().filter(is_its).collect();
+        found.sort_by_key(|trial| trial["round"].clone());
+        found
+            .iter()
+            .map(|trial| trial["execution_ms"].parse().unwrap())
+            .collect()
+    };
+    let (plain_ms, on_ms) = (of_first("plain"), of_first("timing_on"));
+    assert_eq!((plain_ms.len(), on_ms.len()), (5, 5));
+    let logs: f64 = on_ms.iter().zip(&plain_ms).map(|(on, plain)| (on / plain).ln()).sum();
+    let tax: f64 = taxes[0]["timing_on_tax"].parse().unwrap();
+    assert!((tax - (logs / 5.0).exp()).abs() < 1e-9, "{tax}");
+    let shown = format!("title=\"{}\"", taxes[0]["timing_on_tax"]);
+    for address in ["/results/1", "/results/1/queries/0"] {
+        assert!(plain.page(address).await.contains(&shown), "{shown} in {address}");
+    }
+    let report = plain.page("/results/1/report.md").await;
+    assert!(report.contains("What measuring costs") && report.contains("Tax of TIMING ON"));
+    let json: serde_json::Value = serde_json::from_str(&plain.page("/results/1/export.json").await).unwrap();
+    assert_eq!(json["observer"][0]["timing_on"]["tax"].as_f64(), Some(tax));
+    let readings = json["observer_trials"].as_array().unwrap();
+    assert_eq!(readings.len(), 12 * 5 * 3);
+    assert!(
+        readings
+            .iter()
+            .all(|reading| reading["way"] == "plain" || reading["server_ms"].is_f64())
+    );
+    let visits = json["visits"].as_array().unwrap();
+    let n_visits: i64 = visits.iter().map(|look| look["n_visits"].as_i64().unwrap()).sum();
+    assert_eq!(
+        n_visits,
+        2 * (5 + 1) + 12 * (1 + 5),
+        "behind every visit there was a look"
+    );
 }
 
 /// From the page of the results to the map, a plan in all its forms, and two plans side by side.

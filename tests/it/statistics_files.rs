@@ -82,7 +82,7 @@ async fn statistics_go_from_production_into_an_experiment_by_plain_links_and_for
         .upload("/upload/queries", "r2", "queries.sql", sample("queries.sql"))
         .await;
     wait_for("the restore", async || {
-        plain.page("/datasets/1").await.contains("order_line").then_some(())
+        plain.page("/datasets/1").await.contains("ready</span>").then_some(())
     })
     .await;
     let form = plain.page("/experiment?dataset=1&workload=1").await;

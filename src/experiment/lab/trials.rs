@@ -1,22 +1,36 @@
 //! How a lab runs the trials of a schedule: a visit begins with a swap and with planning, and a trial is one statement.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use super::Lab;
 use crate::experiment::runner::Executor;
+use crate::experiment::runner::Next;
 use crate::experiment::writers;
+use crate::model::look::Look;
 use crate::model::trial::Outcome;
 use crate::model::trial::Trial;
 use crate::target::execute::Health;
 use crate::target::execute::Ran;
 use crate::target::explain::Timed;
+use crate::target::explain::Way;
+use crate::target::looking::Seen;
+use crate::target::looking::Sight;
+use crate::target::looking::Where;
 use crate::target::room::Watch;
+
+/// A look takes about a millisecond with the commit that keeps it, so short visits share one.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 impl Executor for Lab {
     async fn begin_visit(&mut self, visit: &[Trial], cancel: &CancellationToken) -> anyhow::Result<bool> {
         let Some(first) = visit.first() else { return Ok(true) };
         self.sandbox()?.room.require(0)?;
+        if self.sight.is_none() {
+            self.look_around().await?;
+        }
         self.swap_in(first.source_idx).await?;
         self.plan_visit(visit, cancel).await?;
         Ok(!cancel.is_cancelled())
@@ -29,6 +43,7 @@ impl Executor for Lab {
             .context("a query of the schedule")?
             .sql
             .clone();
+        let way = Way::of(trial.kind);
         if !self.is_writer(trial.query_idx) {
             self.swap_in(trial.source_idx).await?;
             // Both for a session or a server that a statement before has cost.
@@ -37,10 +52,10 @@ impl Executor for Lab {
             }
             let in_clone = (self.clone_in_hand()?.0, trial.query_idx);
             if self.cold.remove(&in_clone) {
-                let (_, health) = self.time_reading(&sql, cancel).await?;
+                let (_, health) = self.time_reading(&sql, way, cancel).await?;
                 self.recover(health).await?;
             }
-            let (timed, health) = self.time_reading(&sql, cancel).await?;
+            let (timed, health) = self.time_reading(&sql, way, cancel).await?;
             self.recover(health).await?;
             if health == Health::Stuck {
                 // It would cost the server again.
@@ -55,6 +70,12 @@ impl Executor for Lab {
                 Timed::Writes => self.note_writer(trial.query_idx),
             }
         }
+        if way.is_some() {
+            return Ok(Some(Outcome::Failed {
+                sqlstate: None,
+                message: "it writes, so it is not asked what measuring it costs".to_owned(),
+            }));
+        }
         let (timed, health) = writers::time(self, trial.source_idx, &sql, cancel).await?;
         self.recover(health).await?;
         Ok(match timed {
@@ -67,6 +88,33 @@ impl Executor for Lab {
         })
     }
 
+    async fn end_visit(&mut self, visit: &[Trial], next: Next) -> anyhow::Result<Option<Look>> {
+        let (Some(first), Some(last)) = (visit.first(), visit.last()) else {
+            return Ok(None);
+        };
+        let (first_trial, n_before) = self.unseen.unwrap_or((first.trial_idx, 0));
+        self.unseen = Some((first_trial, n_before + 1));
+        if next == Next::Visit && self.sight.as_ref().is_some_and(|sight| sight.age() < LOOK_EVERY) {
+            return Ok(None);
+        }
+        self.unseen = None;
+        let Some(seen) = self.look_around().await? else {
+            return Ok(None);
+        };
+        Ok(Some(Look {
+            first_trial: i32::try_from(first_trial).context("few trials")?,
+            last_trial: i32::try_from(last.trial_idx).context("few trials")?,
+            n_visits: n_before + 1,
+            took_ms: seen.took_ms,
+            saw_checkpoint: seen.saw_checkpoint,
+            n_autovacuum: seen.n_autovacuum,
+            n_sessions: seen.n_sessions,
+            cpu_wait_ms: seen.cpu_wait_ms,
+            io_wait_ms: seen.io_wait_ms,
+            steal_ms: seen.steal_ms,
+        }))
+    }
+
     fn take_restart(&mut self) -> Option<String> {
         let said = "its server was restarted to end a statement that nothing else could end";
         std::mem::take(&mut self.is_restarted).then(|| said.to_owned())
@@ -74,6 +122,22 @@ impl Executor for Lab {
 }
 
 impl Lab {
+    /// What has happened beside us since this was asked last; none the first time, and after a restart.
+    async fn look_around(&mut self) -> anyhow::Result<Option<Seen>> {
+        // A shared server may be on another machine, which does not tell.
+        let place = match self.sandbox()?.warning() {
+            None => Where::Here,
+            Some(_) => Where::Elsewhere,
+        };
+        let before = self.sight.take();
+        let opened = self.opened().await?;
+        let admin = opened.admin.as_mut().context("the superuser session is open")?;
+        let sight = Sight::take(admin, place, before.as_ref()).await?;
+        let seen = before.map(|before| sight.since(&before));
+        self.sight = Some(sight);
+        Ok(seen)
+    }
+
     /// Plans the queries of a visit together. Those that were not are planned each before its trial.
     async fn plan_visit(&mut self, visit: &[Trial], cancel: &CancellationToken) -> anyhow::Result<()> {
         // Opens it where there is none, which has planned nothing.
@@ -133,12 +197,23 @@ impl Lab {
         Ok(!matches!(planned, Ran::Interrupted))
     }
 
-    async fn time_reading(&mut self, sql: &str, cancel: &CancellationToken) -> anyhow::Result<(Timed, Health)> {
+    async fn time_reading(
+        &mut self,
+        sql: &str,
+        way: Option<Way>,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<(Timed, Health)> {
         let (clock, limit, stop) = (self.spec.clock, self.limit(), cancel.child_token());
         let mut watch = Watch::of_reading(&self.sandbox()?.room);
         let session = self.session().await?;
         // A shortage is an `Err` here: this statement has not used up the disk.
-        let (timed, _) = watch.over(&stop, session.time(sql, clock, limit, &stop)).await?;
+        let timing = async {
+            match way {
+                None => session.time(sql, clock, limit, &stop).await,
+                Some(way) => session.observe(sql, way, limit, &stop).await,
+            }
+        };
+        let (timed, _) = watch.over(&stop, timing).await?;
         Ok((timed, session.health))
     }
 }

@@ -9,11 +9,16 @@ use crate::model::instrument::Findings;
 use crate::report::instruments::budget::BudgetReport;
 use crate::testing::bench::Bench;
 
-/// Of 60 kinds each has its own share of the rows, so how many rows a kind has is known only for those that a target has
+/// Columns have targets of their own, which a budget looks beyond. Of 60 kinds each has its own share of the rows, so how many rows a kind has is known only for those that a target has
 /// room for: `kind = 40` is one of the rarer ones. `other` is in the table, but in no query; `apart` in no plan.
 const SKEWED: &str = "
 create table things (id integer, kind integer, other integer);
 insert into things select g, k, g % 7 from generate_series(1, 60) k cross join lateral generate_series(1, 4000 / k) g;
+alter table things alter column kind set statistics 1000;
+alter table things alter column other set statistics 50;
+create table parted (k integer, part integer) partition by list (part);
+create table parted_1 partition of parted for values in (1);
+insert into parted select g % 50, 1 from generate_series(1, 3000) g;
 create table apart (a integer);
 insert into apart select generate_series(1, 500);
 ";
@@ -22,7 +27,8 @@ insert into apart select generate_series(1, 500);
 async fn a_budget_finds_the_smallest_target_of_a_column_and_its_bill() {
     let bench = Bench::open().await;
     let dataset_id = bench.restored(SKEWED).await.to_string();
-    let queries = "-- name: rare_kind\nselect count(*) from things where kind = 40;\n";
+    let queries = "-- name: rare_kind\nselect count(*) from things where kind = 40;\n\
+                   -- name: of_parts\nselect k, count(*) from parted group by k;\n";
     let workload_id = bench.workload(queries).await.to_string();
     let place = [
         ("dataset", &*dataset_id),
@@ -47,16 +53,21 @@ async fn a_budget_finds_the_smallest_target_of_a_column_and_its_bill() {
         .map(|column| (column.name.as_str(), column.target))
         .collect();
     // At 100 every kind is a common value, so its rows are known. At 20 the rows of kinds behind the 20th are shared out
-    // evenly, and 40 stays near its share; at 2 it is taken for twice as common as it is.
+    // evenly, and 40 stays near its share; at 2 it is taken for twice as common as it is. How many groups a partitioned
+    // table has is estimated by its own statistics, not by those of its partitions, which alone stand in the plan.
     assert_eq!(
         targets,
         [
+            ("public.parted.k", 2),
+            ("public.parted.part", 0),
+            ("public.parted_1.k", 0),
+            ("public.parted_1.part", 0),
             ("public.things.id", 0),
             ("public.things.kind", 20),
             ("public.things.other", 0)
         ]
     );
-    let kind = &report.columns[1];
+    let kind = &report.columns[5];
     assert_eq!(kind.moves_at, Some(2));
     assert!(
         kind.moved[0].starts_with("rare_kind: worst estimate "),
@@ -65,7 +76,8 @@ async fn a_budget_finds_the_smallest_target_of_a_column_and_its_bill() {
     );
     assert_eq!(
         report.script(),
-        "ALTER TABLE \"public\".\"things\" ALTER COLUMN \"kind\" SET STATISTICS 20;\n"
+        "ALTER TABLE ONLY \"public\".\"parted\" ALTER COLUMN \"k\" SET STATISTICS 2;\n\
+         ALTER TABLE \"public\".\"things\" ALTER COLUMN \"kind\" SET STATISTICS 20;\n"
     );
     assert_eq!(report.n_untouched, 1);
     assert_eq!(report.moved_together.as_deref(), Some(&[][..]));

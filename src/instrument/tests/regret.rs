@@ -1,5 +1,6 @@
 //! A regret over two plans of one query.
 
+use crate::analysis::summary::Quantile;
 use crate::instrument::tests::die_behind;
 use crate::instrument::tests::finished;
 use crate::instrument::tests::form;
@@ -69,16 +70,20 @@ async fn a_regret_runs_every_plan_and_finds_the_best() {
         query
             .plans
             .iter()
-            .all(|plan| plan.median_ms.is_some() && plan.message.is_empty())
+            .all(|plan| plan.median.is_some() && plan.message.is_empty())
     );
     // Whichever is faster here: the best has no regret, the other the ratio of the medians.
     let best = query.plans.iter().position(|plan| plan.is_best).unwrap();
-    let (fast, slow) = (
-        query.plans[best].median_ms.unwrap(),
-        query.plans[1 - best].median_ms.unwrap(),
-    );
+    let [fast, slow] = [best, 1 - best].map(|idx| match query.plans[idx].median {
+        Some(Quantile::At(ms)) => ms,
+        other => panic!("{other:?}"),
+    });
     assert!(fast <= slow);
-    let regrets: Vec<f64> = query.choices.iter().map(|choice| choice.regret.unwrap()).collect();
+    let regrets: Vec<f64> = query
+        .choices
+        .iter()
+        .map(|choice| choice.regret.unwrap().factor)
+        .collect();
     assert!((regrets[best] - 1.0).abs() < 1e-12 && (regrets[1 - best] - slow / fast).abs() < 1e-12);
     assert_eq!((report.sources[best].n_best, report.sources[1 - best].n_best), (1, 0));
     assert_eq!(report.sheet().rows.len(), 2);

@@ -41,6 +41,7 @@ pub(super) enum Mark {
     Whisker,
     Censored,
     Cross,
+    Caret,
     Limit,
     /// What a line shows of many numbers.
     Band,
@@ -139,6 +140,7 @@ fn paint_mark(painter: &mut Painter<'_>, mark: Mark, (x, y): Point) -> Result<()
         Mark::Bar(colour_idx) => paint_bar(painter, swatch, colour_idx),
         Mark::Censored => paint_censored(painter, swatch, muted.into()),
         Mark::Cross => painter.cross((x + 7.0, y), muted),
+        Mark::Caret => painter.caret((x + 7.0, y - 2.0), muted),
         Mark::Limit => paint_dashes(painter, x, x + 15.0, y),
         Mark::Band => {
             painter.fill(swatch, muted.mix(BAND_OPACITY))?;

@@ -58,6 +58,8 @@ pub struct Series {
     pub points: Vec<(u32, f64)>,
     /// Rounds in which the clock ran out: a cross at the limit.
     pub timeouts: Vec<u32>,
+    /// Rounds during which something else was seen at work: an arrow's head at the foot of the plot.
+    pub disturbed: Vec<u32>,
 }
 
 impl LineChart {
@@ -105,7 +107,7 @@ impl LineChart {
     fn last_round(&self) -> u32 {
         let rounds = self.series.iter().flat_map(|series| {
             let points = series.points.iter().map(|(round, _)| *round);
-            points.chain(series.timeouts.iter().copied())
+            points.chain(series.timeouts.iter().chain(&series.disturbed).copied())
         });
         rounds.max().unwrap_or(1).max(1)
     }
@@ -117,6 +119,9 @@ impl LineChart {
             .collect();
         if self.n_crossed() > 0 {
             entries.push((Mark::Cross, "timed out".to_owned()));
+        }
+        if self.series.iter().any(|series| !series.disturbed.is_empty()) {
+            entries.push((Mark::Caret, "something else was at work".to_owned()));
         }
         if let Some(limit) = self.shown_limit() {
             entries.push((Mark::Limit, format!("limit {}", duration(limit))));
@@ -194,6 +199,9 @@ impl PlacedLine {
         for at in &self.crosses {
             painter.cross(*at, ink)?;
         }
+        for at in &self.carets {
+            painter.caret(*at, ink)?;
+        }
         Ok(())
     }
 }
@@ -212,6 +220,7 @@ mod tests {
             },
             points,
             timeouts,
+            disturbed: Vec::new(),
         }
     }
 

@@ -26,9 +26,9 @@ use super::palette::source;
 /// A share of each series under each setting.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OddsChart {
-    /// What happens: "flip probability".
+    /// What happens: "Flip probability".
     pub y_title: String,
-    /// What the settings are: "statistics target".
+    /// What the settings are: "Statistics target".
     pub x_title: String,
     /// The settings from left to right.
     pub settings: Vec<String>,
@@ -192,8 +192,8 @@ mod tests {
             shares,
         });
         OddsChart {
-            y_title: "flip probability".to_owned(),
-            x_title: "statistics target".to_owned(),
+            y_title: "Flip probability".to_owned(),
+            x_title: "Statistics target".to_owned(),
             settings: vec!["10".to_owned(), "100".to_owned()],
             series: series.collect(),
         }

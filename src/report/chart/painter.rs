@@ -204,6 +204,12 @@ impl<'buffer> Painter<'buffer> {
         self.stroke((x - arm, y + arm), (x + arm, y - arm), 1.75, ink.into())
     }
 
+    /// An arrow's head that points up, its tip at `at`.
+    pub fn caret(&mut self, (x, y): Point, ink: RGBColor) -> Result<(), ChartError> {
+        self.stroke((x - 4.0, y + 5.0), (x, y), 1.75, ink.into())?;
+        self.stroke((x, y), (x + 4.0, y + 5.0), 1.75, ink.into())
+    }
+
     /// A line of text whose base line is at `at`.
     pub fn text(&mut self, text: &str, at: Point, align: Align, ink: RGBColor) -> Result<(), ChartError> {
         let start = match align {

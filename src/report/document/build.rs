@@ -10,13 +10,16 @@ use crate::model::job::Interrupted;
 use crate::model::units::counted;
 use crate::plan;
 use crate::report::data::ReportData;
+use crate::report::disturbed;
 use crate::report::document::Block;
 use crate::report::document::Cell;
 use crate::report::document::Document;
 use crate::report::document::Table;
 use crate::report::document::numbers::heads;
 use crate::report::document::numbers::push_comparisons;
+use crate::report::document::numbers::push_observer;
 use crate::report::document::numbers::push_times;
+use crate::report::made;
 use crate::report::surroundings;
 use crate::report::table;
 
@@ -44,6 +47,7 @@ pub(super) fn document(data: &ReportData) -> anyhow::Result<Document> {
     } else {
         push_comparisons(&mut blocks, data, &table);
         push_times(&mut blocks, data, &table)?;
+        push_observer(&mut blocks, data);
     }
     push_queries(&mut blocks, data)?;
     push_surroundings(&mut blocks, data);
@@ -230,6 +234,16 @@ fn push_surroundings(blocks: &mut Vec<Block>, data: &ReportData) {
         blocks.push(Block::Section("What interrupted it".to_owned()));
         let lines = data.interruptions.iter().map(Interrupted::in_words);
         blocks.push(Block::Items(lines.collect()));
+    }
+    let disturbed = disturbed::sentences(&data.look_counts);
+    if !disturbed.is_empty() {
+        blocks.push(Block::Section("What else was at work".to_owned()));
+        blocks.push(Block::Items(disturbed));
+        blocks.push(Block::Paragraph(
+            "A visit is one source in one round. Trials of such visits are marked in the exports, and count like all others."
+                .to_owned(),
+        ));
+        blocks.push(Block::Made(made::DISTURBED));
     }
     blocks.push(Block::Section("To check it".to_owned()));
     blocks.push(Block::Paragraph(

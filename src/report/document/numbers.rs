@@ -1,4 +1,4 @@
-//! The chapters of a report that hold its numbers: what differs from the baseline, and the times.
+//! The chapters of a report that hold its numbers: what differs from the baseline, the times, and what measuring costs.
 
 use crate::report::chart::Canvas;
 use crate::report::chart::Scale;
@@ -13,6 +13,8 @@ use crate::report::document::Head;
 use crate::report::document::Picture;
 use crate::report::document::Table;
 use crate::report::made;
+use crate::report::observer;
+use crate::report::observer::Explained;
 use crate::report::sources;
 use crate::report::table::QueryRows;
 
@@ -173,7 +175,7 @@ fn medians(data: &ReportData) -> anyhow::Result<Picture> {
         .overall
         .iter()
         .map(|(source_idx, overall)| {
-            let ratio = compared::ratio(overall.ratio, false).shown;
+            let ratio = compared::bounded(overall.ratio, sources::bound(data, *source_idx)).shown;
             format!("{ratio} under {}", data.source_label(*source_idx))
         })
         .collect();
@@ -200,6 +202,42 @@ fn medians(data: &ReportData) -> anyhow::Result<Picture> {
         width,
         height,
     })
+}
+
+pub(super) fn push_observer(blocks: &mut Vec<Block>, data: &ReportData) {
+    if !data.experiment.spec.has_observer {
+        return;
+    }
+    blocks.push(Block::Chapter("What measuring costs".to_owned()));
+    blocks.extend(observer::finding(data).map(Block::Paragraph));
+    blocks.push(Block::Paragraph(observer::method(data)));
+    let explained = |way: Explained| [way.tax, way.interval, way.client, way.server].map(Cell::from);
+    let rows = observer::rows(data).into_iter().map(|row| {
+        let mut cells = vec![Cell::from(row.query), Cell::from(row.plain)];
+        cells.extend(explained(row.off));
+        cells.extend(explained(row.on));
+        cells.push(Cell::from(row.n_rounds));
+        cells
+    });
+    blocks.push(Block::Table(Table {
+        caption: "Each query plain and by EXPLAIN ANALYZE; a tax is the time over that of the plain query".to_owned(),
+        heads: heads(&[
+            ("Query", false),
+            ("Plain (ms)", true),
+            ("Tax of TIMING OFF", true),
+            ("95 % interval", true),
+            ("OFF (ms)", true),
+            ("OFF, server (ms)", true),
+            ("Tax of TIMING ON", true),
+            ("95 % interval", true),
+            ("ON (ms)", true),
+            ("ON, server (ms)", true),
+            ("Rounds", true),
+        ]),
+        rows: rows.collect(),
+    }));
+    blocks.extend(observer::left_out(data).map(Block::Paragraph));
+    blocks.push(Block::Made(made::OBSERVER));
 }
 
 /// The label of the query of every row.

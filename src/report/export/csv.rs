@@ -3,6 +3,8 @@
 use csv::Writer;
 
 use crate::model::experiment::NoiseGrade;
+use crate::model::look::Disturbance;
+use crate::model::look::disturbances_of;
 use crate::model::trial::RecordedTrial;
 use crate::report::costs;
 use crate::report::data::ReportData;
@@ -17,6 +19,9 @@ pub struct Comparisons;
 
 /// A row for each source, over the whole workload.
 pub struct Sources;
+
+/// A row for each query that tells what measuring it costs.
+pub struct Observer;
 
 /// A row for each trial, warm-ups included.
 pub struct Trials;
@@ -256,12 +261,14 @@ impl Exporter for Trials {
             "execution_ms",
             "planning_ms",
             "cost_estimate",
+            "server_ms",
+            "seen",
             "message",
         ])?;
         for trial in trials {
             csv.write_record([
                 (trial.trial_idx + 1).to_string(),
-                kind(trial).to_owned(),
+                trial.kind.word().to_owned(),
                 trial.round.to_string(),
                 text(data.query_label(trial.query_idx)),
                 text(data.source_label(trial.source_idx)),
@@ -270,6 +277,8 @@ impl Exporter for Trials {
                 number(trial.execution_ms),
                 number(trial.planning_ms),
                 number(trial.cost),
+                number(trial.server_ms),
+                seen(data, trial),
                 text(trial.message.as_deref().unwrap_or_default()),
             ])?;
         }
@@ -277,10 +286,66 @@ impl Exporter for Trials {
     }
 }
 
-fn kind(trial: &RecordedTrial) -> &'static str {
-    match trial.kind {
-        crate::model::trial::TrialKind::WarmUp => "warm_up",
-        crate::model::trial::TrialKind::Measured => "measured",
+/// What else was at work: `checkpoint disk`.
+fn seen(data: &ReportData, trial: &RecordedTrial) -> String {
+    let words = disturbances_of(&data.looks, trial).into_iter().map(Disturbance::word);
+    words.collect::<Vec<_>>().join(" ")
+}
+
+impl Exporter for Observer {
+    fn name(&self) -> &'static str {
+        "observer.csv"
+    }
+
+    fn about(&self) -> &'static str {
+        "What measuring costs, one row for each query; empty unless it was asked for (CSV)"
+    }
+
+    fn media_type(&self) -> &'static str {
+        "text/csv; charset=utf-8"
+    }
+
+    fn file_suffix(&self) -> &'static str {
+        "observer.csv"
+    }
+
+    fn write(&self, data: &ReportData, _trials: &[RecordedTrial]) -> anyhow::Result<Vec<u8>> {
+        let mut csv = Writer::from_writer(Vec::new());
+        csv.write_record([
+            "query",
+            "source",
+            "n_rounds",
+            "plain_ms",
+            "timing_off_ms",
+            "timing_off_server_ms",
+            "timing_off_tax",
+            "timing_off_tax_low",
+            "timing_off_tax_high",
+            "timing_on_ms",
+            "timing_on_server_ms",
+            "timing_on_tax",
+            "timing_on_tax_low",
+            "timing_on_tax_high",
+        ])?;
+        for tax in &data.taxes {
+            csv.write_record([
+                text(data.query_label(tax.query_idx)),
+                text(data.source_label(0)),
+                tax.n_rounds.to_string(),
+                tax.plain_ms.to_string(),
+                tax.off_ms.to_string(),
+                tax.off_server_ms.to_string(),
+                tax.off_ratio.to_string(),
+                number(tax.off_low),
+                number(tax.off_high),
+                tax.on_ms.to_string(),
+                tax.on_server_ms.to_string(),
+                tax.on_ratio.to_string(),
+                number(tax.on_low),
+                number(tax.on_high),
+            ])?;
+        }
+        Ok(csv.into_inner()?)
     }
 }
 

@@ -9,6 +9,9 @@ use crate::model::experiment::NoiseGrade;
 use crate::model::experiment::PlanOutline;
 use crate::model::experiment::PlanText;
 use crate::model::experiment::SummaryRecord;
+use crate::model::experiment::TaxRecord;
+use crate::model::look::Disturbance;
+use crate::model::look::disturbances_of;
 use crate::model::trial::RecordedTrial;
 use crate::model::trial::TrialKind;
 use crate::report::costs;
@@ -55,6 +58,9 @@ struct SummaryBody<'a> {
 
 #[derive(Serialize)]
 struct TrialBody<'a> {
+    /// How it was run to learn what measuring costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    way: Option<&'static str>,
     source: &'a str,
     query: &'a str,
     round: i32,
@@ -64,6 +70,8 @@ struct TrialBody<'a> {
     execution_ms: Option<f64>,
     planning_ms: Option<f64>,
     cost_estimate: Option<f64>,
+    server_ms: Option<f64>,
+    seen: Vec<Disturbance>,
     plan: Option<&'a str>,
     message: Option<&'a str>,
 }
@@ -86,12 +94,9 @@ impl Exporter for Everything {
     }
 
     fn write(&self, data: &ReportData, trials: &[RecordedTrial]) -> anyhow::Result<Vec<u8>> {
-        let of_kind = |kind: TrialKind| -> Vec<TrialBody<'_>> {
-            trials
-                .iter()
-                .filter(|trial| trial.kind == kind)
-                .map(|trial| trial_body(data, trial))
-                .collect()
+        let of_kind = |is_meant: fn(TrialKind) -> bool| -> Vec<TrialBody<'_>> {
+            let meant = trials.iter().filter(|trial| is_meant(trial.kind));
+            meant.map(|trial| trial_body(data, trial)).collect()
         };
         let document = json!({
             "schema": SCHEMA,
@@ -103,8 +108,11 @@ impl Exporter for Everything {
             "summaries": data.summaries.iter().map(|summary| summary_body(data, summary)).collect::<Vec<_>>(),
             "baseline": data.source_label(data.base_idx),
             "comparisons": data.family.iter().map(|member| comparison(data, member)).collect::<Vec<_>>(),
-            "trials": of_kind(TrialKind::Measured),
-            "warm_up_trials": of_kind(TrialKind::WarmUp),
+            "trials": of_kind(|kind| kind == TrialKind::Measured),
+            "warm_up_trials": of_kind(|kind| kind == TrialKind::WarmUp),
+            "observer": data.taxes.iter().map(|tax| tax_body(data, tax)).collect::<Vec<_>>(),
+            "observer_trials": of_kind(TrialKind::is_of_observer),
+            "visits": data.looks,
             "plans": data.plans.iter().map(|plan| plan_body(data, plan)).collect::<Vec<_>>(),
         });
         let mut bytes = serde_json::to_vec_pretty(&document)?;
@@ -142,6 +150,23 @@ fn summary_body<'a>(data: &'a ReportData, summary: &'a SummaryRecord) -> Summary
         message: summary.message.as_deref(),
         same_plan_as: summary.same_plan_as.map(|source_idx| data.source_label(source_idx)),
     }
+}
+
+fn tax_body(data: &ReportData, tax: &TaxRecord) -> Value {
+    json!({
+        "query": data.query_label(tax.query_idx),
+        "source": data.source_label(0),
+        "n_rounds": tax.n_rounds,
+        "plain_ms": tax.plain_ms,
+        "timing_off": {
+            "client_ms": tax.off_ms, "server_ms": tax.off_server_ms,
+            "tax": tax.off_ratio, "tax_low": tax.off_low, "tax_high": tax.off_high,
+        },
+        "timing_on": {
+            "client_ms": tax.on_ms, "server_ms": tax.on_server_ms,
+            "tax": tax.on_ratio, "tax_low": tax.on_low, "tax_high": tax.on_high,
+        },
+    })
 }
 
 /// One (query, source) beside the baseline.
@@ -184,6 +209,7 @@ fn plan_body(data: &ReportData, plan: &PlanOutline) -> Value {
 
 fn trial_body<'a>(data: &'a ReportData, trial: &'a RecordedTrial) -> TrialBody<'a> {
     TrialBody {
+        way: trial.kind.is_of_observer().then(|| trial.kind.word()),
         source: data.source_label(trial.source_idx),
         query: data.query_label(trial.query_idx),
         round: trial.round,
@@ -193,6 +219,8 @@ fn trial_body<'a>(data: &'a ReportData, trial: &'a RecordedTrial) -> TrialBody<'
         execution_ms: trial.execution_ms,
         planning_ms: trial.planning_ms,
         cost_estimate: trial.cost,
+        server_ms: trial.server_ms,
+        seen: disturbances_of(&data.looks, trial),
         plan: letter(data, trial.query_idx, trial.source_idx),
         message: trial.message.as_deref(),
     }

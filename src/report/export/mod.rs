@@ -32,6 +32,7 @@ pub static ALL: &[&dyn Exporter] = &[
     &csv::Summaries,
     &csv::Comparisons,
     &csv::Sources,
+    &csv::Observer,
     &csv::Trials,
     &plans::Plans,
     &json::Everything,

@@ -168,8 +168,8 @@ impl LotteryReport {
                 shares: query.tallies.iter().map(share).collect(),
             });
         OddsChart {
-            y_title: "flip probability".to_owned(),
-            x_title: "statistics target".to_owned(),
+            y_title: "Flip probability".to_owned(),
+            x_title: "Statistics target".to_owned(),
             settings: self.targets.iter().map(u32::to_string).collect(),
             series: series.collect(),
         }

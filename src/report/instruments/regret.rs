@@ -2,7 +2,9 @@
 
 use crate::analysis;
 use crate::analysis::regret;
+use crate::analysis::regret::Regret;
 use crate::analysis::summary::Observed;
+use crate::analysis::summary::Quantile;
 use crate::model::instrument::RegretFindings;
 use crate::model::instrument::RegretStep;
 use crate::model::instrument::RegretTask;
@@ -37,7 +39,7 @@ pub struct TimedPlanRow {
     pub letter: String,
     pub sources: Vec<String>,
     pub n: usize,
-    pub median_ms: Option<f64>,
+    pub median: Option<Quantile>,
     /// The fastest and the slowest of the runs that finished.
     pub range_ms: Option<(f64, f64)>,
     pub n_timed_out: usize,
@@ -50,7 +52,7 @@ pub struct TimedPlanRow {
 pub struct Choice {
     pub letter: String,
     /// How many times as long as the best plan known it takes.
-    pub regret: Option<f64>,
+    pub regret: Option<Regret>,
 }
 
 /// One source over all queries.
@@ -59,10 +61,10 @@ pub struct SourceRegret {
     /// Queries for which it chose the best plan known.
     pub n_best: usize,
     /// Geometric mean over the queries whose regret is known.
-    pub mean: Option<f64>,
+    pub mean: Option<Regret>,
     pub n_known: usize,
     /// The largest, and of which query.
-    pub worst: Option<(f64, String)>,
+    pub worst: Option<(Regret, String)>,
 }
 
 impl RegretReport {
@@ -103,19 +105,32 @@ impl RegretReport {
             choices.map(|(source, choice)| {
                 let plan = query.plans.iter().find(|plan| plan.letter == choice.letter);
                 let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+                let (median_ms, is_above) = Quantile::parts(plan.and_then(|plan| plan.median));
                 vec![
                     query.label.clone(),
                     source.label.clone(),
                     choice.letter.clone(),
                     plan.map(|plan| plan.n.to_string()).unwrap_or_default(),
-                    number(plan.and_then(|plan| plan.median_ms)),
-                    number(choice.regret),
+                    number(median_ms),
+                    is_above.to_string(),
+                    number(choice.regret.map(|regret| regret.factor)),
+                    choice.regret.is_some_and(|regret| regret.is_above).to_string(),
                     plan.is_some_and(|plan| plan.is_best).to_string(),
                 ]
             })
         });
         Sheet {
-            heads: vec!["query", "source", "plan", "n", "median_ms", "regret", "is_best"],
+            heads: vec![
+                "query",
+                "source",
+                "plan",
+                "n",
+                "median_ms",
+                "median_is_above",
+                "regret",
+                "regret_is_above",
+                "is_best",
+            ],
             rows: rows.collect(),
         }
     }
@@ -149,16 +164,16 @@ fn plans_of(
             ..timed(steps, query_idx, fingerprint)
         });
     }
-    let medians: Vec<Option<f64>> = plans.iter().map(|plan| plan.median_ms).collect();
-    let best = regret::best(&medians);
-    if let Some(best) = best {
-        plans[best].is_best = true;
+    let medians: Vec<Option<Quantile>> = plans.iter().map(|plan| plan.median).collect();
+    let best_idx = regret::best(&medians);
+    if let Some(best_idx) = best_idx {
+        plans[best_idx].is_best = true;
     }
-    let best_ms = best.and_then(|best| medians[best]);
+    let best = best_idx.and_then(|best_idx| medians[best_idx]);
     let choices = letters.into_iter().map(|letter| {
         let plan = plans.iter().find(|plan| plan.letter == letter);
         Choice {
-            regret: regret::regret(plan.and_then(|plan| plan.median_ms), best_ms),
+            regret: regret::regret(plan.and_then(|plan| plan.median), best),
             letter,
         }
     });
@@ -206,7 +221,7 @@ fn timed(steps: &[RegretStep], wanted_query: i32, wanted: &str) -> TimedPlanRow 
         letter: String::new(),
         sources: Vec::new(),
         n: observed.len(),
-        median_ms: regret::median_ms(&observed),
+        median: regret::median(&observed),
         range_ms,
         n_timed_out: outcomes
             .iter()
@@ -219,7 +234,7 @@ fn timed(steps: &[RegretStep], wanted_query: i32, wanted: &str) -> TimedPlanRow 
 }
 
 fn of_source(label: &str, idx: usize, queries: &[QueryRegret]) -> SourceRegret {
-    let chosen: Vec<(f64, &QueryRegret, &str)> = queries
+    let chosen: Vec<(Regret, &QueryRegret, &str)> = queries
         .iter()
         .filter_map(|query| {
             let choice = query.choices.get(idx)?;
@@ -228,7 +243,7 @@ fn of_source(label: &str, idx: usize, queries: &[QueryRegret]) -> SourceRegret {
         .collect();
     let is_best =
         |query: &QueryRegret, letter: &str| query.plans.iter().any(|plan| plan.is_best && plan.letter == letter);
-    let worst = chosen.iter().max_by(|(a, ..), (b, ..)| a.total_cmp(b));
+    let worst = chosen.iter().max_by(|(a, ..), (b, ..)| a.factor.total_cmp(&b.factor));
     SourceRegret {
         label: label.to_owned(),
         n_best: chosen

@@ -14,6 +14,7 @@ use futures_util::future::BoxFuture;
 use crate::model::experiment::Params;
 use crate::model::experiment::SourceNote;
 use crate::model::snapshot::StatisticsObject;
+use crate::model::units::counted;
 use crate::plan;
 use crate::source::Applied;
 use crate::source::Group;
@@ -81,13 +82,16 @@ impl StatsSource for Extended {
             let kinds: Vec<String> = parameter::chosen(params.get("kinds").context("kinds")?)
                 .map(str::to_owned)
                 .collect();
-            let pairs = pairs(scout).await?;
-            let n_left_out = pairs.len().saturating_sub(cap);
             let mut found = Found::default();
-            for pair in pairs.into_iter().take(cap) {
+            let mut n_left_out = 0;
+            for pair in pairs(scout).await? {
                 let Some((schema, table)) = find_table(scout, &pair.relation).await? else {
                     continue;
                 };
+                if found.objects.len() == cap {
+                    n_left_out += 1;
+                    continue;
+                }
                 found.objects.push(StatisticsObject {
                     name: format!("{}{}", scout.prefix, found.objects.len() + 1),
                     schema,
@@ -103,7 +107,11 @@ impl StatsSource for Extended {
                 ));
             }
             if n_left_out > 0 {
-                let what = format!("{n_left_out} more pairs are left out: {cap} objects are allowed");
+                let what = format!(
+                    "{} left out: {} allowed",
+                    counted(n_left_out, "more pair is", "more pairs are"),
+                    counted(cap as u64, "object is", "objects are")
+                );
                 found.notes.push(remark(&what));
             }
             Ok(found)

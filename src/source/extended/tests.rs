@@ -109,7 +109,7 @@ async fn the_better_estimate_changes_a_plan_and_kinds_and_cap_are_kept_to() {
     assert!(object.dependencies.is_some() && object.n_distinct.is_none() && object.most_common_values.is_none());
     assert_eq!(
         clone.furniture.notes[0].what,
-        "5 more pairs are left out: 1 objects are allowed"
+        "5 more pairs are left out: 1 object is allowed"
     );
     clone.close().await;
 }

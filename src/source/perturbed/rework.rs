@@ -40,17 +40,14 @@ pub fn rework(base: &Snapshot, wish: &Wish) -> (Snapshot, Vec<SourceNote>) {
             notes.extend(row_count(relation, wish));
         }
     }
-    for column in &mut wanted.columns {
-        let relation = base
-            .relations
-            .iter()
-            .find(|relation| relation.schema == column.schema && relation.relation == column.relation);
-        let n_rows = relation.and_then(|relation| relation.tuples.parse::<f64>().ok());
+    let Snapshot { relations, columns, .. } = &mut wanted;
+    for column in columns {
         let about = format!("{}.{}.{}", column.schema, column.relation, column.column);
         let mut reworked = ColumnWork {
             names: names(column),
+            n_rows: n_rows(&base.relations, column),
+            n_rows_believed: n_rows(relations, column),
             gathered: &mut column.gathered,
-            n_rows: n_rows.filter(|n| n.is_finite()).unwrap_or(0.0).max(1.0),
             wish,
             about: if column.inherited {
                 format!("{about} with its children")
@@ -62,6 +59,14 @@ pub fn rework(base: &Snapshot, wish: &Wish) -> (Snapshot, Vec<SourceNote>) {
         reworked.work();
     }
     (wanted, notes)
+}
+
+/// Of a column's relation, 1 at least.
+fn n_rows(relations: &[RelationNumbers], column: &ColumnStatistics) -> f64 {
+    let mut relations = relations.iter();
+    let relation = relations.find(|relation| relation.schema == column.schema && relation.relation == column.relation);
+    let n_rows = relation.and_then(|relation| number(&relation.tuples));
+    n_rows.unwrap_or(0.0).max(1.0)
 }
 
 /// What a column's chance depends on.
@@ -109,6 +114,8 @@ struct ColumnWork<'a> {
     gathered: &'a mut Gathered,
     /// Of its relation, 1 at least.
     n_rows: f64,
+    /// The same as it was made wrong.
+    n_rows_believed: f64,
     wish: &'a Wish,
     about: String,
     notes: &'a mut Vec<SourceNote>,
@@ -195,10 +202,15 @@ impl ColumnWork<'_> {
         };
         // Below zero it is a share of the rows.
         let before = if stored < 0.0 { -stored * self.n_rows } else { stored };
-        let most = self.n_rows.max(before);
+        let most = if stored < 0.0 {
+            self.n_rows_believed
+        } else {
+            self.n_rows.max(before)
+        };
         let after = (before * factor(self.wish, self.share("n_distinct"))).clamp(1.0, most);
+        // The server multiplies a share by the rows that it believes in.
         let kept = if stored < 0.0 {
-            real((-after / self.n_rows).clamp(-1.0, 0.0))
+            real((-after / self.n_rows_believed).clamp(-1.0, 0.0))
         } else {
             real(after.round())
         };

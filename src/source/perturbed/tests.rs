@@ -206,6 +206,24 @@ fn a_count_is_off_by_no_more_than_the_strength_says_and_by_that_much_for_some() 
 }
 
 #[test]
+fn a_share_of_distinct_values_is_off_by_no_more_than_that_when_the_rows_are_wrong_as_well() {
+    let base = snapshot(1e6, 0.0, -0.01, &[], 0);
+    for seed in 0..200 {
+        let (wrong, notes) = rework::rework(&base, &wish(seed, &[Kind::RowCounts, Kind::NDistinct], 50));
+        let share: f64 = wrong.columns[0].gathered.n_distinct.parse().unwrap();
+        let rows: f64 = wrong.relations[0].tuples.parse().unwrap();
+        let believed = -share * rows;
+        assert!((999.0..=100_100.0).contains(&believed), "seed {seed}: {believed}");
+        // Where the factor is near one there is nothing to note.
+        let noted = notes.iter().find(|note| note.what == "distinct values");
+        let after = noted.map_or_else(|| "10000".to_owned(), |note| note.change.clone().unwrap().1);
+        let after: String = after.chars().filter(char::is_ascii_digit).collect();
+        let difference = believed / after.parse::<f64>().unwrap() - 1.0;
+        assert!(difference.abs() < 0.01, "seed {seed}: {believed}, noted as {after}");
+    }
+}
+
+#[test]
 fn another_seed_another_column_and_inherited_rows_are_wrong_in_other_ways() {
     let base = snapshot(1e6, 0.0, 1e4, &[], 0);
     let wrong = |change: &dyn Fn(&mut Snapshot), seed| {

@@ -200,7 +200,7 @@ async fn picture(
         Theme::Light
     };
     let mut conn = state.pool.acquire().await?;
-    let data = ReportData::load(&mut conn, viewer, id)
+    let mut data = ReportData::load(&mut conn, viewer, id)
         .await?
         .ok_or(Error::NotFound("experiment"))?;
     let is_settled = data.experiment.job.status.is_settled();
@@ -237,6 +237,9 @@ async fn picture(
         } else {
             Vec::new()
         };
+        if params.chart_type == ChartType::Line {
+            data.load_looks(&mut conn, viewer).await?;
+        }
         drop(conn);
         let drawing = tokio::task::spawn_blocking(move || {
             let started = Instant::now();

@@ -12,6 +12,7 @@ use crate::model::units::ms_in_words;
 use crate::report::charts;
 use crate::report::charts::Metric;
 use crate::report::data::ReportData;
+use crate::report::disturbed;
 use crate::report::estimates;
 use crate::report::estimates::SourceEstimates;
 use crate::report::table;
@@ -26,14 +27,21 @@ pub fn bars(data: &ReportData, metric: Metric) -> Shown {
         let Some(summary) = data.summary(query_idx, source_idx) else {
             return "–".to_owned();
         };
-        let deviation = summary
-            .stddev_ms
-            .map(|ms| format!(" ± {}", ms_in_words(ms)))
-            .unwrap_or_default();
+        // Of the finished trials: around a limit it would say nothing.
+        let deviation = |is_above: bool| {
+            let known = summary.stddev_ms.filter(|_| !is_above);
+            known.map(|ms| format!(" ± {}", ms_in_words(ms))).unwrap_or_default()
+        };
         match metric {
             _ if summary.same_plan_as.is_some() && metric != Metric::Cost => table::median_in_words(data, summary),
-            Metric::Median => format!("{}{deviation}", table::median_in_words(data, summary)),
-            Metric::Mean => format!("{}{deviation}", table::time_in_words(summary.mean_ms, false)),
+            Metric::Median => {
+                let median = table::median_in_words(data, summary);
+                format!("{median}{}", deviation(summary.median_is_above))
+            }
+            Metric::Mean => {
+                let (mean_ms, is_above) = table::mean_of_all(summary);
+                format!("{}{}", table::time_in_words(mean_ms, is_above), deviation(is_above))
+            }
             Metric::Cost => table::cost(summary.cost).shown,
         }
     };
@@ -52,12 +60,18 @@ pub fn rounds(data: &ReportData, trials: &[RecordedTrial]) -> Shown {
         .filter(|trial| trial.kind == TrialKind::Measured)
         .map(|trial| ((trial.round, trial.source_idx), trial))
         .collect();
-    let cell = |round: i32, source_idx: i32| match measured.get(&(round, source_idx)) {
-        None => "–".to_owned(),
-        Some(trial) => match (trial.outcome, trial.execution_ms) {
+    let cell = |round: i32, source_idx: i32| {
+        let Some(trial) = measured.get(&(round, source_idx)) else {
+            return "–".to_owned();
+        };
+        let shown = match (trial.outcome, trial.execution_ms) {
             (OutcomeWord::Finished, Some(ms)) => ms_in_words(ms),
             (outcome, _) => outcome.word().to_owned(),
-        },
+        };
+        match disturbed::mark(data, trial) {
+            seen if seen.is_empty() => shown,
+            seen => format!("{shown} ({seen})"),
+        }
     };
     let n_rounds = i32::try_from(data.experiment.spec.iterations).unwrap_or(0);
     let rows = (1..=n_rounds).map(|round| {

@@ -214,7 +214,8 @@ fn note(data: &ReportData, params: ChartParams) -> String {
         }
         (ChartType::Line, _) => {
             "Each point is one trial; points of one round were measured close together. Crosses are trials that ran \
-             into the timeout."
+             into the timeout. An arrow's head at the foot says that something else was seen at work during that round's \
+             visit; the table below says what."
         }
         (ChartType::Box, _) => {
             "A box holds the middle half of the trials, the line in it is the median; whiskers reach to the furthest trial \

@@ -12,14 +12,18 @@ use axum::response::Response;
 use axum::routing::get;
 use sqlx::PgPool;
 
+use crate::analysis::family::Judgement;
+use crate::analysis::family::Verdict;
+use crate::analysis::unpaired::Ratio;
 use crate::model::ids::ExperimentId;
 use crate::model::units::counted;
 use crate::model::user::Viewer;
 use crate::report::beside;
 use crate::report::beside::Difference;
+use crate::report::beside::LeftOut;
 use crate::report::beside::Line;
+use crate::report::beside::Lines;
 use crate::report::beside::Side;
-use crate::report::beside::Word;
 use crate::report::chart::Canvas;
 use crate::report::chart::Scale;
 use crate::report::chart::Theme;
@@ -33,6 +37,8 @@ use crate::web::error::Error;
 use crate::web::error::PageResult;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
+use crate::web::pages::results::compared::VERDICTS;
+use crate::web::pages::results::compared::class;
 use crate::web::urls;
 use crate::web::view;
 
@@ -120,6 +126,7 @@ struct BesideView {
     n_same: String,
     tallies: Vec<Tally>,
     rows: Vec<RowView>,
+    left_out: Vec<LeftOutView>,
     hidden: String,
     shows_all: bool,
     other_address: String,
@@ -154,15 +161,17 @@ struct RowView {
     ratio: Figure,
     interval: Figure,
     p: Figure,
+    detectable: Figure,
+    n_trials: String,
     plan: &'static str,
 }
 
-fn class(word: Word) -> &'static str {
-    match word {
-        Word::Faster => "faster",
-        Word::Slower => "slower",
-        Word::NoDifference => "same",
-    }
+/// A query that is not compared with one of the sides.
+struct LeftOutView {
+    query: String,
+    side: String,
+    colour: usize,
+    why: &'static str,
 }
 
 /// Everything of every side, the baseline first; an experiment that stands on several sides is read once for each.
@@ -245,11 +254,11 @@ async fn show(
 
 impl BesideView {
     fn new(sides: &[Side], wish: &Wish) -> anyhow::Result<Self> {
-        let lines = beside::lines(sides);
+        let Lines { compared, left_out } = beside::lines(sides);
         let (different, n_same) = beside::differences(sides);
-        let shown: Vec<&Line> = lines
+        let shown: Vec<&(Line, Judgement)> = compared
             .iter()
-            .filter(|line| wish.shows_all || line.word != Word::NoDifference)
+            .filter(|(_, judgement)| wish.shows_all || judgement.verdict.is_difference())
             .collect();
         let other = Wish {
             shows_all: !wish.shows_all,
@@ -261,8 +270,8 @@ impl BesideView {
             warnings: beside::warnings(sides, &different),
             different,
             n_same: counted(n_same as u64, "other fact is the same", "other facts are the same"),
-            tallies: tallies(&lines),
-            hidden: match lines.len() - shown.len() {
+            tallies: tallies(&compared),
+            hidden: match compared.len() - shown.len() {
                 0 => String::new(),
                 n => counted(
                     n as u64,
@@ -270,7 +279,11 @@ impl BesideView {
                     "comparisons that show no difference are hidden",
                 ),
             },
-            rows: shown.into_iter().map(|line| row(sides, line)).collect(),
+            rows: shown
+                .into_iter()
+                .map(|(line, judgement)| row(sides, line, judgement))
+                .collect(),
+            left_out: left_out.into_iter().map(|left| left_out_view(sides, left)).collect(),
             sides: sides.iter().enumerate().map(side_view).collect(),
             shows_all: wish.shows_all,
             other_address: format!("{}?{}#queries", urls::COMPARE, other.to_query()),
@@ -297,27 +310,39 @@ fn side_view((colour, side): (usize, &Side)) -> SideView {
     }
 }
 
-fn tallies(lines: &[Line]) -> Vec<Tally> {
-    let tally = |word: Word| {
-        let of_word = lines.iter().filter(|line| line.word == word);
-        let ratios: Vec<f64> = of_word.map(|line| line.shift.ratio).collect();
-        let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = ratios.iter().copied().fold(0.0, f64::max);
+fn tallies(compared: &[(Line, Judgement)]) -> Vec<Tally> {
+    let tally = |verdict: Verdict| {
+        let of_word = compared.iter().filter(|(_, judgement)| judgement.verdict == verdict);
+        let ratios: Vec<Ratio> = of_word.map(|(line, _)| line.shift.ratio).collect();
+        let least = ratios.iter().map(|ratio| ratio.low).fold(f64::INFINITY, f64::min);
+        let most = ratios.iter().map(|ratio| ratio.high).fold(0.0, f64::max);
         Tally {
             n: ratios.len(),
-            word: word.word(),
-            class: class(word),
+            word: verdict.word(),
+            class: class(verdict),
             range: match ratios.len() {
                 0 => String::new(),
-                1 => compared::ratio(most, false).shown,
-                _ => compared::interval(Some((least, most))).shown,
+                _ => compared::between(Ratio { low: least, high: most }).shown,
             },
         }
     };
-    [Word::Slower, Word::Faster, Word::NoDifference].map(tally).into()
+    VERDICTS.iter().map(|verdict| tally(*verdict)).collect()
 }
 
-fn row(sides: &[Side], line: &Line) -> RowView {
+fn left_out_view(sides: &[Side], left: LeftOut) -> LeftOutView {
+    LeftOutView {
+        query: left.label,
+        side: label(sides, left.side),
+        colour: left.side,
+        why: left.why,
+    }
+}
+
+fn label(sides: &[Side], place: usize) -> String {
+    sides.get(place).map(Side::label).unwrap_or_default()
+}
+
+fn row(sides: &[Side], line: &Line, judgement: &Judgement) -> RowView {
     let base = sides.first().map(|side| side.data.experiment.id);
     RowView {
         query: line.label.clone(),
@@ -325,12 +350,14 @@ fn row(sides: &[Side], line: &Line) -> RowView {
             .map(|id| urls::result_query(id, line.query_idx))
             .unwrap_or_default(),
         colour: line.side,
-        side: sides.get(line.side).map(Side::label).unwrap_or_default(),
-        word: line.word.word(),
-        class: class(line.word),
-        ratio: compared::ratio(line.shift.ratio, line.shift.is_bound),
+        side: label(sides, line.side),
+        word: judgement.verdict.word(),
+        class: class(judgement.verdict),
+        ratio: compared::between(line.shift.ratio),
         interval: compared::interval(line.shift.interval),
-        p: compared::p_value(line.adjusted_p),
+        p: compared::p_value(judgement.adjusted_p),
+        detectable: compared::detectable(judgement.detectable),
+        n_trials: format!("{} / {}", line.shift.n_trials.0, line.shift.n_trials.1),
         plan: match line.is_other_plan {
             Some(true) => "another",
             Some(false) => "the same",
@@ -368,6 +395,135 @@ async fn picture(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::dataset::Setting;
+    use crate::model::experiment::ExperimentQuery;
+    use crate::model::trial::OutcomeWord;
+    use crate::model::trial::RecordedTrial;
+    use crate::model::trial::TrialKind;
+    use crate::model::workload::QueryClass;
+    use crate::testing::world::World;
+
+    const ROUNDS: i32 = 12;
+
+    /// The first source of an experiment on its own dump, with these queries: name, text, time in milliseconds, and by what
+    /// share of it the time grows from round to round.
+    async fn side(world: &World, name: &str, queries: &[(&str, &str, f64, f64)]) -> Side {
+        let (id, _) = world.experiment(name, &["built_in"]).await;
+        let mut conn = world.conn().await;
+        let mut data = ReportData::load(&mut conn, world.viewer, id).await.unwrap().unwrap();
+        data.experiment.dataset_name = format!("dump of {name}");
+        data.experiment.dataset_sha256 = name.to_owned();
+        data.experiment.workload_sha256 = name.to_owned();
+        data.experiment.environment = vec![Setting {
+            name: "server".to_owned(),
+            value: format!("PostgreSQL of {name}"),
+        }];
+        data.queries.clear();
+        let mut trials = Vec::new();
+        for (query_idx, (label, sql, ms, growth)) in (0_i32..).zip(queries) {
+            data.queries.push(ExperimentQuery {
+                query_idx,
+                label: (*label).to_owned(),
+                line: 1,
+                sql: (*sql).to_owned(),
+                class: QueryClass::Reads,
+            });
+            trials.extend((0..ROUNDS).map(|round| RecordedTrial {
+                trial_idx: query_idx * ROUNDS + round,
+                kind: TrialKind::Measured,
+                round,
+                source_idx: 0,
+                query_idx,
+                segment_no: 1,
+                outcome: OutcomeWord::Finished,
+                execution_ms: Some(ms * (1.0 + growth * f64::from(round))),
+                planning_ms: None,
+                cost: None,
+                server_ms: None,
+                message: None,
+            }));
+        }
+        Side {
+            data,
+            source_idx: 0,
+            trials,
+        }
+    }
+
+    #[tokio::test]
+    async fn of_different_experiments_what_matches_is_compared_and_all_else_is_named() {
+        let world = World::new().await;
+        let base = [
+            ("same", "select 1", 10.0, 0.001),
+            ("slow", "select 2", 10.0, 0.001),
+            ("wild", "select 3", 10.0, 1.0),
+            ("reworded", "select 4", 10.0, 0.001),
+            ("gone", "select 5", 10.0, 0.001),
+            ("broken", "select 6", 10.0, 0.001),
+        ];
+        let other = [
+            ("broken", "select 6", 10.0, 0.001),
+            ("new", "select 7", 10.0, 0.001),
+            ("reworded", "select 4 + 0", 10.0, 0.001),
+            ("wild", "select 3", 11.0, 1.0),
+            ("slow", "select 2", 20.0, 0.001),
+            ("same", "select 1", 10.0, 0.001),
+        ];
+        let mut sides = [side(&world, "old", &base).await, side(&world, "young", &other).await];
+        sides[1].data.experiment.spec.timeout_ms += 1_000;
+        sides[1].trials[3].outcome = OutcomeWord::Failed;
+        let all = Wish {
+            shows_all: true,
+            ..Wish::default()
+        };
+        let view = BesideView::new(&sides, &all).unwrap();
+        let verdicts: Vec<(&str, &str)> = view.rows.iter().map(|row| (row.query.as_str(), row.word)).collect();
+        assert_eq!(
+            verdicts,
+            [
+                ("same", "no detectable difference"),
+                ("slow", "slower"),
+                ("wild", "too noisy to tell")
+            ]
+        );
+        assert_eq!(view.rows[1].ratio.shown, "2.00×");
+        assert_eq!(view.rows[1].n_trials, "12 / 12");
+        let left_out: Vec<(&str, &str)> = view
+            .left_out
+            .iter()
+            .map(|left| (left.query.as_str(), left.why))
+            .collect();
+        assert_eq!(
+            left_out,
+            [
+                ("reworded", "the query of this name has another text there"),
+                ("gone", "only the baseline has a query of this name"),
+                ("broken", "on one of both sides a trial failed"),
+                ("new", "the baseline has no query of this name"),
+            ]
+        );
+        let different: Vec<&str> = view.different.iter().map(|fact| fact.name.as_str()).collect();
+        let expected = ["Dataset", "Queries (SHA-256)", "Timeout", "Dump (SHA-256)", "server"];
+        assert_eq!(different, expected);
+        let page = ComparePage {
+            choices: Vec::new(),
+            chosen: Vec::new(),
+            beside: Some(view),
+        };
+        let page = page.render().unwrap();
+        let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}: {page}"));
+        for named in [
+            "different dumps",
+            "different workloads",
+            "different versions",
+            "PostgreSQL of young",
+        ] {
+            assert!(place(named) < place("Query by query"), "{named} stands on top");
+        }
+        let few = BesideView::new(&sides, &Wish::default()).unwrap();
+        assert_eq!((few.rows.len(), few.rows[0].query.as_str()), (1, "slow"));
+        assert_eq!(few.hidden, "2 comparisons that show no difference are hidden");
+    }
 
     #[test]
     fn an_address_names_experiments_with_a_source_and_nonsense_is_left_out() {

@@ -21,7 +21,10 @@ use crate::model::trial::RecordedTrial;
 use crate::model::trial::TrialKind;
 use crate::model::user::Viewer;
 use crate::report::data::ReportData;
+use crate::report::disturbed;
 use crate::report::made;
+use crate::report::observer;
+use crate::report::observer::TaxRow;
 use crate::report::table;
 use crate::report::table::Figure;
 use crate::report::table::Row;
@@ -62,8 +65,12 @@ struct QueryPage {
     map_address: String,
     /// Two different plans side by side; empty when there are none.
     diff_address: String,
+    /// What measuring it costs; none where that was not asked, or cannot be said.
+    tax: Option<TaxRow>,
     trials: Vec<TrialView>,
     n_trials: usize,
+    /// Whether anything else was at work during a trial that is shown.
+    has_seen: bool,
 }
 
 struct TrialView {
@@ -74,6 +81,8 @@ struct TrialView {
     outcome: &'static str,
     execution: Figure,
     is_outlier: bool,
+    /// What else was at work; empty where nothing was seen.
+    seen: String,
     planning: Figure,
     message: String,
 }
@@ -81,9 +90,10 @@ struct TrialView {
 impl QueryPage {
     async fn load(pool: &PgPool, viewer: Viewer, id: ExperimentId, query_idx: i32) -> Result<Self, Error> {
         let mut conn = pool.acquire().await?;
-        let data = ReportData::load(&mut conn, viewer, id)
+        let mut data = ReportData::load(&mut conn, viewer, id)
             .await?
             .ok_or(Error::NotFound("experiment"))?;
+        data.load_looks(&mut conn, viewer).await?;
         let query = data.query(query_idx).ok_or(Error::NotFound("query"))?.clone();
         let trials = store::trials::list(&mut conn, viewer, id, Some(query_idx)).await?;
         let texts = store::plans::list_texts(&mut conn, viewer, id, Some(query_idx)).await?;
@@ -97,7 +107,7 @@ impl QueryPage {
         let rows = table::table(&data).into_iter().find(|rows| rows.query_idx == query_idx);
         let (previous, next) = (query_idx - 1, query_idx + 1);
         let outliers = outliers(&trials);
-        let views = trials
+        let views: Vec<TrialView> = trials
             .iter()
             .take(MAX_TRIALS)
             .map(|trial| TrialView {
@@ -126,6 +136,8 @@ impl QueryPage {
                 String::new()
             },
             plans,
+            tax: observer::rows(&data).into_iter().find(|row| row.query_idx == query_idx),
+            has_seen: views.iter().any(|view| !view.seen.is_empty()),
             trials: views,
             n_trials: trials.len(),
         })
@@ -151,14 +163,12 @@ fn outliers(trials: &[RecordedTrial]) -> HashSet<i32> {
 fn trial_view(data: &ReportData, trial: &RecordedTrial) -> TrialView {
     TrialView {
         number: trial.trial_idx + 1,
-        kind: match trial.kind {
-            TrialKind::WarmUp => "warm-up",
-            TrialKind::Measured => "measured",
-        },
+        kind: trial.kind.shown(),
         round: trial.round,
         source: data.source_label(trial.source_idx).to_owned(),
         outcome: trial.outcome.word(),
         is_outlier: false,
+        seen: disturbed::mark(data, trial),
         execution: table::time(trial.execution_ms, trial.outcome == OutcomeWord::TimedOut),
         planning: table::time(trial.planning_ms, false),
         message: trial.message.clone().unwrap_or_default(),

@@ -15,7 +15,7 @@ use crate::support;
 use crate::support::wait_for;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Victim {
+pub enum Victim {
     Pgassay,
     Sandbox,
     Store,
@@ -26,7 +26,7 @@ const ITERATIONS: u32 = 3;
 
 impl Victim {
     /// Kills it; a pgassay is started again, as by whoever watches over it.
-    fn kill(self, ground: &mut Ground) {
+    pub fn kill(self, ground: &mut Ground) {
         let kill = |pid| support::send(pid, Signal::SIGKILL);
         match self {
             Self::Pgassay => ground.kill_and_start(),

@@ -6,6 +6,7 @@ mod clocks;
 mod disks;
 mod ground;
 mod http;
+mod instruments;
 mod kills;
 mod pairs;
 mod restarts;

@@ -19,6 +19,8 @@ const MARKER_ROOM: f64 = 14.0;
 const SPARSE_MARKERS: f64 = 110.0;
 /// The room that a cross takes.
 const CROSS_ROOM: f64 = 9.0;
+/// An arrow's head with its distance from the foot of the plot.
+const CARET_HEIGHT: f64 = 8.0;
 /// So many crosses may lie on top of the first; more share the highest place.
 const MAX_PILE: usize = 4;
 /// Between the outermost points and the edges of the plot.
@@ -44,6 +46,7 @@ pub(super) struct PlacedLine {
     pub stretches: Vec<Vec<Column>>,
     pub markers: Vec<Point>,
     pub crosses: Vec<Point>,
+    pub carets: Vec<Point>,
 }
 
 /// What a line shows at one place: all three are equal where there is one number. Larger numbers have smaller y.
@@ -90,6 +93,7 @@ impl Layout {
                 colour_idx: series.source.colour,
                 markers: layout.markers(&stretches, phase),
                 crosses: layout.crosses(&series.timeouts),
+                carets: layout.carets(&series.disturbed),
                 stretches,
             };
             layout.lines.push(line);
@@ -177,30 +181,39 @@ impl Layout {
     /// other are one cross; those of several sources are piled up.
     fn crosses(&self, timeouts: &[u32]) -> Vec<Point> {
         let y = self.limit_y.unwrap_or(self.plot.top + self.headroom);
-        let mut rounds = timeouts.to_vec();
+        self.piled(timeouts, y, |line| &line.crosses)
+    }
+
+    /// Arrow's heads at the foot of the plot, piled up likewise.
+    fn carets(&self, disturbed: &[u32]) -> Vec<Point> {
+        self.piled(disturbed, self.plot.bottom - CARET_HEIGHT, |line| &line.carets)
+    }
+
+    fn piled(&self, rounds: &[u32], y: f64, of_line: fn(&PlacedLine) -> &[Point]) -> Vec<Point> {
+        let mut rounds = rounds.to_vec();
         rounds.sort_unstable();
-        let mut crosses: Vec<Point> = Vec::new();
+        let mut marks: Vec<Point> = Vec::new();
         for round in rounds {
             let x = self.x(round);
-            if crosses.last().is_none_or(|last| x - last.0 >= CROSS_ROOM * 0.75) {
-                let n_below = self.lines.iter().filter(|line| line.has_cross_near(x)).count();
-                crosses.push((x, y - CROSS_ROOM * as_f64(n_below.min(MAX_PILE))));
+            if marks.last().is_none_or(|last| x - last.0 >= CROSS_ROOM * 0.75) {
+                let n_below = self.lines.iter().filter(|line| is_near(of_line(line), x)).count();
+                marks.push((x, y - CROSS_ROOM * as_f64(n_below.min(MAX_PILE))));
             }
         }
-        crosses
+        marks
     }
 }
 
-impl PlacedLine {
-    fn has_cross_near(&self, x: f64) -> bool {
-        let next = self.crosses.partition_point(|cross| cross.0 <= x - CROSS_ROOM);
-        self.crosses.get(next).is_some_and(|cross| cross.0 < x + CROSS_ROOM)
-    }
+/// Whether one of the marks, which are in order, would be covered by one at `x`.
+fn is_near(marks: &[Point], x: f64) -> bool {
+    let next = marks.partition_point(|mark| mark.0 <= x - CROSS_ROOM);
+    marks.get(next).is_some_and(|mark| mark.0 < x + CROSS_ROOM)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::chart::frame::Mark;
     use crate::report::chart::line::tests::chart;
     use crate::report::chart::line::tests::series;
 
@@ -305,6 +318,28 @@ mod tests {
             .collect();
         assert_eq!(heights, [vec![0.0, 0.0], vec![0.0, CROSS_ROOM], vec![2.0 * CROSS_ROOM]]);
         assert!(limit_y - 2.0 * CROSS_ROOM - CROSS_ROOM / 2.0 >= layout.plot.top);
+    }
+
+    #[test]
+    fn disturbed_rounds_are_marked_at_the_foot_and_pile_up_when_sources_share_a_round() {
+        let disturbed = |rounds: Vec<u32>| Series {
+            disturbed: rounds,
+            ..series(vec![(1, 5.0), (10, 6.0)], vec![])
+        };
+        let layout = layout(&chart(vec![disturbed(vec![9, 2]), disturbed(vec![5, 9])]));
+        let heights: Vec<Vec<f64>> = layout
+            .lines
+            .iter()
+            .map(|line| {
+                line.carets
+                    .iter()
+                    .map(|caret| layout.plot.bottom - CARET_HEIGHT - caret.1)
+                    .collect()
+            })
+            .collect();
+        assert_eq!(heights, [vec![0.0, 0.0], vec![0.0, CROSS_ROOM]]);
+        assert!(layout.lines[0].carets[0].0 < layout.lines[0].carets[1].0);
+        assert!(layout.legend.entries.iter().any(|entry| entry.mark == Mark::Caret));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::model::units::three_digits;
 use crate::report::instruments::InstrumentData;
 use crate::report::instruments::budget::BillRow;
 use crate::report::instruments::budget::BudgetReport;
+use crate::report::instruments::budget::ColumnRow;
 use crate::web::pages::instruments::show::Frame;
 
 #[derive(Template)]
@@ -28,6 +29,24 @@ impl BudgetPage {
             script: report.script(),
             report,
         })
+    }
+
+    /// Columns whose statistics the queries need.
+    fn needed(&self) -> impl Iterator<Item = &ColumnRow> {
+        self.report.columns.iter().filter(|column| column.target > 0)
+    }
+
+    /// Columns without whose statistics the queries plan the same.
+    fn needless(&self) -> impl Iterator<Item = &ColumnRow> {
+        self.report.columns.iter().filter(|column| column.target == 0)
+    }
+
+    fn without(&self) -> String {
+        counted(
+            self.needless().count() as u64,
+            "column of these tables makes no difference to these queries",
+            "columns of these tables make no difference to these queries",
+        )
     }
 
     fn analyze(row: &BillRow) -> String {

@@ -2,6 +2,8 @@
 
 use askama::Template;
 
+use crate::analysis::regret::Regret;
+use crate::analysis::summary::Quantile;
 use crate::model::instrument::RegretFindings;
 use crate::model::units::ms_in_words;
 use crate::model::units::three_digits;
@@ -10,6 +12,7 @@ use crate::report::instruments::regret::Choice;
 use crate::report::instruments::regret::RegretReport;
 use crate::report::instruments::regret::SourceRegret;
 use crate::report::instruments::regret::TimedPlanRow;
+use crate::report::table;
 use crate::web::pages::instruments::show::Frame;
 
 #[derive(Template)]
@@ -47,7 +50,8 @@ impl RegretPage {
     }
 
     fn median(plan: &TimedPlanRow) -> String {
-        plan.median_ms.map_or_else(|| "–".to_owned(), ms_in_words)
+        let (median_ms, is_above) = Quantile::parts(plan.median);
+        table::time_in_words(median_ms, is_above)
     }
 
     fn range(plan: &TimedPlanRow) -> String {
@@ -67,6 +71,7 @@ impl RegretPage {
     }
 }
 
-fn times(regret: f64) -> String {
-    format!("{}×", three_digits(regret))
+fn times(regret: Regret) -> String {
+    let sign = if regret.is_above { "> " } else { "" };
+    format!("{sign}{}×", three_digits(regret.factor))
 }

@@ -132,6 +132,7 @@ impl MapPage {
         let n_all = rows.len();
         let headline = match (n_changed, n_all) {
             (0, _) => "No query changes its plan between these sources.".to_owned(),
+            (1, 1) => "The query changes its plan with the source.".to_owned(),
             (n, all) if n == all => format!("All {} change their plan with the source.", queries(all)),
             (1, all) => format!("1 of {} changes its plan with the source.", queries(all)),
             (n, all) => format!("{n} of {} change their plan with the source.", queries(all)),

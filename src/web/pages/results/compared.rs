@@ -72,7 +72,8 @@ pub struct Line {
     pub compared: Compared,
 }
 
-const VERDICTS: [Verdict; 4] = [
+/// In the order of the tallies.
+pub const VERDICTS: [Verdict; 4] = [
     Verdict::Faster,
     Verdict::Slower,
     Verdict::NoDifference,
@@ -138,6 +139,13 @@ impl ComparedView {
     }
 }
 
+impl ComparedView {
+    /// Whether no query could be compared.
+    pub fn is_empty(&self) -> bool {
+        self.tallies.iter().all(|tally| tally.n == 0)
+    }
+}
+
 /// The control beside the source that it repeats.
 fn control(data: &ReportData) -> Option<(String, &'static str)> {
     let control_idx = i32::try_from(data.experiment.spec.control_idx()?).ok()?;
@@ -200,7 +208,7 @@ fn range(ratios: &[f64]) -> String {
     let most = ratios.iter().copied().fold(0.0, f64::max);
     match ratios.len() {
         0 => String::new(),
-        1 => compared::ratio(most, false).shown,
+        1 => compared::ratio(most).shown,
         _ => compared::interval(Some((least, most))).shown,
     }
 }

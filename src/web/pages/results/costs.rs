@@ -11,6 +11,8 @@ use crate::web::urls;
 
 /// Surprises shown of each kind; the exports have every ratio.
 const MOST: usize = 20;
+/// Below so many queries a correlation is easily chance: of all orders of five queries 12 percent reach 0.7, of six 7.
+const FEW: usize = 6;
 
 /// The section about cost, ready to be shown.
 pub struct CostsView {
@@ -83,14 +85,20 @@ fn row(data: &ReportData, agreement: &Agreement) -> AgreementRow {
         correlation: agreement
             .correlation
             .map_or_else(|| "–".to_owned(), |rho| format!("{rho:.2}").replace('-', "−")),
-        words: match agreement.correlation {
-            None => "too few queries",
-            Some(rho) if rho >= 0.9 => "a dearer query is nearly always a slower one",
-            Some(rho) if rho >= 0.7 => "a dearer query is mostly a slower one",
-            Some(rho) if rho >= 0.4 => "cost says something about time",
-            Some(_) => "cost says next to nothing about time",
-        },
+        words: words(agreement.n_queries, agreement.correlation),
         n_queries: agreement.n_queries,
+    }
+}
+
+fn words(n_queries: usize, correlation: Option<f64>) -> &'static str {
+    match correlation {
+        _ if n_queries < FEW => "too few queries to tell",
+        None => "all costs or all times are the same",
+        Some(rho) if rho >= 0.9 => "a dearer query is nearly always a slower one",
+        Some(rho) if rho >= 0.7 => "a dearer query is mostly a slower one",
+        Some(rho) if rho >= 0.4 => "cost says something about time",
+        Some(rho) if rho > -0.4 => "cost says next to nothing about time",
+        Some(_) => "a dearer query is often a faster one",
     }
 }
 
@@ -106,5 +114,23 @@ fn surprises(data: &ReportData, title: String, mut found: Vec<Surprise>) -> Surp
         title,
         rows: rows.collect(),
         n_left_out,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_correlation_is_said_in_words_only_of_enough_queries_and_with_its_direction() {
+        for (n_queries, correlation, said) in [
+            (5, Some(1.0), "too few queries to tell"),
+            (12, None, "all costs or all times are the same"),
+            (12, Some(0.95), "a dearer query is nearly always a slower one"),
+            (12, Some(-0.1), "cost says next to nothing about time"),
+            (12, Some(-0.8), "a dearer query is often a faster one"),
+        ] {
+            assert_eq!(words(n_queries, correlation), said);
+        }
     }
 }

@@ -4,6 +4,7 @@ mod bundle;
 pub mod compared;
 mod costs;
 mod index;
+mod observer;
 pub mod show;
 
 use std::collections::HashMap;

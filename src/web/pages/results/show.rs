@@ -13,6 +13,7 @@ use crate::model::ids::ExperimentId;
 use crate::model::job::Interrupted;
 use crate::model::units::counted;
 use crate::report::data::ReportData;
+use crate::report::disturbed;
 use crate::report::export;
 use crate::report::made;
 use crate::report::surroundings;
@@ -26,11 +27,13 @@ use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
 use crate::web::pages::chart::ChartParams;
+use crate::web::pages::chart::ChartType;
 use crate::web::pages::chart_view::ChartView;
 use crate::web::pages::notes::NotesView;
 use crate::web::pages::progress::ProgressView;
 use crate::web::pages::results::compared::ComparedView;
 use crate::web::pages::results::costs::CostsView;
+use crate::web::pages::results::observer::ObserverView;
 use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
@@ -63,6 +66,9 @@ struct ShowPage {
     /// Beside the baseline; none where there is one source only.
     compared: Option<ComparedView>,
     costs: Option<CostsView>,
+    observer: Option<ObserverView>,
+    /// What else was at work while trials ran.
+    disturbed: Vec<String>,
     sources_counted: String,
     /// Whether anything was measured.
     has_numbers: bool,
@@ -116,9 +122,12 @@ impl ShowPage {
         params: &ChartParams,
     ) -> Result<Self, Error> {
         let mut conn = state.pool.acquire().await?;
-        let data = ReportData::load_beside(&mut conn, viewer, id, params.base_idx)
+        let mut data = ReportData::load_beside(&mut conn, viewer, id, params.base_idx)
             .await?
             .ok_or(Error::NotFound("experiment"))?;
+        if params.chart_type == ChartType::Line {
+            data.load_looks(&mut conn, viewer).await?;
+        }
         let look = crate::experiment::progress::look(&mut conn, viewer, id)
             .await?
             .ok_or(Error::NotFound("experiment"))?;
@@ -169,6 +178,8 @@ impl ShowPage {
             has_trouble,
             compared,
             costs: CostsView::new(&data, *params),
+            observer: ObserverView::new(&data),
+            disturbed: disturbed::sentences(&data.look_counts),
             table,
             left_out,
             chart,
