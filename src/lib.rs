@@ -26,6 +26,8 @@
 //! * **comparison**: the numbers from two samples of one query; a **family** is all queries under all other sources beside one
 //!   **baseline**, and a **verdict** is what is said of a comparison as one of its family.
 //! * **control**: the first source again, with the same snapshot and places of its own in the schedule.
+//! * **script**: what a person has done to a database beside its data: settings, indexes, statistics objects. It is done in
+//!   an **annex**, a further clone of the experiment; the **twin** is the first source again in there.
 //! * **store**: pgassay's own database. **Sandbox**: the PostgreSQL server of one dataset, or the dataset's part of the
 //!   **shared server** of `SANDBOX_URL`. **Target**: the database under test. **Cluster**: a server process that pgassay
 //!   itself started; a **site** is what all clusters of a data directory share.
@@ -34,7 +36,7 @@
 //! * **piece**: what is taken from one snapshot into another as a whole: a column, the sizes of a relation, a statistics
 //!   object. A snapshot with pieces of another is a **mixture**.
 //! * **job**: one piece of heavy work in the queue: a restore, a check, an experiment, an instrument. A **lease** is the right to work on it.
-//! * **lab**: what trials run on: one sandbox, one clone, the parked snapshots, one session.
+//! * **lab**: what trials run on: one sandbox, one clone with its annexes, the parked snapshots, a session in each.
 //! * **filing**: the **tags** (short words) and the **memo** by which a person finds an experiment, an instrument, a dataset
 //!   or a workload again. It stands beside a thing and changes nothing about it. A **filter** narrows a list, by its address.
 //! * **bundle**: a settled experiment as one file, from which its numbers can be computed and its measuring repeated.

@@ -10,6 +10,7 @@ use crate::analysis::resample::mean;
 use crate::analysis::resample::standard_error;
 use crate::analysis::summary::Observed;
 use crate::model::experiment::ComparisonRecord;
+use crate::model::experiment::ExperimentSpec;
 use crate::model::experiment::OverallRecord;
 
 /// The times of one round: under the baseline, and under the source that is compared with it.
@@ -168,13 +169,16 @@ impl From<&OverallRecord> for Overall {
     }
 }
 
-/// All queries together under each other source beside this baseline, by source.
-pub fn overall_beside(base_idx: i32, comparisons: &[OverallRecord]) -> Vec<(i32, Overall)> {
+/// All queries together under each other source beside this baseline, or what stands for it where they ran, by source.
+pub fn overall_beside(spec: &ExperimentSpec, base_idx: i32, comparisons: &[OverallRecord]) -> Vec<(i32, Overall)> {
+    let stands_in = |record_idx: i32, source_idx: i32| spec.stand_in(base_idx, source_idx) == Some(record_idx);
     let mut compared: Vec<(i32, Overall)> = comparisons
         .iter()
-        .filter_map(|record| match base_idx {
-            base if base == record.base_idx => Some((record.source_idx, Overall::from(record))),
-            base if base == record.source_idx => Some((record.base_idx, Overall::from(record).inverse())),
+        .filter_map(|record| match record {
+            record if stands_in(record.base_idx, record.source_idx) => Some((record.source_idx, Overall::from(record))),
+            record if stands_in(record.source_idx, record.base_idx) => {
+                Some((record.base_idx, Overall::from(record).inverse()))
+            }
             _ => None,
         })
         .collect();

@@ -11,6 +11,7 @@ use crate::analysis::effect::Effect;
 use crate::analysis::holm;
 use crate::analysis::permutation::smallest_p;
 use crate::model::experiment::ComparisonRecord;
+use crate::model::experiment::ExperimentSpec;
 use crate::model::experiment::SummaryRecord;
 
 /// How often a family of comparisons may call a difference that is none.
@@ -81,13 +82,17 @@ impl Member {
     }
 }
 
-/// The family of all queries under all other sources beside this baseline, by query, then source.
-pub fn beside(base_idx: i32, comparisons: &[ComparisonRecord]) -> Vec<Member> {
+/// The family of all queries under all other sources beside this baseline, or what stands for it where they ran, by query,
+/// then source.
+pub fn beside(spec: &ExperimentSpec, base_idx: i32, comparisons: &[ComparisonRecord]) -> Vec<Member> {
+    let stands_in = |record_idx: i32, source_idx: i32| spec.stand_in(base_idx, source_idx) == Some(record_idx);
     let mut compared: Vec<(i32, i32, Effect)> = comparisons
         .iter()
-        .filter_map(|record| match base_idx {
-            base if base == record.base_idx => Some((record.query_idx, record.source_idx, Effect::from(record))),
-            base if base == record.source_idx => {
+        .filter_map(|record| match record {
+            record if stands_in(record.base_idx, record.source_idx) => {
+                Some((record.query_idx, record.source_idx, Effect::from(record)))
+            }
+            record if stands_in(record.source_idx, record.base_idx) => {
                 Some((record.query_idx, record.base_idx, Effect::from(record).inverse()))
             }
             _ => None,
@@ -214,6 +219,7 @@ mod tests {
     use crate::analysis::resample::standard_error;
     use crate::analysis::summary::Observed;
     use crate::model::chance::Chance;
+    use crate::model::experiment::tests::spec;
 
     fn effect(pairs: &[Pair]) -> Effect {
         Effect::of(pairs, &mut Resampling::new(7)).unwrap()
@@ -283,6 +289,10 @@ mod tests {
         assert!((judged.adjusted_p - 20.0 / 256.0).abs() < 1e-12);
     }
 
+    fn three() -> ExperimentSpec {
+        spec(&[("a", None), ("b", None), ("c", None)])
+    }
+
     #[test]
     fn beside_a_later_source_ratios_are_turned_over() {
         let record = |query_idx, base_idx, source_idx, ratio: f64| ComparisonRecord {
@@ -303,7 +313,7 @@ mod tests {
             record(0, 1, 2, 2.0),
             record(1, 0, 1, 0.5),
         ];
-        let seen: Vec<(i32, i32, f64, Verdict)> = beside(1, &stored)
+        let seen: Vec<(i32, i32, f64, Verdict)> = beside(&three(), 1, &stored)
             .iter()
             .map(|member| {
                 (
@@ -320,9 +330,9 @@ mod tests {
             (1, 0, 2.0, Verdict::Slower),
         ];
         assert_eq!(seen, expected);
-        let (low, high) = beside(1, &stored)[0].effect.interval.unwrap();
+        let (low, high) = beside(&three(), 1, &stored)[0].effect.interval.unwrap();
         assert!((low - 1.0 / 2.2).abs() < 1e-12 && (high - 1.0 / 1.8).abs() < 1e-12);
-        assert!(beside(7, &stored).is_empty());
+        assert!(beside(&three(), 7, &stored).is_empty());
     }
 
     #[test]

@@ -52,6 +52,7 @@ mod tests {
             params: params.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
             label: format!("draw {n} at {target}"),
             draw: Some(n),
+            annex: None,
         }
     }
 

@@ -43,8 +43,8 @@ impl Verification {
             look_counts: LookCounts::of(&looks),
             looks,
             base_idx: 0,
-            family: family::beside(0, &numbers.comparisons.of_queries),
-            overall: effect::overall_beside(0, &numbers.comparisons.overall),
+            family: family::beside(&bundle.experiment.spec, 0, &numbers.comparisons.of_queries),
+            overall: effect::overall_beside(&bundle.experiment.spec, 0, &numbers.comparisons.overall),
         };
         let of_observer = data.experiment.spec.has_observer.then_some(&format::PUBLISHED_OBSERVER);
         for (name, exporter) in format::PUBLISHED_EXPORTS.iter().chain(of_observer) {

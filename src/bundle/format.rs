@@ -151,9 +151,9 @@ pub struct VerdictBody {
 }
 
 /// What is said of every comparison beside every baseline, by baseline, query, then source.
-pub fn verdicts(n_sources: usize, comparisons: &[ComparisonRecord]) -> Vec<VerdictBody> {
+pub fn verdicts(spec: &ExperimentSpec, comparisons: &[ComparisonRecord]) -> Vec<VerdictBody> {
     let beside = |base_idx: i32| {
-        let members = family::beside(base_idx, comparisons);
+        let members = family::beside(spec, base_idx, comparisons);
         members.into_iter().map(move |member| VerdictBody {
             base_idx,
             query_idx: member.query_idx,
@@ -164,7 +164,7 @@ pub fn verdicts(n_sources: usize, comparisons: &[ComparisonRecord]) -> Vec<Verdi
             verdict: member.judgement.verdict.word(),
         })
     };
-    (0_i32..).take(n_sources).flat_map(beside).collect()
+    (0_i32..).take(spec.sources.len()).flat_map(beside).collect()
 }
 
 /// What was published of a plan.

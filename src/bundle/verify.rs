@@ -61,7 +61,7 @@ pub fn verify(bundle: &mut Bundle) -> Result<Verification, BundleError> {
         &comparisons.of_queries,
     )?;
     verification.table(bundle, format::PUBLISHED_OVERALL, &of_pair, &comparisons.overall)?;
-    let verdicts = format::verdicts(bundle.experiment.spec.sources.len(), &comparisons.of_queries);
+    let verdicts = format::verdicts(&bundle.experiment.spec, &comparisons.of_queries);
     verification.table(bundle, format::PUBLISHED_VERDICTS, &of_comparison, &verdicts)?;
     if bundle.experiment.spec.has_observer {
         verification.table(bundle, format::PUBLISHED_TAXES, &["query_idx"], &numbers.taxes)?;

@@ -176,7 +176,7 @@ impl Draft {
         write_table(&mut writer, format::PUBLISHED_SUMMARIES, &data.summaries)?;
         write_table(&mut writer, format::PUBLISHED_COMPARISONS, &self.comparisons)?;
         write_table(&mut writer, format::PUBLISHED_OVERALL, &self.overall)?;
-        let verdicts = format::verdicts(data.experiment.spec.sources.len(), &self.comparisons);
+        let verdicts = format::verdicts(&data.experiment.spec, &self.comparisons);
         write_table(&mut writer, format::PUBLISHED_VERDICTS, &verdicts)?;
         let has_observer = data.experiment.spec.has_observer;
         if has_observer {

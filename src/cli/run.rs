@@ -32,6 +32,11 @@ pub struct RunArgs {
     /// A source of statistics, `name` or `name:parameter=value,...`; may be given several times.
     #[arg(long = "source", required = true)]
     sources: Vec<String>,
+    /// A file with a script of settings, indexes and statistics objects, which becomes a source `custom_sql` in a copy of the
+    /// dataset of its own, behind the others; may be given several times. Without a line `-- name: ...` it is called as
+    /// its file.
+    #[arg(long = "script")]
+    scripts: Vec<PathBuf>,
     /// Measure the first source twice, with the same statistics: what differs between the two is noise.
     #[arg(long)]
     control: bool,
@@ -70,8 +75,10 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
         }
     }
     args.files.check()?;
+    let scripts = read_scripts(&args.scripts)?;
     // Before anything is started: what is wrong with the arguments has nothing to do with the files.
-    form(&args, "1", "1").parse(0).map_err(|errors| {
+    let spec = with_scripts(form(&args, "1", "1"), &scripts).parse(0);
+    spec.map_err(|errors| {
         let messages: Vec<String> = errors
             .into_iter()
             .map(|error| format!("{}: {}", error.field, error.message))
@@ -83,7 +90,33 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
             return Err(RunError::Arguments(format!("There is no file {}.", path.display())));
         }
     }
-    in_house(&args.house, async |house| experiment(house, &args).await).await
+    in_house(&args.house, async |house| experiment(house, &args, &scripts).await).await
+}
+
+/// The scripts of all files in one text, each with a name.
+fn read_scripts(paths: &[PathBuf]) -> Result<String, RunError> {
+    let mut scripts = String::new();
+    for path in paths {
+        let script = std::fs::read_to_string(path)
+            .map_err(|error| RunError::Arguments(format!("{} cannot be read: {error}.", path.display())))?;
+        if source::custom_sql::is_nameless(&script) {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            scripts.extend(["-- name: ", &name, "\n"]);
+        }
+        scripts.push_str(&script);
+        scripts.push('\n');
+    }
+    Ok(scripts)
+}
+
+/// The form with the scripts, if there are any, as its last sources.
+fn with_scripts(mut form: ExperimentForm, scripts: &str) -> ExperimentForm {
+    if !scripts.is_empty() {
+        let (name, field) = source::custom_sql::FIELD;
+        form.stats_source.push(name.to_owned());
+        form.params.insert(format!("{name}.{field}"), scripts.to_owned());
+    }
+    form
 }
 
 fn form(args: &RunArgs, dataset: &str, workload: &str) -> ExperimentForm {
@@ -104,7 +137,7 @@ fn form(args: &RunArgs, dataset: &str, workload: &str) -> ExperimentForm {
     }
 }
 
-async fn experiment(house: &House, args: &RunArgs) -> Result<(), RunError> {
+async fn experiment(house: &House, args: &RunArgs, scripts: &str) -> Result<(), RunError> {
     let added = house
         .datasets
         .add_file(house.viewer, &args.dump, "", &request_id()?)
@@ -116,6 +149,7 @@ async fn experiment(house: &House, args: &RunArgs) -> Result<(), RunError> {
     let mut form = form(args, &dataset_id.to_string(), &workload_id.to_string());
     form.request_id = request_id()?;
     form.stats_source = add_statistics(house, args, dataset_id).await?;
+    let form = with_scripts(form, scripts);
     let id = house.experiments.launch(house.viewer, &form).await?;
     follow(house, dataset_id, id, &args.files).await?;
     Ok(())

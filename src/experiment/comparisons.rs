@@ -6,6 +6,7 @@ use crate::analysis::effect::Pair;
 use crate::analysis::resample::Resampling;
 use crate::analysis::summary::Observed;
 use crate::model::experiment::ComparisonRecord;
+use crate::model::experiment::ExperimentSpec;
 use crate::model::experiment::OverallRecord;
 use crate::model::trial::RecordedTrial;
 use crate::model::trial::TrialKind;
@@ -18,14 +19,16 @@ pub struct Comparisons {
     pub overall: Vec<OverallRecord>,
 }
 
-/// Compares every two sources on every query, and on all of them together. The seed decides the resamples behind the
-/// intervals and nothing else.
-pub fn compare(n_sources: usize, n_queries: usize, trials: &[RecordedTrial], seed: u64) -> Comparisons {
+/// Compares every two sources that ran in one clone on every query, and on all of them together. The seed decides the
+/// resamples behind the intervals and nothing else.
+pub fn compare(spec: &ExperimentSpec, n_queries: usize, trials: &[RecordedTrial]) -> Comparisons {
+    let n_sources = spec.sources.len();
     let times = Times::new(n_sources, n_queries, trials);
-    let mut resampling = Resampling::new(seed);
+    let mut resampling = Resampling::new(spec.seed);
     let mut comparisons = Comparisons::default();
+    let annex_of = |idx: usize| spec.sources.get(idx).map(|source| source.annex);
     for base in 0..n_sources {
-        for source in base + 1..n_sources {
+        for source in (base + 1..n_sources).filter(|source| annex_of(*source) == annex_of(base)) {
             let pairs: Vec<Vec<Pair>> = (0..n_queries).map(|query| times.pairs(query, base, source)).collect();
             for (query, pairs) in pairs.iter().enumerate() {
                 if let Some(effect) = Effect::of(pairs, &mut resampling) {
@@ -110,7 +113,12 @@ fn small(n: usize) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::experiment::tests::spec;
     use crate::model::trial::OutcomeWord;
+
+    fn three() -> ExperimentSpec {
+        spec(&[("a", None), ("b", None), ("c", None)])
+    }
 
     fn trial(round: i32, query_idx: i32, source_idx: i32, ms: f64) -> RecordedTrial {
         RecordedTrial {
@@ -141,7 +149,7 @@ mod tests {
                 ..trial(round, 0, 1, 1e6)
             });
         }
-        let found = compare(3, 1, &trials, 1);
+        let found = compare(&three(), 1, &trials);
         let ratios: Vec<(i32, i32, f64)> = found
             .of_queries
             .iter()
@@ -149,7 +157,30 @@ mod tests {
             .collect();
         assert_eq!(ratios, [(0, 1, 2.0), (0, 2, 4.0), (1, 2, 2.0)]);
         assert_eq!(found.overall.len(), 3);
-        assert_eq!(found, compare(3, 1, &trials, 1));
+        assert_eq!(found, compare(&three(), 1, &trials));
+    }
+
+    #[test]
+    fn no_comparison_crosses_clones() {
+        let mut trials = Vec::new();
+        for round in 1..=6 {
+            trials.extend((0..5).map(|source_idx| trial(round, 0, source_idx, f64::from(10 * (source_idx + 1)))));
+        }
+        let sources = [
+            ("a", None),
+            ("x", Some(1)),
+            ("a in x", Some(1)),
+            ("b", None),
+            ("x2", Some(2)),
+        ];
+        let found = compare(&spec(&sources), 1, &trials);
+        let pairs: Vec<(i32, i32)> = found
+            .of_queries
+            .iter()
+            .map(|found| (found.base_idx, found.source_idx))
+            .collect();
+        assert_eq!(pairs, [(0, 3), (1, 2)]);
+        assert_eq!(found.overall.len(), 2);
     }
 
     #[test]
@@ -160,9 +191,10 @@ mod tests {
             trial(2, 0, 1, 3.0),
             trial(3, 0, 1, 1.0),
         ];
-        let found = compare(2, 1, &trials, 1);
+        let two = spec(&[("a", None), ("b", None)]);
+        let found = compare(&two, 1, &trials);
         assert_eq!((found.of_queries[0].n_rounds, found.of_queries.len()), (1, 1));
         assert!((found.of_queries[0].ratio - 3.0).abs() < 1e-12);
-        assert_eq!(compare(2, 1, &trials[..2], 1), Comparisons::default());
+        assert_eq!(compare(&two, 1, &trials[..2]), Comparisons::default());
     }
 }

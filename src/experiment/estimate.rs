@@ -72,7 +72,9 @@ pub fn estimate(spec: &ExperimentSpec, mean_ms: Option<f64>) -> Estimate {
 
 fn warnings(spec: &ExperimentSpec) -> Vec<String> {
     let mut warnings = Vec::new();
-    let n_comparisons = spec.query_positions.len() * spec.sources.len().saturating_sub(1);
+    // Twins are compared with nothing but what they stand beside.
+    let n_compared = spec.sources.len().saturating_sub(1 + spec.annexes().len());
+    let n_comparisons = spec.query_positions.len() * n_compared;
     if n_comparisons == 0 {
         warnings.push("With one source there is nothing to compare; choose a second one.".to_owned());
     } else if !family::can_show(spec.iterations as usize, n_comparisons) {
@@ -80,7 +82,7 @@ fn warnings(spec: &ExperimentSpec) -> Vec<String> {
             "With {} and {}{} no difference can be shown to be more than chance; {} rounds are needed.",
             counted(spec.iterations.into(), "round", "rounds"),
             counted(spec.query_positions.len() as u64, "query", "queries"),
-            match spec.sources.len() - 1 {
+            match n_compared {
                 1 => String::new(),
                 n => format!(" under {} sources beside the first", grouped(n as u64)),
             },
@@ -105,6 +107,17 @@ fn warnings(spec: &ExperimentSpec) -> Vec<String> {
              there are far fewer trials."
                 .to_owned(),
         );
+    }
+    let annexes = spec.annexes();
+    if let Some(first) = spec.sources.first().filter(|_| !annexes.is_empty()) {
+        let n_copies = annexes.len() as u64;
+        warnings.push(format!(
+            "Each script runs in a copy of the dataset of its own, where {} is measured again in the same rounds: {} and {} \
+             more.",
+            first.label,
+            counted(n_copies, "copy", "copies"),
+            counted(n_copies, "source", "sources"),
+        ));
     }
     if spec.warm_up == 0 {
         warnings.push("Without a warm-up the first round is slower than the others.".to_owned());
@@ -159,6 +172,20 @@ mod tests {
             estimate(&spec(&["built_in", "none"], "9", 12), None)
                 .warnings
                 .is_empty()
+        );
+    }
+
+    #[test]
+    fn what_a_script_takes_is_said_and_its_twin_is_no_comparison() {
+        let spec = spec(&["built_in", "custom_sql:script=analyze"], "9", 12);
+        let estimate = estimate(&spec, None);
+        assert_eq!(estimate.sum, "3 sources × 12 queries × (9 rounds + 1 warm-up)");
+        assert_eq!(
+            estimate.warnings,
+            [
+                "Each script runs in a copy of the dataset of its own, where built_in is measured again in the same rounds: \
+                 1 copy and 1 source more."
+            ]
         );
     }
 

@@ -5,6 +5,7 @@ mod like;
 use std::collections::BTreeMap;
 
 use crate::model::dataset::Setting;
+use crate::model::experiment::Annex;
 use crate::model::experiment::ClockKind;
 use crate::model::experiment::ExperimentSpec;
 use crate::model::experiment::Order;
@@ -222,6 +223,7 @@ impl ExperimentForm {
                 }
             }
         }
+        let mut sources = with_twins(sources)?;
         if let Some(base) = sources.first().filter(|_| self.control) {
             sources.push(SourceSpec {
                 label: format!("{} again (control)", base.label),
@@ -256,13 +258,14 @@ impl ExperimentForm {
             .iter()
             .filter_map(|(key, values)| Some((key.strip_prefix(&prefix)?, values)))
         {
-            let values: Vec<&str> = values.split(',').map(str::trim).collect();
+            let values = source::values(given, key, values)
+                .map_err(|error| FieldError::new(&format!("{given}.{}", error.field), error.message))?;
             expanded = expanded
                 .iter()
                 .flat_map(|params| {
                     values.iter().map(move |value| {
                         let mut params = params.clone();
-                        params.insert(key.to_owned(), (*value).to_owned());
+                        params.insert(key.to_owned(), value.clone());
                         params
                     })
                 })
@@ -295,6 +298,66 @@ pub fn inline(given: &str) -> Result<Option<(String, Params)>, FieldError> {
         read.collect::<Result<Params, FieldError>>()?
     };
     Ok(Some((name.trim().to_owned(), params)))
+}
+
+/// Gives every source that needs one an annex, with the first source once more in it.
+fn with_twins(chosen: Vec<SourceSpec>) -> Result<Vec<SourceSpec>, FieldError> {
+    let Some(base) = chosen.first().cloned() else {
+        return Ok(chosen);
+    };
+    if source::needs_annex(&base) {
+        return Err(FieldError::new(
+            "stats_source",
+            format!(
+                "{} works on top of the first source and is compared with it, so it cannot be the first. Choose another \
+                 beside it, such as built_in.",
+                base.label
+            ),
+        ));
+    }
+    let mut sources = Vec::with_capacity(chosen.len());
+    let mut n_annexes = 0;
+    for spec in chosen {
+        if !source::needs_annex(&spec) {
+            sources.push(spec);
+            continue;
+        }
+        n_annexes += 1;
+        let twin = SourceSpec {
+            label: format!("{}, in the clone of {}", base.label, spec.label),
+            // Timed whatever its plan is.
+            draw: None,
+            annex: Some(n_annexes),
+            ..base.clone()
+        };
+        sources.push(SourceSpec {
+            annex: Some(n_annexes),
+            ..spec
+        });
+        sources.push(twin);
+    }
+    Ok(sources)
+}
+
+/// Whether the annexes of a spec that came from elsewhere are such as a form asks for.
+pub fn has_sound_annexes(spec: &ExperimentSpec) -> bool {
+    let annexes = spec.annexes();
+    let is_sound = |annex: &Annex| {
+        let of = |idx: usize| spec.sources.get(idx);
+        let (Some(own), Some(twin), Some(first)) = (of(annex.source_idx), of(annex.twin_idx), of(0)) else {
+            return false;
+        };
+        annex.source_idx != annex.twin_idx
+            && source::needs_annex(own)
+            && source::parse(&own.name, &own.params).is_ok()
+            && (&twin.name, &twin.params) == (&first.name, &first.params)
+    };
+    let n_apart = spec.sources.iter().filter(|source| source.annex.is_some()).count();
+    let is_at_home = |source: &SourceSpec| source.annex.is_some() || !source::needs_annex(source);
+    n_apart == 2 * annexes.len()
+        && spec.sources.first().is_none_or(|first| first.annex.is_none())
+        && annexes.iter().all(is_sound)
+        && spec.sources.iter().all(is_at_home)
 }
 
 fn id(text: &str, field: &str, missing: &str) -> Result<i64, FieldError> {
@@ -519,6 +582,66 @@ mod tests {
         let older: ExperimentSpec = serde_json::from_str(&stored).unwrap();
         assert_eq!(older.control_idx(), None, "experiments of before have none");
         assert!(!older.has_observer, "nor were they asked what measuring costs");
+    }
+
+    #[test]
+    fn every_script_gets_an_annex_with_the_first_source_in_it() {
+        let script = "-- name: a\nset work_mem = 1, 2;\n-- name: b\nanalyze;\n";
+        let mut form = ExperimentForm {
+            stats_source: vec!["none".into(), "custom_sql".into(), "built_in".into()],
+            control: true,
+            ..form()
+        };
+        form.params.insert("custom_sql.script".into(), script.into());
+        let spec = form.parse(1).unwrap();
+        let sources: Vec<(&str, &str, Option<u32>)> = spec
+            .sources
+            .iter()
+            .map(|source| (source.label.as_str(), source.name.as_str(), source.annex))
+            .collect();
+        assert_eq!(
+            sources,
+            [
+                ("none", "none", None),
+                ("custom_sql (a)", "custom_sql", Some(1)),
+                ("none, in the clone of custom_sql (a)", "none", Some(1)),
+                ("custom_sql (b)", "custom_sql", Some(2)),
+                ("none, in the clone of custom_sql (b)", "none", Some(2)),
+                ("built_in", "built_in", None),
+                ("none again (control)", "none", None),
+            ]
+        );
+        assert_eq!(spec.sources[1].params["script"], "-- name: a\nset work_mem = 1, 2;");
+        assert_eq!(spec.control_idx(), Some(6));
+        assert!(has_sound_annexes(&spec));
+        let altered = |alter: &dyn Fn(&mut Vec<SourceSpec>)| {
+            let mut spec = spec.clone();
+            alter(&mut spec.sources);
+            has_sound_annexes(&spec)
+        };
+        assert!(!altered(&|sources| sources[1].annex = None));
+        assert!(!altered(&|sources| sources[2].annex = Some(7)));
+        assert!(!altered(&|sources| sources[2].name = "built_in".to_owned()));
+        assert!(!altered(&|sources| {
+            sources[1]
+                .params
+                .insert("script".to_owned(), "create table t (a int)".to_owned());
+        }));
+        assert!(!altered(&|sources| {
+            sources.remove(0);
+        }));
+
+        form.params.insert(
+            "custom_sql.script".into(),
+            "-- name: a\nanalyze;\n\n-- name: b\ndrop table t;".into(),
+        );
+        let errors = form.parse(1).unwrap_err();
+        assert_eq!(errors[0].field, "custom_sql.script");
+        assert!(errors[0].message.starts_with("Line 5, drop table t: "), "{errors:?}");
+        form.stats_source.remove(0);
+        form.params.insert("custom_sql.script".into(), "analyze".into());
+        let errors = form.parse(1).unwrap_err();
+        assert!(errors[0].message.contains("cannot be the first"), "{errors:?}");
     }
 
     #[test]

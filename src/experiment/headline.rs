@@ -5,22 +5,22 @@ use crate::analysis::family;
 use crate::analysis::family::Member;
 use crate::analysis::family::Verdict;
 use crate::model::experiment::ExperimentQuery;
-use crate::model::experiment::SourceSpec;
+use crate::model::experiment::ExperimentSpec;
 use crate::model::experiment::SummaryRecord;
 use crate::model::units::counted;
 use crate::model::units::three_digits;
 
 /// Of all comparisons with the first source. None where there are none.
 pub fn headline(
-    sources: &[SourceSpec],
+    spec: &ExperimentSpec,
     queries: &[ExperimentQuery],
     summaries: &[SummaryRecord],
     members: &[Member],
 ) -> Option<String> {
-    let base = &sources.first()?.label;
+    let base = &spec.sources.first()?.label;
     let largest = |members: &mut dyn Iterator<Item = &Member>| {
         let member = members.max_by(|a, b| a.effect.ratio.ln().abs().total_cmp(&b.effect.ratio.ln().abs()))?;
-        largest_in_words(member, sources, queries, summaries)
+        largest_in_words(member, spec, queries, summaries)
     };
     let of_verdict = |verdict: Verdict| members.iter().filter(move |member| member.judgement.verdict == verdict);
     let (n_slower, n_faster) = (of_verdict(Verdict::Slower).count(), of_verdict(Verdict::Faster).count());
@@ -53,12 +53,12 @@ pub fn headline(
 /// `q7 is 40.1× slower under none, by another plan`.
 fn largest_in_words(
     member: &Member,
-    sources: &[SourceSpec],
+    spec: &ExperimentSpec,
     queries: &[ExperimentQuery],
     summaries: &[SummaryRecord],
 ) -> Option<String> {
     let query = queries.iter().find(|query| query.query_idx == member.query_idx)?;
-    let source = sources.get(usize::try_from(member.source_idx).ok()?)?;
+    let source = spec.sources.get(usize::try_from(member.source_idx).ok()?)?;
     let (factor, word) = if member.effect.ratio >= 1.0 {
         (member.effect.ratio, "slower")
     } else {
@@ -69,12 +69,21 @@ fn largest_in_words(
         of_query.find(|summary| summary.source_idx == source_idx)
     };
     let letter_of = |source_idx: i32| summary_of(source_idx)?.plan_letter.as_deref();
-    let plans = match (letter_of(0), letter_of(member.source_idx)) {
+    let plans = match (
+        spec.stand_in(0, member.source_idx).and_then(letter_of),
+        letter_of(member.source_idx),
+    ) {
         (Some(base), Some(other)) if base == other => "by the same plan",
         (Some(_), Some(_)) => "by another plan",
         _ => "by an unknown plan",
     };
-    let bound = match (member.bound(summary_of(0), summary_of(member.source_idx)), word) {
+    let bound = match (
+        member.bound(
+            spec.stand_in(0, member.source_idx).and_then(summary_of),
+            summary_of(member.source_idx),
+        ),
+        word,
+    ) {
         (Bound::Exact, _) => "",
         (Bound::AtLeast, "slower") | (Bound::AtMost, "faster") => "at least ",
         (Bound::AtLeast | Bound::AtMost, _) => "at most ",
@@ -93,18 +102,8 @@ mod tests {
     use super::*;
     use crate::analysis::effect::Effect;
     use crate::analysis::family::judge;
-    use crate::model::experiment::Params;
+    use crate::model::experiment::tests::spec;
     use crate::model::workload::QueryClass;
-
-    fn sources() -> Vec<SourceSpec> {
-        let source = |label: &str| SourceSpec {
-            name: label.to_owned(),
-            params: Params::new(),
-            label: label.to_owned(),
-            draw: None,
-        };
-        vec![source("built_in"), source("none")]
-    }
 
     fn queries(n: i32) -> Vec<ExperimentQuery> {
         let query = |query_idx: i32| ExperimentQuery {
@@ -138,7 +137,7 @@ mod tests {
                 judgement,
             })
             .collect();
-        headline(&sources(), &queries(3), &[], &members).unwrap_or_default()
+        headline(&spec(&[("built_in", None), ("none", None)]), &queries(3), &[], &members).unwrap_or_default()
     }
 
     #[test]

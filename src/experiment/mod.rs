@@ -3,6 +3,7 @@
 //! A spec becomes a schedule (pure), the runner walks the schedule through an executor and writes every outcome into a
 //! journal before it goes on, and a settled experiment gets its summaries and comparisons.
 
+mod annexes;
 pub mod comparisons;
 pub mod environment;
 pub mod estimate;

@@ -1,4 +1,4 @@
-//! From a dataset to a clone in which every source's snapshot is parked.
+//! From a dataset to the clone, and its annexes, in which every source's snapshot is parked.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,11 +6,13 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
+use crate::experiment::annexes;
+use crate::experiment::annexes::Builder;
 use crate::model::dataset::Setting;
+use crate::model::experiment::Alteration;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::ExperimentQuery;
 use crate::model::experiment::PreparedSource;
-use crate::model::experiment::Repeated;
 use crate::model::experiment::SourceNote;
 use crate::model::experiment::SourceSpec;
 use crate::model::ids::DatasetId;
@@ -41,16 +43,31 @@ use crate::target::trouble::Trouble;
 /// The source from which others start.
 const BUILT_IN: &str = "built_in";
 
-/// A clone that is ready for trials.
+/// Everything that is ready for trials.
 pub struct Ready {
-    pub lot: Lot,
+    /// The clone that most sources share, then the annexes in order.
+    pub clones: Vec<ReadyClone>,
     /// In the order of the spec's sources.
     pub snapshots: Vec<Snapshot>,
     /// Whether statistics had to be written back from their text because the clone was lost.
     pub is_rebuilt: bool,
 }
 
-/// Makes the clone and prepares its sources, or finds the clone of an interrupted run again.
+/// A clone that is ready for trials.
+pub struct ReadyClone {
+    /// As the sandbox calls it.
+    pub database: String,
+    pub lot: Lot,
+}
+
+/// Whether a source is prepared for the first time, or what it did is done again in a new clone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceIs {
+    New,
+    Again,
+}
+
+/// Makes the clones and prepares their sources, or finds those of an interrupted run again.
 pub async fn prepare(
     job: &HeldJob,
     experiment: &Experiment,
@@ -59,75 +76,127 @@ pub async fn prepare(
     settings: &[Setting],
     sandbox: &Sandbox,
 ) -> Result<Ready, Trouble> {
-    let stored: Option<Vec<(Snapshot, String)>> = {
+    let (stored, alterations): (Option<Vec<(Snapshot, String)>>, _) = {
         let mut conn = job.conn().await?;
-        sources::list_snapshots(&mut conn, experiment.id)
-            .await?
-            .into_iter()
-            .collect()
+        let stored = sources::list_snapshots(&mut conn, experiment.id).await?;
+        (
+            stored.into_iter().collect(),
+            sources::list_alterations(&mut conn, experiment.id).await?,
+        )
     };
-    let name = clone::experiment_name(experiment.id);
-    let mut server = Admin::connect(&sandbox.address, "postgres").await?;
     if let Some(stored) = &stored
-        && clone::exists(&mut server, &name).await?
-        && let Some(lot) = find_again(sandbox, &name, stored).await?
+        && let Some(clones) = find_again(experiment, sandbox, stored, &alterations).await?
     {
-        server.close().await;
         return Ok(Ready {
-            lot,
+            clones,
             snapshots: values(stored),
             is_rebuilt: false,
         });
     }
     stage(job, "cloning the dataset", 0, experiment.spec.sources.len(), "").await?;
     crate::experiment::writers::drop_clones(sandbox, experiment.id).await?;
-    clone::create(&mut server, &sandbox.room, &clone::template_name(dataset_id), &name).await?;
+    let (name, template) = (clone::experiment_name(experiment.id), clone::template_name(dataset_id));
+    let mut server = Admin::connect(&sandbox.address, "postgres").await?;
+    let n_clones = 1 + experiment.spec.annexes().len() as u64;
+    clone::require_room(&mut server, &sandbox.room, &template, n_clones).await?;
+    clone::create(&mut server, &sandbox.room, &template, &name).await?;
     server.close().await;
     match stored {
         Some(stored) => {
-            let objects = {
-                let mut conn = job.conn().await?;
-                sources::list_objects(&mut conn, experiment.id).await?
+            let lost = Lost {
+                stored,
+                alterations,
+                objects: {
+                    let mut conn = job.conn().await?;
+                    sources::list_objects(&mut conn, experiment.id).await?
+                },
             };
-            rebuild(sandbox, &name, &stored, &objects, experiment.spec.repeats.as_ref()).await
+            rebuild(job, experiment, settings, sandbox, name, lost).await
         }
-        None => make(job, experiment, queries, settings, sandbox, &name).await,
+        None => make(job, experiment, queries, settings, sandbox, name).await,
     }
 }
 
-/// The lot of a clone that survived, if every parked snapshot in it is what was stored.
-async fn find_again(sandbox: &Sandbox, name: &str, stored: &[(Snapshot, String)]) -> Result<Option<Lot>, Trouble> {
-    let mut admin = Admin::connect(&sandbox.address, name).await?;
-    let lot = Lot::open(&mut admin).await?;
-    for (source_idx, (snapshot, checksum)) in stored.iter().enumerate() {
-        lot.swap_in(&mut admin, source_idx, snapshot).await?;
-        let found = snapshot::capture::capture(&mut admin).await?;
-        if snapshot::checksum(&found) != *checksum {
+/// The clones that survived, if all have and every parked snapshot in them is what was stored.
+async fn find_again(
+    experiment: &Experiment,
+    sandbox: &Sandbox,
+    stored: &[(Snapshot, String)],
+    alterations: &[Option<Alteration>],
+) -> Result<Option<Vec<ReadyClone>>, Trouble> {
+    let (id, annexes) = (experiment.id, experiment.spec.annexes());
+    let mut wanted = vec![(clone::experiment_name(id), None)];
+    wanted.extend(
+        annexes
+            .iter()
+            .map(|annex| (clone::annex_name(id, annex.number), Some(*annex))),
+    );
+    let mut server = Admin::connect(&sandbox.address, "postgres").await?;
+    for (database, _) in &wanted {
+        if !clone::exists(&mut server, database).await? {
             return Ok(None);
         }
     }
-    admin.close().await;
-    Ok(Some(lot))
+    server.close().await;
+    let nothing = Alteration::default();
+    let mut clones = Vec::new();
+    for (database, annex) in wanted {
+        let alteration = annex
+            .and_then(|annex| alterations.get(annex.source_idx)?.as_ref())
+            .unwrap_or(&nothing);
+        let mut admin = Admin::connect(&sandbox.address, &database).await?;
+        let lot = match annex {
+            None => Lot::open(&mut admin).await?,
+            Some(annex) => match annexes::open_lot(&mut admin, annex, alteration).await? {
+                Ok(lot) => lot,
+                // Its script was not through.
+                Err(_) => return Ok(None),
+            },
+        };
+        let number = annex.map(|annex| annex.number);
+        let in_it = experiment.spec.sources.iter().zip(stored).enumerate();
+        for (source_idx, (_, (snapshot, checksum))) in in_it.filter(|(_, (spec, _))| spec.annex == number) {
+            lot.swap_in(&mut admin, source_idx, snapshot).await?;
+            let mut found = snapshot::capture::capture(&mut admin).await?;
+            if let Some(annex) = annex {
+                found = found.without(&annexes::hidden(annex, alteration, source_idx));
+            }
+            if snapshot::checksum(&found) != *checksum {
+                return Ok(None);
+            }
+        }
+        admin.close().await;
+        clones.push(ReadyClone { database, lot });
+    }
+    Ok(Some(clones))
 }
 
-/// Writes the stored snapshots into a new clone, and insists that they come out as they went in.
+/// What is stored of an experiment whose clones are gone.
+struct Lost {
+    stored: Vec<(Snapshot, String)>,
+    alterations: Vec<Option<Alteration>>,
+    objects: Vec<StatisticsObject>,
+}
+
+/// Writes the stored snapshots into new clones, and insists that they come out as they went in.
 async fn rebuild(
+    job: &HeldJob,
+    experiment: &Experiment,
+    settings: &[Setting],
     sandbox: &Sandbox,
-    name: &str,
-    stored: &[(Snapshot, String)],
-    objects: &[StatisticsObject],
-    repeats: Option<&Repeated>,
+    name: String,
+    lost: Lost,
 ) -> Result<Ready, Trouble> {
-    let (whence, what_now) = match repeats {
+    let (whence, what_now) = match &experiment.spec.repeats {
         None => (
             "The clone of this experiment was lost, and its statistics",
             " Please run it again.",
         ),
         Some(_) => ("The planner statistics of the bundle", ""),
     };
-    let mut admin = Admin::connect(&sandbox.address, name).await?;
-    let mut session = Session::connect(&sandbox.address, name, "pgassay prepare", &[]).await?;
-    for object in objects {
+    let mut admin = Admin::connect(&sandbox.address, &name).await?;
+    let mut session = Session::connect(&sandbox.address, &name, "pgassay prepare", &[]).await?;
+    for object in &lost.objects {
         if let Err(reason) = objects::create(&mut session.conn, object).await? {
             return Err(Trouble::Sentence(format!(
                 "{whence} cannot all be written: an object for them cannot be made: {reason}.{what_now}"
@@ -135,7 +204,8 @@ async fn rebuild(
         }
     }
     let lot = Lot::open(&mut admin).await?;
-    for (source_idx, (snapshot, checksum)) in stored.iter().enumerate() {
+    let shared = experiment.spec.sources.iter().zip(&lost.stored).enumerate();
+    for (source_idx, (_, (snapshot, checksum))) in shared.filter(|(_, (spec, _))| spec.annex.is_none()) {
         let left_out = snapshot::apply::apply(&mut admin, &mut session, &lot, snapshot).await?;
         if let Some(first) = left_out.first() {
             return Err(Trouble::Sentence(format!(
@@ -154,24 +224,41 @@ async fn rebuild(
     }
     session.close().await;
     admin.close().await;
+    let (base, _) = lost.stored.first().context("a first source")?;
+    let builder = Builder {
+        job,
+        experiment,
+        settings,
+        sandbox,
+        base,
+    };
+    let mut clones = vec![ReadyClone { database: name, lot }];
+    for annex in experiment.spec.annexes() {
+        let (snapshot, _) = lost.stored.get(annex.source_idx).context("a stored snapshot")?;
+        let alteration = lost.alterations.get(annex.source_idx).cloned().flatten();
+        let rebuilt = builder
+            .rebuild(annex, snapshot, &alteration.unwrap_or_default())
+            .await?;
+        clones.push(rebuilt.map_err(|what| Trouble::Sentence(format!("{whence} {what}.{what_now}")))?);
+    }
     Ok(Ready {
-        lot,
-        snapshots: values(stored),
+        clones,
+        snapshots: values(&lost.stored),
         is_rebuilt: true,
     })
 }
 
-/// Prepares every source from the pristine state, one after the other.
+/// Prepares every source from the pristine state, one after the other, and then the annexes.
 async fn make(
     job: &HeldJob,
     experiment: &Experiment,
     queries: &[ExperimentQuery],
     settings: &[Setting],
     sandbox: &Sandbox,
-    name: &str,
+    name: String,
 ) -> Result<Ready, Trouble> {
-    let mut furniture = furnish(job, experiment, queries, settings, sandbox, name).await?;
-    let mut admin = Admin::connect(&sandbox.address, name).await?;
+    let mut furniture = furnish(job, experiment, queries, settings, sandbox, &name).await?;
+    let mut admin = Admin::connect(&sandbox.address, &name).await?;
     let lot = Lot::open(&mut admin).await?;
     let pristine = Pristine::remember(&mut admin).await?;
     let specs = &experiment.spec.sources;
@@ -180,6 +267,9 @@ async fn make(
     let mut snapshots: BTreeMap<usize, Snapshot> = BTreeMap::new();
     for (n_done, source_idx) in in_order_of_preparing(specs).into_iter().enumerate() {
         let spec = specs.get(source_idx).context("a source of the spec")?;
+        if spec.annex.is_some() {
+            continue;
+        }
         stage(job, "preparing statistics", n_done, specs.len(), &spec.label).await?;
         if Some(source_idx) == experiment.spec.control_idx()
             && let (Some(first), Some(snapshot)) = (&first, snapshots.get(&0).cloned())
@@ -200,11 +290,12 @@ async fn make(
         pristine.reset(&mut admin, &lot).await?;
         let own = furniture.get_mut(source_idx).map(std::mem::take).unwrap_or_default();
         // In a session of its own, as the dataset's role.
-        let mut session = Session::connect(&sandbox.address, name, "pgassay prepare", settings).await?;
+        let mut session = Session::connect(&sandbox.address, &name, "pgassay prepare", settings).await?;
         let statistics_file = named_file(job, experiment.id, spec).await?;
         let place = Workplace {
             statistics_file: statistics_file.as_ref(),
             sandbox,
+            database: &name,
             session: &mut session,
             admin: &mut admin,
             lot: &lot,
@@ -212,8 +303,9 @@ async fn make(
             objects: &own.objects,
             scratch_name: &clone::scratch_name(experiment.id),
             base: &mut base,
+            alteration: &mut Alteration::default(),
         };
-        let (mut notes, apply_ms) = apply(job, spec, place).await?;
+        let (mut notes, apply_ms) = apply(job, spec, place, SourceIs::New).await?;
         notes.extend(own.notes);
         session.close().await;
         let snapshot = snapshot::capture::capture(&mut admin).await?;
@@ -233,6 +325,7 @@ async fn make(
             statistics_bytes: Some(snapshot::capture::size_bytes(&mut admin).await?),
             notes,
             objects: own.objects,
+            alteration: None,
         };
         let mut conn = job.conn().await?;
         sources::set_prepared(&mut conn, &job.lease, experiment.id, &prepared, &snapshot).await?;
@@ -242,9 +335,26 @@ async fn make(
         }
     }
     lot.vacuum(&mut admin).await?;
+    // So that it can be copied.
     admin.close().await;
+    let mut clones = vec![ReadyClone { database: name, lot }];
+    for annex in experiment.spec.annexes() {
+        let label = specs.get(annex.source_idx).map_or("", |spec| spec.label.as_str());
+        stage(job, "preparing statistics", snapshots.len(), specs.len(), label).await?;
+        let builder = Builder {
+            job,
+            experiment,
+            settings,
+            sandbox,
+            base: snapshots.get(&0).context("the first source is prepared")?,
+        };
+        let first = first.as_ref().context("the first source is prepared")?;
+        let (ready, [own, twins]) = builder.make(annex, &pristine, first).await?;
+        clones.push(ready);
+        snapshots.extend([(annex.source_idx, own), (annex.twin_idx, twins)]);
+    }
     Ok(Ready {
-        lot,
+        clones,
         snapshots: snapshots.into_values().collect(),
         is_rebuilt: false,
     })
@@ -281,8 +391,9 @@ async fn furnish(
             limit: Duration::from_millis(experiment.spec.timeout_ms),
             cancel: job.stop_token(),
         };
-        if Some(source_idx) == experiment.spec.control_idx() {
+        if Some(source_idx) == experiment.spec.control_idx() || spec.annex.is_some() {
             // It gets the statistics of the first source, and that has made what they need.
+            furniture.push(Found::default());
             continue;
         }
         let wanted = find(spec)?.objects(&mut scout, &spec.params).await;
@@ -322,11 +433,20 @@ fn in_order_of_preparing(specs: &[SourceSpec]) -> Vec<usize> {
 }
 
 /// Runs one source, and returns its notes and how long it took in milliseconds.
-async fn apply(job: &HeldJob, spec: &SourceSpec, mut place: Workplace<'_>) -> Result<(Vec<SourceNote>, f64), Trouble> {
+pub(super) async fn apply(
+    job: &HeldJob,
+    spec: &SourceSpec,
+    mut place: Workplace<'_>,
+    source_is: SourceIs,
+) -> Result<(Vec<SourceNote>, f64), Trouble> {
     let source = find(spec)?;
     let started = Instant::now();
+    let applying = match source_is {
+        SourceIs::New => source.apply(&mut place, &spec.params),
+        SourceIs::Again => source.alter(&mut place, &spec.params),
+    };
     tokio::select! {
-        applied = source.apply(&mut place, &spec.params) => {
+        applied = applying => {
             let notes = applied.map_err(|error| Trouble::of_source(&spec.label, error))?;
             Ok((notes, started.elapsed().as_secs_f64() * 1000.0))
         }

@@ -195,6 +195,7 @@ mod tests {
             params: crate::model::experiment::Params::new(),
             label: format!("s{idx}"),
             draw: None,
+            annex: None,
         };
         ExperimentSpec {
             dataset_id: DatasetId(1),

@@ -105,9 +105,9 @@ impl Numbers {
         plans: &[PlanOutline],
     ) -> Self {
         let summaries = summarize(spec, queries.len(), trials, plans);
-        let comparisons = compare(spec.sources.len(), queries.len(), trials, spec.seed);
-        let members = family::beside(0, &comparisons.of_queries);
-        let headline = headline(&spec.sources, queries, &summaries, &members);
+        let comparisons = compare(spec, queries.len(), trials);
+        let members = family::beside(spec, 0, &comparisons.of_queries);
+        let headline = headline(spec, queries, &summaries, &members);
         Self {
             summaries,
             comparisons,

@@ -28,6 +28,7 @@ use crate::model::job::JobStatus;
 use crate::model::job::Progress;
 use crate::model::trial::Trial;
 use crate::model::trial::TrialKind;
+use crate::source::custom_sql::ScriptError;
 use crate::store;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
@@ -45,6 +46,9 @@ use crate::target::trouble::conclude;
 impl Trouble {
     /// What the server says while a source is applied is about the dataset; anything else is a loss.
     pub fn of_source(label: &str, error: anyhow::Error) -> Self {
+        if let Some(error) = error.downcast_ref::<ScriptError>() {
+            return Self::Sentence(format!("The source {label} could not be prepared. {error}."));
+        }
         match ServerError::among(&error) {
             Some(server) if !server.is_fatal => Self::Sentence(format!(
                 "The source {label} could not be prepared. The server says: {server}"
@@ -132,13 +136,18 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<(), Trouble> {
         store::experiments::set_environment(&mut conn, &job.lease, experiment.id, &environment).await?;
     }
     let is_rebuilt = ready.is_rebuilt;
+    let alterations = {
+        let mut conn = job.conn().await?;
+        store::sources::list_alterations(&mut conn, experiment.id).await?
+    };
     let mut lab = Lab::new(LabParts {
         experiment_id: experiment.id,
         dataset_id: dataset.id,
         spec: experiment.spec.clone(),
         queries,
         snapshots: ready.snapshots,
-        lot: ready.lot,
+        clones: ready.clones,
+        alterations,
         settings,
         sandboxes: sandboxes.clone(),
         sandbox,
@@ -300,5 +309,7 @@ mod interrupted;
 mod numbers;
 #[cfg(test)]
 mod observed;
+#[cfg(test)]
+mod scripts;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use crate::experiment::lab::Access;
 use crate::experiment::lab::Lab;
 use crate::model::ids::ExperimentId;
 use crate::model::trial::Outcome;
+use crate::snapshot::park;
 use crate::target::clone;
 use crate::target::execute::Health;
 use crate::target::execute::Ran;
@@ -84,16 +85,23 @@ pub async fn open(lab: &mut Lab, source_idx: usize) -> anyhow::Result<Session> {
     let base = clone::writer_base_name(lab.experiment_id, source_idx);
     let name = clone::writer_name(lab.experiment_id);
     let room = lab.sandbox()?.room.clone();
+    lab.take_in_hand(source_idx);
     let mut server = Admin::connect(&lab.sandbox()?.address, "postgres").await?;
     if !clone::exists(&mut server, &base).await? {
         lab.swap_in(source_idx).await?;
-        lab.leave_clone().await;
-        let from = clone::experiment_name(lab.experiment_id);
+        let (from, hidden) = (lab.database()?, lab.hidden()?);
+        lab.leave_clone().await?;
         // Under another name first: a base that is there is complete.
         let draft = format!("{base}_new");
         clone::create(&mut server, &room, &from, &draft)
             .await
             .context("making the base of writing trials")?;
+        if !hidden.is_empty() {
+            // To the planner they are not there; here they are not there to what is written either.
+            let mut admin = Admin::connect(&lab.sandbox()?.address, &draft).await?;
+            park::retire_indexes(&mut admin, &hidden).await?;
+            admin.close().await;
+        }
         clone::rename(&mut server, &draft, &base).await?;
     }
     clone::create(&mut server, &room, &base, &name).await?;

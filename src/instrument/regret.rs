@@ -20,6 +20,7 @@ use crate::model::instrument::RegretFindings;
 use crate::model::instrument::RegretStep;
 use crate::model::instrument::RegretTask;
 use crate::model::instrument::RunOutcome;
+use crate::model::instrument::TaskSource;
 use crate::model::snapshot::Snapshot;
 use crate::model::units::three_digits;
 use crate::snapshot::mixture::Parked;
@@ -102,8 +103,9 @@ async fn park(
         let mut conn = notebook.job.conn().await?;
         sources::list_snapshots(&mut conn, task.experiment_id).await?
     };
-    let stored: Option<Vec<_>> = stored.into_iter().collect();
-    let Some(stored) = stored.filter(|stored| stored.len() == task.sources.len()) else {
+    let of_source = |source: &TaskSource| stored.get(usize::try_from(source.source_idx).ok()?)?.as_ref();
+    let stored: Option<Vec<_>> = task.sources.iter().map(of_source).collect();
+    let Some(stored) = stored else {
         return Err(Trouble::Sentence(format!(
             "Experiment {} does not hold the statistics of all its sources any more.",
             task.experiment_id

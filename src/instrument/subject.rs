@@ -13,6 +13,10 @@ use crate::model::instrument::TaskSource;
 use crate::model::user::Viewer;
 use crate::store;
 
+/// Why an instrument takes no source with an annex.
+pub const APART: &str = "it ran in a clone of its own, in which a script changed more than statistics, and instruments work \
+                         with statistics alone";
+
 /// A settled experiment with what an instrument may choose from.
 pub struct Subject {
     pub experiment: Experiment,
@@ -39,9 +43,11 @@ impl Subject {
         self.plans.iter().find(is_meant)?.fingerprint.as_deref()
     }
 
-    /// How many plans the sources give a query.
+    /// How many plans the sources that share a clone give a query.
     pub fn n_plans(&self, query_idx: i32) -> usize {
+        let is_shared = |plan: &&PlanOutline| self.experiment.spec.sharing().any(|(idx, _)| idx == plan.source_idx);
         let plans = self.plans.iter().filter(|plan| plan.query_idx == query_idx);
+        let plans = plans.filter(is_shared);
         let fingerprints = plans.filter_map(|plan| plan.fingerprint.as_deref());
         fingerprints.collect::<HashSet<&str>>().len()
     }
@@ -59,10 +65,15 @@ impl Subject {
         let by_number = given.parse().ok();
         let sources = (0_i32..).zip(&self.experiment.spec.sources);
         let mut meant = sources.filter(|(idx, source)| Some(*idx) == by_number || source.label == given);
-        let found = meant.next().map(|(source_idx, source)| TaskSource {
+        let (source_idx, source) = meant
+            .next()
+            .ok_or_else(|| FieldError::new(field, "Choose a source of the experiment."))?;
+        if source.annex.is_some() {
+            return Err(FieldError::new(field, format!("{}: {APART}.", source.label)));
+        }
+        Ok(TaskSource {
             source_idx,
             label: source.label.clone(),
-        });
-        found.ok_or_else(|| FieldError::new(field, "Choose a source of the experiment."))
+        })
     }
 }

@@ -142,7 +142,7 @@ async fn regret(conn: &mut PgConnection, viewer: Viewer, form: &InstrumentForm) 
                        choice to regret.";
         return Err(refused("experiment", message));
     }
-    let sources = (0_i32..).zip(&subject.experiment.spec.sources);
+    let sources = subject.experiment.spec.sharing();
     let sources = sources.map(|(source_idx, source)| TaskSource {
         source_idx,
         label: source.label.clone(),

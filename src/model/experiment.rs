@@ -72,6 +72,9 @@ pub struct SourceSpec {
     /// stands alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draw: Option<u32>,
+    /// In which annex it runs, from 1; none in the clone that all others share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annex: Option<u32>,
 }
 
 /// A validated wish: everything that decides what an experiment does.
@@ -125,6 +128,60 @@ impl ExperimentSpec {
     pub fn control_idx(&self) -> Option<usize> {
         self.sources.len().checked_sub(1).filter(|_| self.has_control)
     }
+
+    /// The annexes in order.
+    pub fn annexes(&self) -> Vec<Annex> {
+        let numbered = |number: u32| {
+            let is_in_it = |source: &SourceSpec| source.annex == Some(number);
+            Some(Annex {
+                number,
+                source_idx: self.sources.iter().position(is_in_it)?,
+                twin_idx: self.sources.iter().rposition(is_in_it)?,
+            })
+        };
+        (1..).map_while(numbered).collect()
+    }
+
+    /// The sources that share one clone, with their positions: they differ in statistics alone.
+    pub fn sharing(&self) -> impl Iterator<Item = (i32, &SourceSpec)> {
+        let sources = (0_i32..).zip(&self.sources);
+        sources.filter(|(_, source)| source.annex.is_none())
+    }
+
+    /// Whether a source is the baseline once more, in an annex.
+    pub fn is_twin(&self, source_idx: i32) -> bool {
+        let annexes = self.annexes();
+        annexes.iter().any(|annex| is_at(annex.twin_idx, source_idx))
+    }
+
+    /// What stands for `base_idx` beside a source: itself where both ran in one clone, and for the first source its twin in
+    /// the source's annex. None where nothing does: a comparison must not cross clones.
+    pub fn stand_in(&self, base_idx: i32, source_idx: i32) -> Option<i32> {
+        let annex_of = |idx: i32| self.sources.get(usize::try_from(idx).ok()?).map(|source| source.annex);
+        let (base, annex) = (annex_of(base_idx)?, annex_of(source_idx)?);
+        if base == annex {
+            return Some(base_idx);
+        }
+        let annexes = self.annexes();
+        let annex = annexes.iter().find(|candidate| Some(candidate.number) == annex)?;
+        let is_of_twin = base_idx == 0 && !is_at(annex.twin_idx, source_idx);
+        is_of_twin.then(|| i32::try_from(annex.twin_idx).ok())?
+    }
+}
+
+fn is_at(idx: usize, source_idx: i32) -> bool {
+    usize::try_from(source_idx) == Ok(idx)
+}
+
+/// A clone beside the one that most sources share, for a source that changes more than statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Annex {
+    /// From 1.
+    pub number: u32,
+    /// The source that it is for.
+    pub source_idx: usize,
+    /// The experiment's first source once more, which that one is compared with.
+    pub twin_idx: usize,
 }
 
 /// An experiment as pages and runners see it; its life is that of its job.
@@ -179,6 +236,26 @@ pub struct SourceNote {
     pub change: Option<(String, String)>,
 }
 
+/// What a source changed beside statistics, all of it in its annex.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alteration {
+    /// What was run.
+    pub script: String,
+    /// In force for its own trials, behind those of the experiment.
+    pub settings: Vec<Setting>,
+    /// Indexes that it made.
+    pub made: Vec<IndexName>,
+    /// Indexes that it dropped. They are there for its twin.
+    pub dropped: Vec<IndexName>,
+}
+
+/// An index by its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct IndexName {
+    pub schema: String,
+    pub name: String,
+}
+
 /// What preparing a source produced.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PreparedSource {
@@ -193,6 +270,9 @@ pub struct PreparedSource {
     pub notes: Vec<SourceNote>,
     /// What the source needs in every clone, in the order in which it was made.
     pub objects: Vec<crate::model::snapshot::StatisticsObject>,
+    /// Of a source with an annex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alteration: Option<Alteration>,
 }
 
 /// What EXPLAIN showed of one (source, query).
@@ -382,4 +462,66 @@ pub struct Segment {
     pub first_trial: i32,
     pub reason: String,
     pub started_at: DateTime<Utc>,
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// An experiment of the first query under such sources, each in this annex.
+    pub fn spec(sources: &[(&str, Option<u32>)]) -> ExperimentSpec {
+        let source = |(label, annex): &(&str, Option<u32>)| SourceSpec {
+            name: (*label).to_owned(),
+            params: Params::new(),
+            label: (*label).to_owned(),
+            draw: None,
+            annex: *annex,
+        };
+        ExperimentSpec {
+            dataset_id: DatasetId(1),
+            workload_id: WorkloadId(1),
+            query_positions: vec![0],
+            sources: sources.iter().map(source).collect(),
+            has_control: false,
+            has_observer: false,
+            iterations: 10,
+            warm_up: 1,
+            seed: 1,
+            clock: ClockKind::Server,
+            timeout_ms: 60_000,
+            order: Order::Randomized,
+            settings: Vec::new(),
+            repeats: None,
+        }
+    }
+
+    #[test]
+    fn nothing_stands_for_a_source_beside_one_of_another_clone_but_the_twin_for_the_first() {
+        let spec = spec(&[
+            ("built_in", None),
+            ("custom", Some(1)),
+            ("twin", Some(1)),
+            ("none", None),
+            ("custom", Some(2)),
+            ("twin", Some(2)),
+        ]);
+        for (base_idx, stand_ins) in [
+            (0, [Some(0), Some(2), None, Some(0), Some(5), None]),
+            (1, [None, Some(1), Some(1), None, None, None]),
+            (2, [None, Some(2), Some(2), None, None, None]),
+            (3, [Some(3), None, None, Some(3), None, None]),
+            (5, [None, None, None, None, Some(5), Some(5)]),
+            (6, [None; 6]),
+        ] {
+            let found: Vec<Option<i32>> = (0..6).map(|idx| spec.stand_in(base_idx, idx)).collect();
+            assert_eq!(found, stand_ins, "beside {base_idx}");
+        }
+        let annexes: Vec<(u32, usize, usize)> = spec
+            .annexes()
+            .iter()
+            .map(|annex| (annex.number, annex.source_idx, annex.twin_idx))
+            .collect();
+        assert_eq!(annexes, [(1, 1, 2), (2, 4, 5)]);
+        assert!(spec.is_twin(2) && !spec.is_twin(1) && !spec.is_twin(0));
+    }
 }

@@ -16,6 +16,18 @@ pub struct Snapshot {
     pub extended: Vec<ExtendedStatistics>,
 }
 
+impl Snapshot {
+    /// The same as if these relations, by schema and name, were not there.
+    #[must_use]
+    pub fn without(mut self, hidden: &[(&str, &str)]) -> Self {
+        let is_seen = |schema: &str, name: &str| !hidden.contains(&(schema, name));
+        self.relations
+            .retain(|relation| is_seen(&relation.schema, &relation.relation));
+        self.columns.retain(|column| is_seen(&column.schema, &column.relation));
+        self
+    }
+}
+
 /// The numbers of one relation in `pg_class`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RelationNumbers {
@@ -98,6 +110,13 @@ pub struct ColumnTarget {
     pub table: String,
     pub column: String,
     pub target: i32,
+}
+
+/// A table by its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TableName {
+    pub schema: String,
+    pub name: String,
 }
 
 /// A statistics object that a source makes in the experiment's clone.

@@ -37,6 +37,12 @@ impl Side {
         )
     }
 
+    fn is_in_annex(&self) -> bool {
+        let source = usize::try_from(self.source_idx).ok();
+        let source = source.and_then(|idx| self.data.experiment.spec.sources.get(idx));
+        source.is_some_and(|source| source.annex.is_some())
+    }
+
     /// What may have made it faster or slower, as pairs of name and value.
     fn facts(&self) -> Vec<Setting> {
         let experiment = &self.data.experiment;
@@ -116,6 +122,13 @@ pub fn warnings(sides: &[Side], different: &[Difference]) -> Vec<String> {
         if differs(name) {
             warnings.push(words.to_owned());
         }
+    }
+    if sides.iter().any(Side::is_in_annex) {
+        warnings.push(
+            "One of them, at least, is a source with a script, or ran beside one, in a copy of the dataset of its own: there, \
+             indexes and settings may differ, too. The page of its experiment compares it with what ran in the same copy."
+                .to_owned(),
+        );
     }
     let first = sides.first().map(|side| side.data.experiment.id);
     let words = if sides.iter().all(|side| Some(side.data.experiment.id) == first) {

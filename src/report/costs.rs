@@ -74,7 +74,8 @@ fn surprises(data: &ReportData, is_one: impl Fn(f64, f64, Verdict) -> bool) -> V
     let mut found: Vec<(f64, Surprise)> = Vec::new();
     for member in &data.family {
         let cost_of = |source_idx: i32| data.summary(member.query_idx, source_idx)?.cost;
-        let (Some(base), Some(cost)) = (cost_of(data.base_idx), cost_of(member.source_idx)) else {
+        let base = data.base_of(member.source_idx).and_then(cost_of);
+        let (Some(base), Some(cost)) = (base, cost_of(member.source_idx)) else {
             continue;
         };
         let (cost_ratio, time_ratio, verdict) = (cost / base, member.effect.ratio, member.judgement.verdict);

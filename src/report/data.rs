@@ -70,8 +70,15 @@ impl ReportData {
         };
         let is_there = usize::try_from(base_idx).is_ok_and(|idx| idx < experiment.spec.sources.len());
         let base_idx = if is_there { base_idx } else { 0 };
-        let comparisons = store::comparisons::list_with(&mut *conn, viewer, id, base_idx).await?;
-        let overall = store::comparisons::list_overall_with(&mut *conn, viewer, id, base_idx).await?;
+        let spec = &experiment.spec;
+        let mut bases: Vec<i32> = (0..)
+            .zip(&spec.sources)
+            .filter_map(|(source_idx, _)| spec.stand_in(base_idx, source_idx))
+            .collect();
+        bases.sort_unstable();
+        bases.dedup();
+        let comparisons = store::comparisons::list_with(&mut *conn, viewer, id, &bases).await?;
+        let overall = store::comparisons::list_overall_with(&mut *conn, viewer, id, &bases).await?;
         Ok(Some(Self {
             queries: store::experiments::list_queries(&mut *conn, viewer, id).await?,
             prepared: store::sources::list_prepared(&mut *conn, viewer, id).await?,
@@ -83,10 +90,10 @@ impl ReportData {
             taxes: store::taxes::list(&mut *conn, viewer, id).await?,
             look_counts: store::looks::count(&mut *conn, viewer, id).await?,
             looks: Vec::new(),
-            experiment,
             base_idx,
-            family: family::beside(base_idx, &comparisons),
-            overall: effect::overall_beside(base_idx, &overall),
+            family: family::beside(spec, base_idx, &comparisons),
+            overall: effect::overall_beside(spec, base_idx, &overall),
+            experiment,
         }))
     }
 
@@ -145,10 +152,22 @@ impl ReportData {
         self.family.get(place.ok()?)
     }
 
+    /// What a source is compared with: the baseline, or what stands for it where the source ran. None where nothing does.
+    pub fn base_of(&self, source_idx: i32) -> Option<i32> {
+        self.experiment.spec.stand_in(self.base_idx, source_idx)
+    }
+
+    /// The label of what a source is compared with; empty where that is nothing.
+    pub fn base_label(&self, source_idx: i32) -> &str {
+        self.base_of(source_idx)
+            .map_or("", |base_idx| self.source_label(base_idx))
+    }
+
     /// What timeouts leave open of a comparison with the baseline.
     pub fn bound(&self, member: &Member) -> Bound {
         let summary = |source_idx: i32| self.summary(member.query_idx, source_idx);
-        member.bound(summary(self.base_idx), summary(member.source_idx))
+        let base = self.base_of(member.source_idx).and_then(summary);
+        member.bound(base, summary(member.source_idx))
     }
 
     /// The label of a source.

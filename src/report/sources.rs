@@ -93,12 +93,13 @@ fn of_source(data: &ReportData, source_idx: i32, common: &[i32]) -> SourceNumber
 pub struct SourceRow {
     pub source_idx: i32,
     pub source: String,
-    pub is_base: bool,
+    /// Why it has no ratio: it is the baseline, or nothing may be compared; empty where it has one.
+    pub apart: String,
     pub ratio: Figure,
     /// `3 of 12 queries`; empty where all of them were compared.
     pub compared: String,
     pub interval: Figure,
-    /// `3 / 1 / 8`; empty for the baseline.
+    /// `3 / 1 / 8`; empty where it has no ratio.
     pub score: String,
     pub total: Figure,
     pub planning: Figure,
@@ -106,15 +107,48 @@ pub struct SourceRow {
     pub statistics: Figure,
 }
 
+/// Why a source has no ratio; empty where it has one.
+fn apart(data: &ReportData, source_idx: i32) -> String {
+    let spec = &data.experiment.spec;
+    match data.base_of(source_idx) {
+        Some(base_idx) if base_idx == source_idx => "the baseline".to_owned(),
+        Some(_) => String::new(),
+        None if data.base_idx == 0 && spec.is_twin(source_idx) => "the baseline in a clone with a script".to_owned(),
+        None => "not compared: it ran in another clone".to_owned(),
+    }
+}
+
+/// What has to be known of comparisons when a script ran in a clone of its own; empty when none did.
+pub fn about_clones(data: &ReportData) -> String {
+    let annexes = data.experiment.spec.annexes();
+    let label = |idx: usize| i32::try_from(idx).map_or("", |idx| data.source_label(idx));
+    let scripts: Vec<&str> = annexes.iter().map(|annex| label(annex.source_idx)).collect();
+    if scripts.is_empty() {
+        return String::new();
+    }
+    let each = if scripts.len() > 1 { "each in" } else { "in" };
+    let beside = match data.base_idx {
+        0 => String::new(),
+        base_idx => format!(
+            " Beside {} what ran elsewhere has no ratio.",
+            data.source_label(base_idx)
+        ),
+    };
+    format!(
+        "{} ran {each} a clone of its own. A script is compared with its twin, the first source measured in that same clone in \
+         the same rounds, and with nothing else: no comparison crosses clones.{beside}",
+        scripts.join(", ")
+    )
+}
+
 /// All sources, in order.
 pub fn rows(data: &ReportData) -> Vec<SourceRow> {
     let n_queries = data.queries.len();
     let shown = |numbers: &SourceNumbers| {
-        let is_base = numbers.source_idx == data.base_idx;
+        let apart = apart(data, numbers.source_idx);
         SourceRow {
             source_idx: numbers.source_idx,
             source: data.source_label(numbers.source_idx).to_owned(),
-            is_base,
             ratio: numbers.overall.map_or_else(
                 || table::time(None, false),
                 |overall| compared::bounded(overall.ratio, bound(data, numbers.source_idx)),
@@ -129,11 +163,12 @@ pub fn rows(data: &ReportData) -> Vec<SourceRow> {
                 numbers.overall.and_then(|overall| overall.interval),
                 bound(data, numbers.source_idx),
             ),
-            score: if is_base {
-                String::new()
-            } else {
+            score: if apart.is_empty() {
                 format!("{} / {} / {}", numbers.n_won, numbers.n_lost, numbers.n_undecided)
+            } else {
+                String::new()
             },
+            apart,
             total: table::time(numbers.total_ms, numbers.total_is_above),
             planning: table::time(numbers.planning_ms, false),
             preparing: table::time(numbers.apply_ms, false),

@@ -14,6 +14,7 @@ pub mod mixture;
 pub mod park;
 pub mod pristine;
 pub mod sampling;
+pub mod scene;
 #[cfg(test)]
 mod tests;
 mod value_types;

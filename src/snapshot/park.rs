@@ -4,6 +4,9 @@
 //! live ids: no input function runs and no type can be wrong. Updating every relation's row in `pg_class` also makes
 //! open sessions forget the plans they cached.
 
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
 use anyhow::Context as _;
 use sqlx::AssertSqlSafe;
 use sqlx::Connection as _;
@@ -41,6 +44,8 @@ pub struct Lot {
     extended_columns: String,
     /// Whether `pg_class` counts frozen pages, as from PostgreSQL 18 on.
     counts_frozen: bool,
+    /// The indexes that the planner does not see under a source, by source.
+    hidden: BTreeMap<usize, Vec<u32>>,
 }
 
 struct Relation {
@@ -81,7 +86,34 @@ impl Lot {
             statistic_columns: columns_behind_key(admin, "pg_statistic", 1).await?,
             extended_columns: columns_behind_key(admin, "pg_statistic_ext_data", 1).await?,
             counts_frozen: columns_behind_key(admin, "pg_class", 1).await?.contains("relallfrozen"),
+            hidden: BTreeMap::new(),
         })
+    }
+
+    /// Keeps these indexes, by schema and name, out of the planner's sight while `source_idx` is in force. From now on a swap
+    /// to any source hides what is hidden under it and shows what is hidden under others. The error names one that is not
+    /// there.
+    pub fn hide(&mut self, source_idx: usize, indexes: &[(&str, &str)]) -> Result<(), String> {
+        let id = |(schema, name): &(&str, &str)| {
+            let is_meant = |relation: &&Relation| relation.schema == *schema && relation.name == *name;
+            let found = self.relations.iter().find(is_meant);
+            found
+                .map(|relation| relation.id)
+                .ok_or_else(|| format!("there is no index {schema}.{name}"))
+        };
+        let ids = indexes.iter().map(id).collect::<Result<_, String>>()?;
+        self.hidden.insert(source_idx, ids);
+        Ok(())
+    }
+
+    /// What is hidden under a source.
+    pub fn hidden(&self, source_idx: usize) -> &[u32] {
+        self.hidden.get(&source_idx).map_or(&[], Vec::as_slice)
+    }
+
+    /// What is hidden under any source.
+    fn hidden_anywhere(&self) -> BTreeSet<u32> {
+        self.hidden.values().flatten().copied().collect()
     }
 
     /// Copies the live rows to the parking place of `source_idx`, in place of what stood there.
@@ -102,6 +134,9 @@ impl Lot {
         self.restore(&mut transaction, place, snapshot)
             .await
             .context("swapping statistics")?;
+        self.show_indexes(&mut transaction, source_idx)
+            .await
+            .context("hiding indexes")?;
         transaction.commit().await?;
         Ok(())
     }
@@ -116,6 +151,25 @@ impl Lot {
         let mut moves = self.live_to(place);
         moves.reverse();
         self.copy(conn, &moves, Some(&snapshot.relations)).await
+    }
+
+    /// Marks what is hidden under a source as invalid, which the planner passes over, and everything else that is hidden
+    /// under any as valid. The server tells every open session.
+    async fn show_indexes(&self, conn: &mut PgConnection, source_idx: usize) -> sqlx::Result<()> {
+        let all: Vec<u32> = self.hidden_anywhere().into_iter().collect();
+        if all.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "update pg_catalog.pg_index set indisvalid = not (indexrelid = any($1))
+             where indexrelid = any($2) and indisvalid = (indexrelid = any($1))",
+        )
+        .bind(oids(self.hidden(source_idx)))
+        .bind(oids(&all))
+        .persistent(false)
+        .execute(conn)
+        .await?;
+        Ok(())
     }
 
     /// Gives the relations the sizes of `snapshot`, and leaves the rows as they are.
@@ -141,7 +195,7 @@ impl Lot {
 
     /// Gives the catalogs' dead rows back: without it 300 swaps grew `pg_statistic` to 199 MB.
     pub async fn vacuum(&self, admin: &mut Admin) -> anyhow::Result<()> {
-        for catalog in ["pg_statistic", "pg_statistic_ext_data", "pg_class"] {
+        for catalog in ["pg_statistic", "pg_statistic_ext_data", "pg_class", "pg_index"] {
             admin.run(format!("vacuum pg_catalog.{catalog}")).await?;
         }
         Ok(())
@@ -229,11 +283,15 @@ impl Lot {
             .iter()
             .map(|numbers| ((numbers.schema.as_str(), numbers.relation.as_str()), numbers))
             .collect();
+        let hidden = self.hidden_anywhere();
         let mut ids = Vec::new();
         let (mut pages, mut tuples) = (Vec::new(), Vec::new());
         let (mut all_visible, mut all_frozen) = (Vec::new(), Vec::new());
         for relation in &self.relations {
             let Some(numbers) = by_name.get(&(relation.schema.as_str(), relation.name.as_str())) else {
+                if hidden.contains(&relation.id) {
+                    continue;
+                }
                 anyhow::bail!("the snapshot knows nothing of {}.{}", relation.schema, relation.name);
             };
             ids.push(relation.id);
@@ -312,6 +370,22 @@ impl Place {
 
 fn oids(ids: &[u32]) -> Vec<Oid> {
     ids.iter().copied().map(Oid).collect()
+}
+
+/// Takes indexes, by their ids, out of a database for good, as DROP INDEX CONCURRENTLY does before it removes the files:
+/// nothing writes into them any more. Names of the user's are not needed for that.
+pub async fn retire_indexes(admin: &mut Admin, ids: &[u32]) -> anyhow::Result<()> {
+    sqlx::query(
+        "update pg_catalog.pg_index set indisvalid = false, indisready = false, indislive = false,
+                                        indisreplident = false, indisclustered = false
+         where indexrelid = any($1)",
+    )
+    .bind(oids(ids))
+    .persistent(false)
+    .execute(&mut admin.conn)
+    .await
+    .context("retiring indexes")?;
+    Ok(())
 }
 
 async fn columns_behind_key(admin: &mut Admin, catalog: &str, n_key_columns: i16) -> anyhow::Result<String> {

@@ -49,6 +49,11 @@ impl Pristine {
     /// Takes the clone back to the pristine state.
     pub async fn reset(&self, admin: &mut Admin, lot: &Lot) -> anyhow::Result<()> {
         lot.clear(admin, &self.snapshot).await?;
+        self.reset_targets(admin, &self.targets).await
+    }
+
+    /// Gives columns these targets and no others, and statistics objects those that they had.
+    pub async fn reset_targets(&self, admin: &mut Admin, targets: &[ColumnTarget]) -> anyhow::Result<()> {
         // Up to version 16 "no target of its own" is -1, from 17 on it is null.
         let no_target = if server_version_num(admin).await? >= 170_000 {
             "null"
@@ -63,7 +68,7 @@ impl Pristine {
              where a.attrelid = c.oid and {USER_SCHEMA} and a.attnum > 0 and coalesce(a.attstattarget, -1) >= 0"
         ));
         sqlx::query(forget).persistent(false).execute(&mut *transaction).await?;
-        for target in &self.targets {
+        for target in targets {
             sqlx::query(
                 "update pg_catalog.pg_attribute a set attstattarget = $4
                  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace

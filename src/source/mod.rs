@@ -12,6 +12,7 @@ use crate::model::snapshot::Snapshot;
 pub mod analyze;
 pub mod built_in;
 pub mod columns;
+pub mod custom_sql;
 mod draws;
 mod extended;
 pub mod imported;
@@ -30,6 +31,7 @@ use crate::source::parameter::ParamError;
 use crate::source::parameter::Parameter;
 use crate::source::parameter::ParameterKind;
 use crate::source::workplace::Workplace;
+use crate::sql::tuning;
 
 /// What the form shows together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +39,11 @@ pub enum Group {
     Gathered,
     Failing,
     Elsewhere,
+    Yours,
 }
 
 impl Group {
-    pub const ALL: [Self; 3] = [Self::Gathered, Self::Failing, Self::Elsewhere];
+    pub const ALL: [Self; 4] = [Self::Gathered, Self::Failing, Self::Elsewhere, Self::Yours];
 
     /// For the form: a headline.
     pub fn title(self) -> &'static str {
@@ -48,6 +51,7 @@ impl Group {
             Self::Gathered => "Gathered by ANALYZE",
             Self::Failing => "Missing, old or wrong",
             Self::Elsewhere => "From another server",
+            Self::Yours => "More than statistics",
         }
     }
 
@@ -65,6 +69,10 @@ impl Group {
             Self::Elsewhere => {
                 "Statistics that were gathered elsewhere, of other data under the same names. They are written into the \
                  catalogs of the copy of your dataset; the other server is only read, once, by whoever makes the file."
+            }
+            Self::Yours => {
+                "What you would do on your own server about a plan, tried out: each script in a copy of the dataset of its own, \
+                 with the rights of the owner of the tables."
             }
         }
     }
@@ -96,6 +104,15 @@ pub trait StatsSource: Send + Sync {
     /// Gives the clone its statistics. It is pristine when this is called; whatever names an object of the user's is done
     /// as the dataset's own role. Says what should be known about it beside the statistics themselves.
     fn apply<'a>(&'a self, place: &'a mut Workplace<'_>, params: &'a Params) -> BoxFuture<'a, Applied>;
+    /// Whether it changes more than statistics, and so runs in a clone of its own, beside a twin of the experiment's first
+    /// source. The clone has the statistics of that one when it is applied, and what it changed is left in the place.
+    fn needs_annex(&self) -> bool {
+        false
+    }
+    /// Changes a new annex as `apply` did, all but the statistics.
+    fn alter<'a>(&'a self, _place: &'a mut Workplace<'_>, _params: &'a Params) -> BoxFuture<'a, Applied> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
     /// How many sources of an experiment it stands for, where it is a set of draws.
     fn n_draws(&self, _params: &Params) -> Option<u32> {
         None
@@ -117,6 +134,7 @@ pub static ALL: &[&dyn StatsSource] = &[
     &stale::Stale,
     &perturbed::Perturbed,
     &imported::Imported,
+    &custom_sql::CustomSql,
 ];
 
 /// The source of this name.
@@ -130,6 +148,11 @@ pub fn statistics_file(spec: &SourceSpec) -> Option<(&'static str, &str)> {
     let parameter = find(&spec.name)?.parameters().iter().find(names_file)?;
     let name = spec.params.get(parameter.name)?;
     Some((parameter.name, name))
+}
+
+/// Whether a source runs in an annex.
+pub fn needs_annex(spec: &SourceSpec) -> bool {
+    find(&spec.name).is_some_and(StatsSource::needs_annex)
 }
 
 /// Makes a validated source out of what a person gave: every parameter present, in its normal form.
@@ -163,7 +186,21 @@ pub fn parse(name: &str, given: &Params) -> Result<SourceSpec, ParamError> {
         params,
         label,
         draw: None,
+        annex: None,
     })
+}
+
+/// The values that a field for a parameter lists, each of which makes a source: apart by commas, or scripts by their names.
+pub fn values(name: &str, parameter: &str, text: &str) -> Result<Vec<String>, ParamError> {
+    let found = find(name).and_then(|source| source.parameters().iter().find(|known| known.name == parameter));
+    match found.filter(|found| matches!(found.kind, ParameterKind::Script { .. })) {
+        Some(script) => {
+            // As a whole, so that lines are counted as the person sees them.
+            script.parse(text)?;
+            Ok(tuning::scripts(text).into_iter().map(|(_, script)| script).collect())
+        }
+        None => Ok(text.split(',').map(|value| value.trim().to_owned()).collect()),
+    }
 }
 
 /// The sources of an experiment that a chosen one stands for: itself, or each draw of a set.
@@ -200,7 +237,11 @@ fn label(source: &dyn StatsSource, params: &Params) -> String {
 fn unusual(source: &dyn StatsSource, params: &Params) -> impl Iterator<Item = String> {
     source.parameters().iter().filter_map(|parameter| {
         let value = params.get(parameter.name).filter(|value| *value != parameter.default)?;
-        Some(format!("{} {value}", parameter.name))
+        match parameter.kind {
+            // By its name, if it has one.
+            ParameterKind::Script { .. } => tuning::scripts(value).into_iter().find_map(|(name, _)| name),
+            _ => Some(format!("{} {value}", parameter.name)),
+        }
     })
 }
 
@@ -220,11 +261,16 @@ mod tests {
         for (idx, source) in ALL.iter().enumerate() {
             assert!(ALL[..idx].iter().all(|other| other.name() != source.name()));
             assert!(source.about().ends_with('.'), "{}", source.name());
-            let needs_file = |parameter: &Parameter| matches!(parameter.kind, ParameterKind::StatisticsFile);
+            let has_default = |parameter: &Parameter| {
+                !matches!(
+                    parameter.kind,
+                    ParameterKind::StatisticsFile | ParameterKind::Script { .. }
+                )
+            };
             assert_eq!(
                 parse(source.name(), &Params::new()).is_ok(),
-                !source.parameters().iter().any(needs_file),
-                "the defaults of {} are legal, but there is no usual file",
+                source.parameters().iter().all(has_default),
+                "the defaults of {} are legal, but there is no usual file or script",
                 source.name()
             );
         }
@@ -273,6 +319,8 @@ mod tests {
             ("stale", params(&[("fraction", "0")]), "fraction"),
             ("stale", params(&[("fraction", "100")]), "fraction"),
             ("imported", params(&[("file", " ")]), "file"),
+            ("custom_sql", params(&[("script", " -- nothing\n")]), "script"),
+            ("custom_sql", params(&[("script", "create table t (a int)")]), "script"),
         ] {
             assert_eq!(parse(name, &given).unwrap_err().field, field, "{name} {given:?}");
         }

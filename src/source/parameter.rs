@@ -1,5 +1,8 @@
 //! Parameters of sources: declared once, from which the form, the command line and the checks follow.
 
+use crate::model::units::bytes_in_words;
+use crate::sql::tuning;
+
 /// One thing a person can set about a source.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameter {
@@ -22,7 +25,16 @@ pub enum ParameterKind {
     Several(&'static [&'static str]),
     /// The name of a statistics file of the dataset.
     StatisticsFile,
+    /// Statements, each ended by a semicolon. Of several scripts each begins with its name.
+    Script {
+        max_bytes: usize,
+        /// For the form: what one looks like.
+        example: &'static str,
+    },
 }
+
+/// What is wrong with a script is told so many times.
+const N_PROBLEMS: usize = 5;
 
 /// Between the chosen ones of several.
 pub const AND: char = '+';
@@ -67,6 +79,35 @@ impl Parameter {
                 Err(ParamError::new(self.name, "Choose a statistics file.".to_owned()))
             }
             ParameterKind::StatisticsFile => Ok(text.to_owned()),
+            ParameterKind::Script { max_bytes, .. } => self.script(max_bytes, text),
+        }
+    }
+
+    /// One that may run, as it stands.
+    fn script(&self, max_bytes: usize, text: &str) -> Result<String, ParamError> {
+        let error = |message: String| Err(ParamError::new(self.name, message));
+        if text.len() > max_bytes {
+            return error(format!(
+                "A script may have {}; this has {}.",
+                bytes_in_words(max_bytes as u64),
+                bytes_in_words(text.len() as u64)
+            ));
+        }
+        match tuning::read(text) {
+            Ok(steps) if steps.is_empty() => error("There is no statement in the script.".to_owned()),
+            Ok(_) => Ok(text.to_owned()),
+            Err(problems) => {
+                let shown: Vec<String> = problems
+                    .iter()
+                    .take(N_PROBLEMS)
+                    .map(|problem| format!("{problem}."))
+                    .collect();
+                let more = match problems.len().saturating_sub(N_PROBLEMS) {
+                    0 => String::new(),
+                    n => format!(" And {n} more."),
+                };
+                error(format!("{}{more}", shown.join(" ")))
+            }
         }
     }
 

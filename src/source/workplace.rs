@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 
 use crate::model::dataset::Setting;
+use crate::model::experiment::Alteration;
 use crate::model::experiment::SourceNote;
 use crate::model::snapshot::Snapshot;
 use crate::model::snapshot::StatisticsObject;
@@ -19,6 +20,8 @@ use crate::target::session::Session;
 /// The pristine clone of an experiment, with a session of each kind in it.
 pub struct Workplace<'a> {
     pub sandbox: &'a Sandbox,
+    /// What the sandbox calls the clone.
+    pub database: &'a str,
     /// The dataset's role, in the clone, with the experiment's settings.
     pub session: &'a mut Session,
     /// In the same clone; for catalogs and snapshots only.
@@ -34,6 +37,8 @@ pub struct Workplace<'a> {
     pub statistics_file: Option<&'a NamedFile>,
     /// What other sources start from; none before somebody has asked for it.
     pub base: &'a mut Option<Base>,
+    /// Where a source that needs an annex leaves what it changed beside statistics.
+    pub alteration: &'a mut Alteration,
 }
 
 /// A statistics file as an experiment found it.

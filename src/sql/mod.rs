@@ -9,3 +9,4 @@ pub mod ident;
 pub mod lexer;
 mod nesting;
 pub mod split;
+pub mod tuning;

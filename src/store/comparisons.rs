@@ -92,22 +92,22 @@ pub async fn list_overall(conn: &mut PgConnection, viewer: Viewer, id: Experimen
     .await
 }
 
-/// The comparisons of a settled experiment in which this source is one of the two; empty before.
+/// The comparisons of a settled experiment in which one of these sources is one of the two; empty before.
 pub async fn list_with(
     conn: &mut PgConnection,
     viewer: Viewer,
     id: ExperimentId,
-    source_idx: i32,
+    source_idxs: &[i32],
 ) -> Result<Vec<ComparisonRecord>> {
     sqlx::query_as!(
         ComparisonRecord,
         "select c.query_idx, c.base_idx, c.source_idx, c.n_rounds, c.n_censored, c.ratio, c.low, c.high, c.log_error,
                 c.p_value
          from comparisons c join experiments e on e.id = c.experiment_id
-         where c.experiment_id = $1 and e.owner_id = $2 and (c.base_idx = $3 or c.source_idx = $3)",
+         where c.experiment_id = $1 and e.owner_id = $2 and (c.base_idx = any($3) or c.source_idx = any($3))",
         id.0,
         viewer.user_id.0,
-        source_idx,
+        source_idxs,
     )
     .fetch_all(conn)
     .await
@@ -118,16 +118,16 @@ pub async fn list_overall_with(
     conn: &mut PgConnection,
     viewer: Viewer,
     id: ExperimentId,
-    source_idx: i32,
+    source_idxs: &[i32],
 ) -> Result<Vec<OverallRecord>> {
     sqlx::query_as!(
         OverallRecord,
         "select c.base_idx, c.source_idx, c.n_queries, c.n_rounds, c.ratio, c.low, c.high
          from overall_comparisons c join experiments e on e.id = c.experiment_id
-         where c.experiment_id = $1 and e.owner_id = $2 and (c.base_idx = $3 or c.source_idx = $3)",
+         where c.experiment_id = $1 and e.owner_id = $2 and (c.base_idx = any($3) or c.source_idx = any($3))",
         id.0,
         viewer.user_id.0,
-        source_idx,
+        source_idxs,
     )
     .fetch_all(conn)
     .await
@@ -169,17 +169,22 @@ mod tests {
         }
         for source_idx in [0, 1] {
             assert_eq!(
-                list_with(&mut conn, world.viewer, id, source_idx).await.unwrap(),
+                list_with(&mut conn, world.viewer, id, &[source_idx]).await.unwrap(),
                 of_queries
             );
-            let found = list_overall_with(&mut conn, world.viewer, id, source_idx)
+            let found = list_overall_with(&mut conn, world.viewer, id, &[7, source_idx])
                 .await
                 .unwrap();
             assert_eq!(found, overall);
         }
-        assert!(list_with(&mut conn, world.viewer, id, 2).await.unwrap().is_empty());
+        assert!(list_with(&mut conn, world.viewer, id, &[2]).await.unwrap().is_empty());
         let stranger = world.stranger().await;
-        assert!(list_with(&mut conn, stranger, id, 0).await.unwrap().is_empty());
-        assert!(list_overall_with(&mut conn, stranger, id, 0).await.unwrap().is_empty());
+        assert!(list_with(&mut conn, stranger, id, &[0]).await.unwrap().is_empty());
+        assert!(
+            list_overall_with(&mut conn, stranger, id, &[0])
+                .await
+                .unwrap()
+                .is_empty()
+        );
     }
 }

@@ -3,6 +3,7 @@
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use crate::model::experiment::Alteration;
 use crate::model::experiment::Params;
 use crate::model::experiment::PreparedSource;
 use crate::model::experiment::SourceNote;
@@ -45,7 +46,7 @@ pub async fn set_prepared(
 ) -> Result<()> {
     sqlx::query!(
         "update experiment_sources set snapshot = $3, snapshot_sha256 = $4, targets = $5, apply_ms = $6, notes = $7,
-                                       objects = $8, statistics_bytes = $11
+                                       objects = $8, statistics_bytes = $11, alteration = $12
          where experiment_id = $1 and source_idx = $2
            and exists (select from jobs where id = $9 and epoch = $10 and status = 'running')",
         id.0,
@@ -59,6 +60,7 @@ pub async fn set_prepared(
         lease.job_id.0,
         lease.epoch,
         prepared.statistics_bytes.map(to_i64),
+        prepared.alteration.as_ref().map(Json) as Option<Json<&Alteration>>,
     )
     .execute(conn)
     .await?;
@@ -75,7 +77,7 @@ pub async fn set_given(
 ) -> Result<()> {
     sqlx::query!(
         "update experiment_sources s set snapshot = $3, snapshot_sha256 = $4, targets = $5, apply_ms = $6,
-                                         statistics_bytes = $7, notes = $8, objects = $9
+                                         statistics_bytes = $7, notes = $8, objects = $9, alteration = $11
          from experiments e
          where s.experiment_id = $1 and s.source_idx = $2 and e.id = s.experiment_id and e.owner_id = $10",
         id.0,
@@ -88,6 +90,7 @@ pub async fn set_given(
         Json(&given.notes) as Json<&Vec<SourceNote>>,
         Json(&given.objects) as Json<&Vec<StatisticsObject>>,
         viewer.user_id.0,
+        given.alteration.as_ref().map(Json) as Option<Json<&Alteration>>,
     )
     .execute(conn)
     .await?;
@@ -141,13 +144,29 @@ pub async fn list_objects(conn: &mut PgConnection, id: ExperimentId) -> Result<V
     Ok(rows.into_iter().flat_map(|objects| objects.0).collect())
 }
 
+/// What each source changed in an annex; none where it has none or is not prepared.
+pub async fn list_alterations(conn: &mut PgConnection, id: ExperimentId) -> Result<Vec<Option<Alteration>>> {
+    let rows = sqlx::query_scalar!(
+        r#"select alteration as "alteration: Json<Alteration>" from experiment_sources
+           where experiment_id = $1 order by source_idx"#,
+        id.0,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|alteration| alteration.map(|alteration| alteration.0))
+        .collect())
+}
+
 /// What preparing each source produced, for pages.
 pub async fn list_prepared(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<Vec<PreparedSource>> {
     let rows = sqlx::query!(
         r#"select s.source_idx, s.snapshot_sha256 as "snapshot_sha256!", s.targets as "targets!: Json<Vec<ColumnTarget>>",
                   s.apply_ms as "apply_ms!", jsonb_array_length(s.snapshot -> 'columns') as "n_statistics!",
                   s.statistics_bytes, s.notes as "notes!: Json<Vec<SourceNote>>",
-                  s.objects as "objects!: Json<Vec<StatisticsObject>>"
+                  s.objects as "objects!: Json<Vec<StatisticsObject>>",
+                  s.alteration as "alteration: Json<Alteration>"
            from experiment_sources s join experiments e on e.id = s.experiment_id
            where s.experiment_id = $1 and e.owner_id = $2 and s.snapshot is not null
            order by s.source_idx"#,
@@ -165,6 +184,7 @@ pub async fn list_prepared(conn: &mut PgConnection, viewer: Viewer, id: Experime
         statistics_bytes: row.statistics_bytes.map(to_u64),
         notes: row.notes.0,
         objects: row.objects.0,
+        alteration: row.alteration.map(|alteration| alteration.0),
     });
     Ok(prepared.collect())
 }

@@ -21,9 +21,14 @@ pub fn desk_name(dataset_id: DatasetId) -> String {
     format!("d_{dataset_id}")
 }
 
-/// The one clone of an experiment, in which its snapshots are swapped.
+/// The clone that most sources of an experiment share, in which their snapshots are swapped.
 pub fn experiment_name(experiment_id: ExperimentId) -> String {
     format!("e_{experiment_id}")
+}
+
+/// A clone of an experiment in which a source changes more than statistics.
+pub fn annex_name(experiment_id: ExperimentId, number: u32) -> String {
+    format!("e_{experiment_id}_annex_{number}")
 }
 
 /// The clone of a run of an instrument. It is made anew whenever the run goes on.
@@ -60,10 +65,7 @@ const WAL_LOG_BELOW_BYTES: i64 = 128 << 20;
 /// rights nor settings, so the role's rights are given again.
 pub async fn create(admin: &mut Admin, room: &Room, from: &str, to: &str) -> anyhow::Result<()> {
     drop(admin, to).await?;
-    let size_bytes: i64 = sqlx::query_scalar("select pg_catalog.pg_database_size($1::text::name)")
-        .bind(admin.names.on_server(from))
-        .fetch_one(&mut admin.conn)
-        .await?;
+    let size_bytes = size_bytes(admin, from).await?;
     room.require(size_bytes.unsigned_abs())?;
     let strategy = if size_bytes < WAL_LOG_BELOW_BYTES {
         "wal_log"
@@ -78,6 +80,20 @@ pub async fn create(admin: &mut Admin, room: &Room, from: &str, to: &str) -> any
         .await
         .with_context(|| format!("cloning {from}"))?;
     admin.run(role::grants(&admin.names, to)).await
+}
+
+/// Refuses, by an `Err` that is a [`Shortage`](crate::target::room::Shortage), when so many copies of a database have no room.
+pub async fn require_room(admin: &mut Admin, room: &Room, from: &str, n_copies: u64) -> anyhow::Result<()> {
+    let size_bytes = size_bytes(admin, from).await?;
+    room.require(size_bytes.unsigned_abs().saturating_mul(n_copies))
+}
+
+async fn size_bytes(admin: &mut Admin, name: &str) -> anyhow::Result<i64> {
+    sqlx::query_scalar("select pg_catalog.pg_database_size($1::text::name)")
+        .bind(admin.names.on_server(name))
+        .fetch_one(&mut admin.conn)
+        .await
+        .context("asking for the size of a database")
 }
 
 /// Drops a database and every session in it, if it is there.

@@ -249,6 +249,15 @@ impl Session {
         }
     }
 
+    /// Has other settings in force from now on, in place of all that it had. A session that does not take them is marked as
+    /// gone, to be opened anew, which says why.
+    pub async fn wear(&mut self, settings: Vec<Setting>) {
+        if self.settings != settings {
+            self.settings = settings;
+            self.clean(false).await;
+        }
+    }
+
     /// Ends the session in order.
     pub async fn close(self) {
         // A connection that cannot even be closed is gone, which is what was wanted.

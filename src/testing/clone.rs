@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::AssertSqlSafe;
 use tokio_util::sync::CancellationToken;
 
+use crate::model::experiment::Alteration;
 use crate::model::experiment::Params;
 use crate::model::experiment::SourceNote;
 use crate::model::experiment::SourceSpec;
@@ -112,6 +113,8 @@ impl Clone {
             scratch_name: "scratch",
             statistics_file: self.statistics_file.as_ref(),
             base: &mut self.base,
+            database: "one",
+            alteration: &mut Alteration::default(),
         };
         self.notes = found.apply(&mut place, &source.params).await.unwrap();
         capture(&mut self.admin).await.unwrap()

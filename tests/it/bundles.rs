@@ -22,7 +22,7 @@ const DUMP: &str = "create table t (a integer, b integer);\n\
                     create index on t (a);\n";
 const QUERIES: &str = "-- name: sums\nselect sum(a) from t;\n-- name: one\nselect b from t where a = 77;\n";
 
-/// Two queries under two sources, measured once for all tests.
+/// Two queries under two sources, and under a script beside its twin, measured once for all tests.
 struct Made {
     dir: PathBuf,
     bytes: Vec<u8>,
@@ -33,11 +33,19 @@ static MADE: LazyLock<Made> = LazyLock::new(|| {
     let dir = scratch::dir();
     fs::write(dir.join("dump.sql"), DUMP).unwrap();
     fs::write(dir.join("queries.sql"), QUERIES).unwrap();
+    fs::write(
+        dir.join("faster.sql"),
+        "create index on t (b);\nset work_mem = '8MB';\n",
+    )
+    .unwrap();
+    let script = dir.join("faster.sql");
     let more = [
         "--source",
         "built_in",
         "--source",
         "none",
+        "--script",
+        script.to_str().unwrap(),
         "--iterations",
         "6",
         "--seed",
@@ -141,7 +149,7 @@ fn a_fresh_bundle_verifies_and_the_same_experiment_gives_the_same_bytes() {
     let (code, said, _) = verify_file(&path);
     assert_eq!(code, Some(0), "{said}");
     assert!(
-        said.contains("queries.sql on dump.sql, 2 queries under 2 sources of statistics, 66 trials."),
+        said.contains("queries.sql on dump.sql, 2 queries under 4 sources of statistics, 94 trials."),
         "{said}"
     );
     assert!(said.contains("numbers follow from its trials and plans."), "{said}");
@@ -388,7 +396,7 @@ fn what_is_no_bundle_is_refused_in_words() {
                 let first = trials.split_inclusive(|byte| *byte == b'\n').next().unwrap().to_vec();
                 trials.extend(first);
             }),
-            "line 67: the trials are not in order",
+            "line 95: the trials are not in order",
         ),
     ];
     for (bytes, words) in cases {
@@ -417,7 +425,7 @@ fn a_rerun_measures_under_the_same_statistics_and_in_the_same_order() {
     let output = rerun(&MADE.dir.join("dump.sql"), &["--bundle", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{}", support::stderr(&output));
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.contains("All 4 plans are those of the bundle."), "{said}");
+    assert!(said.contains("All 8 plans are those of the bundle."), "{said}");
     let first_line = |table: &str| table.lines().next().unwrap().to_owned();
     assert_eq!(first_line(&said), first_line(&MADE.table));
 
@@ -426,6 +434,8 @@ fn a_rerun_measures_under_the_same_statistics_and_in_the_same_order() {
         "schedule.jsonl",
         "snapshots/0.json",
         "snapshots/1.json",
+        "snapshots/2.json",
+        "snapshots/3.json",
         "sources.jsonl",
     ] {
         assert_eq!(member(&mut first, name), member(&mut second, name), "{name}");

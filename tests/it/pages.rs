@@ -188,6 +188,7 @@ async fn the_main_job_is_done_by_plain_links_and_forms() {
         .await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(refused.contains("Choose a dataset.") && refused.contains("from 1 to 1000"));
+    a_bad_script_is_refused_at_its_field(&plain).await;
 
     let settled = wait_for("the experiment", async || {
         let page = plain.page("/results/1").await;
@@ -480,6 +481,28 @@ async fn the_bundle_verifies(plain: &Plain, page: &str) {
     assert_eq!(verified.status.code(), Some(0), "{}", support::stderr(&verified));
     let again = plain.client.get(&address).header("if-none-match", etag).send().await;
     assert_eq!(again.unwrap().status(), StatusCode::NOT_MODIFIED);
+}
+
+async fn a_bad_script_is_refused_at_its_field(plain: &Plain) {
+    let script = "set work_mem = '8MB';\ndrop table orders;";
+    let wish = [
+        ("request_id", "r5"),
+        ("dataset", "1"),
+        ("workload", "1"),
+        ("stats_source", "built_in"),
+        ("stats_source", "custom_sql"),
+        ("custom_sql.script", script),
+    ];
+    let (status, refused) = plain.post("/experiment", &wish).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        refused.contains("id=\"custom_sql.script-error\">Line 2, drop table orders: "),
+        "{refused}"
+    );
+    assert!(
+        refused.contains("\ndrop table orders;</textarea>"),
+        "what was typed is kept"
+    );
 }
 
 /// A ratio is the geometric mean of the rounds' ratios, turned over when the other source is the baseline.

@@ -1,6 +1,7 @@
 //! The way back: from a spec to the form that asks for the same. Whether what it names is still there is not known here.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::experiment::form::ExperimentForm;
 use crate::experiment::form::duration;
@@ -62,11 +63,13 @@ impl ExperimentForm {
     }
 }
 
-/// The sources as a person chose them: a set of draws once, and not the control.
+/// The sources as a person chose them: a set of draws once, and neither twins nor the control.
 fn chosen(spec: &ExperimentSpec) -> impl Iterator<Item = &SourceSpec> {
     let n_chosen = spec.control_idx().unwrap_or(spec.sources.len());
-    let sources = spec.sources.iter().take(n_chosen);
-    sources.filter(|source| source.draw.is_none_or(|n| n == 1))
+    let twins: Vec<usize> = spec.annexes().iter().map(|annex| annex.twin_idx).collect();
+    let sources = spec.sources.iter().take(n_chosen).enumerate();
+    let chosen = sources.filter(move |(idx, source)| !twins.contains(idx) && source.draw.is_none_or(|n| n == 1));
+    chosen.map(|(_, source)| source)
 }
 
 /// A source with all its parameters, whatever stands in them.
@@ -80,10 +83,10 @@ fn in_one_word(source: &SourceSpec) -> String {
 }
 
 /// The ticks and the parameters by which the browser's form would say it. None where it has no way to: it shows every source
-/// once, in its own order, and only numbers may be several.
+/// once, in its own order, and only numbers and scripts may be several.
 fn fields(spec: &ExperimentSpec) -> Option<(Vec<String>, BTreeMap<String, String>)> {
     let mut names: Vec<String> = Vec::new();
-    let mut params: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut params: BTreeMap<String, String> = BTreeMap::new();
     for chosen in chosen(spec) {
         let kinds = source::find(&chosen.name)?.parameters();
         if !names.contains(&chosen.name) {
@@ -91,19 +94,25 @@ fn fields(spec: &ExperimentSpec) -> Option<(Vec<String>, BTreeMap<String, String
         }
         for (name, value) in &chosen.params {
             let kind = kinds.iter().find(|parameter| parameter.name == name)?.kind;
-            let values = params.entry(format!("{}.{name}", chosen.name)).or_default();
-            if values.contains(&value.as_str()) {
-                continue;
-            }
-            values.push(value);
-            if values.len() > 1 && !matches!(kind, ParameterKind::Integer { .. }) {
-                return None;
+            match params.entry(format!("{}.{name}", chosen.name)) {
+                Entry::Vacant(place) => {
+                    place.insert(value.clone());
+                }
+                Entry::Occupied(mut place) => match kind {
+                    ParameterKind::Integer { .. } => {
+                        if !place.get().split(", ").any(|before| before == value) {
+                            place.get_mut().extend([", ", value]);
+                        }
+                    }
+                    ParameterKind::Script { .. } => place.get_mut().extend(["\n\n", value]),
+                    _ if place.get() == value => {}
+                    _ => return None,
+                },
             }
         }
     }
     let place = |name: &String| source::ALL.iter().position(|source| source.name() == name);
-    let params = params.into_iter().map(|(name, values)| (name, values.join(", ")));
-    names.is_sorted_by_key(place).then(|| (names, params.collect()))
+    names.is_sorted_by_key(place).then_some((names, params))
 }
 
 fn lines(settings: &[Setting]) -> String {
@@ -181,6 +190,20 @@ mod tests {
             assert_eq!(&like.params[name], value, "{name}");
         }
         assert_eq!(like.params["random_targets.low"], "1", "what is usual stands there too");
+    }
+
+    #[test]
+    fn scripts_stand_in_their_field_and_their_twins_are_not_chosen_again() {
+        let mut wish = form(&["built_in", "none", "custom_sql"]);
+        let scripts = "-- name: a\nset work_mem = '1MB';\n\n-- name: b\nanalyze;\nset work_mem = '2MB';";
+        wish.params.insert("custom_sql.script".into(), scripts.into());
+        wish.control = true;
+        let like = again(&wish);
+        assert_eq!(like.stats_source, wish.stats_source);
+        assert_eq!(like.params["custom_sql.script"], scripts);
+        wish.stats_source.swap(1, 2);
+        let like = again(&wish);
+        assert_eq!(like.stats_source.len(), 4, "{like:?}");
     }
 
     #[test]

@@ -50,7 +50,8 @@ impl Executor for Lab {
             if !self.plan_untimed(trial.query_idx, cancel).await? {
                 return Ok(None);
             }
-            if self.cold.remove(&trial.query_idx) {
+            let in_clone = (self.clone_in_hand()?.0, trial.query_idx);
+            if self.cold.remove(&in_clone) {
                 let (_, health) = self.time_reading(&sql, way, cancel).await?;
                 self.recover(health).await?;
             }
@@ -58,7 +59,7 @@ impl Executor for Lab {
             self.recover(health).await?;
             if health == Health::Stuck {
                 // It would cost the server again.
-                self.cold.remove(&trial.query_idx);
+                self.cold.remove(&in_clone);
             }
             if !matches!(timed, Timed::Outcome(Outcome::Finished(_))) {
                 self.doubt_statistics();
@@ -129,7 +130,9 @@ impl Lab {
             Some(_) => Where::Elsewhere,
         };
         let before = self.sight.take();
-        let sight = Sight::take(self.admin().await?, place, before.as_ref()).await?;
+        let opened = self.opened().await?;
+        let admin = opened.admin.as_mut().context("the superuser session is open")?;
+        let sight = Sight::take(admin, place, before.as_ref()).await?;
         let seen = before.map(|before| sight.since(&before));
         self.sight = Some(sight);
         Ok(seen)
@@ -139,26 +142,29 @@ impl Lab {
     async fn plan_visit(&mut self, visit: &[Trial], cancel: &CancellationToken) -> anyhow::Result<()> {
         // Opens it where there is none, which has planned nothing.
         self.session().await?;
+        let (number, clone) = self.clone_in_hand()?;
         // Nothing empties the caches of the only source. Of several, one that follows itself is planned again without
         // need, so that its visit begins as all others do.
-        if self.spec.sources.len() > 1 {
-            self.planned.clear();
+        if clone.n_sources > 1 {
+            clone.planned.clear();
         }
+        let planned = &self.clones.get(number).context("the clone of a source")?.planned;
         let unplanned: Vec<usize> = visit
             .iter()
             .map(|trial| trial.query_idx)
-            .filter(|query_idx| !self.is_writer(*query_idx) && !self.planned.contains(query_idx))
+            .filter(|query_idx| !self.is_writer(*query_idx) && !planned.contains(query_idx))
             .collect();
         if unplanned.is_empty() {
             return Ok(());
         }
         let limit = self.limit();
-        let session = self.session.as_mut().context("the role's session is open")?;
         let queries = unplanned.iter().filter_map(|query_idx| self.queries.get(*query_idx));
         let statements: Vec<&str> = queries.map(|query| query.sql.as_str()).collect();
+        let clone = self.clones.get_mut(number).context("the clone of a source")?;
+        let session = clone.session.as_mut().context("the role's session is open")?;
         let n_planned = session.plan_together(&statements, limit, cancel).await?;
         let health = session.health;
-        self.planned.extend(&unplanned[..n_planned]);
+        clone.planned.extend(&unplanned[..n_planned]);
         if n_planned < unplanned.len() {
             self.doubt_statistics();
         }
@@ -177,13 +183,13 @@ impl Lab {
         let limit = self.limit();
         // A session that is opened anew has planned nothing.
         self.session().await?;
-        if self.planned.contains(&query_idx) {
+        if self.clone_in_hand()?.1.planned.contains(&query_idx) {
             return Ok(true);
         }
         let session = self.session().await?;
         let planned = session.explain(&sql, limit, cancel).await?;
         let health = session.health;
-        self.planned.insert(query_idx);
+        self.clone_in_hand()?.1.planned.insert(query_idx);
         if !matches!(planned, Ran::Done(_)) {
             self.doubt_statistics();
         }

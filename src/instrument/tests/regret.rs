@@ -19,6 +19,9 @@ create table chosen (id integer, kind integer);
 insert into chosen select g, 1 from generate_series(1, 30000) g;
 ";
 
+/// It has an annex, and instruments leave it and its twin alone.
+const SCRIPT: &str = "custom_sql:script=set enable_indexscan = off";
+
 #[tokio::test]
 async fn a_regret_runs_every_plan_and_finds_the_best() {
     let bench = Bench::open().await;
@@ -27,12 +30,23 @@ async fn a_regret_runs_every_plan_and_finds_the_best() {
                    -- name: same\nselect count(*) from big;\n\
                    -- name: writing\nupdate chosen set kind = 2 where id = 1;\n";
     let experiment_id = bench
-        .launch(dataset_id, queries, &["built_in", "none"], |form| {
+        .launch(dataset_id, queries, &["built_in", SCRIPT, "none"], |form| {
             form.iterations = "1".to_owned();
         })
         .await;
     bench.finished(experiment_id).await;
     let experiment = experiment_id.to_string();
+    let apart = [
+        ("experiment", &*experiment),
+        ("query", "differing"),
+        ("from", "0"),
+        ("to", "1"),
+    ];
+    let refused = launch(&bench, &form("bisect", "bisect", &apart)).await.unwrap_err();
+    assert!(
+        refused.starts_with("custom_sql: it ran in a clone of its own"),
+        "{refused}"
+    );
     let fields = [("experiment", &*experiment), ("rounds", "3")];
     let id = launch(&bench, &form("regret", "regret", &fields)).await.unwrap();
     let instrument = finished(&bench, id).await;

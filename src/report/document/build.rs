@@ -91,6 +91,13 @@ fn method(experiment: &Experiment) -> Vec<String> {
         }
         ClockKind::Client => "Times are the client's: of the plain statement, with all rows read and dropped.",
     };
+    let annexes = match spec.annexes().len() {
+        0 => "",
+        _ => {
+            ", and one more for each script, in which the first source was measured again in the same rounds, under the same \
+             statistics"
+        }
+    };
     let warm_up = match spec.warm_up {
         0 => "Nothing ran before to warm caches.".to_owned(),
         n => format!(
@@ -100,7 +107,7 @@ fn method(experiment: &Experiment) -> Vec<String> {
     };
     vec![
         format!(
-            "The dump was restored, and one copy of it made. In that copy the planner statistics of each source were \
+            "The dump was restored, and one copy of it made{annexes}. In that copy the planner statistics of each source were \
              prepared one after the other from a state without any, and exchanged between the trials, so that every source \
              met the same tables and the same caches. {order} {warm_up}"
         ),
@@ -165,6 +172,32 @@ fn push_plans(blocks: &mut Vec<Block>, data: &ReportData, query: &ExperimentQuer
     Ok(())
 }
 
+/// Every script with what it did.
+fn push_scripts(blocks: &mut Vec<Block>, data: &ReportData) {
+    for prepared in &data.prepared {
+        let Some(alteration) = &prepared.alteration else {
+            continue;
+        };
+        let label = data.source_label(prepared.source_idx);
+        blocks.push(Block::Section(format!("What the script of {label} did")));
+        blocks.push(Block::Text {
+            text: alteration.script.clone(),
+            language: "sql",
+        });
+        let cells = prepared.notes.iter().map(|note| {
+            let (before, after) = note.change.clone().unwrap_or_default();
+            [note.about.clone(), note.what.clone(), before, after]
+                .map(Cell::from)
+                .into()
+        });
+        blocks.push(Block::Table(Table {
+            caption: format!("What the script of {label} did"),
+            heads: heads(&[("Of", false), ("What", false), ("Before", false), ("After", false)]),
+            rows: cells.collect(),
+        }));
+    }
+}
+
 fn push_surroundings(blocks: &mut Vec<Block>, data: &ReportData) {
     let experiment = &data.experiment;
     blocks.push(Block::Chapter("Settings and surroundings".to_owned()));
@@ -201,6 +234,7 @@ fn push_surroundings(blocks: &mut Vec<Block>, data: &ReportData) {
         ]),
         rows: cells.collect(),
     }));
+    push_scripts(blocks, data);
     if !data.segments.is_empty() {
         blocks.push(Block::Section("When it was measured (UTC)".to_owned()));
         blocks.push(Block::Items(surroundings::segments(data)));

@@ -24,6 +24,10 @@ pub(super) fn push_comparisons(blocks: &mut Vec<Block>, data: &ReportData, table
     }
     let base = data.source_label(data.base_idx);
     blocks.push(Block::Chapter(format!("What differs from {base}")));
+    let about_clones = sources::about_clones(data);
+    if !about_clones.is_empty() {
+        blocks.push(Block::Paragraph(about_clones));
+    }
     blocks.push(Block::Table(sources_table(data, base)));
     blocks.push(Block::Made(made::SOURCES));
     let rows = table.iter().flat_map(|query| &query.rows).zip(labels(table));
@@ -71,10 +75,10 @@ fn sources_table(data: &ReportData, base: &str) -> Table {
         format!(" Totals are of the {n_common} queries that have a median under every source.")
     };
     let rows = sources::rows(data).into_iter().map(|row| {
-        let ratio = if row.is_base {
-            Cell::from("the baseline".to_owned())
-        } else {
+        let ratio = if row.apart.is_empty() {
             Cell::strong(row.ratio)
+        } else {
+            Cell::from(row.apart)
         };
         vec![
             Cell::of_source(row.source, row.source_idx),

@@ -151,7 +151,7 @@ impl Exporter for Comparisons {
             csv.write_record([
                 text(data.query_label(member.query_idx)),
                 text(data.source_label(member.source_idx)),
-                text(data.source_label(data.base_idx)),
+                text(data.base_label(member.source_idx)),
                 effect.n_rounds.to_string(),
                 effect.n_censored.to_string(),
                 effect.ratio.to_string(),
@@ -208,7 +208,7 @@ impl Exporter for Sources {
             let interval = source.overall.and_then(|overall| overall.interval);
             csv.write_record([
                 text(data.source_label(source.source_idx)),
-                text(data.source_label(data.base_idx)),
+                text(data.base_label(source.source_idx)),
                 number(source.overall.map(|overall| overall.ratio)),
                 number(interval.map(|(low, _)| low)),
                 number(interval.map(|(_, high)| high)),

@@ -21,6 +21,19 @@ pub enum SplitError {
     InsideCopy { table: String, n_rows: u64, line: u64 },
 }
 
+impl SplitError {
+    /// The line that it is about, from 1.
+    pub fn line(&self) -> u64 {
+        match self {
+            SplitError::StatementTooLarge { line, .. }
+            | SplitError::NulByte { line }
+            | SplitError::InvalidUtf8 { line, .. }
+            | SplitError::Unclosed { line, .. }
+            | SplitError::InsideCopy { line, .. } => *line,
+        }
+    }
+}
+
 /// What a file can end inside of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unclosed {

@@ -9,6 +9,8 @@ const MAX_ROWS: usize = 200;
 /// The notes of one source.
 pub struct NotesView {
     pub source: String,
+    /// The script that did it; empty where none did.
+    pub script: String,
     /// `24 changes`, `3 remarks`.
     pub counted: String,
     /// Of a change: what stood there before, and what stands there now; both empty for a remark.
@@ -43,6 +45,7 @@ impl NotesView {
         });
         Self {
             source: source.to_owned(),
+            script: String::new(),
             counted: match (n_changes, n_remarks) {
                 (_, 0) => changes,
                 (0, _) => remarks,

@@ -57,6 +57,7 @@ pub struct ExactChoice {
 /// How a parameter is set, with what was given.
 pub enum Control {
     Text(String),
+    Lines { value: String, example: &'static str },
     One(Vec<Tick>),
     Several(Vec<Tick>),
 }
@@ -147,6 +148,7 @@ fn field(source: &str, parameter: &Parameter, form: &ExperimentForm, files: &Fil
         about: parameter.about,
         control: match parameter.kind {
             ParameterKind::Integer { .. } => Control::Text(value),
+            ParameterKind::Script { example, .. } => Control::Lines { value, example },
             ParameterKind::Choice(words) => Control::One(ticks(words, &|word| word == value)),
             ParameterKind::Several(words) => Control::Several(ticks(words, &|word| {
                 parameter::chosen(&value).any(|chosen| chosen == word)

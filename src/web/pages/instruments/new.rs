@@ -15,6 +15,7 @@ use crate::experiment::service::LaunchError;
 use crate::instrument::form::InstrumentForm;
 use crate::instrument::likeness;
 use crate::instrument::service::Instruments;
+use crate::instrument::subject::APART;
 use crate::instrument::subject::Subject;
 use crate::model::experiment::Experiment;
 use crate::model::ids::InstrumentId;
@@ -51,6 +52,8 @@ struct NewPage {
     queries: Vec<QueryChoice>,
     /// Queries that cannot be chosen, with the reason.
     others: Vec<String>,
+    /// Sources that are not offered, and why; empty where there are none.
+    apart: String,
     /// How often a regret runs each plan.
     rounds: String,
     errors: Vec<FieldError>,
@@ -101,6 +104,7 @@ impl NewPage {
             targets: Vec::new(),
             queries: Vec::new(),
             others: Vec::new(),
+            apart: String::new(),
             rounds: match form.get("rounds") {
                 "" if errors.is_empty() => "5".to_owned(),
                 given => given.to_owned(),
@@ -118,9 +122,9 @@ impl NewPage {
     /// Fills in what can be chosen of an experiment.
     fn offer(&mut self, subject: &Subject, form: &InstrumentForm) {
         self.experiment = subject.experiment.id.to_string();
-        let n_sources = subject.experiment.spec.sources.len();
+        self.apart = apart(&subject.experiment);
         for query in &subject.queries {
-            let letters = letters(subject, query.query_idx, n_sources);
+            let letters = letters(subject, query.query_idx);
             let differ = letters.iter().any(|letter| !letter.is_empty() && *letter != letters[0]);
             match (query.class, differ) {
                 (QueryClass::Writes, _) => self.others.push(format!("{} writes", query.label)),
@@ -162,7 +166,7 @@ impl NewPage {
 
 fn is_usable(experiment: &Experiment) -> bool {
     let is_there = experiment.dataset_id.is_some();
-    is_there && experiment.job.status == JobStatus::Completed && experiment.spec.sources.len() > 1
+    is_there && experiment.job.status == JobStatus::Completed && experiment.spec.sharing().count() > 1
 }
 
 fn in_words(experiment: &Experiment) -> String {
@@ -176,22 +180,32 @@ fn in_words(experiment: &Experiment) -> String {
     )
 }
 
-fn letters(subject: &Subject, query_idx: i32, n_sources: usize) -> Vec<String> {
-    let sources = (0_i32..).take(n_sources);
+/// What is not offered of an experiment, in words; empty where all of it is.
+fn apart(experiment: &Experiment) -> String {
+    let sources = experiment.spec.sources.iter().filter(|source| source.annex.is_some());
+    let labels: Vec<&str> = sources.map(|source| source.label.as_str()).collect();
+    if labels.is_empty() {
+        return String::new();
+    }
+    format!("Not offered: {}. Of each, {APART}.", labels.join("; "))
+}
+
+fn letters(subject: &Subject, query_idx: i32) -> Vec<String> {
+    let sources = subject.experiment.spec.sharing();
     let fingerprints: Vec<Option<&str>> = sources
-        .map(|source_idx| subject.fingerprint(query_idx, source_idx))
+        .map(|(source_idx, _)| subject.fingerprint(query_idx, source_idx))
         .collect();
     let letters = analysis::letters(&fingerprints).into_iter();
     letters.map(Option::unwrap_or_default).collect()
 }
 
 fn source_choices(subject: &Subject, given: &str, default: usize) -> Vec<Choice> {
-    let sources = subject.experiment.spec.sources.iter().enumerate();
-    let choices = sources.map(|(idx, source)| Choice {
+    let sources = subject.experiment.spec.sharing().enumerate();
+    let choices = sources.map(|(place, (idx, source))| Choice {
         value: idx.to_string(),
         text: source.label.clone(),
         is_chosen: if given.is_empty() {
-            idx == default
+            place == default
         } else {
             given == idx.to_string()
         },

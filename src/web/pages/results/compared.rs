@@ -22,6 +22,8 @@ pub struct ComparedView {
     pub sources: Vec<SourceRow>,
     /// Which queries the totals are of, where not all of them.
     pub totals_of: String,
+    /// What may be compared with what, where a script ran in a clone of its own; empty where none did.
+    pub about_clones: String,
     /// What the first source measured twice has shown; its second part says whether that is as it should be.
     pub control: Option<(String, &'static str)>,
     /// How many comparisons have each verdict.
@@ -119,6 +121,7 @@ impl ComparedView {
             } else {
                 format!("Totals are of the {n_common} queries that have a median under every source.")
             },
+            about_clones: sources::about_clones(data),
             control: control(data),
             tallies: VERDICTS.iter().map(|verdict| tally(data, *verdict)).collect(),
             hidden: match data.family.len() - n_shown {
@@ -212,21 +215,22 @@ fn range(ratios: &[f64]) -> String {
 
 fn groups(data: &ReportData, table: &[QueryRows], is_shown: impl Fn(Verdict) -> bool) -> Vec<Group> {
     let of_query = |query: &QueryRows| {
-        let base_letter = letter(data, query.query_idx, data.base_idx);
         let rows: Vec<Line> = query
             .rows
             .iter()
             .filter_map(|row| {
                 let compared = row.compared.clone().filter(|compared| is_shown(compared.verdict))?;
+                let base_idx = data.base_of(row.source_idx)?;
+                let base_letter = letter(data, query.query_idx, base_idx);
                 Some(Line {
                     source_idx: row.source_idx,
                     source: row.source.clone(),
                     diff_address: if base_letter.is_empty() || row.letter.is_empty() || row.letter == base_letter {
                         String::new()
                     } else {
-                        urls::plan_diff(data.experiment.id, query.query_idx, data.base_idx, row.source_idx)
+                        urls::plan_diff(data.experiment.id, query.query_idx, base_idx, row.source_idx)
                     },
-                    base_letter: base_letter.clone(),
+                    base_letter,
                     letter: row.letter.clone(),
                     word: compared.verdict.word(),
                     class: class(compared.verdict),

@@ -247,7 +247,14 @@ fn query_views(data: &ReportData, table: &[QueryRows]) -> Vec<QueryView> {
 fn source_notes(data: &ReportData) -> Vec<NotesView> {
     let prepared = data.prepared.iter().filter(|prepared| !prepared.notes.is_empty());
     prepared
-        .map(|prepared| NotesView::new(data.source_label(prepared.source_idx), &prepared.notes))
+        .map(|prepared| NotesView {
+            script: prepared
+                .alteration
+                .as_ref()
+                .map(|alteration| alteration.script.clone())
+                .unwrap_or_default(),
+            ..NotesView::new(data.source_label(prepared.source_idx), &prepared.notes)
+        })
         .collect()
 }
 
