@@ -13,7 +13,7 @@ use crate::model::instrument::TaskSource;
 use crate::model::user::Viewer;
 use crate::store;
 
-/// A settled experiment with what an instrument may choose from.
+/// An experiment with what an instrument may choose from.
 pub struct Subject {
     pub experiment: Experiment,
     pub queries: Vec<ExperimentQuery>,
