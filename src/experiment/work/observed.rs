@@ -18,6 +18,7 @@ use crate::model::trial::Trial;
 use crate::model::trial::TrialKind;
 use crate::report::data::ReportData;
 use crate::report::observer;
+use crate::store;
 use crate::testing::bench::Bench;
 use crate::testing::bench::PATIENCE;
 
@@ -25,20 +26,6 @@ async fn whole(bench: &Bench, id: ExperimentId) -> ReportData {
     let mut conn = bench.house.pool.acquire().await.unwrap();
     let data = ReportData::load_whole(&mut conn, bench.house.viewer, id, 0).await;
     data.unwrap().unwrap()
-}
-
-/// The same of one that runs, as soon as enough was seen beside it.
-async fn whole_once(bench: &Bench, id: ExperimentId, is_enough: impl Fn(&LookCounts) -> bool) -> ReportData {
-    let look = async {
-        loop {
-            let data = whole(bench, id).await;
-            if is_enough(&data.look_counts) {
-                return data;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, look).await.unwrap()
 }
 
 /// What is asked of one query, in its order.
@@ -140,18 +127,30 @@ async fn a_checkpoint_and_a_session_of_somebody_else_mark_the_trials_of_their_vi
             form.iterations = "1000".to_owned();
         })
         .await;
-    let ((), last_calm) = tokio::join!(Box::pin(bench.work()), async {
-        let calm = whole_once(&bench, id, |counts| counts.n_visits > 0).await.looks;
-        let counts = LookCounts::of(&calm).of;
-        assert_eq!(counts[..3], [0, 0, 0], "our own sessions are nobody else's");
+    let seen = async |is_awaited: fn(&LookCounts) -> bool| {
+        let look = async {
+            loop {
+                let mut conn = bench.house.pool.acquire().await.unwrap();
+                let counts = store::looks::count(&mut conn, bench.house.viewer, id).await.unwrap();
+                if is_awaited(&counts) {
+                    return counts;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.unwrap()
+    };
+    let ((), calm) = tokio::join!(Box::pin(bench.work()), async {
+        let calm = seen(|counts| counts.n_visits > 0).await;
         let mut other = bench.intrude(dataset_id).await;
         sqlx::raw_sql("checkpoint").execute(&mut other).await.unwrap();
-        // A session that is gone when somebody looks was never there.
-        whole_once(&bench, id, |counts| counts.of[0] > 0).await;
+        seen(|counts| counts.of[0] > 0 && counts.of[2] > 0).await;
         other.close().await.unwrap();
         assert!(bench.house.experiments.stop(bench.house.viewer, id).await.unwrap());
-        calm[calm.len() - 1].last_trial
+        calm
     });
+    let of = calm.of;
+    assert_eq!((of[0], of[1], of[2]), (0, 0, 0), "our own sessions are nobody else's");
     let data = whole(&bench, id).await;
     assert_eq!(data.look_counts, LookCounts::of(&data.looks));
     let trials = bench.trials(id).await;
@@ -159,19 +158,19 @@ async fn a_checkpoint_and_a_session_of_somebody_else_mark_the_trials_of_their_vi
         let is_marked = |trial: &&RecordedTrial| disturbances_of(&data.looks, trial).contains(&one);
         trials.iter().filter(is_marked).collect()
     };
-    for disturbance in [Disturbance::Checkpoint, Disturbance::Sessions] {
-        let marked = marked(disturbance);
-        let (first, last) = (marked[0].trial_idx, marked[marked.len() - 1].trial_idx);
-        assert!(
-            first > last_calm && first % 2 == 0 && last % 2 == 1,
-            "whole visits: {first} to {last}, and {last_calm} was before"
-        );
-    }
     let by_checkpoint = marked(Disturbance::Checkpoint);
-    let n_from_first_to_last = by_checkpoint[by_checkpoint.len() - 1].trial_idx - by_checkpoint[0].trial_idx + 1;
+    let (first, last) = (
+        by_checkpoint[0].trial_idx,
+        by_checkpoint[by_checkpoint.len() - 1].trial_idx,
+    );
+    assert!(first % 2 == 0 && last % 2 == 1, "whole visits: {first} to {last}");
+    assert!(
+        first >= 2 * i32::try_from(calm.n_visits).unwrap(),
+        "none before it: {first}"
+    );
     assert_eq!(
-        i32::try_from(by_checkpoint.len()),
-        Ok(n_from_first_to_last),
+        i32::try_from(by_checkpoint.len()).unwrap(),
+        last - first + 1,
         "one stretch"
     );
     assert!(marked(Disturbance::Autovacuum).is_empty());
