@@ -20,8 +20,8 @@
 //!   among the plans of one query. An **estimate** is the number of rows that the planner expected of a node.
 //! * **observer**: what asks, on request, what measuring costs: each query in three **ways** (plain, TIMING OFF, TIMING ON).
 //!   The **tax** is the time of a way over that of the plain query.
-//! * **look**: what else went on at server and machine during a visit, seen behind it; a **disturbance** is what of it may
-//!   have moved times.
+//! * **look**: what else went on at server and machine during a visit, seen behind it: the difference of two **sights**, each
+//!   of one moment. A **disturbance** is what of it may have moved times.
 //! * **sample, summary**: the outcomes of one (query, source), and the numbers from them.
 //! * **comparison**: the numbers from two samples of one query; a **family** is all queries under all other sources beside one
 //!   **baseline**, and a **verdict** is what is said of a comparison as one of its family.
@@ -39,6 +39,7 @@
 //! * **lab**: what trials run on: one sandbox, one clone with its annexes, the parked snapshots, a session in each.
 //! * **filing**: the **tags** (short words) and the **memo** by which a person finds an experiment, an instrument, a dataset
 //!   or a workload again. It stands beside a thing and changes nothing about it. A **filter** narrows a list, by its address.
+//! * **likeness**: an earlier experiment, or run of an instrument, as the form that asks for the same, to be changed and sent.
 //! * **bundle**: a settled experiment as one file, from which its numbers can be computed and its measuring repeated.
 //! * **home**: the name of a data directory in the store. **Prefix**: what all its names on a shared server begin with.
 //!

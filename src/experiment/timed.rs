@@ -14,7 +14,8 @@ use crate::model::trial::Trial;
 use crate::store;
 
 /// The trials that are run, in order, once all plans are known: the schedule without what repeats the plan of an earlier
-/// draw, and without asking what measuring costs of queries that write or were cut off. The same whenever it is asked.
+/// draw, and without asking what measuring costs of queries that write or were cut off. The same whenever it is asked, as long
+/// as no query turns out to write.
 pub async fn trials(conn: &mut PgConnection, id: ExperimentId, spec: &ExperimentSpec) -> store::Result<Vec<Trial>> {
     let mut all = schedule::schedule(spec);
     if spec.has_observer {

@@ -17,7 +17,7 @@ use crate::store;
 pub const APART: &str = "it ran in a clone of its own, in which a script changed more than statistics, and instruments work \
                          with statistics alone";
 
-/// A settled experiment with what an instrument may choose from.
+/// An experiment with what an instrument may choose from.
 pub struct Subject {
     pub experiment: Experiment,
     pub queries: Vec<ExperimentQuery>,

@@ -6,7 +6,7 @@ use crate::model::ids::InstrumentId;
 use crate::model::ids::WorkloadId;
 
 /// Tags that one thing may carry.
-pub const MAX_TAGS: usize = 8;
+const MAX_TAGS: usize = 8;
 const MAX_TAG_CHARS: usize = 32;
 const MAX_MEMO_CHARS: usize = 2000;
 /// What a tag may hold beside letters and digits.

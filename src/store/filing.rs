@@ -17,6 +17,9 @@ pub struct UsedTag {
     pub n: u64,
 }
 
+/// As many as somebody looks through; of more, those that are used most.
+const MOST_TAGS: i64 = 48;
+
 struct FilingRow {
     tags: Vec<String>,
     memo: String,
@@ -53,11 +56,13 @@ macro_rules! set_in {
 macro_rules! used_in {
     ($table:literal, $conn:expr, $viewer:expr) => {
         sqlx::query!(
-            "select tag as \"tag!\", count(*) as \"n!\" from "
+            "select tag as \"tag!\", n as \"n!\" from \
+             (select tag, count(*) as n from "
                 + $table
                 + ", unnest(tags) tag where owner_id = $1 \
-             group by tag order by tag",
+             group by tag order by count(*) desc, tag limit $2) used order by tag",
             $viewer.user_id.0,
+            MOST_TAGS,
         )
         .fetch_all($conn)
         .await?
@@ -92,22 +97,22 @@ pub async fn set(conn: &mut PgConnection, viewer: Viewer, filed: Filed, filing: 
     Ok(done.rows_affected() == 1)
 }
 
-/// The tags in use on the viewer's experiments, in alphabetical order.
+/// The tags that are used most on the viewer's experiments, in alphabetical order.
 pub async fn tags_of_experiments(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<UsedTag>> {
     Ok(used_in!("experiments", conn, viewer))
 }
 
-/// The tags in use on the viewer's instruments, in alphabetical order.
+/// The tags that are used most on the viewer's instruments, in alphabetical order.
 pub async fn tags_of_instruments(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<UsedTag>> {
     Ok(used_in!("instruments", conn, viewer))
 }
 
-/// The tags in use on the viewer's datasets, in alphabetical order.
+/// The tags that are used most on the viewer's datasets, in alphabetical order.
 pub async fn tags_of_datasets(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<UsedTag>> {
     Ok(used_in!("datasets", conn, viewer))
 }
 
-/// The tags in use on the viewer's workloads, in alphabetical order.
+/// The tags that are used most on the viewer's workloads, in alphabetical order.
 pub async fn tags_of_workloads(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<UsedTag>> {
     Ok(used_in!("workloads", conn, viewer))
 }
@@ -167,6 +172,27 @@ mod tests {
         assert_eq!(tags_of_datasets(&mut conn, viewer).await.unwrap()[1], used(1));
         assert_eq!(tags_of_workloads(&mut conn, viewer).await.unwrap()[1], used(1));
         assert!(tags_of_datasets(&mut conn, stranger).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn of_more_tags_than_anybody_looks_through_the_most_used_are_offered() {
+        let world = World::new().await;
+        let mut conn = world.conn().await;
+        for n in 0..8 {
+            let id = world.workload(&format!("w{n}"), "select 1").await;
+            let tags: String = (0..7).map(|m| format!("t{n}{m} ")).collect();
+            let filing = wish(&format!("{tags} usual"), "");
+            assert!(
+                set(&mut conn, world.viewer, Filed::Workload(id), &filing)
+                    .await
+                    .unwrap()
+            );
+        }
+        let used = tags_of_workloads(&mut conn, world.viewer).await.unwrap();
+        let (last, others) = used.split_last().unwrap();
+        assert_eq!((last.tag.as_str(), last.n), ("usual", 8));
+        assert_eq!(others.len(), 47);
+        assert!(others.is_sorted_by_key(|used| &used.tag));
     }
 
     #[tokio::test]

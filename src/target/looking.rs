@@ -150,6 +150,14 @@ mod tests {
         assert_eq!(stolen_ms("intr 1"), None);
     }
 
+    /// The process that writes checkpoints waits a moment after a server was started, and after CHECKPOINT has returned.
+    async fn once_idle(admin: &mut Admin, mut sight: Sight) -> Sight {
+        while sight.is_checkpointing {
+            sight = Sight::take(admin, Where::Here, Some(&sight)).await.unwrap();
+        }
+        sight
+    }
+
     #[tokio::test]
     async fn a_checkpoint_and_the_sessions_of_others_are_seen_and_our_own_are_not() {
         let bench = Bench::open().await;
@@ -158,6 +166,7 @@ mod tests {
             .await;
         let mut admin = bench::open_clone(&sandbox, "looked_at").await;
         let first = Sight::take(&mut admin, Where::Here, None).await.unwrap();
+        let first = once_idle(&mut admin, first).await;
         let second = Sight::take(&mut admin, Where::Elsewhere, Some(&first)).await.unwrap();
         let seen = second.since(&first);
         assert_eq!((seen.saw_checkpoint, seen.n_autovacuum, seen.n_sessions), (false, 0, 0));
@@ -169,11 +178,7 @@ mod tests {
         let third = Sight::take(&mut admin, Where::Here, Some(&second)).await.unwrap();
         let seen = third.since(&second);
         assert_eq!((seen.saw_checkpoint, seen.n_sessions), (true, 1));
-        // CHECKPOINT returns a moment before the process that wrote it waits again.
-        let mut idle = third;
-        while idle.is_checkpointing {
-            idle = Sight::take(&mut admin, Where::Here, Some(&idle)).await.unwrap();
-        }
+        let idle = once_idle(&mut admin, third).await;
         let later = Sight::take(&mut admin, Where::Here, Some(&idle)).await.unwrap();
         let seen = later.since(&idle);
         assert_eq!(

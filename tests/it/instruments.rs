@@ -94,6 +94,13 @@ async fn a_bisect_names_the_planted_column_on_the_terminal_and_by_plain_links_an
         page.contains("Every step") && page.contains("the plan under none again"),
         "{page}"
     );
+    let again = plain.page("/instruments/new?like=2").await;
+    for chosen in [
+        "<option value=\"1\" selected>none",
+        "<option value=\"0\" selected>built_in",
+    ] {
+        assert!(again.contains(chosen), "the other way round than usual: {again}");
+    }
     let csv = plain.page("/instruments/2/export.csv").await;
     assert!(csv.starts_with("step,why,n_taken,taken,plan,"), "{csv}");
     let json: serde_json::Value = serde_json::from_str(&plain.page("/instruments/2/export.json").await).unwrap();
@@ -209,6 +216,11 @@ async fn the_others_answer_by_plain_forms_too(plain: &Plain) {
         .get(format!("{}/instruments/3/chart.png?theme=dark&dpr=2", plain.url));
     let png = png.send().await.unwrap().bytes().await.unwrap();
     assert!(png.starts_with(b"\x89PNG"), "{png:?}");
+    let again = plain.page("/instruments/new?like=5").await;
+    assert!(
+        again.contains("name=\"rounds\" type=\"number\" min=\"1\" max=\"1000\" value=\"1\""),
+        "{again}"
+    );
     let script = plain.page("/instruments/4/targets.sql").await;
     assert!(script.is_empty() || script.starts_with("ALTER TABLE"), "{script}");
 }

@@ -112,7 +112,7 @@ async fn things_are_found_again_by_tags_and_done_again_by_forms_that_are_filled_
         assert_eq!(status, StatusCode::SEE_OTHER);
     }
     wait_for("the restore", async || {
-        plain.page("/datasets/1").await.contains("things").then_some(())
+        plain.page("/datasets/1").await.contains("ready</span>").then_some(())
     })
     .await;
     an_experiment_is_launched_again_by_its_form_left_as_it_is(&plain).await;

@@ -97,7 +97,7 @@ async fn rerun(
     Ok(hx.redirect(&urls::result(id)))
 }
 
-/// GET /results/{id}/export.csv, comparisons.csv, sources.csv, trials.csv, export.json
+/// GET /results/{id}/export.csv, and so on: one for each exporter
 async fn download(
     State(pool): State<PgPool>,
     CurrentUser(viewer): CurrentUser,
