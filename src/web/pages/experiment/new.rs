@@ -174,12 +174,11 @@ impl NewPage {
             .all(|query| query.is_chosen || query.refusal.is_some())
     }
 
-    /// The message at a field.
-    fn error(&self, field: &str) -> Option<&str> {
-        self.errors
-            .iter()
-            .find(|error| error.field == field)
-            .map(|error| error.message.as_str())
+    /// All messages at a field.
+    fn error(&self, field: &str) -> Option<String> {
+        let of_field = self.errors.iter().filter(|error| error.field == field);
+        let messages: Vec<&str> = of_field.map(|error| error.message.as_str()).collect();
+        (!messages.is_empty()).then(|| messages.join(" "))
     }
 }
 
