@@ -270,10 +270,7 @@ impl ExperimentForm {
                 once.push(error);
             }
         }
-        match once.is_empty() {
-            true => Ok(sources),
-            false => Err(once),
-        }
+        if once.is_empty() { Ok(sources) } else { Err(once) }
     }
 
     /// One chosen source, or several when a parameter lists several values.
@@ -544,6 +541,7 @@ mod tests {
             .into_iter()
             .map(|source| source.label)
             .collect();
+        assert_eq!(form.parse(1).unwrap().sources_in_words(), "4 × random_targets, none");
         assert_eq!(labels.len(), 5);
         assert_eq!(labels[0], "random_targets (high 10)");
         assert_eq!(labels[4], "none");
@@ -580,6 +578,8 @@ mod tests {
         assert_eq!(spec.control_idx(), Some(2));
         assert_eq!(spec.sources[2].params, spec.sources[0].params);
         assert_eq!(spec.sources[2].label, "uniform_target (target 10) again (control)");
+        let listed = "uniform_target, none, uniform_target (target 10) again (control)";
+        assert_eq!(spec.sources_in_words(), listed);
         let stored = serde_json::to_string(&spec)
             .unwrap()
             .replace("\"has_control\":true,", "")
