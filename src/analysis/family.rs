@@ -59,7 +59,8 @@ impl Verdict {
 pub struct Judgement {
     /// The p-value, adjusted for all comparisons of the family.
     pub adjusted_p: f64,
-    /// The smallest ratio above 1 that so many rounds of such noise would have shown; `None` where they could show none.
+    /// The smallest ratio above 1 that so many rounds of such noise would have shown; `None` where they could show none, and
+    /// where a timeout hides how much noise there is.
     pub detectable: Option<f64>,
     pub verdict: Verdict,
 }
@@ -161,7 +162,13 @@ impl Power {
     /// The ratio that the test, adjusted for the family, would call in four of five experiments: the sum of the two
     /// quantiles of Student's t times the standard error, as in Lachin, "Introduction to Sample Size Determination and
     /// Power Analysis for Clinical Trials", Controlled Clinical Trials 2, 1981, with t for the normal distribution.
+    ///
+    /// A time that was cut off counts as its limit. That narrows the noise by an unknown amount, and would narrow an effect
+    /// as well, so that nothing is known of what would have shown.
     fn detectable(&mut self, effect: &Effect) -> Option<f64> {
+        if effect.n_censored > 0 {
+            return None;
+        }
         let level = self.level;
         let reach = *self
             .reaches
@@ -265,6 +272,37 @@ mod tests {
         let mut chance = Chance::new(4, &[]);
         assert_eq!(one(&pairs(12, 1.0, 0.05, &mut chance)).verdict, Verdict::NoDifference);
         assert_eq!(one(&pairs(12, 1.0, 1.0, &mut chance)).verdict, Verdict::TooNoisy);
+    }
+
+    #[test]
+    fn a_timeout_makes_noise_look_smaller_so_nothing_is_said_of_what_would_have_shown() {
+        let limit_ms = 10.0;
+        let noisy = pairs(12, 1.0, 0.3, &mut Chance::new(11, &[]));
+        let cut = |time: Observed| match time {
+            Observed::Finished { ms } if ms > limit_ms => Observed::TimedOut { limit_ms },
+            other => other,
+        };
+        let cut_off: Vec<Pair> = noisy.iter().map(|(base, other)| (cut(*base), cut(*other))).collect();
+        let (whole, cut_off) = (effect(&noisy), effect(&cut_off));
+        assert!(
+            cut_off.n_censored > 0 && cut_off.log_error < whole.log_error,
+            "{cut_off:?} {whole:?}"
+        );
+        let as_if_whole = Effect {
+            n_censored: 0,
+            ..cut_off
+        };
+        let judged = judge(&[whole, cut_off, as_if_whole]);
+        assert!(
+            judged[2].detectable < judged[0].detectable,
+            "too good to be true: {judged:?}"
+        );
+        assert_eq!((judged[1].detectable, judged[1].verdict), (None, Verdict::TooNoisy));
+        // A difference is one all the same: timeouts count alike on both sides.
+        let clear: Vec<Pair> = (0..12)
+            .map(|_| (finished(1.0), Observed::TimedOut { limit_ms }))
+            .collect();
+        assert_eq!(one(&clear).verdict, Verdict::Slower);
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub fn verify(bundle: &mut Bundle) -> Result<Verification, BundleError> {
     if bundle.experiment.spec.has_observer {
         verification.table(bundle, format::PUBLISHED_TAXES, &["query_idx"], &numbers.taxes)?;
     }
-    verification.headline(bundle, numbers.headline.as_deref());
+    verification.headline(bundle, &numbers);
     verification.n_trials = trials.len();
     verification.exports(bundle, numbers, plans, looks)?;
     for name in bundle.changed() {
@@ -218,10 +218,12 @@ impl Verification {
         Ok(())
     }
 
-    fn headline(&mut self, bundle: &Bundle, recomputed: Option<&str>) {
-        let published = bundle.experiment.headline.as_deref();
+    fn headline(&mut self, bundle: &Bundle, numbers: &Numbers) {
+        let (published, recomputed) = (bundle.experiment.headline.as_deref(), numbers.headline.as_deref());
         self.n_numbers += 1;
-        if published != recomputed {
+        // Earlier versions said nothing where nothing could be compared.
+        let is_silent = published.is_none() && numbers.comparisons.of_queries.is_empty();
+        if published != recomputed && !is_silent {
             self.sentence(format!(
                 "The headline is {:?}, and {:?} when computed again.",
                 published.unwrap_or_default(),

@@ -204,11 +204,13 @@ pub async fn run(args: InstrumentArgs) -> Result<(), RunError> {
             }
         }
         print(&data.sheet()?)?;
-        let Some(headline) = &data.instrument.headline else {
+        if let Some(headline) = &data.instrument.headline {
+            println!("\n{}", for_terminal(headline));
+        }
+        if data.instrument.job.status != JobStatus::Completed {
             let message = data.instrument.job.message.unwrap_or_default();
             return Err(anyhow::anyhow!("{message}").into());
-        };
-        println!("\n{}", for_terminal(headline));
+        }
         Ok(())
     })
     .await

@@ -152,7 +152,10 @@ impl ExperimentForm {
         let workload_id = id(&self.workload, "workload", "Choose a workload.")
             .map_err(&mut keep)
             .ok();
-        let sources = self.sources().map_err(&mut keep).ok();
+        let sources = self
+            .sources()
+            .map_err(|wrong| wrong.into_iter().for_each(&mut keep))
+            .ok();
         let iterations = number(&self.iterations, "iterations", 1, MAX_ITERATIONS.into())
             .map_err(&mut keep)
             .ok();
@@ -201,29 +204,27 @@ impl ExperimentForm {
         }
     }
 
-    fn sources(&self) -> Result<Vec<SourceSpec>, FieldError> {
+    fn sources(&self) -> Result<Vec<SourceSpec>, Vec<FieldError>> {
         let mut sources: Vec<SourceSpec> = Vec::new();
-        for given in &self.stats_source {
-            for (name, params) in self.expand(given)? {
-                let spec = source::parse(&name, &params).map_err(|error| {
-                    let field = match error.field.as_str() {
-                        "" => "stats_source".to_owned(),
-                        parameter => format!("{name}.{parameter}"),
-                    };
-                    FieldError::new(&field, error.message)
-                })?;
-                for spec in source::draws(spec) {
-                    if sources.iter().any(|other| other.label == spec.label) {
-                        return Err(FieldError::new(
-                            "stats_source",
-                            format!("{} is chosen twice with the same parameters.", spec.label),
-                        ));
-                    }
-                    sources.push(spec);
-                }
+        let mut errors: Vec<FieldError> = Vec::new();
+        for chosen in self.stats_source.iter().map(|given| self.chosen(given)) {
+            match chosen {
+                Ok(chosen) => sources.extend(chosen),
+                Err(wrong) => errors.extend(wrong),
             }
         }
-        let mut sources = with_twins(sources)?;
+        for (idx, spec) in sources.iter().enumerate() {
+            if sources[..idx].iter().any(|other| other.label == spec.label) {
+                errors.push(FieldError::new(
+                    "stats_source",
+                    format!("{} is chosen twice with the same parameters.", spec.label),
+                ));
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let mut sources = with_twins(sources).map_err(|error| vec![error])?;
         if let Some(base) = sources.first().filter(|_| self.control) {
             sources.push(SourceSpec {
                 label: format!("{} again (control)", base.label),
@@ -233,16 +234,45 @@ impl ExperimentForm {
             });
         }
         match sources.len() {
-            0 => Err(FieldError::new(
+            0 => Err(vec![FieldError::new(
                 "stats_source",
                 "Choose at least one source of statistics.",
-            )),
-            n if n > MAX_SOURCES => Err(FieldError::new(
+            )]),
+            n if n > MAX_SOURCES => Err(vec![FieldError::new(
                 "stats_source",
                 format!("{n} sources are more than the {MAX_SOURCES} allowed."),
-            )),
+            )]),
             _ => Ok(sources),
         }
+    }
+
+    /// The sources that one chosen entry stands for, or everything that is wrong with it, each thing once.
+    fn chosen(&self, given: &str) -> Result<Vec<SourceSpec>, Vec<FieldError>> {
+        let mut sources = Vec::new();
+        let mut errors: Vec<FieldError> = Vec::new();
+        for (name, params) in self.expand(given).map_err(|error| vec![error])? {
+            match source::parse(&name, &params) {
+                Ok(spec) => sources.extend(source::draws(spec)),
+                Err(wrong) => {
+                    let wrong = wrong.into_iter().map(|error| {
+                        let field = match error.field.as_str() {
+                            "" => "stats_source".to_owned(),
+                            parameter => format!("{name}.{parameter}"),
+                        };
+                        FieldError::new(&field, error.message)
+                    });
+                    errors.extend(wrong);
+                }
+            }
+        }
+        // The same wrong value stands in every combination with others.
+        let mut once: Vec<FieldError> = Vec::new();
+        for error in errors {
+            if !once.contains(&error) {
+                once.push(error);
+            }
+        }
+        if once.is_empty() { Ok(sources) } else { Err(once) }
     }
 
     /// One chosen source, or several when a parameter lists several values.
@@ -525,6 +555,41 @@ mod tests {
     }
 
     #[test]
+    fn every_wrong_source_and_parameter_is_said_at_once_and_once_only() {
+        let mut form = ExperimentForm {
+            stats_source: vec![
+                "random_targets".into(),
+                "oracle".into(),
+                "draws:k=0,target=x".into(),
+                "none".into(),
+                "none".into(),
+                "stale:fraction".into(),
+            ],
+            ..form()
+        };
+        form.params.insert("random_targets.seed".into(), "1, x, y".into());
+        form.params.insert("random_targets.high".into(), "10, 20".into());
+        form.params.insert("random_targets.low".into(), "0".into());
+        let errors = form.parse(1).unwrap_err();
+        let said: Vec<(&str, bool)> = errors
+            .iter()
+            .map(|error| (error.field.as_str(), error.message.contains("\"y\"")))
+            .collect();
+        let expected = [
+            ("random_targets.low", false),
+            ("random_targets.seed", false),
+            ("random_targets.seed", true),
+            ("stats_source", false),
+            ("draws.target", false),
+            ("draws.k", false),
+            ("stats_source", false),
+            ("stats_source", false),
+        ];
+        assert_eq!(said, expected, "{errors:#?}");
+        assert!(errors[7].message.starts_with("none is chosen twice"), "{errors:#?}");
+    }
+
+    #[test]
     fn several_values_of_a_parameter_make_several_sources() {
         let mut form = ExperimentForm {
             stats_source: vec!["random_targets".into(), "none".into()],
@@ -539,6 +604,7 @@ mod tests {
             .into_iter()
             .map(|source| source.label)
             .collect();
+        assert_eq!(form.parse(1).unwrap().sources_in_words(), "4 × random_targets, none");
         assert_eq!(labels.len(), 5);
         assert_eq!(labels[0], "random_targets (high 10)");
         assert_eq!(labels[4], "none");
@@ -575,6 +641,8 @@ mod tests {
         assert_eq!(spec.control_idx(), Some(2));
         assert_eq!(spec.sources[2].params, spec.sources[0].params);
         assert_eq!(spec.sources[2].label, "uniform_target (target 10) again (control)");
+        let listed = "uniform_target, none, uniform_target (target 10) again (control)";
+        assert_eq!(spec.sources_in_words(), listed);
         let stored = serde_json::to_string(&spec)
             .unwrap()
             .replace("\"has_control\":true,", "")

@@ -1,5 +1,7 @@
 //! What an experiment found, in a sentence or two for lists.
 
+use std::collections::BTreeSet;
+
 use crate::analysis::effect::Bound;
 use crate::analysis::family;
 use crate::analysis::family::Member;
@@ -10,7 +12,7 @@ use crate::model::experiment::SummaryRecord;
 use crate::model::units::counted;
 use crate::model::units::three_digits;
 
-/// Of all comparisons with the first source. None where there are none.
+/// Of all comparisons with the first source, or why there are none. None where nothing was measured.
 pub fn headline(
     spec: &ExperimentSpec,
     queries: &[ExperimentQuery],
@@ -18,6 +20,9 @@ pub fn headline(
     members: &[Member],
 ) -> Option<String> {
     let base = &spec.sources.first()?.label;
+    if members.is_empty() {
+        return nothing_compared(spec, base, summaries);
+    }
     let largest = |members: &mut dyn Iterator<Item = &Member>| {
         let member = members.max_by(|a, b| a.effect.ratio.ln().abs().total_cmp(&b.effect.ratio.ln().abs()))?;
         largest_in_words(member, spec, queries, summaries)
@@ -48,6 +53,47 @@ pub fn headline(
         n => format!(", {n} of them too noisy to tell"),
     };
     Some(format!("No detectable difference from {base} in {compared}{noisy}."))
+}
+
+/// Why there is no comparison, query by query counted.
+fn nothing_compared(spec: &ExperimentSpec, base: &str, summaries: &[SummaryRecord]) -> Option<String> {
+    if summaries.iter().all(|summary| summary.n == 0) {
+        return None;
+    }
+    if spec.sources.len() == 1 {
+        return Some(format!(
+            "Only {base} was measured, so there is nothing to compare it with."
+        ));
+    }
+    let query_idxs: BTreeSet<i32> = summaries.iter().map(|summary| summary.query_idx).collect();
+    let (mut n_failed, mut n_timed_out, mut n_same, mut n_cut) = (0, 0, 0, 0);
+    for query_idx in query_idxs {
+        let of_query = summaries.iter().filter(|summary| summary.query_idx == query_idx);
+        let has = |is_so: fn(&SummaryRecord) -> bool| of_query.clone().any(is_so);
+        if has(|summary| summary.n_failed > 0) {
+            n_failed += 1;
+        } else if has(|summary| summary.n_timed_out > 0) {
+            n_timed_out += 1;
+        } else if has(|summary| summary.same_plan_as.is_some()) {
+            n_same += 1;
+        } else {
+            n_cut += 1;
+        }
+    }
+    let reasons = [
+        (n_failed, "a trial failed"),
+        (n_timed_out, "all rounds timed out on both sides"),
+        (n_same, "the plan is the same under all sources and was timed once"),
+        (n_cut, "no round was measured under two sources"),
+    ];
+    let reasons = reasons.into_iter().filter(|(n, _)| *n > 0);
+    let reasons: Vec<String> = reasons
+        .map(|(n, why)| format!("in {} {why}", counted(n, "query", "queries")))
+        .collect();
+    Some(format!(
+        "No query could be compared with {base}: {}.",
+        reasons.join(", ")
+    ))
 }
 
 /// `q7 is 40.1× slower under none, by another plan`.
@@ -165,5 +211,64 @@ mod tests {
             "No detectable difference from built_in in 3 comparisons, 3 of them too noisy to tell."
         );
         assert_eq!(said(&[], 12, 0.4, 0.5), "");
+    }
+
+    #[test]
+    fn where_nothing_can_be_compared_the_reason_is_told() {
+        let summary = |query_idx, source_idx, n_failed, n_timed_out, same_plan_as: Option<i32>| SummaryRecord {
+            source_idx,
+            query_idx,
+            n: if same_plan_as.is_some() { 0 } else { 3 },
+            n_finished: 0,
+            n_timed_out,
+            n_failed,
+            mean_ms: None,
+            stddev_ms: None,
+            median_ms: None,
+            median_is_above: false,
+            min_ms: None,
+            min_is_above: false,
+            p95_ms: None,
+            p95_is_above: false,
+            low_ms: None,
+            low_is_above: false,
+            high_ms: None,
+            high_is_above: false,
+            relative_deviation: None,
+            noise: None,
+            n_outliers: 0,
+            planning_ms: None,
+            cost: None,
+            plan_letter: None,
+            message: None,
+            same_plan_as,
+        };
+        let both = spec(&[("built_in", None), ("none", None)]);
+        let alone = spec(&[("built_in", None)]);
+        let of = |spec: &ExperimentSpec, summaries: &[SummaryRecord]| headline(spec, &queries(4), summaries, &[]);
+        let failed = [
+            summary(0, 0, 0, 0, None),
+            summary(0, 1, 3, 0, None),
+            summary(1, 0, 0, 3, None),
+            summary(1, 1, 0, 3, None),
+            summary(2, 0, 0, 0, None),
+            summary(2, 1, 0, 0, Some(0)),
+            summary(3, 0, 0, 0, None),
+        ];
+        assert_eq!(
+            of(&both, &failed).unwrap(),
+            "No query could be compared with built_in: in 1 query a trial failed, in 1 query all rounds timed out on both \
+             sides, in 1 query the plan is the same under all sources and was timed once, in 1 query no round was measured \
+             under two sources."
+        );
+        assert_eq!(
+            of(&alone, &failed[..1]).unwrap(),
+            "Only built_in was measured, so there is nothing to compare it with."
+        );
+        let unmeasured = SummaryRecord {
+            n: 0,
+            ..failed[0].clone()
+        };
+        assert_eq!(of(&both, &[unmeasured]), None);
     }
 }

@@ -53,6 +53,7 @@ pub async fn run(notebook: &Notebook<'_>, stand: &mut Stand, task: &BudgetTask) 
     let mut findings = BudgetFindings::default();
     let (columns, n_untouched) = work.candidates()?;
     findings.n_untouched = n_untouched;
+    findings.n_touched = columns.len();
     for (idx, (name, piece)) in columns.iter().enumerate() {
         let detail = format!("{name}, column {} of {}", idx + 1, columns.len());
         notebook.stage("lowering targets", idx, columns.len(), &detail).await?;
@@ -410,6 +411,17 @@ fn statement(column: &BudgetColumn, usual_target: u32, is_parent: bool) -> Optio
 }
 
 fn headline(task: &BudgetTask, findings: &BudgetFindings, moved: &[Moved]) -> String {
+    let n_same = task.queries.len() - moved.len();
+    format!(
+        "{} Analyzed once more with these targets, {n_same} of {} keep plan and estimates of target {}.",
+        in_columns(task, findings),
+        counted(task.queries.len() as u64, "query", "queries"),
+        task.targets.last().copied().unwrap_or_default(),
+    )
+}
+
+/// What the columns that were tried could do with, in a sentence.
+pub fn in_columns(task: &BudgetTask, findings: &BudgetFindings) -> String {
     let n_columns = findings.columns.len() as u64;
     let count = |is_meant: &dyn Fn(u32) -> bool| {
         let columns = findings.columns.iter();
@@ -422,12 +434,8 @@ fn headline(task: &BudgetTask, findings: &BudgetFindings, moved: &[Moved]) -> St
             .any(|tried| *tried >= DEFAULT_TARGET && *tried < target)
     };
     let (n_less, n_more) = (count(&|target| target < DEFAULT_TARGET), count(&is_too_little));
-    let n_same = task.queries.len() - moved.len();
     format!(
-        "Of {} that the plans touch, {n_less} could do with a target below {DEFAULT_TARGET} and {n_more} need a higher one. \
-         Analyzed once more with these targets, {n_same} of {} keep plan and estimates of target {}.",
+        "Of {} that the plans touch, {n_less} could do with a target below {DEFAULT_TARGET} and {n_more} need a higher one.",
         counted(n_columns, "column", "columns"),
-        counted(task.queries.len() as u64, "query", "queries"),
-        task.targets.last().copied().unwrap_or_default(),
     )
 }

@@ -340,7 +340,8 @@ async fn decide(
     Ok(findings)
 }
 
-fn headline(task: &LotteryTask, steps: &[LotteryStep]) -> String {
+/// What these draws say, in sentences.
+pub fn headline(task: &LotteryTask, steps: &[LotteryStep]) -> String {
     let mut worst: Option<(&str, u32, Tally)> = None;
     let mut n_flipping = 0_u64;
     for (query_idx, query) in (0_i32..).zip(&task.queries) {

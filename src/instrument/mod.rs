@@ -8,6 +8,7 @@ pub mod form;
 pub mod likeness;
 mod look;
 mod lottery;
+mod part;
 mod regret;
 mod saying;
 pub mod service;

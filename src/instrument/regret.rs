@@ -157,7 +157,7 @@ async fn look(
 }
 
 /// The plans of every query, each with the first source that chose it.
-fn choices(steps: &[RegretStep]) -> BTreeMap<(usize, String), usize> {
+pub fn choices(steps: &[RegretStep]) -> BTreeMap<(usize, String), usize> {
     let mut choices = BTreeMap::new();
     for step in steps {
         if let RegretStep::Looked { source_idx, plans } = step {
@@ -175,7 +175,7 @@ fn choices(steps: &[RegretStep]) -> BTreeMap<(usize, String), usize> {
 
 /// One plan's turn to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Turn {
+pub struct Turn {
     /// 0 to warm up.
     round: u32,
     query_idx: usize,
@@ -186,7 +186,7 @@ struct Turn {
 
 /// Every plan once in each round. A round visits the sources in shuffled order, and under each its plans in shuffled order:
 /// a pure function of the plans and the seed.
-fn turns(task: &RegretTask, choices: &BTreeMap<(usize, String), usize>, seed: u64) -> Vec<Turn> {
+pub fn turns(task: &RegretTask, choices: &BTreeMap<(usize, String), usize>, seed: u64) -> Vec<Turn> {
     let mut turns = Vec::new();
     for round in 0..=task.rounds {
         let mut chance = Chance::new(seed, &[b"regret", &round.to_be_bytes()]);
@@ -223,7 +223,8 @@ fn runs(steps: &[RegretStep], wanted_query: usize, wanted: &str) -> Vec<Observed
     runs.collect()
 }
 
-fn headline(task: &RegretTask, steps: &[RegretStep]) -> String {
+/// What these runs say, in a sentence.
+pub fn headline(task: &RegretTask, steps: &[RegretStep]) -> String {
     let plans = choices(steps);
     let mut worst: Option<(Regret, usize, usize)> = None;
     for query_idx in 0..task.queries.len() {

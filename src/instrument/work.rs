@@ -12,6 +12,7 @@ use crate::instrument::bisect;
 use crate::instrument::budget;
 use crate::instrument::look::Look;
 use crate::instrument::lottery;
+use crate::instrument::part;
 use crate::instrument::regret;
 use crate::instrument::stand::Stand;
 use crate::model::instrument::Findings;
@@ -35,10 +36,26 @@ pub async fn run(job: HeldJob, sandboxes: &Sandboxes) -> Parted {
     match Box::pin(attempt(&job, sandboxes)).await {
         Ok(parted) => parted,
         Err(trouble) => {
-            let settle = async |status, message: String| Ok(job.settle(status, Some(&message)).await?);
+            let settle = async |status, message: String| {
+                note_part(&job).await?;
+                Ok(job.settle(status, Some(&message)).await?)
+            };
             job.part(|| conclude(&job, &trouble, &WORDS, settle).boxed()).await
         }
     }
+}
+
+/// Notes what a run that ends before its time has found out by then.
+async fn note_part(job: &HeldJob) -> anyhow::Result<()> {
+    let mut conn = job.conn().await?;
+    let instrument = instruments::get_by_job(&mut conn, &job.lease)
+        .await?
+        .context("the job's instrument")?;
+    let steps = instruments::list_steps(&mut conn, job.viewer, instrument.id).await?;
+    if let Some((findings, headline)) = part::of(&instrument, steps)? {
+        instruments::set_result(&mut conn, &job.lease, instrument.id, &findings, Some(&headline)).await?;
+    }
+    Ok(())
 }
 
 /// What a run says when it does not come to its end.

@@ -124,6 +124,25 @@ impl ExperimentSpec {
         self.iterations.min(MAX_OBSERVED_ROUNDS)
     }
 
+    /// For lists: every kind of source once, with how many there are of it. The control goes by its label, which says what
+    /// it is.
+    pub fn sources_in_words(&self) -> String {
+        let (chosen, control) = self.sources.split_at(self.control_idx().unwrap_or(self.sources.len()));
+        let mut counts: Vec<(&str, usize)> = Vec::new();
+        for source in chosen {
+            match counts.iter_mut().find(|(name, _)| *name == source.name) {
+                Some((_, n)) => *n += 1,
+                None => counts.push((&source.name, 1)),
+            }
+        }
+        let counts = counts.into_iter().map(|(name, n)| match n {
+            1 => name.to_owned(),
+            n => format!("{n} × {name}"),
+        });
+        let control = control.iter().map(|source| source.label.clone());
+        counts.chain(control).collect::<Vec<String>>().join(", ")
+    }
+
     /// Where the control stands among the sources.
     pub fn control_idx(&self) -> Option<usize> {
         self.sources.len().checked_sub(1).filter(|_| self.has_control)

@@ -31,7 +31,13 @@ impl Compared {
             ratio: bounded(effect.ratio, bound),
             interval: open_interval(effect.interval, bound),
             p: p_value(judgement.adjusted_p),
-            detectable: detectable(judgement.detectable),
+            detectable: match effect.n_censored {
+                0 => detectable(judgement.detectable),
+                _ => Figure {
+                    shown: "unknown: cut off".to_owned(),
+                    exact: String::new(),
+                },
+            },
             n_rounds: match effect.n_censored {
                 0 => effect.n_rounds.to_string(),
                 n => format!("{}, {n} cut off", effect.n_rounds),

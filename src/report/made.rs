@@ -93,13 +93,14 @@ pub static COMPARISONS: &[Made] = &[
     Made {
         name: "Verdict",
         how: "Faster or slower where the adjusted p is below 0.05. Else no detectable difference, the usual truth; or too \
-              noisy to tell, where even a difference of 1.5× could have gone unseen.",
+              noisy to tell, where even a difference of 1.5× could have gone unseen, or where a timeout hides how much could.",
         reference: "",
     },
     Made {
         name: "Would have shown",
         how: "The smallest ratio that so many rounds of such noise would have shown in four of five experiments, after the \
-              same adjustment: exp((t(1 - 0.025/m) + t(0.8)) × standard error), for m comparisons.",
+              same adjustment: exp((t(1 - 0.025/m) + t(0.8)) × standard error), for m comparisons. A dash where none would \
+              have. Unknown where a round was cut off: a timeout counts as its limit, which hides noise and difference alike.",
         reference: "Lachin 1981",
     },
 ];

@@ -155,18 +155,16 @@ pub fn needs_annex(spec: &SourceSpec) -> bool {
     find(&spec.name).is_some_and(StatsSource::needs_annex)
 }
 
-/// Makes a validated source out of what a person gave: every parameter present, in its normal form.
-pub fn parse(name: &str, given: &Params) -> Result<SourceSpec, ParamError> {
-    let source = find(name).ok_or_else(|| ParamError::new("", format!("There is no source called {name}.")))?;
-    if let Some(unknown) = given
-        .keys()
-        .find(|key| !source.parameters().iter().any(|p| p.name == key.as_str()))
-    {
-        return Err(ParamError::new(
-            unknown,
-            format!("The source {name} has no parameter {unknown}."),
-        ));
-    }
+/// Makes a validated source out of what a person gave, every parameter present and in its normal form; or says everything
+/// that is wrong with it.
+pub fn parse(name: &str, given: &Params) -> Result<SourceSpec, Vec<ParamError>> {
+    let unheard_of = || vec![ParamError::new("", format!("There is no source called {name}."))];
+    let source = find(name).ok_or_else(unheard_of)?;
+    let is_known = |key: &&String| source.parameters().iter().any(|parameter| parameter.name == *key);
+    let unknown = given.keys().filter(|key| !is_known(key));
+    let mut errors: Vec<ParamError> = unknown
+        .map(|key| ParamError::new(key, format!("The source {name} has no parameter {key}.")))
+        .collect();
     let mut params = Params::new();
     for parameter in source.parameters() {
         // Left empty it is as usual; of several, none at all was chosen.
@@ -174,12 +172,17 @@ pub fn parse(name: &str, given: &Params) -> Result<SourceSpec, ParamError> {
             .get(parameter.name)
             .map(|text| text.trim())
             .filter(|text| !text.is_empty() || matches!(parameter.kind, ParameterKind::Several(_)));
-        params.insert(
-            parameter.name.to_owned(),
-            parameter.parse(text.unwrap_or(parameter.default))?,
-        );
+        match parameter.parse(text.unwrap_or(parameter.default)) {
+            Ok(value) => {
+                params.insert(parameter.name.to_owned(), value);
+            }
+            Err(error) => errors.push(error),
+        }
     }
-    source.check(&params)?;
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    source.check(&params).map_err(|error| vec![error])?;
     let label = label(source, &params);
     Ok(SourceSpec {
         name: name.to_owned(),
@@ -322,7 +325,17 @@ mod tests {
             ("custom_sql", params(&[("script", " -- nothing\n")]), "script"),
             ("custom_sql", params(&[("script", "create table t (a int)")]), "script"),
         ] {
-            assert_eq!(parse(name, &given).unwrap_err().field, field, "{name} {given:?}");
+            let errors = parse(name, &given).unwrap_err();
+            let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+            assert_eq!(fields, [field], "{name} {given:?}");
         }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_with_a_source_is_said_at_once() {
+        let given = params(&[("seed", "x"), ("low", "0"), ("high", "9"), ("mood", "bad")]);
+        let errors = parse("random_targets", &given).unwrap_err();
+        let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(fields, ["mood", "seed", "low"]);
     }
 }

@@ -183,11 +183,7 @@ async fn the_main_job_is_done_by_plain_links_and_forms() {
         "a double click launches once"
     );
 
-    let (status, refused) = plain
-        .post("/experiment", &[("request_id", "r4"), ("iterations", "0")])
-        .await;
-    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(refused.contains("Choose a dataset.") && refused.contains("from 1 to 1000"));
+    everything_wrong_is_said_at_its_field(&plain).await;
     a_bad_script_is_refused_at_its_field(&plain).await;
 
     let settled = wait_for("the experiment", async || {
@@ -236,6 +232,41 @@ async fn the_main_job_is_done_by_plain_links_and_forms() {
         assert_eq!(plain.get(nowhere).await.0, StatusCode::NOT_FOUND, "{nowhere}");
     }
     assert_eq!(server.stop(), Some(0));
+}
+
+/// A form that is refused comes back with all that was said in it.
+async fn everything_wrong_is_said_at_its_field(plain: &Plain) {
+    let (status, refused) = plain
+        .post("/experiment", &[("request_id", "r4"), ("iterations", "0")])
+        .await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.contains("Choose a dataset.") && refused.contains("from 1 to 1000"));
+    assert!(!refused.contains("Filled in like"), "{refused}");
+    let wrong = [
+        ("request_id", "r5"),
+        ("like", "1"),
+        ("stats_source", "random_targets"),
+        ("random_targets.seed", "x"),
+        ("random_targets.low", "0"),
+        ("stats_source", "draws"),
+        ("draws.k", "many"),
+    ];
+    let (status, refused) = plain.post("/experiment", &wrong).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    for field in ["random_targets.seed", "random_targets.low", "draws.k"] {
+        assert!(refused.contains(&format!("id=\"{field}-error\"")), "{field}: {refused}");
+    }
+    for link in refused.split("<li><a href=\"#").skip(1) {
+        let id = link.split('"').next().unwrap();
+        assert!(
+            refused.contains(&format!("id=\"{id}\"")),
+            "a message leads to its field: {id}"
+        );
+    }
+    assert!(
+        refused.contains("Filled in like <a href=\"/results/1\">") && refused.contains("name=\"like\" value=\"1\""),
+        "{refused}"
+    );
 }
 
 /// The page, the report and the files tell the same taxes, and they follow from the readings.

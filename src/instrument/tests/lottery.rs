@@ -7,6 +7,7 @@ use crate::instrument::tests::form;
 use crate::instrument::tests::launch;
 use crate::instrument::tests::stored;
 use crate::model::instrument::Findings;
+use crate::model::job::JobStatus;
 use crate::report::instruments::lottery::LotteryReport;
 use crate::testing::bench::Bench;
 
@@ -171,5 +172,46 @@ async fn a_dataset_that_a_run_needs_is_not_deleted() {
     assert_eq!(house.datasets.delete(viewer, dataset_id).await.unwrap(), Deleted::InUse);
     finished(&bench, id).await;
     assert_eq!(house.datasets.delete(viewer, dataset_id).await.unwrap(), Deleted::Done);
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn a_lottery_that_is_asked_to_stop_tells_the_odds_of_the_draws_so_far() {
+    let bench = Bench::open().await;
+    let dataset_id = bench
+        .restored("create table t as select g as a from generate_series(1, 400) g;")
+        .await;
+    let workload_id = bench
+        .workload("-- name: steady\nselect count(*) from t where a < 5;\n")
+        .await;
+    let fields = [
+        ("dataset", &*dataset_id.to_string()),
+        ("workload", &*workload_id.to_string()),
+        ("timeout", "60s"),
+        ("targets", "10"),
+        ("draws", "5000"),
+    ];
+    let id = launch(&bench, &form("lottery", "lottery", &fields)).await.unwrap();
+    let (instruments, viewer) = (&bench.house.instruments, bench.house.viewer);
+    tokio::join!(Box::pin(bench.work()), async {
+        while instruments.get(viewer, id).await.unwrap().unwrap().n_steps < 3 {
+            tokio::task::yield_now().await;
+        }
+        assert!(instruments.stop(viewer, id).await.unwrap());
+    });
+    let data = stored(&bench, id).await;
+    let n_drawn = data.steps.len();
+    assert_eq!(data.instrument.job.status, JobStatus::Cancelled);
+    assert!((3..5000).contains(&n_drawn));
+    let said = data.instrument.headline.clone().unwrap();
+    let part =
+        format!("A part, stopped after {n_drawn} of 5000 draws. At no target did a query get more than one plan.");
+    assert!(said.starts_with(&part), "{said}");
+    let Some(Findings::Lottery(findings)) = &data.instrument.result else {
+        panic!("{:?}", data.instrument.result);
+    };
+    let report = LotteryReport::new(&data, findings).unwrap();
+    assert_eq!(report.n_drawn, [n_drawn]);
+    assert_eq!(usize::try_from(report.queries[0].tallies[0].n_draws), Ok(n_drawn));
     bench.close().await;
 }

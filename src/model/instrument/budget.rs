@@ -60,6 +60,9 @@ pub struct Moved {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BudgetFindings {
     pub columns: Vec<BudgetColumn>,
+    /// Columns of tables that some plan touches: so many are to be tried. 0 before that is known.
+    #[serde(default)]
+    pub n_touched: usize,
     /// Columns of tables that no plan touches.
     pub n_untouched: usize,
 }

@@ -25,7 +25,10 @@ const MAX_SERIES: usize = 8;
 /// What a lottery has found.
 pub struct LotteryReport {
     pub targets: Vec<u32>,
+    /// At each target, as planned.
     pub n_draws: u32,
+    /// What was drawn of them, in the order of the targets.
+    pub n_drawn: Vec<usize>,
     /// Milliseconds that ANALYZE took, on average, in the order of the targets; none where nothing was drawn.
     pub analyze_ms: Vec<Option<f64>>,
     /// Those that flip most come first.
@@ -110,6 +113,7 @@ impl LotteryReport {
         Ok(Self {
             targets: task.targets.clone(),
             n_draws: task.n_draws,
+            n_drawn: task.targets.iter().map(|target| n_at(&draws, *target)).collect(),
             analyze_ms: task.targets.iter().map(|target| mean_ms(&draws, *target)).collect(),
             queries,
             rare: rare.collect(),
@@ -182,6 +186,10 @@ fn share(tally: &Tally) -> Option<Odds> {
         low: tally.low,
         high: tally.high,
     })
+}
+
+fn n_at(draws: &[&DrawStep], target: u32) -> usize {
+    draws.iter().filter(|draw| draw.target == target).count()
 }
 
 fn mean_ms(draws: &[&DrawStep], target: u32) -> Option<f64> {

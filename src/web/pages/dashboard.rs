@@ -85,12 +85,6 @@ async fn show(
 
 impl LatestLine {
     fn new(experiment: &Experiment) -> Self {
-        let sources: Vec<&str> = experiment
-            .spec
-            .sources
-            .iter()
-            .map(|source| source.label.as_str())
-            .collect();
         let status = experiment.job.status;
         Self {
             href: urls::result(experiment.id),
@@ -99,7 +93,7 @@ impl LatestLine {
             class: view::status_class(status),
             dataset: experiment.dataset_name.clone(),
             workload: experiment.workload_name.clone(),
-            sources: sources.join(", "),
+            sources: experiment.spec.sources_in_words(),
             headline: experiment.said().unwrap_or_default().to_owned(),
             date: view::date(experiment.created_at),
             at: view::rfc3339(experiment.created_at),

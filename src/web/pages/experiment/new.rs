@@ -174,12 +174,11 @@ impl NewPage {
             .all(|query| query.is_chosen || query.refusal.is_some())
     }
 
-    /// The message at a field.
-    fn error(&self, field: &str) -> Option<&str> {
-        self.errors
-            .iter()
-            .find(|error| error.field == field)
-            .map(|error| error.message.as_str())
+    /// All messages at a field.
+    fn error(&self, field: &str) -> Option<String> {
+        let of_field = self.errors.iter().filter(|error| error.field == field);
+        let messages: Vec<&str> = of_field.map(|error| error.message.as_str()).collect();
+        (!messages.is_empty()).then(|| messages.join(" "))
     }
 }
 
@@ -254,6 +253,16 @@ async fn new_like(pool: &PgPool, experiments: &Experiments, viewer: Viewer, like
     show(page, experiments, viewer).await
 }
 
+/// The experiment that a form which comes back was filled in from; none where it was not, or the experiment is gone.
+async fn like_of(pool: &PgPool, viewer: Viewer, pairs: &[(String, String)]) -> Result<Option<LikeView>, Error> {
+    let like = pairs.iter().find(|(name, _)| name == "like");
+    let Some(id) = like.and_then(|(_, value)| value.parse().ok()) else {
+        return Ok(None);
+    };
+    let likeness = likeness::load(&mut *pool.acquire().await?, viewer, id).await?;
+    Ok(likeness.map(|Likeness { id, instead, .. }| LikeView { id, instead }))
+}
+
 /// The form with what it would take, or what is missing for any.
 async fn show(mut page: NewPage, experiments: &Experiments, viewer: Viewer) -> PageResult<Response> {
     let missing = MissingPage {
@@ -324,6 +333,7 @@ pub(super) async fn check(
     hx: Hx,
     Form(pairs): Form<Vec<(String, String)>>,
 ) -> PageResult<Response> {
+    let like = like_of(&pool, viewer, &pairs).await?;
     let form = ExperimentForm::from_pairs(pairs);
     let (estimate, errors) = match experiments.check(viewer, &form).await {
         Ok(estimate) => (Some(estimate), Vec::new()),
@@ -332,6 +342,7 @@ pub(super) async fn check(
     };
     let page = NewPage {
         estimate,
+        like,
         ..NewPage::load(&pool, viewer, form, errors).await?
     };
     if hx.is_fragment {
@@ -349,6 +360,7 @@ pub(super) async fn create(
     headers: HeaderMap,
     Form(pairs): Form<Vec<(String, String)>>,
 ) -> PageResult<Response> {
+    let like = like_of(&state.pool, viewer, &pairs).await?;
     let form = ExperimentForm::from_pairs(pairs);
     match state.experiments.launch(viewer, &form).await {
         Ok(id) => {
@@ -362,7 +374,10 @@ pub(super) async fn create(
             Ok(hx.redirect(&urls::result(id)))
         }
         Err(LaunchError::Refused(errors)) => {
-            let page = NewPage::load(&state.pool, viewer, form, errors).await?;
+            let page = NewPage {
+                like,
+                ..NewPage::load(&state.pool, viewer, form, errors).await?
+            };
             if hx.is_fragment {
                 // The rest of the form stays as it is in the browser.
                 return fragment::with_status(StatusCode::UNPROCESSABLE_ENTITY, &page.as_estimate());

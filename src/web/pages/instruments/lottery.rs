@@ -41,6 +41,20 @@ impl LotteryPage {
         })
     }
 
+    /// How many draws there are, where a run was stopped at each target by itself.
+    fn drawn(&self) -> String {
+        if !self.frame.is_part {
+            return format!("{} draws at each target", self.report.n_draws);
+        }
+        let at_each = self.report.n_drawn.iter().zip(&self.report.targets);
+        let at_each: Vec<String> = at_each.map(|(n, target)| format!("{n} at target {target}")).collect();
+        format!(
+            "Draws of the {} planned at each: {}",
+            self.report.n_draws,
+            at_each.join(", ")
+        )
+    }
+
     /// A flip probability with its interval.
     fn flips(tally: &Tally) -> String {
         if tally.n_draws == 0 {

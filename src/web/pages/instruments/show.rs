@@ -39,6 +39,8 @@ pub(super) struct Frame {
     pub asked: String,
     pub experiment: Option<ExperimentId>,
     pub headline: String,
+    /// It was stopped: the findings are those of the steps by then.
+    pub is_part: bool,
     pub message: String,
     pub interruptions: Vec<String>,
     pub progress: ProgressView,
@@ -121,6 +123,7 @@ pub(super) async fn show(
         asked: asked(instrument),
         experiment: instrument.experiment_id,
         headline: instrument.headline.clone().unwrap_or_default(),
+        is_part: matches!(instrument.job.status, JobStatus::Cancelled | JobStatus::Failed),
         message: instrument.job.message.clone().unwrap_or_default(),
         interruptions: interruptions.iter().map(Interrupted::in_words).collect(),
         progress: ProgressView::load(&mut conn, viewer, instrument).await?,

@@ -49,12 +49,6 @@ struct IndexRow {
 
 impl IndexRow {
     fn new(experiment: &Experiment, params: &ListParams) -> Self {
-        let labels: Vec<&str> = experiment
-            .spec
-            .sources
-            .iter()
-            .map(|source| source.name.as_str())
-            .collect();
         Self {
             id: experiment.id,
             address: urls::result(experiment.id),
@@ -62,7 +56,7 @@ impl IndexRow {
             class: view::status_class(experiment.job.status),
             dataset: experiment.dataset_name.clone(),
             workload: experiment.workload_name.clone(),
-            sources: labels.join(", "),
+            sources: experiment.spec.sources_in_words(),
             headline: experiment.said().unwrap_or_default().to_owned(),
             tags: params.tag_links(&experiment.filing),
             date: view::date(experiment.created_at),
