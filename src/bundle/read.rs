@@ -16,11 +16,11 @@ use crate::bundle::format;
 use crate::bundle::format::ExperimentBody;
 use crate::bundle::format::MANIFEST;
 use crate::bundle::format::Manifest;
-use crate::experiment::form;
 use crate::experiment::form::MAX_ITERATIONS;
 use crate::experiment::form::MAX_SOURCES;
 use crate::experiment::form::MAX_TRIALS;
 use crate::experiment::form::MAX_WARM_UP;
+use crate::experiment::form::twins;
 use crate::experiment::schedule;
 use crate::model::experiment::ExperimentQuery;
 use crate::model::experiment::PreparedSource;
@@ -172,7 +172,7 @@ fn check_size(body: &ExperimentBody) -> Result<(), String> {
     if spec.sources.len() > MAX_SOURCES || spec.iterations > MAX_ITERATIONS || spec.warm_up > MAX_WARM_UP {
         return Err("it asks for more than an experiment may".to_owned());
     }
-    if !form::has_sound_annexes(spec) {
+    if !twins::has_sound_annexes(spec) {
         return Err("its sources with scripts are not such as an experiment has them".to_owned());
     }
     let n_trials = schedule::n_trials(spec);

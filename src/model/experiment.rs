@@ -129,7 +129,8 @@ impl ExperimentSpec {
     pub fn sources_in_words(&self) -> String {
         let (chosen, control) = self.sources.split_at(self.control_idx().unwrap_or(self.sources.len()));
         let mut counts: Vec<(&str, usize)> = Vec::new();
-        for source in chosen {
+        let is_twin = |idx: usize| i32::try_from(idx).is_ok_and(|idx| self.is_twin(idx));
+        for (_, source) in chosen.iter().enumerate().filter(|(idx, _)| !is_twin(*idx)) {
             match counts.iter_mut().find(|(name, _)| *name == source.name) {
                 Some((_, n)) => *n += 1,
                 None => counts.push((&source.name, 1)),
