@@ -55,16 +55,27 @@ const MAX_SCRIPT_BYTES: usize = 64 << 10;
 /// Of one statement. To build an index takes longer than a query may.
 const LIMIT: Duration = Duration::from_hours(1);
 
+/// The line of what is done behind a script: lines count from 1.
+const BEHIND: u64 = 0;
+
 /// `duplicate_table`: the server's word for a name that an index has already.
 const NAME_IS_TAKEN: &str = "42P07";
 
 /// A statement of a script that did not go well. A sentence.
 #[derive(Debug, thiserror::Error)]
-#[error("Line {line} of its script, {}: {said}", tuning::in_short(.sql))]
+#[error("{}, {}: {said}", place(*.line), tuning::in_short(.sql))]
 pub struct ScriptError {
-    line: u64,
+    /// None behind its last line.
+    line: Option<u64>,
     sql: String,
     said: String,
+}
+
+fn place(line: Option<u64>) -> String {
+    line.map_or_else(
+        || "Behind its script".to_owned(),
+        |line| format!("Line {line} of its script"),
+    )
 }
 
 impl StatsSource for CustomSql {
@@ -215,7 +226,7 @@ impl Running<'_, '_> {
             }
         };
         Err(ScriptError {
-            line: step.line,
+            line: Some(step.line).filter(|line| *line != BEHIND),
             sql: step.sql.clone(),
             said,
         }
@@ -327,7 +338,7 @@ impl Running<'_, '_> {
                 .map(|table| ident::quote_qualified(&table.schema, &table.name))
                 .collect();
             let step = Step {
-                line: 0,
+                line: BEHIND,
                 sql: format!("analyze {}", quoted.join(", ")),
                 act: Act::Analyze,
             };

@@ -13,11 +13,11 @@ use crate::target::session::Admin;
 /// and by whether the process that writes them has more to do than to wait.
 const LOOK: &str = "\
 select (select c.checkpoint_lsn::text from pg_catalog.pg_control_checkpoint() c),
-       coalesce(bool_or(a.backend_type = 'checkpointer' and a.wait_event_type is distinct from 'Activity'), false),
-       count(*) filter (where a.backend_type = 'autovacuum worker')::integer,
-       count(*) filter (where a.backend_type = 'client backend' and a.application_name not like 'pgassay%'
-                          and (a.state = 'active' or a.query_start > to_timestamp($1)))::integer,
-       extract(epoch from clock_timestamp())::float8
+       coalesce(pg_catalog.bool_or(a.backend_type = 'checkpointer' and a.wait_event_type is distinct from 'Activity'), false),
+       pg_catalog.count(*) filter (where a.backend_type = 'autovacuum worker')::integer,
+       pg_catalog.count(*) filter (where a.backend_type = 'client backend' and a.application_name not like 'pgassay%'
+                          and (a.state = 'active' or a.query_start > pg_catalog.to_timestamp($1)))::integer,
+       extract(epoch from pg_catalog.clock_timestamp())::float8
 from pg_catalog.pg_stat_activity a";
 
 /// Where the target runs.

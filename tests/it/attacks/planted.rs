@@ -55,6 +55,17 @@ async fn use_it(ground: &Ground, dump: Vec<u8>) {
         ("stats_source", "built_in"),
         ("stats_source", "random_targets"),
         ("stats_source", "none"),
+        ("stats_source", "draws"),
+        ("draws.k", "2"),
+        ("stats_source", "extended"),
+        ("stats_source", "stale"),
+        ("stats_source", "perturbed"),
+        ("stats_source", "custom_sql"),
+        (
+            "custom_sql.script",
+            "create index on public.mallory_table (b);\nset work_mem = '8MB';\n",
+        ),
+        ("observer", "on"),
     ];
     let experiment = ground.experiment(dataset, workload, &fields).await;
     let failed: Vec<Value> = ground.rows(&format!(
@@ -99,7 +110,7 @@ async fn nothing_that_a_dump_plants_is_ever_run_by_a_superuser() {
 }
 
 /// Names that may stand where a relation stands without a schema: those of a statement's own `with`, and functions.
-const OWN_NAMES: [&str; 5] = ["col", "unwrapped", "base", "parts", "lateral"];
+const OWN_NAMES: [&str; 6] = ["col", "unwrapped", "base", "parts", "lateral", "made"];
 
 #[tokio::test]
 async fn superuser_statements_name_nothing_of_a_dump_and_everything_else_in_full() {
@@ -139,16 +150,18 @@ async fn superuser_statements_name_nothing_of_a_dump_and_everything_else_in_full
 }
 
 /// Words that may stand before a parenthesis and call nothing.
-const NO_FUNCTIONS: [&str; 26] = [
+const NO_FUNCTIONS: [&str; 28] = [
     "array",
     "and",
     "any",
     "as",
     "case",
+    "cast",
     "coalesce",
     "else",
     "exists",
     "extract",
+    "filter",
     "from",
     "in",
     "into",
