@@ -229,7 +229,7 @@ fn a_changed_reading_of_what_measuring_costs_changes_the_tax_of_its_query_only()
 fn a_bundle_of_before_has_no_looks_and_one_whose_looks_are_of_other_trials_is_refused() {
     let mut members = unpack(&MADE.bytes);
     change_rows(&mut members, "looks.jsonl", |look| {
-        look["last_trial"] = 1_000_000.into()
+        look["last_trial"] = 1_000_000.into();
     });
     make_manifest_agree(&mut members);
     let (code, _, complaint) = verify(&pack(&members));
