@@ -6,6 +6,7 @@ use sqlx::types::Json;
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::BenchmarkSpec;
 use crate::model::benchmark::LoadRecord;
+use crate::model::dataset::Setting;
 use crate::model::ids::BenchmarkId;
 use crate::model::ids::DatasetId;
 use crate::model::ids::JobId;
@@ -33,7 +34,7 @@ macro_rules! select_benchmarks {
     ($tail:literal, $($bind:expr),* $(,)?) => {
         sqlx::query!(
             r#"select b.id as "id: BenchmarkId", b.dataset_id as "dataset_id: DatasetId", b.target_name, b.configuration,
-                      b.spec as "spec: Json<BenchmarkSpec>", b.environment as "environment: Json<Vec<(String, String)>>",
+                      b.spec as "spec: Json<BenchmarkSpec>", b.environment as "environment: Json<Vec<Setting>>",
                       b.load as "load: Json<LoadRecord>", b.headline, b.is_met, b.tags, b.memo, b.created_at,
                       j.id as "job_id: JobId", j.kind as "kind: JobKind", j.status as "status: JobStatus", j.stage,
                       j.progress as "progress: Json<Progress>", j.message, j.cancel_requested,
@@ -134,7 +135,7 @@ pub async fn set_environment(
     conn: &mut PgConnection,
     lease: &Lease,
     id: BenchmarkId,
-    environment: &[(String, String)],
+    environment: &[Setting],
     load: Option<&LoadRecord>,
 ) -> Result<()> {
     sqlx::query!(

@@ -6,6 +6,7 @@ mod spec;
 use chrono::DateTime;
 use chrono::Utc;
 
+use crate::model::dataset::Setting;
 use crate::model::filing::Filing;
 use crate::model::ids::BenchmarkId;
 use crate::model::ids::DatasetId;
@@ -47,7 +48,7 @@ pub struct Benchmark {
     pub configuration: String,
     pub spec: BenchmarkSpec,
     /// Server, settings and machine, by name, once they are known.
-    pub environment: Vec<(String, String)>,
+    pub environment: Vec<Setting>,
     /// How the generated tables were loaded, once they are.
     pub load: Option<LoadRecord>,
     /// The best level in a sentence, once there is one.
