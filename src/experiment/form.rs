@@ -183,7 +183,7 @@ impl ExperimentForm {
         }
     }
 
-    fn sources(&self) -> Result<Vec<SourceSpec>, Vec<FieldError>> {
+    pub fn sources(&self) -> Result<Vec<SourceSpec>, Vec<FieldError>> {
         let mut sources: Vec<SourceSpec> = Vec::new();
         let mut errors: Vec<FieldError> = Vec::new();
         for chosen in self.stats_source.iter().map(|given| self.chosen(given)) {
