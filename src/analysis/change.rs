@@ -56,19 +56,20 @@ impl Estimate {
         })
     }
 
-    /// A percentile in milliseconds of all transactions, from those of each second. `None` without transactions.
+    /// A percentile in milliseconds of all transactions, from how many of each second took at most so long, of how many.
+    /// `None` without transactions.
     ///
     /// The share of transactions up to that time is a rate over seconds, and the times at both ends of that share's
     /// interval are those of the percentile's: Woodruff, "Confidence Intervals for Medians and Other Position Measures",
-    /// Journal of the American Statistical Association 47, 1952. Where the interval reaches beyond all transactions there
-    /// is no error.
-    pub fn percentile(percent: f64, all: &Latencies, seconds: &[&Latencies]) -> Option<Self> {
+    /// Journal of the American Statistical Association 47, 1952. Where nothing took longer, and where the interval reaches
+    /// beyond all transactions, there is no error.
+    pub fn percentile(percent: f64, all: &Latencies, seconds: impl Iterator<Item = (u64, u64)>) -> Option<Self> {
         let value = all.percentile_ms(percent)?;
-        let parts = seconds.iter().map(|second| Part {
-            above: as_f64(second.n_up_to_ms(value)),
-            below: as_f64(second.len()),
+        let parts = seconds.map(|(n_up_to, n)| Part {
+            above: as_f64(n_up_to),
+            below: as_f64(n),
         });
-        let rate = Rate::of(&parts.collect::<Vec<Part>>());
+        let rate = Rate::of(&parts.collect::<Vec<Part>>()).filter(|rate| rate.value < 1.0);
         let error = rate.and_then(|rate| rate.error).and_then(|error| {
             let reach = 100.0 * t_quantile(0.975, error.freedom()) * error.standard_error;
             Self::woodruff(percent, reach, all, error)
