@@ -1,4 +1,4 @@
-//! Doubles as text, by the rules of C.
+//! Doubles as text, as PostgreSQL's own `printf` writes them (`src/port/snprintf.c`).
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -9,10 +9,10 @@ const DIGITS: usize = 15;
 /// Writes a double as `printf("%.15g")` does, which is how pgbench puts it into a statement.
 pub fn write(out: &mut String, value: f64) -> fmt::Result {
     if value.is_nan() {
-        return out.write_str("nan");
+        return out.write_str("NaN");
     }
     if value.is_infinite() {
-        return out.write_str(if value > 0.0 { "inf" } else { "-inf" });
+        return out.write_str(if value > 0.0 { "Infinity" } else { "-Infinity" });
     }
     let start = out.len();
     write!(out, "{value:.*e}", DIGITS - 1)?;
