@@ -5,7 +5,10 @@
 
 pub mod estimate;
 pub mod form;
+mod level;
 pub mod operations;
+mod place;
 pub mod program;
+pub mod programs;
 pub mod service;
 pub mod work;

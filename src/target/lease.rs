@@ -240,6 +240,14 @@ pub fn is_in_use(error: &anyhow::Error) -> bool {
 }
 
 impl Sandbox {
+    /// The first process of its server; not known of a server that somebody else runs.
+    pub fn postmaster_pid(&self) -> Option<u32> {
+        match &self.server {
+            Running::Cluster(server) => Some(server.pid()),
+            Running::Shared(_) => None,
+        }
+    }
+
     /// Whether the server has run out of disk since it started; not known of a server that somebody else runs.
     pub fn is_out_of_disk(&self) -> bool {
         match &self.server {
