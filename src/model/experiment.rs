@@ -145,8 +145,7 @@ impl ExperimentSpec {
     pub fn sources_in_words(&self) -> String {
         let (chosen, control) = self.sources.split_at(self.control_idx().unwrap_or(self.sources.len()));
         let mut counts: Vec<(&str, usize)> = Vec::new();
-        let is_twin = |idx: usize| i32::try_from(idx).is_ok_and(|idx| self.is_twin(idx));
-        for (_, source) in chosen.iter().enumerate().filter(|(idx, _)| !is_twin(*idx)) {
+        for (_, source) in (0_i32..).zip(chosen).filter(|(idx, _)| !self.is_twin(*idx)) {
             match counts.iter_mut().find(|(name, _)| *name == source.name) {
                 Some((_, n)) => *n += 1,
                 None => counts.push((&source.name, 1)),
@@ -167,15 +166,20 @@ impl ExperimentSpec {
 
     /// The annexes in order.
     pub fn annexes(&self) -> Vec<Annex> {
-        let numbered = |number: u32| {
-            let is_in_it = |source: &SourceSpec| source.annex == Some(number);
-            Some(Annex {
-                number,
-                source_idx: self.sources.iter().position(is_in_it)?,
-                twin_idx: self.sources.iter().rposition(is_in_it)?,
-            })
-        };
-        (1..).map_while(numbered).collect()
+        (1..).map_while(|number| self.annex(number)).collect()
+    }
+
+    fn annex(&self, number: u32) -> Option<Annex> {
+        let is_in_it = |source: &SourceSpec| source.annex == Some(number);
+        Some(Annex {
+            number,
+            source_idx: self.sources.iter().position(is_in_it)?,
+            twin_idx: self.sources.iter().rposition(is_in_it)?,
+        })
+    }
+
+    fn source(&self, source_idx: i32) -> Option<&SourceSpec> {
+        self.sources.get(usize::try_from(source_idx).ok()?)
     }
 
     /// The sources that share one clone, with their positions: they differ in statistics alone.
@@ -186,27 +190,22 @@ impl ExperimentSpec {
 
     /// Whether a source is the baseline once more, in an annex.
     pub fn is_twin(&self, source_idx: i32) -> bool {
-        let annexes = self.annexes();
-        annexes.iter().any(|annex| is_at(annex.twin_idx, source_idx))
+        let number = self.source(source_idx).and_then(|source| source.annex);
+        let annex = number.and_then(|number| self.annex(number));
+        annex.is_some_and(|annex| annex.has_twin_at(source_idx))
     }
 
     /// What stands for `base_idx` beside a source: itself where both ran in one clone, and for the first source its twin in
     /// the source's annex. None where nothing does: a comparison must not cross clones.
     pub fn stand_in(&self, base_idx: i32, source_idx: i32) -> Option<i32> {
-        let annex_of = |idx: i32| self.sources.get(usize::try_from(idx).ok()?).map(|source| source.annex);
-        let (base, annex) = (annex_of(base_idx)?, annex_of(source_idx)?);
-        if base == annex {
+        let (base, number) = (self.source(base_idx)?.annex, self.source(source_idx)?.annex);
+        if base == number {
             return Some(base_idx);
         }
-        let annexes = self.annexes();
-        let annex = annexes.iter().find(|candidate| Some(candidate.number) == annex)?;
-        let is_of_twin = base_idx == 0 && !is_at(annex.twin_idx, source_idx);
+        let annex = self.annex(number?)?;
+        let is_of_twin = base_idx == 0 && !annex.has_twin_at(source_idx);
         is_of_twin.then(|| i32::try_from(annex.twin_idx).ok())?
     }
-}
-
-fn is_at(idx: usize, source_idx: i32) -> bool {
-    usize::try_from(source_idx) == Ok(idx)
 }
 
 /// A clone beside the one that most sources share, for a source that changes more than statistics.
@@ -218,6 +217,12 @@ pub struct Annex {
     pub source_idx: usize,
     /// The experiment's first source once more, which that one is compared with.
     pub twin_idx: usize,
+}
+
+impl Annex {
+    fn has_twin_at(&self, source_idx: i32) -> bool {
+        usize::try_from(source_idx) == Ok(self.twin_idx)
+    }
 }
 
 /// An experiment as pages and runners see it; its life is that of its job.
