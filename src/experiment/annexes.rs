@@ -12,6 +12,7 @@ use crate::model::experiment::Annex;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::IndexName;
 use crate::model::experiment::PreparedSource;
+use crate::model::experiment::SourceNote;
 use crate::model::snapshot::Snapshot;
 use crate::snapshot;
 use crate::snapshot::park::Lot;
@@ -167,7 +168,7 @@ impl Builder<'_> {
         begun: &mut Begun,
         alteration: &mut Alteration,
         source_is: SourceIs,
-    ) -> Result<(Vec<crate::model::experiment::SourceNote>, f64), Trouble> {
+    ) -> Result<(Vec<SourceNote>, f64), Trouble> {
         let spec = self.experiment.spec.sources.get(annex.source_idx);
         let place = Workplace {
             sandbox: self.sandbox,
