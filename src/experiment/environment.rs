@@ -32,7 +32,6 @@ pub async fn look(sandbox: &Sandbox, dataset: &Dataset, experiment: &Experiment)
         pair("pgassay", env!("CARGO_PKG_VERSION")),
         pair("server", &admin.version().await?),
     ];
-    // A shared server may be on another machine, which does not tell.
     let whose = match sandbox.warning() {
         Some(warning) => {
             environment.push(pair(SHARED_SERVER, warning));
