@@ -9,6 +9,7 @@ use crate::experiment::preparing::again::Lost;
 use crate::experiment::preparing::again::find_again;
 use crate::experiment::preparing::again::rebuild;
 use crate::experiment::preparing::making::make;
+use crate::experiment::writers;
 use crate::model::dataset::Setting;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::ExperimentQuery;
@@ -79,7 +80,7 @@ pub async fn prepare(
         });
     }
     stage(job, "cloning the dataset", 0, experiment.spec.sources.len(), "").await?;
-    crate::experiment::writers::drop_clones(sandbox, experiment.id).await?;
+    writers::drop_clones(sandbox, experiment.id).await?;
     let (name, template) = (clone::experiment_name(experiment.id), clone::template_name(dataset_id));
     let mut server = Admin::connect(&sandbox.address, "postgres").await?;
     let n_clones = 1 + experiment.spec.annexes().len() as u64;

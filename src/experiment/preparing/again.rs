@@ -62,10 +62,10 @@ pub(super) async fn find_again(
         let in_it = experiment.spec.sources.iter().zip(stored).enumerate();
         for (source_idx, (_, (snapshot, checksum))) in in_it.filter(|(_, (spec, _))| spec.annex == number) {
             lot.swap_in(&mut admin, source_idx, snapshot).await?;
-            let mut found = snapshot::capture::capture(&mut admin).await?;
-            if let Some(annex) = annex {
-                found = found.without(&annexes::hidden(annex, alteration, source_idx));
-            }
+            let found = match annex {
+                None => snapshot::capture::capture(&mut admin).await?,
+                Some(annex) => annexes::capture(&mut admin, annex, alteration, source_idx).await?,
+            };
             if snapshot::checksum(&found) != *checksum {
                 return Ok(None);
             }
