@@ -5,6 +5,7 @@ pub mod estimates;
 pub mod family;
 pub mod holm;
 pub mod interval;
+pub mod latency;
 mod letters;
 pub mod lottery;
 pub mod noise;

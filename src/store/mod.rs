@@ -13,6 +13,7 @@ use sqlx::postgres::PgPoolOptions;
 use crate::model::ids::UserId;
 use crate::model::user::Viewer;
 
+pub mod benchmarks;
 pub mod checks;
 pub mod comparisons;
 pub mod datasets;
@@ -22,6 +23,7 @@ pub mod finding;
 pub mod held;
 pub mod instruments;
 pub mod jobs;
+pub mod levels;
 pub mod looks;
 pub mod plans;
 pub mod queue;
