@@ -252,12 +252,17 @@ impl Sandbox {
         }
     }
 
+    /// Whether its server holds other datasets too. Such a server may be on another machine, which does not tell.
+    pub fn is_shared(&self) -> bool {
+        match self.server {
+            Running::Cluster(_) => false,
+            Running::Shared(_) => true,
+        }
+    }
+
     /// What people should know about datasets that share a server; none when this one has its own.
     pub fn warning(&self) -> Option<&'static str> {
-        match self.server {
-            Running::Cluster(_) => None,
-            Running::Shared(_) => Some(shared::WARNING),
-        }
+        self.is_shared().then_some(shared::WARNING)
     }
 
     /// Ends every session in it, and stops the server in order if it is the sandbox's own.
