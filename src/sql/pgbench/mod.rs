@@ -45,7 +45,7 @@ pub struct Program {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Command {
     /// Where it begins, from 1.
-    pub line: usize,
+    pub line: u64,
     pub action: Action,
 }
 
@@ -88,3 +88,6 @@ pub enum SleepUnit {
     Milliseconds,
     Seconds,
 }
+
+#[cfg(test)]
+mod tests;
