@@ -24,7 +24,7 @@ pub fn write(out: &mut String, value: f64) -> fmt::Result {
         out.truncate(start);
         write!(out, "{value:.*}", DIGITS - 1 - exponent)?;
         drop_zeros(out, start);
-    } else if exponent < 0 && exponent >= -4 {
+    } else if (-4..0).contains(&exponent) {
         out.truncate(start);
         let n_decimals = DIGITS - 1 + usize::try_from(-exponent).map_err(|_| fmt::Error)?;
         write!(out, "{value:.n_decimals$}")?;

@@ -7,7 +7,7 @@ use thiserror::Error;
 #[error("line {line}: {reason}")]
 pub struct Failure {
     /// Of the command, from 1.
-    pub line: usize,
+    pub line: u64,
     pub reason: Reason,
 }
 

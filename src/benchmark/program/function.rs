@@ -136,11 +136,7 @@ fn on_ints(values: &[Value], operation: fn(i64, i64) -> i64) -> Result<Value, Re
 }
 
 /// By how many bits processors shift that are told to shift by so many.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "six bits are left"
-)]
+#[expect(clippy::cast_sign_loss, reason = "six bits are left")]
 fn shift(by: i64) -> u32 {
     (by & 63) as u32
 }

@@ -6,7 +6,7 @@ const MURMUR_MULTIPLIER: u64 = 0xc6a4_a793_5bd1_e995;
 const FNV_PRIME: u64 = 0x0100_0000_01b3;
 const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// MurmurHash2 by Austin Appleby, of eight bytes (`MurmurHash64A`).
+/// `MurmurHash2` by Austin Appleby, of eight bytes (`MurmurHash64A`).
 pub fn murmur2(value: i64, seed: i64) -> i64 {
     let part = value.cast_unsigned().wrapping_mul(MURMUR_MULTIPLIER);
     let part = (part ^ (part >> 47)).wrapping_mul(MURMUR_MULTIPLIER);
@@ -30,7 +30,7 @@ pub fn fnv1a(value: i64, seed: i64) -> i64 {
 /// Where `value` comes to in the permutation of 0 to `size - 1` that the seed names. `size` is greater than 0.
 ///
 /// Six rounds; in each the lower and the upper part of the range, both a power of two long, are multiplied by an odd
-/// number, XORed and rotated, and then all is moved around.
+/// number, some bits are flipped, the rest rotated, and then all is moved around.
 pub fn permute(value: i64, size: i64, seed: i64) -> i64 {
     if size < 2 {
         return 0;
@@ -72,5 +72,27 @@ impl Part {
         }
         let place = (place.wrapping_mul(multiplier) ^ flips) & self.mask;
         ((place << 1) & self.mask) | (place >> (self.n_bits - 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn permute_gives_each_number_once(size in 1_i64..200, seed in any::<i64>()) {
+            let places: BTreeSet<i64> = (0..size).map(|value| permute(value, size, seed)).collect();
+            prop_assert_eq!(places, (0..size).collect());
+        }
+
+        #[test]
+        fn permute_stays_in_its_range(value in any::<i64>(), size in 1..=i64::MAX, seed in any::<i64>()) {
+            prop_assert!((0..size).contains(&permute(value, size, seed)));
+        }
     }
 }

@@ -26,7 +26,7 @@ pub struct LinkedProgram {
 
 #[derive(Debug)]
 pub(super) struct Instruction {
-    pub line: usize,
+    pub line: u64,
     pub act: Act,
 }
 
@@ -58,7 +58,7 @@ pub struct LinkedStatement {
     /// The variables of `$1`, `$2` and so on.
     pub(super) parameters: Vec<Slot>,
     gset: Option<Box<str>>,
-    pub(super) line: usize,
+    pub(super) line: u64,
 }
 
 #[derive(Debug)]
@@ -201,7 +201,7 @@ struct Block {
 
 impl LinkedProgram {
     /// Ends a branch with a jump out of its block, and lets the one in front of it jump over it. Says where the next begins.
-    fn end_branch(&mut self, block: Option<&mut Block>, line: usize) -> usize {
+    fn end_branch(&mut self, block: Option<&mut Block>, line: u64) -> usize {
         let exit = self.instructions.len();
         self.instructions.push(Instruction {
             line,
@@ -229,7 +229,7 @@ fn link_expr(expr: &Expr, slots: &mut Slots) -> Expr<Slot> {
     expr.map(&mut |name| slots.of(name))
 }
 
-fn link_statement(statement: &Statement, line: usize, slots: &mut Slots) -> LinkedStatement {
+fn link_statement(statement: &Statement, line: u64, slots: &mut Slots) -> LinkedStatement {
     let mut uses = Vec::new();
     let mut parameters = Vec::new();
     let mut parameterised = String::new();
@@ -244,7 +244,8 @@ fn link_statement(statement: &Statement, line: usize, slots: &mut Slots) -> Link
         if used.place == Place::Sql {
             parameters.push(slot);
             parameterised.push_str(&statement.text[copied..used.start]);
-            parameterised.push_str(&format!("${}", parameters.len()));
+            parameterised.push('$');
+            parameterised.push_str(&parameters.len().to_string());
             copied = used.end;
         }
     }

@@ -14,9 +14,7 @@ mod random;
 mod runner;
 mod variables;
 
-pub use self::failure::Failure;
 pub use self::linked::Linked;
-pub use self::linked::LinkedStatement;
 pub use self::runner::Runner;
 pub use self::runner::Setup;
 pub use self::runner::Step;

@@ -55,3 +55,67 @@ pub fn leading_int(text: &str) -> i64 {
     let n_digits = text[sign_len..].bytes().take_while(u8::is_ascii_digit).count();
     text[..sign_len + n_digits].parse().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn texts_are_taken_for_what_pgbench_takes_them_for() {
+        for (text, value) in [
+            ("NULL", Some(Value::Null)),
+            ("t", Some(Value::Boolean(true))),
+            ("Yes", Some(Value::Boolean(true))),
+            ("on", Some(Value::Boolean(true))),
+            ("o", None),
+            ("fal", Some(Value::Boolean(false))),
+            ("n", Some(Value::Boolean(false))),
+            ("of", Some(Value::Boolean(false))),
+            (" +12", Some(Value::Int(12))),
+            ("-9223372036854775808", Some(Value::Int(i64::MIN))),
+            ("9223372036854775808", None),
+            ("1.5e3", Some(Value::Double(1500.0))),
+            ("1e999", None),
+            ("-Infinity", Some(Value::Double(f64::NEG_INFINITY))),
+            ("", None),
+            ("-", None),
+            ("truely", None),
+            ("12 apples", None),
+            ("\u{e4}", None),
+        ] {
+            assert_eq!(read(text), value, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_may_have_other_things_behind_it() {
+        for (text, number) in [("12ms", 12), (" -3.9", -3), ("+4", 4), ("x1", 0), ("", 0), ("-", 0)] {
+            assert_eq!(leading_int(text), number, "{text:?}");
+        }
+    }
+
+    fn written(value: Value) -> String {
+        let mut text = String::new();
+        write(&mut text, value).unwrap();
+        text
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_that_is_written_is_read_as_it_was(int in any::<i64>(), boolean in any::<bool>()) {
+            for value in [Value::Null, Value::Boolean(boolean), Value::Int(int)] {
+                prop_assert_eq!(read(&written(value)), Some(value));
+            }
+        }
+
+        #[test]
+        fn fifteen_digits_of_a_double_survive(value in prop::num::f64::NORMAL) {
+            let text = written(Value::Double(value));
+            let again: f64 = text.parse().unwrap();
+            prop_assert!(((again - value) / value).abs() < 1e-14, "{} {}", text, value);
+            prop_assert!(text.bytes().filter(u8::is_ascii_digit).count() <= 15 + 5, "{}", text);
+        }
+    }
+}

@@ -78,24 +78,23 @@ impl Random {
         }
     }
 
-    /// `getZipfianRand` of pgbench: the k-th number of the range is k^-s times as likely as the first. By rejection, after
+    /// `getZipfianRand` of pgbench: the k-th number of the range is k^-exponent times as likely as the first. By rejection, after
     /// Luc Devroye, "Non-Uniform Random Variate Generation", Springer 1986, pages 550 and 551.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         reason = "as in pgbench"
     )]
-    pub fn zipfian(&mut self, range: Range, s: f64) -> i64 {
-        let n = range.len();
-        if n <= 1 {
+    pub fn zipfian(&mut self, range: Range, exponent: f64) -> i64 {
+        if range.len() <= 1 {
             return range.low;
         }
-        let b = 2.0_f64.powf(s - 1.0);
+        let b = 2.0_f64.powf(exponent - 1.0);
         loop {
             let (u, v) = (self.fraction(), self.fraction());
-            let x = u.powf(-1.0 / (s - 1.0)).floor();
-            let t = (1.0 + 1.0 / x).powf(s - 1.0);
-            if v * x * (t - 1.0) / (b - 1.0) <= t / b && x <= n as f64 {
+            let x = u.powf(-1.0 / (exponent - 1.0)).floor();
+            let t = (1.0 + 1.0 / x).powf(exponent - 1.0);
+            if v * x * (t - 1.0) / (b - 1.0) <= t / b && x <= range.len() as f64 {
                 return range.low + (x as i64 - 1);
             }
         }
@@ -136,4 +135,41 @@ fn split_mix(seed: &mut u64) -> u64 {
     let mixed = (*seed ^ (*seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_range_is_neither_empty_nor_too_large() {
+        assert_eq!(Range::new(2, 1), None);
+        assert_eq!(Range::new(0, i64::MAX), None);
+        assert_eq!(Range::new(i64::MIN, i64::MAX), None);
+        assert!(Range::new(i64::MIN, -2).is_some());
+        assert!(Range::new(i64::MAX, i64::MAX).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_stay_in_their_range(seed in any::<u64>(), low in any::<i64>(), len in 1_i64..1 << 52, small in 1_i64..1000) {
+            let mut random = Random::from_seed(seed);
+            for len in [len, small] {
+                let Some(range) = low.checked_add(len - 1).and_then(|high| Range::new(low, high)) else {
+                    continue;
+                };
+                let drawn = [
+                    random.uniform(range),
+                    random.exponential(range, 0.5),
+                    random.gaussian(range, 2.0),
+                    random.zipfian(range, 1.5),
+                ];
+                for number in drawn {
+                    prop_assert!(number >= range.low && number <= range.high, "{:?}", drawn);
+                }
+            }
+        }
+    }
 }

@@ -59,10 +59,11 @@ pub struct Runner {
 impl Runner {
     /// `client_id` counts from 0 over all clients of a level, on whatever machine they are.
     pub fn new(linked: Arc<Linked>, setup: &Setup, client_id: u32) -> Self {
+        let random = Random::of_client(setup.seed, client_id);
         let mut runner = Self {
             variables: Variables::new(linked.names()),
-            random: Random::of_client(setup.seed, client_id),
-            random_at_start: Random::of_client(setup.seed, client_id),
+            random_at_start: random.clone(),
+            random,
             program_idx: 0,
             instruction_idx: 0,
             buffer: String::new(),
@@ -103,69 +104,20 @@ impl Runner {
 
     /// Works on to the next thing that takes time.
     pub fn next(&mut self) -> Step {
-        let linked = Arc::clone(&self.linked);
-        let instructions = &linked.program(self.program_idx).instructions;
+        let instructions = &self.linked.program(self.program_idx).instructions;
         while let Some(instruction) = instructions.get(self.instruction_idx) {
             self.instruction_idx += 1;
-            match self.act(&instruction.act) {
-                Ok(None) => {}
-                Ok(Some(step)) => return step,
+            match act(&instruction.act, &mut self.variables, &mut self.random) {
+                Ok(Went::On) => {}
+                Ok(Went::To(instruction_idx)) => self.instruction_idx = instruction_idx,
+                Ok(Went::Out(step)) => return step,
                 Err(reason) => {
-                    return Step::Failed(Failure {
-                        line: instruction.line,
-                        reason,
-                    });
+                    let line = instruction.line;
+                    return Step::Failed(Failure { line, reason });
                 }
             }
         }
         Step::Done
-    }
-
-    fn act(&mut self, act: &Act) -> Result<Option<Step>, Reason> {
-        match act {
-            Act::Statement(statement_idx) => return Ok(Some(Step::Statement(*statement_idx))),
-            Act::Sleep(time, unit) => return Ok(Some(Step::Sleep(self.sleep(time, *unit)?))),
-            Act::Set(slot, expr) => {
-                let value = evaluate(expr, &mut self.variables, &mut self.random)?;
-                self.variables.set(*slot, value);
-            }
-            Act::Unless(condition, target) => {
-                if !is_true(evaluate(condition, &mut self.variables, &mut self.random)?) {
-                    self.instruction_idx = *target;
-                }
-            }
-            Act::Jump(target) => self.instruction_idx = *target,
-        }
-        Ok(None)
-    }
-
-    fn sleep(&mut self, time: &Time, unit: SleepUnit) -> Result<Duration, Reason> {
-        let time = match time {
-            Time::Constant(time) => *time,
-            Time::Variable(slot) => self.time(*slot)?,
-        };
-        let microseconds = time.saturating_mul(match unit {
-            SleepUnit::Microseconds => 1,
-            SleepUnit::Milliseconds => 1000,
-            SleepUnit::Seconds => 1_000_000,
-        });
-        Ok(Duration::from_micros(u64::try_from(microseconds).unwrap_or_default()))
-    }
-
-    fn time(&mut self, slot: Slot) -> Result<i64, Reason> {
-        self.variables.make_text(slot);
-        let name = || self.variables.name(slot).into();
-        let Some(text) = self.variables.text(slot) else {
-            return Err(Reason::Unset(name()));
-        };
-        let time = number::leading_int(text);
-        if time == 0 && !text.starts_with(|first: char| first.is_ascii_digit()) {
-            return Err(Reason::NoTime {
-                name: name(),
-                text: text.into(),
-            });
-        }
-        Ok(time)
     }
 
     /// A statement of the program with the values of its variables in it, for the simple protocol. What has the looks of
@@ -229,4 +181,61 @@ impl Runner {
         }
         Ok(())
     }
+}
+
+/// Where an instruction has led.
+enum Went {
+    On,
+    To(usize),
+    Out(Step),
+}
+
+fn act(act: &Act, variables: &mut Variables, random: &mut Random) -> Result<Went, Reason> {
+    match act {
+        Act::Statement(statement_idx) => Ok(Went::Out(Step::Statement(*statement_idx))),
+        Act::Sleep(time, unit) => Ok(Went::Out(Step::Sleep(sleep(time, *unit, variables)?))),
+        Act::Set(slot, expr) => {
+            let value = evaluate(expr, variables, random)?;
+            variables.set(*slot, value);
+            Ok(Went::On)
+        }
+        Act::Unless(condition, target) => {
+            if is_true(evaluate(condition, variables, random)?) {
+                Ok(Went::On)
+            } else {
+                Ok(Went::To(*target))
+            }
+        }
+        Act::Jump(target) => Ok(Went::To(*target)),
+    }
+}
+
+/// No time at all where it is negative, as under pgbench.
+fn sleep(time: &Time, unit: SleepUnit, variables: &mut Variables) -> Result<Duration, Reason> {
+    let time = match time {
+        Time::Constant(time) => *time,
+        Time::Variable(slot) => sleep_variable(*slot, variables)?,
+    };
+    let microseconds = time.saturating_mul(match unit {
+        SleepUnit::Microseconds => 1,
+        SleepUnit::Milliseconds => 1000,
+        SleepUnit::Seconds => 1_000_000,
+    });
+    Ok(Duration::from_micros(u64::try_from(microseconds).unwrap_or_default()))
+}
+
+fn sleep_variable(slot: Slot, variables: &mut Variables) -> Result<i64, Reason> {
+    variables.make_text(slot);
+    let name = || variables.name(slot).into();
+    let Some(text) = variables.text(slot) else {
+        return Err(Reason::Unset(name()));
+    };
+    let time = number::leading_int(text);
+    if time == 0 && !text.starts_with(|first: char| first.is_ascii_digit()) {
+        return Err(Reason::NoTime {
+            name: name(),
+            text: text.into(),
+        });
+    }
+    Ok(time)
 }

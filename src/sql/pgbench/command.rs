@@ -125,7 +125,7 @@ fn refusal(name: &str) -> String {
             format!("\\{name} cannot be run: a client here waits for each statement, and there are no pipelines.")
         }
         _ => {
-            format!("There is no command \\{name}; there are \\set, \\sleep, \\if, \\elif, \\else, \\endif and \\gset.",)
+            format!("There is no command \\{name}; there are \\set, \\sleep, \\if, \\elif, \\else, \\endif and \\gset.")
         }
     }
 }

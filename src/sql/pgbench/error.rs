@@ -18,14 +18,9 @@ impl ProgramError {
         let before = &text[..at];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Self {
-            line: line_of(text, at),
+            line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
             message: message.into(),
         }
     }
-}
-
-/// The line of the byte `at`, from 1.
-pub(super) fn line_of(text: &str, at: usize) -> usize {
-    text.as_bytes()[..at].iter().filter(|&&byte| byte == b'\n').count() + 1
 }

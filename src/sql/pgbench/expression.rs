@@ -80,7 +80,7 @@ pub enum Function {
 pub const MAX_ARGUMENTS: usize = 16;
 
 /// What can be called by name: the name, the function, and how many arguments it takes at least and at most.
-const NAMED: [(&str, Function, usize, usize); 21] = [
+pub(super) const NAMED: [(&str, Function, usize, usize); 21] = [
     ("abs", Function::Abs, 1, 1),
     ("debug", Function::Debug, 1, 1),
     ("double", Function::Double, 1, 1),

@@ -111,8 +111,7 @@ impl<'a> Parser<'a> {
             Token::MinIntMagnitude => "a number that is out of range".to_owned(),
             Token::Double(value) => value.to_string(),
             Token::Variable(name) => format!(":{name}"),
-            Token::Word(text) => text.to_owned(),
-            Token::Symbol(text) => text.to_owned(),
+            Token::Word(text) | Token::Symbol(text) => text.to_owned(),
         };
         self.tokens
             .error(self.token_start, format!("{wanted} should stand here, not {found}."))

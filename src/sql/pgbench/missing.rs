@@ -17,7 +17,7 @@ const MAX_PARAMETERS: usize = 65_535;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {reason} Choose the simple protocol.")]
 pub struct NeedsSimple {
-    pub line: usize,
+    pub line: u64,
     /// A sentence.
     pub reason: String,
 }
@@ -58,7 +58,7 @@ impl Program {
     }
 
     /// Its SQL commands with their lines.
-    fn statements(&self) -> impl Iterator<Item = (usize, &Statement)> {
+    fn statements(&self) -> impl Iterator<Item = (u64, &Statement)> {
         self.commands.iter().filter_map(|command| match &command.action {
             Action::Sql(statement) => Some((command.line, statement)),
             _ => None,

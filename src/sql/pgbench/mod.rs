@@ -13,19 +13,20 @@ mod reader;
 mod statement;
 mod token;
 mod variable;
-mod weight;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the doors that take files are written beside it")
+)]
+pub mod weight;
 
-pub use crate::sql::pgbench::error::ProgramError;
 pub use crate::sql::pgbench::expression::Expr;
 pub use crate::sql::pgbench::expression::Function;
 pub use crate::sql::pgbench::expression::MAX_ARGUMENTS;
 pub use crate::sql::pgbench::expression::Value;
-pub use crate::sql::pgbench::missing::NeedsSimple;
 pub use crate::sql::pgbench::reader::parse;
 pub use crate::sql::pgbench::variable::Place;
 pub use crate::sql::pgbench::variable::VariableUse;
 pub use crate::sql::pgbench::variable::is_variable_name;
-pub use crate::sql::pgbench::weight::split_weight;
 
 /// Variables that every client has without anybody setting them.
 pub const AUTOMATIC: [&str; 4] = ["client_id", DEFAULT_SEED, "random_seed", "scale"];
@@ -45,7 +46,7 @@ pub struct Program {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Command {
     /// Where it begins, from 1.
-    pub line: usize,
+    pub line: u64,
     pub action: Action,
 }
 
@@ -88,3 +89,6 @@ pub enum SleepUnit {
     Milliseconds,
     Seconds,
 }
+
+#[cfg(test)]
+mod tests;

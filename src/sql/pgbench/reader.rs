@@ -15,7 +15,6 @@ use crate::sql::pgbench::blocks::Blocks;
 use crate::sql::pgbench::command;
 use crate::sql::pgbench::command::Said;
 use crate::sql::pgbench::error::ProgramError;
-use crate::sql::pgbench::error::line_of;
 use crate::sql::pgbench::statement::Draft;
 
 /// The longest program, in bytes. A file larger than that is data.
@@ -60,8 +59,8 @@ impl Cutter<'_> {
         while let Some(token) = self.scanner.next(self.text.as_bytes(), More::No) {
             match token.kind {
                 Kind::Nul => return Err(self.error(token.start, "There is a NUL byte; this is no text.")),
-                Kind::PsqlLine => self.backslash(token.start)?,
-                Kind::Semicolon if self.nesting.is_flat() => self.semicolon(token.start)?,
+                Kind::PsqlLine => self.backslash(token)?,
+                Kind::Semicolon if self.nesting.is_flat() => self.semicolon(token)?,
                 Kind::Comment if self.draft.is_none() && self.of(token).starts_with("--") => {}
                 Kind::Escaped if self.draft.is_none() && self.of(token) == "\\;" => {}
                 _ => self.add(token),
@@ -97,16 +96,16 @@ impl Cutter<'_> {
             _ => {}
         }
         self.draft
-            .get_or_insert_with(|| Draft::new(token.start))
+            .get_or_insert_with(|| Draft::new(token))
             .add(self.text, token);
     }
 
     /// The end of an SQL command. One of nothing at all is sent as well.
-    fn semicolon(&mut self, at: usize) -> Result<(), ProgramError> {
+    fn semicolon(&mut self, token: Token) -> Result<(), ProgramError> {
         let n_commands = self.commands.len();
         self.end_sql()?;
         if self.commands.len() == n_commands {
-            self.push(at, Action::Sql(Draft::empty()));
+            self.push(token.line, Action::Sql(Draft::empty()));
         }
         Ok(())
     }
@@ -117,7 +116,7 @@ impl Cutter<'_> {
         let Some(draft) = self.draft.take() else {
             return Ok(());
         };
-        let start = draft.start();
+        let (start, line) = (draft.start, draft.line);
         let Some(statement) = draft.finish() else {
             return Ok(());
         };
@@ -127,21 +126,21 @@ impl Cutter<'_> {
                 "COPY from or to the client cannot be run in a program, as under pgbench.",
             ));
         }
-        self.push(start, Action::Sql(statement));
+        self.push(line, Action::Sql(statement));
         Ok(())
     }
 
-    fn push(&mut self, at: usize, action: Action) {
-        let line = line_of(self.text, at);
+    fn push(&mut self, line: u64, action: Action) {
         self.commands.push(Command { line, action });
     }
 
-    fn backslash(&mut self, at: usize) -> Result<(), ProgramError> {
+    fn backslash(&mut self, token: Token) -> Result<(), ProgramError> {
         if let Some(draft) = self.draft.as_ref().filter(|_| !self.nesting.is_flat()) {
             let message = "The statement here is cut off by a backslash command inside of its parentheses or its body.";
-            return Err(self.error(draft.start(), message));
+            return Err(self.error(draft.start, message));
         }
         self.end_sql()?;
+        let at = token.start;
         let (said, end) = command::read(self.text, at + 1)?;
         match said {
             Said::Nothing => {}
@@ -149,7 +148,7 @@ impl Cutter<'_> {
                 self.blocks
                     .enter(&action, at)
                     .map_err(|message| self.error(at, message))?;
-                self.push(at, action);
+                self.push(token.line, action);
             }
             Said::Gset(prefix) => match self.commands.last_mut() {
                 Some(Command {
@@ -179,7 +178,7 @@ impl Cutter<'_> {
         }
         match &self.draft {
             Some(draft) if !self.nesting.is_flat() => Err(self.error(
-                draft.start(),
+                draft.start,
                 "The statement that begins here has parentheses or a body that are never closed.",
             )),
             _ => Ok(()),

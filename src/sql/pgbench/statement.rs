@@ -13,7 +13,8 @@ use crate::sql::pgbench::variable::find_uses;
 #[derive(Debug)]
 pub(super) struct Draft {
     /// In the program.
-    start: usize,
+    pub start: usize,
+    pub line: u64,
     /// So much of the program is in the text.
     end: usize,
     text: String,
@@ -24,10 +25,12 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub(super) fn new(start: usize) -> Self {
+    /// One that begins with this token.
+    pub(super) fn new(first: Token) -> Self {
         Self {
-            start,
-            end: start,
+            start: first.start,
+            line: first.line,
+            end: first.start,
             text: String::new(),
             places: Vec::new(),
             has_query: false,
@@ -43,10 +46,6 @@ impl Draft {
             variables: Vec::new(),
             gset: None,
         }
-    }
-
-    pub(super) fn start(&self) -> usize {
-        self.start
     }
 
     /// Adds a token of the program with what stands in front of it.
