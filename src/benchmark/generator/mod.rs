@@ -90,7 +90,11 @@ pub async fn connect(dial: Dial, plan: LevelPlan) -> Result<Ready, GeneratorErro
     let dial = Arc::new(dial);
     let n_threads = n_threads(plan.n_clients);
     // Room for all that every thread will send, so that none ever waits; it is taken as it is used.
-    let n_seconds = prepared.timeline.n_seconds().saturating_add(1).saturating_mul(n_threads as usize);
+    let n_seconds = prepared
+        .timeline
+        .n_seconds()
+        .saturating_add(1)
+        .saturating_mul(n_threads as usize);
     let (send_second, seconds) = mpsc::channel(n_seconds.clamp(1, tokio::sync::Semaphore::MAX_PERMITS));
     let mut mustering = Vec::new();
     for thread_idx in 0..n_threads {
@@ -135,7 +139,9 @@ pub async fn connect(dial: Dial, plan: LevelPlan) -> Result<Ready, GeneratorErro
     let n_connected = crews.iter().map(|crew| crew.n_connected).sum();
     if n_connected == 0 {
         let why = errors.first().map(|error| error.example.clone());
-        return Err(GeneratorError::NoConnection(why.unwrap_or_else(|| "there are none".to_owned())));
+        return Err(GeneratorError::NoConnection(
+            why.unwrap_or_else(|| "there are none".to_owned()),
+        ));
     }
     Ok(Ready {
         prepared,
