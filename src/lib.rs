@@ -68,6 +68,11 @@
 
 mod analysis;
 mod app;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "the generator of load is written beside it")
+)]
+mod benchmark;
 mod bundle;
 mod cli;
 mod cluster;

@@ -26,6 +26,10 @@ const MAY_KNOW: &[(&str, &str)] = &[
         "model config plan analysis store target dataset workload snapshot source",
     ),
     (
+        "benchmark",
+        "model sql analysis store target dataset workload snapshot source experiment",
+    ),
+    (
         "instrument",
         "model sql plan analysis store target snapshot source experiment",
     ),
@@ -33,17 +37,18 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ("bundle", "model analysis snapshot store experiment report"),
     (
         "web",
-        "model config sql plan analysis files store dataset workload snapshot source experiment instrument report bundle",
+        "model config sql plan analysis files store dataset workload snapshot source experiment benchmark instrument report \
+         bundle",
     ),
     (
         "app",
-        "model config sql plan analysis files cluster store target dataset workload snapshot source experiment instrument \
-         report bundle web",
+        "model config sql plan analysis files cluster store target dataset workload snapshot source experiment benchmark \
+         instrument report bundle web",
     ),
     (
         "cli",
-        "model config sql plan analysis files cluster store target dataset workload snapshot source experiment instrument \
-         report bundle web app",
+        "model config sql plan analysis files cluster store target dataset workload snapshot source experiment benchmark \
+         instrument report bundle web app",
     ),
 ];
 
