@@ -1,3 +1,14 @@
-//! Load tests: programs run by many clients at once, and what that comes to.
+//! Benchmarks: from a wish to levels that were run, and what they came to.
+//!
+//! A spec names levels; for each the generator lets clients run programs against the target, second by second, and what
+//! came of a second is stored before the next one ends.
 
+pub mod estimate;
+pub mod form;
+mod level;
+pub mod operations;
+mod place;
 pub mod program;
+pub mod programs;
+pub mod service;
+pub mod work;

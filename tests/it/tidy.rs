@@ -26,29 +26,28 @@ const MAY_KNOW: &[(&str, &str)] = &[
         "model config plan analysis store target dataset workload snapshot source",
     ),
     (
-        "benchmark",
-        "model sql analysis store target dataset workload snapshot source experiment",
-    ),
-    (
         "instrument",
         "model sql plan analysis store target snapshot source experiment",
+    ),
+    (
+        "benchmark",
+        "model sql analysis store target dataset workload snapshot source experiment",
     ),
     ("report", "model plan analysis store snapshot"),
     ("bundle", "model analysis snapshot store experiment report"),
     (
         "web",
-        "model config sql plan analysis files store dataset workload snapshot source experiment benchmark instrument report \
-         bundle",
+        "model config sql plan analysis files store dataset workload snapshot source experiment instrument benchmark report bundle",
     ),
     (
         "app",
-        "model config sql plan analysis files cluster store target dataset workload snapshot source experiment benchmark \
-         instrument report bundle web",
+        "model config sql plan analysis files cluster store target dataset workload snapshot source experiment instrument \
+         benchmark report bundle web",
     ),
     (
         "cli",
-        "model config sql plan analysis files cluster store target dataset workload snapshot source experiment benchmark \
-         instrument report bundle web app",
+        "model config sql plan analysis files cluster store target dataset workload snapshot source experiment instrument \
+         benchmark report bundle web app",
     ),
 ];
 

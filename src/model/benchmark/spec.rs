@@ -156,6 +156,9 @@ pub struct ProgramText {
     pub text: String,
     /// How often it is chosen, beside the weights of the others.
     pub weight: u32,
+    /// One statement as it stands: a colon in it is no variable.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_plain_sql: bool,
 }
 
 /// What kind of load was chosen.
