@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use futures_util::future::BoxFuture;
 use sqlx::AssertSqlSafe;
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
@@ -45,10 +46,10 @@ pub struct Loaded {
 
 /// Makes the database of a benchmark in its sandbox, in place of what an earlier attempt left, and fills it. `tell` hears how
 /// far it is behind each batch. None when it was stopped: then the database is not complete.
-pub async fn make(
+pub async fn make<'a>(
     sandbox: &Sandbox,
     generated: GeneratedSpec,
-    tell: impl AsyncFn(Loaded) -> anyhow::Result<()>,
+    tell: impl Fn(Loaded) -> BoxFuture<'a, anyhow::Result<()>>,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<LoadRecord>> {
     let (address, tenant) = (&sandbox.address, sandbox.tenant);
