@@ -174,10 +174,7 @@ fn sureness((from, before): (f64, Error), (to, after): (f64, Error)) -> Option<S
     };
     let sureness = Sureness {
         ratio: ((logarithm - low.reach()).exp(), (logarithm + high.reach()).exp()),
-        difference: (
-            to - from - down(to, from).reach(),
-            to - from + up(to, from).reach(),
-        ),
+        difference: (to - from - down(to, from).reach(), to - from + up(to, from).reach()),
         p_value,
         error: facing.error,
         freedom: facing.freedom,

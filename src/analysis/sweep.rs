@@ -55,7 +55,9 @@ pub fn headline(spec: &BenchmarkSpec, attempts: &[LevelRecord]) -> Option<String
     } else {
         format!("At {place}")
     };
-    let percentile = spec.objective.map_or(USUAL_PERCENTILE, |objective| objective.percentile);
+    let percentile = spec
+        .objective
+        .map_or(USUAL_PERCENTILE, |objective| objective.percentile);
     let latency = match latencies(best).and_then(|latencies| latencies.percentile_ms(percentile)) {
         Some(ms) => format!(", p{percentile} {}", ms_in_words(ms)),
         None => String::new(),
@@ -76,7 +78,9 @@ pub fn headline(spec: &BenchmarkSpec, attempts: &[LevelRecord]) -> Option<String
         }
     });
     let rate = rate_in_words(throughput);
-    Some(format!("{place}: {rate} transactions a second{latency}{failed}{objective}."))
+    Some(format!(
+        "{place}: {rate} transactions a second{latency}{failed}{objective}."
+    ))
 }
 
 /// Whether every level that ended keeps to the objective; none where there is no objective, or before a level ended. A level

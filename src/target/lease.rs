@@ -194,11 +194,7 @@ pub fn this_machine() -> String {
         .unwrap_or_else(|| "localhost".to_owned())
 }
 
-async fn start_cluster(
-    site: &Arc<Site>,
-    spec: &ServerSpec,
-    tenant: Tenant,
-) -> anyhow::Result<(Address, Server)> {
+async fn start_cluster(site: &Arc<Site>, spec: &ServerSpec, tenant: Tenant) -> anyhow::Result<(Address, Server)> {
     cluster::initdb::prepare(site, spec).await?;
     let server = Server::start(site, spec).await?;
     let superuser = PgConnectOptions::new_without_pgpass()

@@ -126,7 +126,10 @@ mod tests {
         for percent in [0.1, 50.0, 95.0, 99.9, 100.0] {
             let n = latencies.n_up_to_ms(latencies.percentile_ms(percent).unwrap());
             // Times of one bucket go together.
-            assert!(as_f64(n) / 10.0 >= percent && as_f64(n) / 10.0 < percent + 0.2, "{percent} {n}");
+            assert!(
+                as_f64(n) / 10.0 >= percent && as_f64(n) / 10.0 < percent + 0.2,
+                "{percent} {n}"
+            );
         }
         assert_eq!((latencies.n_up_to_ms(0.0), latencies.n_up_to_ms(1e12)), (0, 1000));
     }

@@ -33,7 +33,8 @@ const KEYS: [&str; 3] = [
     "alter table pgbench_accounts add primary key (aid)",
 ];
 
-const VACUUM: &str = "vacuum (analyze) pgbench_branches, pgbench_tellers, pgbench_accounts, pgbench_history, pgassay_rows";
+const VACUUM: &str =
+    "vacuum (analyze) pgbench_branches, pgbench_tellers, pgbench_accounts, pgbench_history, pgassay_rows";
 
 /// How far loading is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +56,10 @@ pub async fn make(
     let name = clone::template_name(tenant);
     let mut session = Session::connect(address, &name, "pgassay load", &[]).await?;
     let conn = &mut session.conn;
-    sqlx::raw_sql(TABLES).execute(&mut *conn).await.context("making tables")?;
+    sqlx::raw_sql(TABLES)
+        .execute(&mut *conn)
+        .await
+        .context("making tables")?;
     let started = Instant::now();
     let parts = parts(generated);
     let of_rows = parts.iter().map(|part| part.n_rows).sum();
@@ -136,7 +140,10 @@ fn parts(generated: GeneratedSpec) -> [Part; 3] {
             write: |row, separator, text| {
                 let branch = (row - 1) / GeneratedSpec::ROWS_PER_BRANCH + 1;
                 let empty = if separator == "\t" { "" } else { "''" };
-                push(text, format_args!("{row}{separator}{branch}{separator}0{separator}{empty}"));
+                push(
+                    text,
+                    format_args!("{row}{separator}{branch}{separator}0{separator}{empty}"),
+                );
             },
         },
     ]

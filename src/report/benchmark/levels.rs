@@ -148,14 +148,14 @@ fn remarks(data: &BenchmarkData, level: &LevelData, n_attempts: usize) -> Vec<St
         });
     }
     if level.latencies.n_above_an_hour() > 0 {
-        remarks.push(
-            "Some transactions took more than an hour; in percentiles they count as an hour.".to_owned(),
-        );
+        remarks.push("Some transactions took more than an hour; in percentiles they count as an hour.".to_owned());
     }
     if let Pace::Rate { per_s, .. } = data.benchmark.spec.pace
         && record.throughput().is_some_and(|throughput| throughput < 0.95 * per_s)
     {
-        remarks.push(format!("It did not keep the rate of {per_s} transactions a second that was asked for."));
+        remarks.push(format!(
+            "It did not keep the rate of {per_s} transactions a second that was asked for."
+        ));
     }
     remarks
 }
