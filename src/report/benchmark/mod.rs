@@ -2,12 +2,16 @@
 //! pages and files show that one.
 
 pub mod chart;
+pub mod compare;
 pub mod data;
+pub mod estimates;
+pub mod facts;
 pub mod figures;
 pub mod levels;
 pub mod percentiles;
 pub mod server;
 pub mod statements;
+pub mod trend;
 
 pub use self::data::BenchmarkData;
 pub use self::data::LevelData;
