@@ -9,11 +9,11 @@ use crate::model::units::ms_in_words;
 use crate::model::units::rate_in_words;
 use crate::report::benchmark::data::BenchmarkData;
 use crate::report::benchmark::data::LevelData;
-use crate::report::benchmark::estimates::Measure;
-use crate::report::benchmark::estimates::estimates;
 use crate::report::benchmark::facts;
 use crate::report::benchmark::figures;
 use crate::report::benchmark::percentiles::Percentiles;
+use crate::report::benchmark::readings::Measure;
+use crate::report::benchmark::readings::readings;
 use crate::report::chart::Numbers;
 use crate::report::chart::Scale;
 use crate::report::chart::Shape;
@@ -48,7 +48,7 @@ pub struct LeftOut {
 
 /// What the baseline and others have in common, and what they have not.
 #[derive(Clone, Debug, Default)]
-pub struct Comparison {
+pub struct Lines {
     /// Judged as one family.
     pub lines: Vec<Line>,
     pub left_out: Vec<LeftOut>,
@@ -56,13 +56,13 @@ pub struct Comparison {
 
 /// Compares every level that the baseline, the first of them, and another have in common: of as many clients under the
 /// source of the same label.
-pub fn compare(sides: &[BenchmarkData], percentiles: &Percentiles) -> anyhow::Result<Comparison> {
+pub fn compare(sides: &[BenchmarkData], percentiles: &Percentiles) -> anyhow::Result<Lines> {
     let Some((base, others)) = sides.split_first() else {
-        return Ok(Comparison::default());
+        return Ok(Lines::default());
     };
     let (mut changes, mut left_out) = (Vec::new(), Vec::new());
     for level in &base.levels {
-        let before = estimates(level, percentiles)?;
+        let before = readings(level, percentiles)?;
         for (side, other) in (1_usize..).zip(others) {
             let mut leave_out = |why| {
                 left_out.push(LeftOut {
@@ -75,7 +75,7 @@ pub fn compare(sides: &[BenchmarkData], percentiles: &Percentiles) -> anyhow::Re
                 leave_out("only the baseline has this level");
                 continue;
             };
-            let after = estimates(same, percentiles)?;
+            let after = readings(same, percentiles)?;
             for ((measure, before), (_, after)) in before.iter().zip(after) {
                 let both = before.as_ref().zip(after);
                 match both.and_then(|(before, after)| Change::of(before, &after)) {
@@ -95,7 +95,7 @@ pub fn compare(sides: &[BenchmarkData], percentiles: &Percentiles) -> anyhow::Re
         }));
     }
     left_out.dedup();
-    Ok(Comparison {
+    Ok(Lines {
         lines: judged(changes),
         left_out,
     })

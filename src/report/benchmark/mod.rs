@@ -4,13 +4,13 @@
 pub mod chart;
 pub mod compare;
 pub mod data;
-pub mod estimates;
 pub mod export;
 pub mod facts;
 pub mod figures;
 pub mod levels;
 pub mod made;
 pub mod percentiles;
+pub mod readings;
 pub mod server;
 pub mod statements;
 #[cfg(test)]

@@ -10,9 +10,9 @@ use crate::model::benchmark::Benchmark;
 use crate::model::user::Viewer;
 use crate::report::benchmark::data::BenchmarkData;
 use crate::report::benchmark::data::LevelData;
-use crate::report::benchmark::estimates::Measure;
-use crate::report::benchmark::estimates::estimates;
 use crate::report::benchmark::percentiles::Percentiles;
+use crate::report::benchmark::readings::Measure;
+use crate::report::benchmark::readings::readings;
 use crate::report::chart::Numbers;
 use crate::report::chart::Scale;
 use crate::report::chart::Shape;
@@ -69,15 +69,15 @@ pub fn rows(history: &[BenchmarkData], percentiles: &Percentiles) -> anyhow::Res
         let mut levels = Vec::with_capacity(data.levels.len());
         let mut changes = Vec::new();
         for level in &data.levels {
-            let after = estimates(level, percentiles)?;
+            let after = readings(level, percentiles)?;
             let before = match previous(&history[..idx], level) {
-                Some(previous) => estimates(previous, percentiles)?,
+                Some(previous) => readings(previous, percentiles)?,
                 None => Vec::new(),
             };
             let mut before = before.into_iter();
             let mut values = Vec::with_capacity(after.len());
             for (measure, after) in after {
-                let before = before.next().and_then(|(_, estimate)| estimate);
+                let before = before.next().and_then(|(_, reading)| reading);
                 let change = before
                     .zip(after)
                     .and_then(|(before, after)| Change::of(&before, &after));

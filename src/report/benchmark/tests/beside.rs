@@ -11,7 +11,7 @@ use crate::report::benchmark::BenchmarkData;
 use crate::report::benchmark::Percentiles;
 use crate::report::benchmark::compare;
 use crate::report::benchmark::compare::LineRow;
-use crate::report::benchmark::estimates::Measure;
+use crate::report::benchmark::readings::Measure;
 use crate::report::benchmark::trend;
 use crate::report::chart::Scale;
 use crate::store;

@@ -1,6 +1,6 @@
 //! The numbers by which levels are compared, with how sure they are.
 
-use crate::analysis::change::Estimate;
+use crate::analysis::change::Reading;
 use crate::analysis::change::Wanted;
 use crate::report::benchmark::data::LevelData;
 use crate::report::benchmark::data::latencies;
@@ -34,7 +34,7 @@ impl Measure {
 }
 
 /// Throughput and percentiles of a level.
-pub fn estimates(level: &LevelData, percentiles: &Percentiles) -> anyhow::Result<Vec<(Measure, Option<Estimate>)>> {
+pub fn readings(level: &LevelData, percentiles: &Percentiles) -> anyhow::Result<Vec<(Measure, Option<Reading>)>> {
     let percentiles = percentiles.as_slice();
     let values: Vec<Option<f64>> = percentiles
         .iter()
@@ -49,10 +49,10 @@ pub fn estimates(level: &LevelData, percentiles: &Percentiles) -> anyhow::Result
         }
     }
     let of_percentiles = percentiles.iter().zip(shares).map(|(percentile, shares)| {
-        let estimate = Estimate::percentile(*percentile, &level.latencies, shares.into_iter());
-        (Measure::Percentile(*percentile), estimate)
+        let reading = Reading::percentile(*percentile, &level.latencies, shares.into_iter());
+        (Measure::Percentile(*percentile), reading)
     });
-    let mut estimates = vec![(Measure::Throughput, throughput(level))];
-    estimates.extend(of_percentiles);
-    Ok(estimates)
+    let mut readings = vec![(Measure::Throughput, throughput(level))];
+    readings.extend(of_percentiles);
+    Ok(readings)
 }
