@@ -4,12 +4,16 @@ use sqlx::PgConnection;
 
 use crate::analysis::change::Change;
 use crate::analysis::change::Judgement;
+use crate::analysis::change::Reading;
+use crate::analysis::change::Wanted;
 use crate::analysis::change::judge;
 use crate::analysis::sweep;
 use crate::model::benchmark::Benchmark;
+use crate::model::ids::BenchmarkId;
 use crate::model::user::Viewer;
 use crate::report::benchmark::data::BenchmarkData;
 use crate::report::benchmark::data::LevelData;
+use crate::report::benchmark::data::label;
 use crate::report::benchmark::percentiles::Percentiles;
 use crate::report::benchmark::readings::Measure;
 use crate::report::benchmark::readings::readings;
@@ -62,55 +66,64 @@ pub struct TrendValue {
     pub change: Option<(Change, Judgement)>,
 }
 
+/// Throughput and percentiles of a level.
+type Readings = Vec<(Measure, Option<Reading>)>;
+
 /// Each benchmark of a history, oldest first, beside the one before it; what changed in one of them is judged together.
 pub fn rows(history: &[BenchmarkData], percentiles: &Percentiles) -> anyhow::Result<Vec<TrendRow>> {
-    let mut rows: Vec<TrendRow> = Vec::with_capacity(history.len());
+    let mut known: Vec<Vec<Readings>> = Vec::with_capacity(history.len());
+    let mut rows = Vec::with_capacity(history.len());
     for (idx, data) in history.iter().enumerate() {
-        let mut levels = Vec::with_capacity(data.levels.len());
-        let mut changes = Vec::new();
-        for level in &data.levels {
-            let after = readings(level, percentiles)?;
-            let before = match previous(&history[..idx], level) {
-                Some(previous) => readings(previous, percentiles)?,
-                None => Vec::new(),
-            };
-            let mut before = before.into_iter();
-            let mut values = Vec::with_capacity(after.len());
-            for (measure, after) in after {
-                let before = before.next().and_then(|(_, reading)| reading);
-                let change = before
-                    .zip(after)
-                    .and_then(|(before, after)| Change::of(&before, &after));
-                changes.extend(change.map(|change| (change, measure.wanted())));
-                values.push((measure, after.map(|after| after.value), change));
-            }
-            levels.push((level.label(), values));
-        }
-        let mut judgements = judge(&changes).into_iter();
-        let judged = |(measure, value, change): (Measure, Option<f64>, Option<Change>)| TrendValue {
-            measure,
-            value,
-            change: change.and_then(|change| Some((change, judgements.next()?))),
-        };
-        let mut judged = judged;
+        let levels = data.levels.iter().map(|level| readings(level, percentiles));
+        let levels = levels.collect::<anyhow::Result<Vec<Readings>>>()?;
+        let changes = data.levels.iter().zip(&levels).map(|(level, after)| {
+            let before = previous(&history[..idx], level).map(|(at, place)| &known[at][place]);
+            changes(before, after)
+        });
         rows.push(TrendRow {
             benchmark: data.benchmark.clone(),
-            levels: levels
-                .into_iter()
-                .map(|(label, values)| TrendLevel {
-                    label,
-                    values: values.into_iter().map(&mut judged).collect(),
-                })
-                .collect(),
+            levels: judged(data, &levels, &changes.collect::<Vec<_>>()),
         });
+        known.push(levels);
     }
     Ok(rows)
 }
 
-/// The same level in the last benchmark that has it.
-fn previous<'a>(before: &'a [BenchmarkData], level: &LevelData) -> Option<&'a LevelData> {
-    let same = |data: &'a BenchmarkData| data.levels.iter().find(|other| other.key() == level.key());
-    before.iter().rev().find_map(same)
+/// Where the same level is in the last benchmark that has it: its place in the history, and in the benchmark.
+fn previous(before: &[BenchmarkData], level: &LevelData) -> Option<(usize, usize)> {
+    let same = |data: &BenchmarkData| data.levels.iter().position(|other| other.key() == level.key());
+    let mut places = before.iter().enumerate().rev();
+    places.find_map(|(at, data)| Some((at, same(data)?)))
+}
+
+/// What each number of a level is beside the same of the level before it.
+fn changes(before: Option<&Readings>, after: &Readings) -> Vec<Option<Change>> {
+    let before = |place: usize| before.and_then(|before| before.get(place)?.1);
+    let changes = after.iter().enumerate();
+    changes
+        .map(|(place, (_, after))| Change::of(&before(place)?, after.as_ref()?))
+        .collect()
+}
+
+/// The numbers of all levels of a benchmark with what is said of their changes together.
+fn judged(data: &BenchmarkData, levels: &[Readings], changes: &[Vec<Option<Change>>]) -> Vec<TrendLevel> {
+    let each = levels.iter().flatten().zip(changes.iter().flatten());
+    let wanted: Vec<(Change, Wanted)> = each
+        .filter_map(|((measure, _), change)| Some(((*change)?, measure.wanted())))
+        .collect();
+    let mut judgements = judge(&wanted).into_iter();
+    let mut value = |((measure, reading), change): (&(Measure, Option<Reading>), &Option<Change>)| TrendValue {
+        measure: *measure,
+        value: reading.map(|reading| reading.value),
+        change: change.and_then(|change| Some((change, judgements.next()?))),
+    };
+    let levels = data.levels.iter().zip(levels).zip(changes);
+    levels
+        .map(|((level, readings), changes)| TrendLevel {
+            label: level.label(),
+            values: readings.iter().zip(changes).map(&mut value).collect(),
+        })
+        .collect()
 }
 
 /// One measure of every level over the benchmarks of a history, numbered from 1.
@@ -130,7 +143,7 @@ pub fn chart(history: &[BenchmarkData], measure: Measure, scale: Scale) -> XyCha
     };
     let series = keys.into_iter().enumerate().map(|(colour, key)| XySeries {
         source: SourceKey {
-            label: crate::report::benchmark::data::label(key.0, key.1),
+            label: label(key.0, key.1),
             colour,
         },
         points: (1_u32..)
@@ -180,7 +193,7 @@ pub async fn sparks(
     benchmarks: &[Benchmark],
     limit: i64,
 ) -> anyhow::Result<Vec<Spark>> {
-    let mut known: Vec<(&str, Vec<(crate::model::ids::BenchmarkId, f64)>)> = Vec::new();
+    let mut known: Vec<(&str, Vec<(BenchmarkId, f64)>)> = Vec::new();
     for benchmark in benchmarks {
         let configuration = benchmark.configuration.as_str();
         if known.iter().any(|(other, _)| *other == configuration) {
