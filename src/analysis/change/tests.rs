@@ -9,8 +9,8 @@ const OTHER: [u64; 14] = [
     1030, 1041, 1025, 1019, 1036, 1044, 1027, 1033, 1022, 1038, 1029, 1040, 1024, 1035,
 ];
 
-fn throughput(counts: &[u64]) -> Estimate {
-    Estimate::throughput(counts.iter().map(|n| (*n, 1000.0))).unwrap()
+fn throughput(counts: &[u64]) -> Reading {
+    Reading::throughput(counts.iter().map(|n| (*n, 1000.0))).unwrap()
 }
 
 fn is_near(a: f64, b: f64) -> bool {
@@ -60,11 +60,11 @@ fn merged(seconds: &[Latencies]) -> Latencies {
     all
 }
 
-fn percentile(percent: f64, seconds: &[Latencies]) -> Option<Estimate> {
+fn percentile(percent: f64, seconds: &[Latencies]) -> Option<Reading> {
     let all = merged(seconds);
     let value = all.percentile_ms(percent)?;
     let shares = seconds.iter().map(|second| (second.n_up_to_ms(value), second.len()));
-    Estimate::percentile(percent, &all, shares)
+    Reading::percentile(percent, &all, shares)
 }
 
 /// `NumPy` and `SciPy`: the share up to the percentile over seconds, its error by `scipy.stats.sem`, the times at
@@ -73,13 +73,13 @@ fn percentile(percent: f64, seconds: &[Latencies]) -> Option<Estimate> {
 fn a_percentile_has_the_interval_of_woodruff() {
     let seconds = seconds();
     for (percent, value, low, high) in [(50.0, 1570.0, 1540.0, 1610.0), (90.0, 1970.0, 1940.0, 2030.0)] {
-        let estimate = percentile(percent, &seconds).unwrap();
-        assert!(is_near(estimate.value * 1e6, value), "{estimate:?}");
-        let (found_low, found_high) = estimate.interval().unwrap();
+        let reading = percentile(percent, &seconds).unwrap();
+        assert!(is_near(reading.value * 1e6, value), "{reading:?}");
+        let (found_low, found_high) = reading.interval().unwrap();
         // What the rounding of the histogram adds is far below one step of ten.
         assert!(
             (found_low * 1e6 - low).abs() < 2.0 && (found_high * 1e6 - high).abs() < 2.0,
-            "{estimate:?}"
+            "{reading:?}"
         );
     }
 }
@@ -107,7 +107,7 @@ fn the_other_way_round_a_ratio_is_the_inverse() {
 #[test]
 fn verdicts_know_what_is_wanted_and_what_could_have_been_seen() {
     let (base, other) = (throughput(&BASE), throughput(&OTHER));
-    let verdict = |base: &Estimate, other: &Estimate, wanted| judge(&[(Change::of(base, other).unwrap(), wanted)])[0];
+    let verdict = |base: &Reading, other: &Reading, wanted| judge(&[(Change::of(base, other).unwrap(), wanted)])[0];
     assert_eq!(verdict(&base, &other, Wanted::More).verdict, Verdict::Faster);
     assert_eq!(verdict(&base, &other, Wanted::Less).verdict, Verdict::Slower);
     assert_eq!(verdict(&other, &base, Wanted::More).verdict, Verdict::Slower);
@@ -130,7 +130,7 @@ fn a_standstill_is_not_compared() {
     let nothing = throughput(&[0; 12]);
     assert_eq!((nothing.value, nothing.error), (0.0, None));
     assert_eq!(Change::of(&nothing, &throughput(&BASE)), None);
-    assert!(Estimate::throughput(std::iter::empty()).is_none());
+    assert!(Reading::throughput(std::iter::empty()).is_none());
 }
 
 #[test]

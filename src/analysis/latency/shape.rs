@@ -5,6 +5,14 @@ use super::NS_PER_MS;
 use super::PRECISION;
 use super::as_f64;
 
+/// A bucket of the histogram as it is stored: the times in nanoseconds that it cannot tell apart, and how many took so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    pub lowest_ns: u64,
+    pub highest_ns: u64,
+    pub n: u64,
+}
+
 /// How many transactions took between two times.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bar {
@@ -17,6 +25,15 @@ impl Latencies {
     /// How many took at most so long, by the buckets: of a percentile's time, all that it counts.
     pub fn n_up_to_ms(&self, time_ms: f64) -> u64 {
         self.histogram.count_between(0, rounded_ns(time_ms))
+    }
+
+    /// The buckets that hold something, in ascending order.
+    pub fn raw(&self) -> impl Iterator<Item = Bucket> {
+        self.buckets().map(|(ns, n)| Bucket {
+            lowest_ns: self.histogram.lowest_equivalent(ns),
+            highest_ns: self.histogram.highest_equivalent(ns),
+            n,
+        })
     }
 
     /// Points of the distribution function, from the least to the largest time: a time in milliseconds, and the share of
@@ -118,6 +135,18 @@ mod tests {
         let points = vec![(0.001, 0.25), (0.0011, 0.5), (0.0012, 0.75), (0.0013, 1.0)];
         assert_eq!(latencies.shares(100), points);
         assert_eq!(latencies.shares(2), vec![(0.001, 0.25), (0.0011, 0.5), (0.0013, 1.0)]);
+    }
+
+    #[test]
+    fn raw_buckets_hold_the_times_that_were_recorded_in_them() {
+        let raw: Vec<Bucket> = of(&[1_000, 1_000, 5_000_000]).raw().collect();
+        let bucket = |lowest_ns, highest_ns, n| Bucket {
+            lowest_ns,
+            highest_ns,
+            n,
+        };
+        // Above 2048 ns a bucket is two nanoseconds wide, above 4096 four, and so on.
+        assert_eq!(raw, [bucket(1_000, 1_000, 2), bucket(4_997_120, 5_001_215, 1)]);
     }
 
     #[test]
