@@ -6,5 +6,6 @@
 pub mod estimate;
 pub mod form;
 pub mod operations;
+pub mod progress;
 pub mod service;
 pub mod work;
