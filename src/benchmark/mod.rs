@@ -5,7 +5,12 @@
 
 pub mod estimate;
 pub mod form;
+pub mod generator;
+mod level;
 pub mod operations;
+mod place;
+pub mod program;
+pub mod programs;
 pub mod progress;
 pub mod service;
 pub mod work;

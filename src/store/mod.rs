@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use chrono::DateTime;
+use chrono::Utc;
 use sqlx::PgConnection;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
@@ -102,4 +104,11 @@ pub(crate) fn to_i64(n: u64) -> i64 {
 /// Counts come back as `bigint` and are never negative.
 pub(crate) fn to_u64(n: i64) -> u64 {
     u64::try_from(n).unwrap_or(0)
+}
+
+/// The store's clock, which all stored times are of.
+pub async fn now(conn: &mut PgConnection) -> Result<DateTime<Utc>> {
+    sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#)
+        .fetch_one(conn)
+        .await
 }
