@@ -1,6 +1,7 @@
 //! From what a person typed, in a form, on the command line or to the API, to a validated spec.
 
 mod levels;
+mod texts;
 
 use crate::benchmark::operations;
 use crate::benchmark::operations::Shape;
@@ -164,41 +165,21 @@ impl BenchmarkForm {
         let mut of_sources = Vec::new();
         for (name, value) in pairs {
             match name.as_str() {
-                "request_id" => form.request_id = value,
-                "target" => form.target = value,
-                "dataset" => form.dataset = value,
-                "workload" => form.workload = value,
-                "table_rows" => form.table_rows = value,
-                "batch_size" => form.batch_size = value,
-                "loading" => form.loading = value,
-                "operation" => form.operation = value,
-                "keys" => form.keys = value,
-                "read_percent" => form.read_percent = value,
-                "insert_rows" => form.insert_rows = value,
                 "program_name" => form.programs.push(GivenProgram {
                     name: value,
                     ..GivenProgram::default()
                 }),
                 "program_weight" => form.last_program().weight = value,
                 "program_text" => form.last_program().text = value,
-                "thread_counts" => form.thread_counts = value,
-                "test_duration" => form.test_duration = value,
-                "warm_up" => form.warm_up = value,
-                "rate" => form.rate = value,
-                "latency_limit" => form.latency_limit = value,
-                "protocol" => form.protocol = value,
-                "connection" => form.connection = value,
-                "max_tries" => form.max_tries = value,
-                "max_errors" => form.max_errors = value,
-                "statement_timeout" => form.statement_timeout = value,
                 "autovacuum" => form.autovacuum = true,
-                "settings" => form.settings = value,
-                "seed" => form.seed = value,
                 "quick" => form.quick = true,
-                "objective" => form.objective = value,
                 "stats_source" => of_sources.push((name, value)),
                 _ if name.contains('.') => of_sources.push((name, value)),
-                _ => {}
+                _ => {
+                    if let Some(text) = form.text_mut(&name) {
+                        *text = value;
+                    }
+                }
             }
         }
         form.sources = ExperimentForm::from_pairs(of_sources);
