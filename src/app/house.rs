@@ -14,6 +14,7 @@ use tracing::info;
 use tracing::warn;
 
 use crate::app::store_keeper::StoreKeeper;
+use crate::benchmark::service::Benchmarks;
 use crate::cluster;
 use crate::cluster::ClusterError;
 use crate::cluster::Kind;
@@ -51,6 +52,7 @@ pub struct House {
     pub workloads: Workloads,
     pub experiments: Experiments,
     pub instruments: Instruments,
+    pub benchmarks: Benchmarks,
     pub restorer: Restorer,
     pub sandboxes: Sandboxes,
     /// The embedded store, when this process started it.
@@ -121,6 +123,10 @@ impl House {
                 pool: pool.clone(),
                 home: home.clone(),
             },
+            benchmarks: Benchmarks {
+                pool: pool.clone(),
+                home: home.clone(),
+            },
             restorer: Restorer {
                 layout: layout.clone(),
                 sandboxes: sandboxes.clone(),
@@ -151,6 +157,7 @@ impl House {
             workloads: self.workloads.clone(),
             experiments: self.experiments.clone(),
             instruments: self.instruments.clone(),
+            benchmarks: self.benchmarks.clone(),
         }
     }
 
@@ -304,6 +311,7 @@ async fn embedded_store(
         data_dir: layout.store(),
         socket_name: "store".to_owned(),
         kind: Kind::Store,
+        settings: Vec::new(),
     };
     if is_master {
         let store = StoreKeeper::start(Arc::clone(site), spec).await?;

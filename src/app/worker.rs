@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::app::house::House;
+use crate::benchmark;
 use crate::experiment;
 use crate::instrument;
 use crate::model::job::JobKind;
@@ -84,6 +85,7 @@ impl<'a> Worker<'a> {
         queue::rescue(&mut conn).await?;
         drop(conn);
         experiment::summaries::catch_up(&self.house.pool).await?;
+        instrument::work::catch_up(&self.house.pool).await?;
         Ok(())
     }
 
@@ -99,6 +101,7 @@ impl<'a> Worker<'a> {
             JobKind::Restore => Box::pin(self.house.restorer.run(job)).await,
             JobKind::Check => Box::pin(workload::check::run(job, &self.house.sandboxes)).await,
             JobKind::Instrument => Box::pin(instrument::work::run(job, &self.house.sandboxes)).await,
+            JobKind::Benchmark => Box::pin(benchmark::work::run(job, &self.house.sandboxes)).await,
             JobKind::Experiment => Box::pin(experiment::work::run(job, &self.house.sandboxes)).await,
         }
     }

@@ -25,14 +25,42 @@ const SERVER_SETTINGS: &[&str] = &[
     "shared_preload_libraries",
 ];
 
-/// Pairs of name and value, in the order in which they are shown.
+/// What an experiment runs on, as pairs of name and value in the order in which they are shown.
 pub async fn look(sandbox: &Sandbox, dataset: &Dataset, experiment: &Experiment) -> anyhow::Result<Vec<Setting>> {
     let mut admin = Admin::connect(&sandbox.address, &clone::experiment_name(experiment.id)).await?;
+    let mut environment = of_machine(sandbox, &mut admin).await?;
+    environment.extend([
+        pair("dataset size", &bytes_in_words(dataset.database_bytes.unwrap_or(0))),
+        pair("locale", dataset.locale.as_deref().unwrap_or("")),
+    ]);
+    environment.extend(of_settings(&mut admin).await?);
+    admin.close().await;
+    Ok(environment)
+}
+
+/// Server, machine and settings, as pairs of name and value.
+pub async fn of_server(sandbox: &Sandbox, admin: &mut Admin) -> anyhow::Result<Vec<Setting>> {
+    let mut environment = of_machine(sandbox, admin).await?;
+    environment.extend(of_settings(admin).await?);
+    Ok(environment)
+}
+
+async fn of_settings(admin: &mut Admin) -> anyhow::Result<Vec<Setting>> {
+    let mut settings = Vec::new();
+    for name in SERVER_SETTINGS {
+        let value = admin.setting(name).await?.unwrap_or_default();
+        if !value.is_empty() {
+            settings.push(pair(name, &value));
+        }
+    }
+    Ok(settings)
+}
+
+async fn of_machine(sandbox: &Sandbox, admin: &mut Admin) -> anyhow::Result<Vec<Setting>> {
     let mut environment = vec![
         pair("pgassay", env!("CARGO_PKG_VERSION")),
         pair("server", &admin.version().await?),
     ];
-    // A shared server may be on another machine, which does not tell.
     let whose = match sandbox.warning() {
         Some(warning) => {
             environment.push(pair(SHARED_SERVER, warning));
@@ -46,16 +74,7 @@ pub async fn look(sandbox: &Sandbox, dataset: &Dataset, experiment: &Experiment)
             &format!("processors{whose}"),
             &std::thread::available_parallelism().map_or(0, usize::from).to_string(),
         ),
-        pair("dataset size", &bytes_in_words(dataset.database_bytes.unwrap_or(0))),
-        pair("locale", dataset.locale.as_deref().unwrap_or("")),
     ]);
-    for name in SERVER_SETTINGS {
-        let value = admin.setting(name).await?.unwrap_or_default();
-        if !value.is_empty() {
-            environment.push(pair(name, &value));
-        }
-    }
-    admin.close().await;
     Ok(environment)
 }
 

@@ -5,7 +5,12 @@ pub mod twins;
 
 use std::collections::BTreeMap;
 
-use crate::model::dataset::Setting;
+use crate::experiment::fields::FieldError;
+use crate::experiment::fields::choice;
+use crate::experiment::fields::id;
+use crate::experiment::fields::number;
+use crate::experiment::fields::settings;
+use crate::experiment::fields::timeout_ms;
 use crate::model::experiment::ClockKind;
 use crate::model::experiment::ExperimentSpec;
 use crate::model::experiment::Order;
@@ -20,8 +25,6 @@ pub const MAX_ITERATIONS: u32 = 1000;
 pub const MAX_WARM_UP: u32 = 100;
 pub const MAX_SOURCES: usize = 32;
 pub const MAX_TRIALS: u64 = 1_000_000;
-const MAX_TIMEOUT_MS: u64 = 3_600_000;
-const MIN_TIMEOUT_MS: u64 = 10;
 
 /// The session settings of every trial unless somebody says otherwise: what makes times comparable.
 pub const DEFAULT_SETTINGS: &str = "\
@@ -29,13 +32,6 @@ jit = off
 max_parallel_workers_per_gather = 0
 synchronize_seqscans = off
 plan_cache_mode = force_custom_plan";
-
-/// Settings that pgassay sets itself.
-const OWN_SETTINGS: &[&str] = &[
-    "statement_timeout",
-    "default_transaction_read_only",
-    "transaction_read_only",
-];
 
 /// What a person gave, as text. Fields are named as in the browser's form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,23 +79,6 @@ impl Default for ExperimentForm {
             timeout: "60s".to_owned(),
             order: Order::Randomized.word().to_owned(),
             settings: DEFAULT_SETTINGS.to_owned(),
-        }
-    }
-}
-
-/// A field that cannot be, in words.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct FieldError {
-    pub field: String,
-    pub message: String,
-}
-
-impl FieldError {
-    pub fn new(field: &str, message: impl Into<String>) -> Self {
-        Self {
-            field: field.to_owned(),
-            message: message.into(),
         }
     }
 }
@@ -204,7 +183,7 @@ impl ExperimentForm {
         }
     }
 
-    fn sources(&self) -> Result<Vec<SourceSpec>, Vec<FieldError>> {
+    pub fn sources(&self) -> Result<Vec<SourceSpec>, Vec<FieldError>> {
         let mut sources: Vec<SourceSpec> = Vec::new();
         let mut errors: Vec<FieldError> = Vec::new();
         for chosen in self.stats_source.iter().map(|given| self.chosen(given)) {
@@ -328,111 +307,6 @@ pub fn inline(given: &str) -> Result<Option<(String, Params)>, FieldError> {
         read.collect::<Result<Params, FieldError>>()?
     };
     Ok(Some((name.trim().to_owned(), params)))
-}
-
-fn id(text: &str, field: &str, missing: &str) -> Result<i64, FieldError> {
-    text.trim().parse().map_err(|_| FieldError::new(field, missing))
-}
-
-fn number(text: &str, field: &str, min: u64, max: u64) -> Result<u64, FieldError> {
-    match text.trim().parse::<u64>() {
-        Ok(n) if (min..=max).contains(&n) => Ok(n),
-        _ => Err(FieldError::new(
-            field,
-            format!("This takes a whole number from {min} to {max}, not {:?}.", text.trim()),
-        )),
-    }
-}
-
-fn choice<T: Copy>(text: &str, field: &str, all: &[T], word: fn(T) -> &'static str) -> Result<T, FieldError> {
-    all.iter()
-        .copied()
-        .find(|one| word(*one) == text.trim())
-        .ok_or_else(|| {
-            let words: Vec<&str> = all.iter().map(|one| word(*one)).collect();
-            FieldError::new(
-                field,
-                format!("This takes one of {}, not {:?}.", words.join(", "), text.trim()),
-            )
-        })
-}
-
-/// A duration as people type it: `30s`, `500ms`, `2m`, `1h20m`; a bare number counts seconds.
-pub fn timeout_ms(text: &str) -> Result<u64, FieldError> {
-    let wrong = || {
-        FieldError::new(
-            "timeout",
-            format!(
-                "A duration like 500ms, 30s, 2m or 1h, from 10 ms to one hour, is expected, not {:?}.",
-                text.trim()
-            ),
-        )
-    };
-    let mut rest = text.trim();
-    let mut total_ms = 0_u64;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        let (number, after) = rest.split_at(digits);
-        let number: u64 = number.parse().map_err(|_| wrong())?;
-        let after = after.trim_start();
-        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
-        let (unit, after) = after.split_at(letters);
-        let unit_ms = match unit {
-            "ms" => 1,
-            "s" | "" => 1000,
-            "m" | "min" => 60_000,
-            "h" => 3_600_000,
-            _ => return Err(wrong()),
-        };
-        total_ms = number
-            .checked_mul(unit_ms)
-            .and_then(|ms| total_ms.checked_add(ms))
-            .ok_or_else(wrong)?;
-        rest = after.trim_start();
-    }
-    if (MIN_TIMEOUT_MS..=MAX_TIMEOUT_MS).contains(&total_ms) {
-        Ok(total_ms)
-    } else {
-        Err(wrong())
-    }
-}
-
-/// A duration as [`timeout_ms`] reads it.
-pub fn duration(ms: u64) -> String {
-    match ms % 1000 {
-        0 => format!("{}s", ms / 1000),
-        _ => format!("{ms}ms"),
-    }
-}
-
-/// Lines of `name = value`.
-fn settings(text: &str) -> Result<Vec<Setting>, FieldError> {
-    let mut settings: Vec<Setting> = Vec::new();
-    for line in text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-    {
-        let (name, value) = line
-            .split_once('=')
-            .map(|(name, value)| (name.trim(), value.trim().trim_matches('\'')))
-            .ok_or_else(|| FieldError::new("settings", format!("{line:?} is not a line like work_mem = 64MB.")))?;
-        let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
-        if !is_name {
-            return Err(FieldError::new(
-                "settings",
-                format!("{name:?} is not the name of a setting."),
-            ));
-        }
-        if OWN_SETTINGS.contains(&name) {
-            return Err(FieldError::new("settings", format!("{name} is set by pgassay itself.")));
-        }
-        settings.push(Setting {
-            name: name.to_owned(),
-            value: value.to_owned(),
-        });
-    }
-    Ok(settings)
 }
 
 #[cfg(test)]
@@ -678,39 +552,6 @@ mod tests {
             .parse(1)
             .unwrap_err();
             assert_eq!(errors[0].field, field);
-        }
-    }
-
-    #[test]
-    fn durations_are_read_as_people_type_them() {
-        for (text, ms) in [
-            ("30s", 30_000),
-            ("500ms", 500),
-            ("2m", 120_000),
-            ("59m 30s", 3_570_000),
-            ("30", 30_000),
-            ("1h", 3_600_000),
-        ] {
-            assert_eq!(timeout_ms(text), Ok(ms), "{text}");
-        }
-        for text in ["", "0", "9ms", "1h1ms", "3x", "s", "-1s", "99999999999999999999s"] {
-            assert!(timeout_ms(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn settings_are_lines_and_ours_are_not_to_be_set() {
-        let read = settings("# comment\nwork_mem = '64MB'\n\nenable_nestloop=off").unwrap();
-        assert_eq!(
-            read[0],
-            Setting {
-                name: "work_mem".into(),
-                value: "64MB".into()
-            }
-        );
-        assert_eq!(read[1].name, "enable_nestloop");
-        for wrong in ["work_mem", "a b = 1", "statement_timeout = 0", "x;y = 1"] {
-            assert!(settings(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use sqlx::PgConnection;
 
+use crate::experiment::fields::FieldError;
 use crate::experiment::form::ExperimentForm;
-use crate::experiment::form::FieldError;
 use crate::model::dataset::Dataset;
 use crate::model::experiment::Experiment;
 use crate::model::ids::DatasetId;

@@ -8,6 +8,7 @@ pub mod comparisons;
 pub mod environment;
 pub mod estimate;
 pub mod explaining;
+pub mod fields;
 pub mod form;
 pub mod headline;
 pub mod journal;

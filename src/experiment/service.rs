@@ -7,8 +7,8 @@ use sqlx::PgPool;
 
 use crate::experiment::estimate;
 use crate::experiment::estimate::Estimate;
+use crate::experiment::fields::FieldError;
 use crate::experiment::form::ExperimentForm;
-use crate::experiment::form::FieldError;
 use crate::experiment::form::MAX_TRIALS;
 use crate::experiment::preview;
 use crate::experiment::progress;

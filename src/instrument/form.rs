@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::experiment::form::FieldError;
+use crate::experiment::fields::FieldError;
 use crate::model::instrument::InstrumentKind;
 
 /// What a person gave, as text: the fields that the instrument has, by name.

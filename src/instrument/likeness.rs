@@ -3,8 +3,8 @@
 
 use sqlx::PgConnection;
 
-use crate::experiment::form::FieldError;
-use crate::experiment::form::duration;
+use crate::experiment::fields::FieldError;
+use crate::experiment::fields::duration;
 use crate::instrument::form::InstrumentForm;
 use crate::instrument::subject::Subject;
 use crate::model::ids::InstrumentId;

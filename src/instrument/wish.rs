@@ -2,8 +2,8 @@
 
 use sqlx::PgConnection;
 
+use crate::experiment::fields::FieldError;
 use crate::experiment::form::ExperimentForm;
-use crate::experiment::form::FieldError;
 use crate::experiment::service::LaunchError;
 use crate::instrument::form::InstrumentForm;
 use crate::instrument::subject::Subject;

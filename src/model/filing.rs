@@ -1,5 +1,6 @@
 //! Tags and a memo: by what a person finds a thing of theirs again.
 
+use crate::model::ids::BenchmarkId;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
@@ -17,6 +18,7 @@ const MARKS: &str = "-_.:/";
 pub enum Filed {
     Experiment(ExperimentId),
     Instrument(InstrumentId),
+    Benchmark(BenchmarkId),
     Dataset(DatasetId),
     Workload(WorkloadId),
 }

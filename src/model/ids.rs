@@ -56,3 +56,7 @@ define_id!(
     /// Names one run of an instrument.
     InstrumentId
 );
+define_id!(
+    /// Names a benchmark, and with it the sandbox of its generated tables.
+    BenchmarkId
+);

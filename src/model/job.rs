@@ -16,6 +16,7 @@ pub enum JobKind {
     Check,
     Experiment,
     Instrument,
+    Benchmark,
 }
 
 /// The life of a job, and so of the dataset or experiment it makes:

@@ -1,5 +1,6 @@
 //! The nouns of the product as plain values, shared by every other room.
 
+pub mod benchmark;
 pub mod chance;
 pub mod dataset;
 pub mod estimate;

@@ -8,5 +8,6 @@ pub mod dump;
 pub mod ident;
 pub mod lexer;
 mod nesting;
+pub mod pgbench;
 pub mod split;
 pub mod tuning;

@@ -1,4 +1,4 @@
-//! How things are filed: tags and memos of experiments, instruments, datasets and workloads.
+//! How things are filed: tags and memos of experiments, instruments, benchmarks, datasets and workloads.
 
 use sqlx::PgConnection;
 
@@ -80,6 +80,7 @@ pub async fn get(conn: &mut PgConnection, viewer: Viewer, filed: Filed) -> Resul
     let row = match filed {
         Filed::Experiment(id) => get_in!("experiments", conn, viewer, id),
         Filed::Instrument(id) => get_in!("instruments", conn, viewer, id),
+        Filed::Benchmark(id) => get_in!("benchmarks", conn, viewer, id),
         Filed::Dataset(id) => get_in!("datasets", conn, viewer, id),
         Filed::Workload(id) => get_in!("workloads", conn, viewer, id),
     };
@@ -91,6 +92,7 @@ pub async fn set(conn: &mut PgConnection, viewer: Viewer, filed: Filed, filing: 
     let done = match filed {
         Filed::Experiment(id) => set_in!("experiments", conn, viewer, id, filing),
         Filed::Instrument(id) => set_in!("instruments", conn, viewer, id, filing),
+        Filed::Benchmark(id) => set_in!("benchmarks", conn, viewer, id, filing),
         Filed::Dataset(id) => set_in!("datasets", conn, viewer, id, filing),
         Filed::Workload(id) => set_in!("workloads", conn, viewer, id, filing),
     };
@@ -105,6 +107,11 @@ pub async fn tags_of_experiments(conn: &mut PgConnection, viewer: Viewer) -> Res
 /// The tags that are used most on the viewer's instruments, in alphabetical order.
 pub async fn tags_of_instruments(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<UsedTag>> {
     Ok(used_in!("instruments", conn, viewer))
+}
+
+/// The tags that are used most on the viewer's benchmarks, in alphabetical order.
+pub async fn tags_of_benchmarks(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<UsedTag>> {
+    Ok(used_in!("benchmarks", conn, viewer))
 }
 
 /// The tags that are used most on the viewer's datasets, in alphabetical order.

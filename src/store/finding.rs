@@ -1,4 +1,4 @@
-//! Which experiments, instruments, datasets and workloads fit a filter. Only ids come out: rows are wide.
+//! Which experiments, instruments, benchmarks, datasets and workloads fit a filter. Only ids come out: rows are wide.
 //!
 //! Texts are compared letter by letter and not by pattern, so `%` and `_` mean themselves; large and small letters are the
 //! same.
@@ -6,6 +6,7 @@
 use sqlx::PgConnection;
 
 use crate::model::filing::Tags;
+use crate::model::ids::BenchmarkId;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
@@ -164,6 +165,39 @@ pub async fn instruments(
     .fetch_one(conn)
     .await?;
     Ok(row.into_found(InstrumentId))
+}
+
+/// The benchmarks that fit, newest first.
+pub async fn benchmarks(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    filter: &Filter,
+    stretch: Stretch,
+) -> Result<Found<BenchmarkId>> {
+    let row = sqlx::query_as!(
+        FoundRow,
+        r#"with matching as materialized (
+               select b.id
+               from benchmarks b join jobs j on j.id = b.job_id
+               where b.owner_id = $1 and b.tags @> $2
+                 and ($3::job_status is null or j.status = $3)
+                 and ($4::text is null or b.target_name = $4)
+                 and ($5::text is null or strpos(lower(concat_ws(E'\n', b.target_name, b.headline, j.message, b.memo)),
+                                                 lower($5)) > 0))
+           select (select count(*) from matching) as "n_matching!",
+                  (select count(*) from benchmarks where owner_id = $1) as "n_all!",
+                  array(select id from matching order by id desc limit $6 offset $7) as "ids!""#,
+        viewer.user_id.0,
+        filter.tags.as_slice(),
+        filter.status as Option<JobStatus>,
+        filter.dataset,
+        filter.text,
+        i64::from(stretch.limit),
+        i64::from(stretch.offset),
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(row.into_found(BenchmarkId))
 }
 
 /// The datasets that fit, all of them.

@@ -3,6 +3,7 @@
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use crate::model::ids::BenchmarkId;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
@@ -24,6 +25,7 @@ pub struct QueuedJob {
     pub workload: Option<(WorkloadId, String)>,
     pub experiment_id: Option<ExperimentId>,
     pub instrument_id: Option<InstrumentId>,
+    pub benchmark: Option<(BenchmarkId, String)>,
     /// Trials planned and stored, of an experiment.
     pub n_trials: Option<i32>,
     pub n_recorded: i64,
@@ -97,7 +99,9 @@ pub async fn request_cancel(conn: &mut PgConnection, viewer: Viewer, id: JobId) 
     let done = sqlx::query!(
         "update jobs set cancel_requested = true,
                 status = case when status = 'queued' then 'cancelled'::job_status else status end,
-                message = case when status = 'queued' then 'Stopped before it began.' else message end,
+                message = case when status <> 'queued' then message
+                               when started_at is null then 'Stopped before it began.'
+                               else 'Stopped on request.' end,
                 finished_at = case when status = 'queued' then clock_timestamp() else finished_at end
          where id = $1 and owner_id = $2 and status in ('queued', 'running')",
         id.0,
@@ -117,12 +121,15 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
                   d.id as "dataset_id?: DatasetId", d.name as "dataset_name?",
                   w.id as "workload_id?: WorkloadId", w.name as "workload_name?",
                   e.id as "experiment_id?: ExperimentId", e.n_trials as "n_trials?",
-                  i.id as "instrument_id?: InstrumentId", j.n_recorded
+                  i.id as "instrument_id?: InstrumentId",
+                  b.id as "benchmark_id?: BenchmarkId", b.target_name as "target_name?", j.n_recorded
            from jobs j
            left join experiments e on e.job_id = j.id
            left join workload_checks c on c.job_id = j.id
            left join instruments i on i.job_id = j.id
-           left join datasets d on d.job_id = j.id or d.id in (e.dataset_id, c.dataset_id, i.dataset_id)
+           left join benchmarks b on b.job_id = j.id
+           left join datasets d on d.job_id = j.id or d.id in (e.dataset_id, c.dataset_id, i.dataset_id,
+                                                                  b.dataset_id)
            left join workloads w on w.id = coalesce(e.workload_id, c.workload_id)
            where j.status in ('queued', 'running') and j.owner_id = $1
            order by j.status desc, j.kind = 'check' desc, j.id"#,
@@ -135,6 +142,7 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
         workload: row.workload_id.zip(row.workload_name),
         experiment_id: row.experiment_id,
         instrument_id: row.instrument_id,
+        benchmark: row.benchmark_id.zip(row.target_name),
         n_trials: row.n_trials,
         n_recorded: row.n_recorded,
         job: job_of!(row, id, created_at),
@@ -155,6 +163,10 @@ impl QueuedJob {
             (JobKind::Instrument, _) => match self.instrument_id {
                 Some(id) => format!("instrument {id}"),
                 None => "an instrument".to_owned(),
+            },
+            (JobKind::Benchmark, _) => match &self.benchmark {
+                Some((id, _)) => format!("benchmark {id}"),
+                None => "a benchmark".to_owned(),
             },
         }
     }
@@ -213,6 +225,15 @@ mod tests {
         assert_eq!(settled.status, JobStatus::Cancelled);
         assert_eq!(settled.message.as_deref(), Some("Stopped before it began."));
         assert!(!request_cancel(&mut conn, world.viewer, waiting).await.unwrap());
+
+        let put_back = world.job(JobKind::Experiment).await;
+        let lease = world.claim("a").await.unwrap().lease;
+        let shutdown = queue::Interruption::Shutdown;
+        assert!(queue::release(&mut conn, &lease, "waiting", &shutdown).await.unwrap());
+        assert!(request_cancel(&mut conn, world.viewer, put_back).await.unwrap());
+        let settled = get(&mut conn, world.viewer, put_back).await.unwrap().unwrap();
+        assert_eq!(settled.status, JobStatus::Cancelled);
+        assert_eq!(settled.message.as_deref(), Some("Stopped on request."));
 
         let running = world.job(JobKind::Experiment).await;
         let lease = world.claim("a").await.unwrap().lease;

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use chrono::DateTime;
+use chrono::Utc;
 use sqlx::PgConnection;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
@@ -13,6 +15,7 @@ use sqlx::postgres::PgPoolOptions;
 use crate::model::ids::UserId;
 use crate::model::user::Viewer;
 
+pub mod benchmarks;
 pub mod checks;
 pub mod comparisons;
 pub mod datasets;
@@ -22,6 +25,7 @@ pub mod finding;
 pub mod held;
 pub mod instruments;
 pub mod jobs;
+pub mod levels;
 pub mod looks;
 pub mod plans;
 pub mod queue;
@@ -100,4 +104,11 @@ pub(crate) fn to_i64(n: u64) -> i64 {
 /// Counts come back as `bigint` and are never negative.
 pub(crate) fn to_u64(n: i64) -> u64 {
     u64::try_from(n).unwrap_or(0)
+}
+
+/// The store's clock, which all stored times are of.
+pub async fn now(conn: &mut PgConnection) -> Result<DateTime<Utc>> {
+    sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#)
+        .fetch_one(conn)
+        .await
 }

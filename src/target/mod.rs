@@ -4,6 +4,7 @@
 //! upload; everything else runs as the dataset's own role ([`Session`](session::Session)).
 
 pub mod clone;
+pub mod counters;
 pub mod execute;
 pub mod explain;
 pub mod lease;

@@ -8,6 +8,7 @@ use axum::extract::FromRef;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use crate::benchmark::service::Benchmarks;
 use crate::config::WebConfig;
 use crate::dataset::service::Datasets;
 use crate::experiment::service::Experiments;
@@ -24,6 +25,7 @@ pub struct AppState {
     pub workloads: Workloads,
     pub experiments: Experiments,
     pub instruments: Instruments,
+    pub benchmarks: Benchmarks,
     pub viewer: Viewer,
     pub hosts: AllowedHosts,
     pub samples: Samples,
@@ -39,6 +41,7 @@ pub struct Services {
     pub workloads: Workloads,
     pub experiments: Experiments,
     pub instruments: Instruments,
+    pub benchmarks: Benchmarks,
 }
 
 impl AppState {
@@ -59,6 +62,7 @@ impl AppState {
             workloads: services.workloads.clone(),
             experiments: services.experiments.clone(),
             instruments: services.instruments.clone(),
+            benchmarks: services.benchmarks.clone(),
             viewer: services.viewer,
             hosts: AllowedHosts(Arc::new(hosts)),
             samples: Samples(has_samples.then(|| Arc::new(config.samples_dir.clone()))),

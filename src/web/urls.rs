@@ -1,6 +1,7 @@
 //! Every address that pages link to, in one place.
 
 use crate::model::filing::Filed;
+use crate::model::ids::BenchmarkId;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
@@ -29,6 +30,24 @@ pub fn glossary(word: &str) -> String {
     format!("{GLOSSARY}#{word}")
 }
 
+pub const BENCHMARKS: &str = "/benchmarks";
+pub const BENCHMARKS_NEW: &str = "/benchmarks/new";
+pub const BENCHMARKS_CHECK: &str = "/benchmarks/check";
+
+pub fn benchmark(id: BenchmarkId) -> String {
+    format!("/benchmarks/{id}")
+}
+
+/// A page, a file or a fragment of a benchmark.
+pub fn benchmark_part(id: BenchmarkId, part: &str) -> String {
+    format!("/benchmarks/{id}/{part}")
+}
+
+/// The form, filled in like an earlier benchmark.
+pub fn benchmark_like(id: BenchmarkId) -> String {
+    format!("{BENCHMARKS_NEW}?like={id}")
+}
+
 pub const INSTRUMENTS: &str = "/instruments";
 
 /// An address with a query string of these pairs.
@@ -48,6 +67,7 @@ pub fn filed(filed: Filed) -> String {
     match filed {
         Filed::Experiment(id) => result(id),
         Filed::Instrument(id) => instrument(id),
+        Filed::Benchmark(id) => benchmark(id),
         Filed::Dataset(id) => dataset(id),
         Filed::Workload(id) => workload(id),
     }
@@ -63,6 +83,7 @@ pub fn list_of(filed: Filed) -> &'static str {
     match filed {
         Filed::Experiment(_) => RESULTS,
         Filed::Instrument(_) => INSTRUMENTS,
+        Filed::Benchmark(_) => BENCHMARKS,
         Filed::Dataset(_) => DATASETS,
         Filed::Workload(_) => WORKLOADS,
     }

@@ -29,21 +29,25 @@ const MAY_KNOW: &[(&str, &str)] = &[
         "instrument",
         "model sql plan analysis store target snapshot source experiment",
     ),
-    ("report", "model plan analysis store snapshot"),
+    (
+        "benchmark",
+        "model sql analysis store target dataset workload snapshot source experiment",
+    ),
+    ("report", "model sql plan analysis store snapshot"),
     ("bundle", "model analysis snapshot store experiment report"),
     (
         "web",
-        "model config sql plan analysis files store dataset workload snapshot source experiment instrument report bundle",
+        "model config sql plan analysis files store dataset workload snapshot source experiment instrument benchmark report bundle",
     ),
     (
         "app",
         "model config sql plan analysis files cluster store target dataset workload snapshot source experiment instrument \
-         report bundle web",
+         benchmark report bundle web",
     ),
     (
         "cli",
         "model config sql plan analysis files cluster store target dataset workload snapshot source experiment instrument \
-         report bundle web app",
+         benchmark report bundle web app",
     ),
 ];
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use crate::experiment::fields::duration;
 use crate::experiment::form::ExperimentForm;
-use crate::experiment::form::duration;
 use crate::model::dataset::Setting;
 use crate::model::experiment::ExperimentSpec;
 use crate::model::experiment::SourceSpec;

@@ -1,6 +1,6 @@
 //! Which sources of an experiment run in an annex, and the first source once more beside each.
 
-use crate::experiment::form::FieldError;
+use crate::experiment::fields::FieldError;
 use crate::model::experiment::Annex;
 use crate::model::experiment::ExperimentSpec;
 use crate::model::experiment::SourceSpec;

@@ -33,6 +33,7 @@ pub fn router() -> Router<AppState> {
     Router::new()
         .route("/results/{id}/filing", of(Filed::Experiment))
         .route("/instruments/{id}/filing", of(Filed::Instrument))
+        .route("/benchmarks/{id}/filing", of(Filed::Benchmark))
         .route("/datasets/{id}/filing", of(Filed::Dataset))
         .route("/workloads/{id}/filing", of(Filed::Workload))
 }
@@ -105,6 +106,7 @@ impl EditPage {
             thing: match filed {
                 Filed::Experiment(id) => format!("experiment {id}"),
                 Filed::Instrument(id) => format!("instrument {id}"),
+                Filed::Benchmark(id) => format!("benchmark {id}"),
                 Filed::Dataset(id) => format!("dataset {id}"),
                 Filed::Workload(id) => format!("workload {id}"),
             },

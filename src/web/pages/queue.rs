@@ -107,6 +107,10 @@ fn what(queued: &QueuedJob) -> String {
             format!("{}: {dataset} × {workload}", queued.in_words())
         }
         (JobKind::Instrument, Some((_, dataset)), _) => format!("{}: {dataset}", queued.in_words()),
+        (JobKind::Benchmark, ..) => match &queued.benchmark {
+            Some((_, target)) => format!("{}: {target}", queued.in_words()),
+            None => queued.in_words(),
+        },
         _ => queued.in_words(),
     };
     let mut letters = words.chars();
@@ -118,6 +122,9 @@ fn what(queued: &QueuedJob) -> String {
 fn href(queued: &QueuedJob) -> String {
     if let Some(id) = queued.instrument_id {
         return urls::instrument(id);
+    }
+    if let Some((id, _)) = queued.benchmark {
+        return urls::benchmark(id);
     }
     let dataset = queued.dataset.as_ref().map(|(id, _)| *id);
     let workload = queued.workload.as_ref().map(|(id, _)| *id);
@@ -179,6 +186,7 @@ mod tests {
             workload: None,
             experiment_id: None,
             instrument_id: None,
+            benchmark: None,
             n_trials: None,
             n_recorded: 0,
         }

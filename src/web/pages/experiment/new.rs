@@ -13,8 +13,8 @@ use axum::response::Response;
 use sqlx::PgPool;
 
 use crate::experiment::estimate::Estimate;
+use crate::experiment::fields::FieldError;
 use crate::experiment::form::ExperimentForm;
-use crate::experiment::form::FieldError;
 use crate::experiment::likeness;
 use crate::experiment::likeness::Likeness;
 use crate::experiment::service::Experiments;

@@ -10,7 +10,7 @@ use axum::response::Response;
 use sqlx::PgPool;
 
 use crate::analysis;
-use crate::experiment::form::FieldError;
+use crate::experiment::fields::FieldError;
 use crate::experiment::service::LaunchError;
 use crate::instrument::form::InstrumentForm;
 use crate::instrument::likeness;

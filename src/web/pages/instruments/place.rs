@@ -3,7 +3,7 @@
 use askama::Template;
 use sqlx::PgPool;
 
-use crate::experiment::form::FieldError;
+use crate::experiment::fields::FieldError;
 use crate::instrument::form::InstrumentForm;
 use crate::model::ids::InstrumentId;
 use crate::model::instrument::InstrumentKind;

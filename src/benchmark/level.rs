@@ -1,0 +1,373 @@
+//! One attempt at one level: the generator runs, and each second is stored as it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chrono::DateTime;
+use chrono::TimeDelta;
+use chrono::Utc;
+use sqlx::Connection as _;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::benchmark::generator;
+use crate::benchmark::generator::Ended;
+use crate::benchmark::generator::GeneratorError;
+use crate::benchmark::generator::LevelPlan;
+use crate::benchmark::generator::LevelReport;
+use crate::benchmark::generator::SecondReport;
+use crate::benchmark::generator::Weighted;
+use crate::benchmark::place::Place;
+use crate::benchmark::program::Setup;
+use crate::model::benchmark::Benchmark;
+use crate::model::benchmark::Level;
+use crate::model::benchmark::LevelNotes;
+use crate::model::benchmark::LevelStatus;
+use crate::model::benchmark::SecondRecord;
+use crate::model::benchmark::ServerSecond;
+use crate::model::benchmark::StatementRecord;
+use crate::model::benchmark::Totals;
+use crate::model::job::Progress;
+use crate::store;
+use crate::store::held::HeldJob;
+use crate::store::held::StopReason;
+use crate::store::levels;
+use crate::store::levels::AttemptKey;
+use crate::store::levels::LevelEnd;
+use crate::target::counters::Counters;
+use crate::target::trouble::Trouble;
+
+/// Seconds that wait to be stored while the store is away.
+const MOST_WAITING: usize = 64;
+
+/// How often it is asked whether there is room for what the load writes, in seconds.
+const LOOK_EVERY: i32 = 5;
+
+/// How many seconds in a row a server may tell nothing before it counts as lost.
+const MOST_SILENT: u32 = 30;
+
+/// An attempt that is about to be made.
+pub(super) struct Attempt<'a> {
+    pub job: &'a HeldJob,
+    pub benchmark: &'a Benchmark,
+    pub programs: &'a [Weighted],
+    pub level: Level,
+    /// For people: which of how many levels it is.
+    pub stage: &'a str,
+}
+
+/// What is known while an attempt runs.
+struct Running {
+    key: AttemptKey,
+    database: String,
+    began_at: DateTime<Utc>,
+    counters: Option<Counters>,
+    n_silent: u32,
+    stop: CancellationToken,
+    /// Why it must not go on, in a sentence.
+    shortage: Option<String>,
+    is_lost: bool,
+}
+
+impl Attempt<'_> {
+    /// Makes the attempt and stores its end. `Stopped` when the job should not go on behind it.
+    pub async fn run(&self, place: &mut Place) -> Result<(), Trouble> {
+        let database = place.database(self.level).await?;
+        let statistics = place.statistics(&database).await?;
+        let (key, began_at) = self.begin().await?;
+        let ready = generator::connect(place.dial(&database), self.plan()).await;
+        let ready = match ready {
+            Ok(ready) => ready,
+            Err(GeneratorError::NoConnection(why)) => return self.fail(key, &why).await,
+            Err(GeneratorError::Fault(error)) => return Err(error.into()),
+        };
+        let stop = self.job.stop_token().child_token();
+        let mut running = Running {
+            key,
+            began_at,
+            counters: Some(place.counters(&database).await?),
+            database,
+            n_silent: 0,
+            stop: stop.clone(),
+            shortage: None,
+            is_lost: false,
+        };
+        let (sender, mut seconds) = mpsc::channel(MOST_WAITING);
+        let load = tokio::spawn(ready.run(std::time::Instant::now(), stop, sender));
+        while let Some(second) = seconds.recv().await {
+            self.second(place, &mut running, second).await?;
+        }
+        let report = load.await.context("waiting for the generator")?;
+        if let Some(counters) = running.counters.take() {
+            counters.close().await;
+        }
+        match report {
+            Ok(report) => self.end(place, running, &report, &statistics).await,
+            Err(GeneratorError::NoConnection(why)) => self.fail(key, &why).await,
+            Err(GeneratorError::Fault(error)) => Err(error.into()),
+        }
+    }
+
+    /// The number of the attempt, and the moment by the store's clock.
+    async fn begin(&self) -> Result<(AttemptKey, DateTime<Utc>), Trouble> {
+        let id = self.benchmark.id;
+        let mut conn = self.job.conn().await?;
+        let attempt = levels::begin(&mut conn, &self.job.lease, id, self.level).await?;
+        let Some(attempt) = attempt else {
+            self.job.lose();
+            return Err(Trouble::Stopped);
+        };
+        let key = AttemptKey {
+            benchmark_id: id,
+            level_idx: self.level.level_idx,
+            attempt,
+        };
+        Ok((key, store::now(&mut conn).await?))
+    }
+
+    fn plan(&self) -> LevelPlan {
+        let spec = &self.benchmark.spec;
+        let variables = &spec.mix.variables;
+        let scale = variables.iter().find(|(name, _)| name == "scale");
+        LevelPlan {
+            n_clients: self.level.n_clients,
+            first_client: 0,
+            warm_up: Duration::from_millis(spec.warm_up_ms),
+            duration: Duration::from_millis(spec.duration_ms),
+            pace: spec.pace,
+            connection: spec.connection,
+            protocol: spec.protocol,
+            programs: Arc::from(self.programs),
+            setup: Setup {
+                seed: spec.seed,
+                scale: scale.and_then(|(_, value)| value.parse().ok()).unwrap_or(1),
+                definitions: variables.clone(),
+            },
+            max_tries: spec.max_tries,
+            max_errors: spec.max_errors,
+        }
+    }
+
+    /// Stores a second, says how far it is, and sees to it that there is room for more.
+    async fn second(&self, place: &Place, running: &mut Running, report: SecondReport) -> Result<(), Trouble> {
+        let server = running.look(place).await;
+        let second = record(running, &report, server);
+        let mut conn = self.job.conn().await?;
+        if !levels::record_second(&mut conn, &self.job.lease, self.benchmark.id, &second).await? {
+            self.job.lose();
+            return Err(Trouble::Stopped);
+        }
+        drop(conn);
+        let total = Duration::from_millis(self.benchmark.spec.duration_ms + self.benchmark.spec.warm_up_ms);
+        let progress = Progress {
+            done: (report.from + report.span).as_secs(),
+            total: total.as_secs(),
+            unit: "seconds".to_owned(),
+            detail: self.detail(),
+            n_rows: 0,
+        };
+        self.job.set_progress(self.stage, &progress).await?;
+        if report.second_idx % LOOK_EVERY == 0
+            && let Ok(Some(shortage)) = place.shortage(&running.database).await
+        {
+            running.shortage = Some(shortage.to_string());
+            running.stop.cancel();
+        }
+        if running.n_silent > MOST_SILENT {
+            running.is_lost = true;
+            running.stop.cancel();
+        }
+        Ok(())
+    }
+
+    /// `40 clients under built_in`.
+    fn detail(&self) -> String {
+        let n = self.level.n_clients;
+        let clients = format!("{n} {}", if n == 1 { "client" } else { "clients" });
+        match self.benchmark.spec.source_label(self.level.source_idx) {
+            Some(label) => format!("{clients} under {label}"),
+            None => clients,
+        }
+    }
+
+    /// Stores what came of it.
+    async fn end(
+        &self,
+        place: &Place,
+        running: Running,
+        report: &LevelReport,
+        statistics: &str,
+    ) -> Result<(), Trouble> {
+        let interrupted = match self.job.stop_reason() {
+            Some(StopReason::LeaseLost) => return Err(Trouble::Stopped),
+            Some(StopReason::Shutdown) => true,
+            Some(StopReason::Requested) | None => running.is_lost,
+        };
+        let mut notes = notes(report);
+        if interrupted {
+            let end = LevelEnd {
+                status: LevelStatus::Interrupted,
+                ..end(report, &notes, None)
+            };
+            self.store(running.key, &end, &[]).await?;
+            return Err(match self.job.stop_reason() {
+                Some(_) => Trouble::Stopped,
+                None => Trouble::Lost(anyhow::anyhow!(
+                    "the server under load was silent for {MOST_SILENT} seconds"
+                )),
+            });
+        }
+        // A server that is away now is found out by whatever comes next.
+        if let Ok(after) = place.statistics(&running.database).await {
+            notes.statistics_moved = after != statistics;
+        }
+        if let Some(shortage) = &running.shortage {
+            notes.remarks.insert(0, shortage.clone());
+        }
+        let latencies = report.latencies.to_bytes();
+        let end = end(report, &notes, Some(&latencies));
+        self.store(running.key, &end, &statements(running.key, report)).await?;
+        match (self.job.stop_reason(), running.shortage) {
+            (Some(_), _) => Err(Trouble::Stopped),
+            (None, Some(shortage)) => Err(Trouble::Sentence(shortage)),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Stores that it could not be run at all.
+    async fn fail(&self, key: AttemptKey, why: &str) -> Result<(), Trouble> {
+        let notes = LevelNotes {
+            remarks: vec![format!("No client could connect: {why}.")],
+            ..LevelNotes::default()
+        };
+        let end = LevelEnd {
+            status: LevelStatus::Failed,
+            measured_ms: None,
+            totals: Totals::default(),
+            latencies: None,
+            notes: &notes,
+        };
+        self.store(key, &end, &[]).await
+    }
+
+    async fn store(&self, key: AttemptKey, end: &LevelEnd<'_>, statements: &[StatementRecord]) -> Result<(), Trouble> {
+        let mut conn = self.job.conn().await?;
+        let mut transaction = conn.begin().await?;
+        if !levels::finish(&mut transaction, &self.job.lease, key, end, statements).await? {
+            self.job.lose();
+            return Err(Trouble::Stopped);
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+impl Running {
+    /// What the server did in the last second; none while it does not tell.
+    async fn look(&mut self, place: &Place) -> Option<ServerSecond> {
+        if self.counters.is_none() {
+            self.counters = place.counters(&self.database).await.ok();
+        }
+        let looked = match &mut self.counters {
+            Some(counters) => counters.second().await,
+            None => {
+                self.n_silent += 1;
+                return None;
+            }
+        };
+        match looked {
+            Ok(second) => {
+                self.n_silent = 0;
+                Some(second)
+            }
+            Err(error) => {
+                warn!("The server under load does not tell what it does: {error:#}");
+                self.counters = None;
+                self.n_silent += 1;
+                None
+            }
+        }
+    }
+}
+
+fn record(running: &Running, report: &SecondReport, server: Option<ServerSecond>) -> SecondRecord {
+    SecondRecord {
+        level_idx: running.key.level_idx,
+        attempt: running.key.attempt,
+        share_idx: 0,
+        second_idx: report.second_idx,
+        started_at: running.began_at + TimeDelta::from_std(report.from).unwrap_or_default(),
+        span_ms: ms(report.span),
+        totals: report.totals,
+        n_connected: report.n_connected,
+        latencies: report.latencies.to_bytes(),
+        errors: report.errors.clone().into_counts(),
+        generator_cpu_ms: ms(report.own_cpu),
+        server,
+    }
+}
+
+fn notes(report: &LevelReport) -> LevelNotes {
+    let mut remarks = report.given_up.clone();
+    match report.ended {
+        Ended::Finished | Ended::Stopped => {}
+        Ended::TooManyErrors => remarks.insert(0, "It was ended because too many transactions had failed.".to_owned()),
+        Ended::NoClientLeft => remarks.insert(0, "It was ended because no client could go on.".to_owned()),
+    }
+    LevelNotes {
+        errors: report.errors.clone(),
+        gaps: report.gaps.clone(),
+        n_reconnects: report.n_reconnects,
+        connect_mean_ms: report.connects.mean_ms(),
+        connect_max_ms: report.connects.max_ms(),
+        n_unfinished: report.n_late + report.n_cut,
+        lag_mean_ms: report.lag.mean_ms(),
+        lag_max_ms: report.lag.max_ms(),
+        generator_load: Some(report.generator_load),
+        is_generator_limited: report.is_generator_limited(),
+        statistics_moved: false,
+        remarks,
+    }
+}
+
+fn end<'a>(report: &LevelReport, notes: &'a LevelNotes, latencies: Option<&'a [u8]>) -> LevelEnd<'a> {
+    LevelEnd {
+        status: match report.ended {
+            Ended::Finished => LevelStatus::Finished,
+            Ended::Stopped | Ended::TooManyErrors | Ended::NoClientLeft => LevelStatus::Stopped,
+        },
+        measured_ms: Some(ms(report.measured)),
+        totals: report.totals,
+        latencies,
+        notes,
+    }
+}
+
+/// Programs, and behind each its statements.
+fn statements(key: AttemptKey, report: &LevelReport) -> Vec<StatementRecord> {
+    let mut records = Vec::new();
+    for (program_idx, program) in (0_i32..).zip(&report.programs) {
+        let parts = program.statements.iter().map(|statement| {
+            let command_idx = i32::try_from(statement.command_idx).unwrap_or(i32::MAX);
+            (Some(command_idx), &statement.part)
+        });
+        for (command_idx, part) in std::iter::once((None, &program.whole)).chain(parts) {
+            records.push(StatementRecord {
+                level_idx: key.level_idx,
+                attempt: key.attempt,
+                program_idx,
+                command_idx,
+                n: part.n,
+                n_failed: part.n_failed,
+                latencies: part.latencies.to_bytes(),
+            });
+        }
+    }
+    records
+}
+
+fn ms(span: Duration) -> f64 {
+    span.as_secs_f64() * 1000.0
+}

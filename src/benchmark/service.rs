@@ -1,0 +1,197 @@
+//! What people can do with benchmarks: check, launch, look, stop, delete.
+
+use rand::TryRng as _;
+use sha2::Digest as _;
+use sha2::Sha256;
+use sqlx::PgConnection;
+use sqlx::PgPool;
+
+use crate::benchmark::estimate;
+use crate::benchmark::estimate::Estimate;
+use crate::benchmark::form::BenchmarkForm;
+use crate::experiment::fields::FieldError;
+use crate::experiment::service::LaunchError;
+use crate::model::benchmark::Benchmark;
+use crate::model::benchmark::BenchmarkSpec;
+use crate::model::benchmark::ProgramText;
+use crate::model::benchmark::TargetSpec;
+use crate::model::ids::BenchmarkId;
+use crate::model::ids::DatasetId;
+use crate::model::ids::WorkloadId;
+use crate::model::job::JobKind;
+use crate::model::job::JobStatus;
+use crate::model::units::grouped;
+use crate::model::user::Viewer;
+use crate::model::workload::QueryClass;
+use crate::store;
+use crate::store::benchmarks::NewBenchmark;
+
+/// The door to benchmarks.
+#[derive(Clone)]
+pub struct Benchmarks {
+    pub pool: PgPool,
+    /// The data directory whose files the work needs.
+    pub home: String,
+}
+
+/// A spec whose target is there.
+struct Wish {
+    spec: BenchmarkSpec,
+    dataset_id: Option<DatasetId>,
+    target_name: String,
+    warnings: Vec<String>,
+}
+
+impl Benchmarks {
+    /// What the form, as it stands, would take.
+    pub async fn check(&self, viewer: Viewer, form: &BenchmarkForm) -> Result<Estimate, LaunchError> {
+        let wish = self.wish(viewer, form, 0).await?;
+        let mut estimate = estimate::estimate(&wish.spec);
+        estimate.warnings.splice(0..0, wish.warnings);
+        Ok(estimate)
+    }
+
+    /// Launches what the form asks for. The same form sent twice launches once.
+    pub async fn launch(&self, viewer: Viewer, form: &BenchmarkForm) -> Result<BenchmarkId, LaunchError> {
+        if form.request_id.is_empty() {
+            return Err(refused("request_id", "The form came without its number."));
+        }
+        let mut conn = self.pool.acquire().await?;
+        if let Some(id) = store::benchmarks::find_by_request(&mut conn, viewer, &form.request_id).await? {
+            return Ok(id);
+        }
+        drop(conn);
+        let fresh_seed = rand::rngs::SysRng.try_next_u32().map_err(anyhow::Error::from)?;
+        let wish = self.wish(viewer, form, u64::from(fresh_seed)).await?;
+        let new = NewBenchmark {
+            request_id: form.request_id.clone(),
+            dataset_id: wish.dataset_id,
+            configuration: configuration(&wish.spec).map_err(anyhow::Error::from)?,
+            target_name: wish.target_name,
+            spec: wish.spec,
+        };
+        let mut transaction = self.pool.begin().await?;
+        let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Benchmark, &self.home).await?;
+        match store::benchmarks::insert(&mut transaction, viewer, &new, job_id).await {
+            Ok(id) => {
+                transaction.commit().await?;
+                Ok(id)
+            }
+            // The same form, sent at the same moment, was quicker.
+            Err(error) if store::is_duplicate(&error) => {
+                transaction.rollback().await?;
+                let mut conn = self.pool.acquire().await?;
+                let id = store::benchmarks::find_by_request(&mut conn, viewer, &form.request_id).await?;
+                Ok(id.ok_or_else(|| anyhow::anyhow!("a repeated request without its benchmark"))?)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// One benchmark; none when there is no such benchmark for this viewer.
+    pub async fn get(&self, viewer: Viewer, id: BenchmarkId) -> store::Result<Option<Benchmark>> {
+        let mut conn = self.pool.acquire().await?;
+        store::benchmarks::get(&mut conn, viewer, id).await
+    }
+
+    /// Asks a benchmark to stop. False when there was nothing to stop.
+    pub async fn stop(&self, viewer: Viewer, id: BenchmarkId) -> store::Result<bool> {
+        let mut conn = self.pool.acquire().await?;
+        match store::benchmarks::get(&mut conn, viewer, id).await? {
+            Some(benchmark) => store::jobs::request_cancel(&mut conn, viewer, benchmark.job.id).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Removes a settled benchmark. False when there is none, or when it still runs.
+    pub async fn delete(&self, viewer: Viewer, id: BenchmarkId) -> store::Result<bool> {
+        let mut conn = self.pool.acquire().await?;
+        store::benchmarks::delete(&mut conn, viewer, id).await
+    }
+
+    async fn wish(&self, viewer: Viewer, form: &BenchmarkForm, fresh_seed: u64) -> Result<Wish, LaunchError> {
+        let mut conn = self.pool.acquire().await?;
+        let queries = match form.workload_id() {
+            Ok(Some(id)) => workload_programs(&mut conn, viewer, id).await?,
+            // What is wrong with it is said beside everything else.
+            Ok(None) | Err(_) => Vec::new(),
+        };
+        let mut errors = form.workload_id().err().map_or_else(Vec::new, |error| vec![error]);
+        let spec = match form.parse(fresh_seed, &queries) {
+            Ok(spec) if errors.is_empty() => spec,
+            parsed => {
+                errors.extend(parsed.err().into_iter().flatten());
+                return Err(LaunchError::Refused(errors));
+            }
+        };
+        match spec.target {
+            TargetSpec::Generated(generated) => Ok(Wish {
+                target_name: format!("{} generated rows", grouped(generated.table_rows)),
+                dataset_id: None,
+                warnings: Vec::new(),
+                spec,
+            }),
+            TargetSpec::Dataset { dataset_id } => {
+                let dataset = store::datasets::get(&mut conn, viewer, dataset_id).await?;
+                let dataset = dataset.ok_or_else(|| refused("dataset", "This dataset is gone. Choose another."))?;
+                let mut warnings = Vec::new();
+                match dataset.job.status {
+                    JobStatus::Failed | JobStatus::Cancelled => {
+                        return Err(refused(
+                            "dataset",
+                            &format!("The restore of {} has {}.", dataset.name, dataset.job.status.word()),
+                        ));
+                    }
+                    JobStatus::Queued | JobStatus::Running => warnings.push(format!(
+                        "The dataset {} is still being restored; the benchmark will wait.",
+                        dataset.name
+                    )),
+                    JobStatus::Completed => {}
+                }
+                Ok(Wish {
+                    target_name: dataset.name,
+                    dataset_id: Some(dataset_id),
+                    warnings,
+                    spec,
+                })
+            }
+        }
+    }
+}
+
+fn refused(field: &str, message: &str) -> LaunchError {
+    LaunchError::Refused(vec![FieldError::new(field, message)])
+}
+
+/// The queries of a workload that can run, each a program of its own.
+async fn workload_programs(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    id: WorkloadId,
+) -> Result<Vec<ProgramText>, LaunchError> {
+    let gone = || refused("workload", "This workload is gone. Choose another.");
+    let workload = store::workloads::get(&mut *conn, viewer, id).await?.ok_or_else(gone)?;
+    let queries = store::workloads::list_queries(conn, viewer, workload.id).await?;
+    let can_run = queries.into_iter().filter(|query| query.class != QueryClass::Refused);
+    let programs: Vec<ProgramText> = can_run
+        .map(|query| ProgramText {
+            name: query.label,
+            text: query.sql,
+            weight: 1,
+            is_plain_sql: true,
+        })
+        .collect();
+    if programs.is_empty() {
+        return Err(refused("workload", "No query of this workload can be run."));
+    }
+    Ok(programs)
+}
+
+/// A name for all that ask for the same, whatever their seeds.
+fn configuration(spec: &BenchmarkSpec) -> serde_json::Result<String> {
+    let same = BenchmarkSpec {
+        seed: 0,
+        ..spec.clone()
+    };
+    Ok(hex::encode(Sha256::digest(serde_json::to_vec(&same)?)))
+}

@@ -1,0 +1,188 @@
+//! Benchmarks: what was asked, and what is said of the whole. Their levels are in [`levels`](crate::store::levels).
+
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use crate::model::benchmark::Benchmark;
+use crate::model::benchmark::BenchmarkSpec;
+use crate::model::benchmark::LoadRecord;
+use crate::model::dataset::Setting;
+use crate::model::ids::BenchmarkId;
+use crate::model::ids::DatasetId;
+use crate::model::ids::JobId;
+use crate::model::job::JobKind;
+use crate::model::job::JobStatus;
+use crate::model::job::Lease;
+use crate::model::job::Progress;
+use crate::model::user::Viewer;
+use crate::store::Result;
+use crate::store::filing::filing;
+use crate::store::jobs::job_of;
+
+/// A benchmark that is about to be stored.
+#[derive(Clone, Debug)]
+pub struct NewBenchmark {
+    pub request_id: String,
+    pub dataset_id: Option<DatasetId>,
+    pub target_name: String,
+    pub configuration: String,
+    pub spec: BenchmarkSpec,
+}
+
+/// Selects benchmarks with their jobs; the tail says which.
+macro_rules! select_benchmarks {
+    ($tail:literal, $($bind:expr),* $(,)?) => {
+        sqlx::query!(
+            r#"select b.id as "id: BenchmarkId", b.dataset_id as "dataset_id: DatasetId", b.target_name, b.configuration,
+                      b.spec as "spec: Json<BenchmarkSpec>", b.environment as "environment: Json<Vec<Setting>>",
+                      b.load as "load: Json<LoadRecord>", b.headline, b.is_met, b.tags, b.memo, b.created_at,
+                      j.id as "job_id: JobId", j.kind as "kind: JobKind", j.status as "status: JobStatus", j.stage,
+                      j.progress as "progress: Json<Progress>", j.message, j.cancel_requested,
+                      j.created_at as job_created_at, j.started_at, j.finished_at, clock_timestamp() as "read_at!"
+               from benchmarks b join jobs j on j.id = b.job_id "# + $tail,
+            $($bind),*
+        )
+        .map(|row| Benchmark {
+            id: row.id,
+            dataset_id: row.dataset_id,
+            target_name: row.target_name,
+            configuration: row.configuration,
+            spec: row.spec.0,
+            environment: row.environment.0,
+            load: row.load.map(|load| load.0),
+            headline: row.headline,
+            is_met: row.is_met,
+            filing: filing(row.tags, row.memo),
+            created_at: row.created_at,
+            job: job_of!(row, job_id, job_created_at),
+        })
+    };
+}
+
+/// Stores a new benchmark; `job_id` is the job that will do it.
+pub async fn insert(conn: &mut PgConnection, viewer: Viewer, new: &NewBenchmark, job_id: JobId) -> Result<BenchmarkId> {
+    sqlx::query_scalar!(
+        r#"insert into benchmarks (owner_id, request_id, job_id, dataset_id, target_name, configuration, spec)
+           values ($1, $2, $3, $4, $5, $6, $7) returning id as "id: BenchmarkId""#,
+        viewer.user_id.0,
+        new.request_id,
+        job_id.0,
+        new.dataset_id.map(|id| id.0),
+        new.target_name,
+        new.configuration,
+        Json(&new.spec) as _,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// The benchmark that an earlier sending of the same form launched.
+pub async fn find_by_request(conn: &mut PgConnection, viewer: Viewer, request_id: &str) -> Result<Option<BenchmarkId>> {
+    sqlx::query_scalar!(
+        r#"select id as "id: BenchmarkId" from benchmarks where owner_id = $1 and request_id = $2"#,
+        viewer.user_id.0,
+        request_id,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// One benchmark; none when there is no such benchmark for this viewer.
+pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: BenchmarkId) -> Result<Option<Benchmark>> {
+    select_benchmarks!("where b.id = $1 and b.owner_id = $2", id.0, viewer.user_id.0)
+        .fetch_optional(conn)
+        .await
+}
+
+/// The benchmark that a job does.
+pub async fn get_by_job(conn: &mut PgConnection, lease: &Lease) -> Result<Option<Benchmark>> {
+    select_benchmarks!("where b.job_id = $1", lease.job_id.0)
+        .fetch_optional(conn)
+        .await
+}
+
+/// These benchmarks, in this order; those that are not the viewer's are left out.
+pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[BenchmarkId]) -> Result<Vec<Benchmark>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    select_benchmarks!(
+        "where b.id = any ($1) and b.owner_id = $2 order by array_position($1, b.id)",
+        &ids,
+        viewer.user_id.0,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// The newest benchmarks that ask for the same, newest first, at most `limit`.
+pub async fn list_by_configuration(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    configuration: &str,
+    limit: i64,
+) -> Result<Vec<Benchmark>> {
+    select_benchmarks!(
+        "where b.owner_id = $1 and b.configuration = $2 order by b.id desc limit $3",
+        viewer.user_id.0,
+        configuration,
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Notes what a benchmark runs on. Changes nothing when the lease is lost.
+pub async fn set_environment(
+    conn: &mut PgConnection,
+    lease: &Lease,
+    id: BenchmarkId,
+    environment: &[Setting],
+    load: Option<&LoadRecord>,
+) -> Result<()> {
+    sqlx::query!(
+        "update benchmarks set environment = $2, load = coalesce($3, load)
+         where id = $1 and exists (select from jobs where id = $4 and epoch = $5 and status = 'running')",
+        id.0,
+        Json(environment) as _,
+        load.map(Json) as _,
+        lease.job_id.0,
+        lease.epoch,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes what the levels so far come to. Changes nothing when the lease is lost.
+pub async fn set_headline(
+    conn: &mut PgConnection,
+    lease: &Lease,
+    id: BenchmarkId,
+    headline: &str,
+    is_met: Option<bool>,
+) -> Result<()> {
+    sqlx::query!(
+        "update benchmarks set headline = $2, is_met = $3
+         where id = $1 and exists (select from jobs where id = $4 and epoch = $5 and status = 'running')",
+        id.0,
+        headline,
+        is_met,
+        lease.job_id.0,
+        lease.epoch,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Removes a settled benchmark with all that was measured. Returns false when there is none, or when it is not settled.
+pub async fn delete(conn: &mut PgConnection, viewer: Viewer, id: BenchmarkId) -> Result<bool> {
+    let done = sqlx::query!(
+        "delete from benchmarks b using jobs j
+         where b.id = $1 and b.owner_id = $2 and j.id = b.job_id and j.status in ('completed', 'failed', 'cancelled')",
+        id.0,
+        viewer.user_id.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}

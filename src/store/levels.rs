@@ -1,0 +1,314 @@
+//! What benchmarks measured: attempts at levels, their seconds, their statements. Every write carries the lease.
+
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use crate::model::benchmark::ErrorCount;
+use crate::model::benchmark::Level;
+use crate::model::benchmark::LevelNotes;
+use crate::model::benchmark::LevelRecord;
+use crate::model::benchmark::LevelStatus;
+use crate::model::benchmark::SecondRecord;
+use crate::model::benchmark::ServerSecond;
+use crate::model::benchmark::StatementRecord;
+use crate::model::benchmark::Totals;
+use crate::model::ids::BenchmarkId;
+use crate::model::job::Lease;
+use crate::model::user::Viewer;
+use crate::store::Result;
+use crate::store::queue::LEASE_S;
+use crate::store::to_u64;
+
+/// How an attempt ended.
+#[derive(Clone, Debug)]
+pub struct LevelEnd<'a> {
+    pub status: LevelStatus,
+    pub measured_ms: Option<f64>,
+    pub totals: Totals,
+    pub latencies: Option<&'a [u8]>,
+    pub notes: &'a LevelNotes,
+}
+
+/// Which statements and seconds an attempt's are.
+#[derive(Clone, Copy, Debug)]
+pub struct AttemptKey {
+    pub benchmark_id: BenchmarkId,
+    pub level_idx: i32,
+    pub attempt: i32,
+}
+
+/// Marks the attempts that a runner before this one has left running. Returns how many there were.
+pub async fn mark_interrupted(conn: &mut PgConnection, lease: &Lease, id: BenchmarkId) -> Result<u64> {
+    let done = sqlx::query!(
+        "update benchmark_levels set status = 'interrupted', finished_at = clock_timestamp()
+         where benchmark_id = $1 and status = 'running' and epoch < $2
+           and exists (select from jobs where id = $3 and epoch = $2 and status = 'running')",
+        id.0,
+        lease.epoch,
+        lease.job_id.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Begins another attempt at a level and returns its number; none when the lease is lost.
+pub async fn begin(conn: &mut PgConnection, lease: &Lease, id: BenchmarkId, level: Level) -> Result<Option<i32>> {
+    sqlx::query_scalar!(
+        "with lease as (
+             update jobs set lease_until = clock_timestamp() + make_interval(secs => $4)
+             where id = $1 and epoch = $2 and lease_owner = $3 and status = 'running'
+               and lease_until > clock_timestamp()
+             returning 1)
+         insert into benchmark_levels (benchmark_id, level_idx, attempt, epoch, n_clients, source_idx, status)
+         select $5, $6,
+                (select coalesce(max(attempt), 0) + 1 from benchmark_levels where benchmark_id = $5 and level_idx = $6),
+                $2, $7, $8, 'running'
+         from lease returning attempt",
+        lease.job_id.0,
+        lease.epoch,
+        lease.owner,
+        LEASE_S,
+        id.0,
+        level.level_idx,
+        i32::try_from(level.n_clients).unwrap_or(i32::MAX),
+        level.source_idx,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Stores a second and renews the lease in one statement. Returns false when the lease is lost: nothing was stored.
+pub async fn record_second(
+    conn: &mut PgConnection,
+    lease: &Lease,
+    id: BenchmarkId,
+    second: &SecondRecord,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "with lease as (
+             update jobs set lease_until = clock_timestamp() + make_interval(secs => $4)
+             where id = $1 and epoch = $2 and lease_owner = $3 and status = 'running'
+               and lease_until > clock_timestamp()
+             returning 1)
+         insert into benchmark_seconds (benchmark_id, level_idx, attempt, share_idx, second_idx, started_at, span_ms,
+                                        totals, n_connected, latencies, errors, generator_cpu_ms, server)
+         select $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17 from lease",
+        lease.job_id.0,
+        lease.epoch,
+        lease.owner,
+        LEASE_S,
+        id.0,
+        second.level_idx,
+        second.attempt,
+        second.share_idx,
+        second.second_idx,
+        second.started_at,
+        second.span_ms,
+        Json(&second.totals) as _,
+        i32::try_from(second.n_connected).unwrap_or(i32::MAX),
+        second.latencies,
+        Json(&second.errors) as _,
+        second.generator_cpu_ms,
+        second.server.as_ref().map(Json) as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Ends an attempt, with what its statements came to; in a transaction of the caller. A finished level counts as
+/// recorded. Returns false when the lease is lost: nothing was stored.
+pub async fn finish(
+    conn: &mut PgConnection,
+    lease: &Lease,
+    key: AttemptKey,
+    end: &LevelEnd<'_>,
+    statements: &[StatementRecord],
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "with lease as (
+             update jobs set lease_until = clock_timestamp() + make_interval(secs => $4),
+                             interruptions = case when $8 = 'finished'::level_status then 0 else interruptions end,
+                             n_recorded = n_recorded + case when $8 = 'finished'::level_status then 1 else 0 end
+             where id = $1 and epoch = $2 and lease_owner = $3 and status = 'running'
+               and lease_until > clock_timestamp()
+             returning 1)
+         update benchmark_levels set status = $8, finished_at = clock_timestamp(), measured_ms = $9, totals = $10,
+                                     latencies = $11, notes = $12
+         from lease where benchmark_id = $5 and level_idx = $6 and attempt = $7 and status = 'running'",
+        lease.job_id.0,
+        lease.epoch,
+        lease.owner,
+        LEASE_S,
+        key.benchmark_id.0,
+        key.level_idx,
+        key.attempt,
+        end.status as LevelStatus,
+        end.measured_ms,
+        Json(&end.totals) as _,
+        end.latencies,
+        Json(end.notes) as _,
+    )
+    .execute(&mut *conn)
+    .await?;
+    if done.rows_affected() != 1 {
+        return Ok(false);
+    }
+    for statement in statements {
+        sqlx::query!(
+            "insert into benchmark_statements (benchmark_id, level_idx, attempt, program_idx, command_idx, n, n_failed,
+                                               latencies)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+            key.benchmark_id.0,
+            key.level_idx,
+            key.attempt,
+            statement.program_idx,
+            statement.command_idx.unwrap_or(WHOLE_TRANSACTION),
+            i64::try_from(statement.n).unwrap_or(i64::MAX),
+            i64::try_from(statement.n_failed).unwrap_or(i64::MAX),
+            statement.latencies,
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(true)
+}
+
+/// What stands for no command.
+const WHOLE_TRANSACTION: i32 = -1;
+
+/// Every attempt at every level, in order of level and attempt.
+pub async fn list(conn: &mut PgConnection, viewer: Viewer, id: BenchmarkId) -> Result<Vec<LevelRecord>> {
+    list_of_several(conn, viewer, &[id])
+        .await
+        .map(|levels| levels.into_iter().map(|(_, level)| level).collect())
+}
+
+/// As [`list`], of several benchmarks at once, each with the benchmark that it belongs to.
+pub async fn list_of_several(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    ids: &[BenchmarkId],
+) -> Result<Vec<(BenchmarkId, LevelRecord)>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    sqlx::query!(
+        r#"select l.benchmark_id as "benchmark_id: BenchmarkId", l.level_idx, l.attempt, l.n_clients, l.source_idx,
+                  l.status as "status: LevelStatus", l.started_at, l.finished_at, l.measured_ms,
+                  l.totals as "totals: Json<Totals>", l.latencies, l.notes as "notes: Json<LevelNotes>"
+           from benchmark_levels l join benchmarks b on b.id = l.benchmark_id
+           where l.benchmark_id = any ($1) and b.owner_id = $2
+           order by array_position($1, l.benchmark_id), l.level_idx, l.attempt"#,
+        &ids,
+        viewer.user_id.0,
+    )
+    .map(|row| {
+        let record = LevelRecord {
+            level: Level {
+                level_idx: row.level_idx,
+                n_clients: row.n_clients.unsigned_abs(),
+                source_idx: row.source_idx,
+            },
+            attempt: row.attempt,
+            status: row.status,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+            measured_ms: row.measured_ms,
+            totals: row.totals.0,
+            latencies: row.latencies,
+            notes: row.notes.0,
+        };
+        (row.benchmark_id, record)
+    })
+    .fetch_all(conn)
+    .await
+}
+
+/// The seconds of a benchmark in the order in which they passed, shares of the same second beside each other; of one
+/// level where one is named.
+pub async fn list_seconds(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    id: BenchmarkId,
+    level_idx: Option<i32>,
+) -> Result<Vec<SecondRecord>> {
+    select_seconds(conn, viewer, id, level_idx, None).await
+}
+
+/// The last seconds of a benchmark, at most `limit`, in the order in which they passed.
+pub async fn list_last_seconds(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    id: BenchmarkId,
+    limit: i64,
+) -> Result<Vec<SecondRecord>> {
+    let mut seconds = select_seconds(conn, viewer, id, None, Some(limit)).await?;
+    seconds.sort_by_key(|second| {
+        let SecondRecord { level_idx, attempt, .. } = *second;
+        (level_idx, attempt, second.second_idx, second.share_idx)
+    });
+    Ok(seconds)
+}
+
+async fn select_seconds(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    id: BenchmarkId,
+    level_idx: Option<i32>,
+    limit: Option<i64>,
+) -> Result<Vec<SecondRecord>> {
+    sqlx::query!(
+        r#"select s.level_idx, s.attempt, s.share_idx, s.second_idx, s.started_at, s.span_ms,
+                  s.totals as "totals: Json<Totals>", s.n_connected, s.latencies,
+                  s.errors as "errors: Json<Vec<ErrorCount>>", s.generator_cpu_ms,
+                  s.server as "server: Json<ServerSecond>"
+           from benchmark_seconds s join benchmarks b on b.id = s.benchmark_id
+           where s.benchmark_id = $1 and b.owner_id = $2 and ($3::integer is null or s.level_idx = $3)
+           order by case when $4::bigint is not null then s.started_at end desc,
+                    s.level_idx, s.attempt, s.second_idx, s.share_idx
+           limit $4"#,
+        id.0,
+        viewer.user_id.0,
+        level_idx,
+        limit,
+    )
+    .map(|row| SecondRecord {
+        level_idx: row.level_idx,
+        attempt: row.attempt,
+        share_idx: row.share_idx,
+        second_idx: row.second_idx,
+        started_at: row.started_at,
+        span_ms: row.span_ms,
+        totals: row.totals.0,
+        n_connected: row.n_connected.unsigned_abs(),
+        latencies: row.latencies,
+        errors: row.errors.0,
+        generator_cpu_ms: row.generator_cpu_ms,
+        server: row.server.map(|server| server.0),
+    })
+    .fetch_all(conn)
+    .await
+}
+
+/// What statements came to, of every attempt, in order of level, attempt, program and statement.
+pub async fn list_statements(conn: &mut PgConnection, viewer: Viewer, id: BenchmarkId) -> Result<Vec<StatementRecord>> {
+    sqlx::query!(
+        r#"select s.level_idx, s.attempt, s.program_idx, s.command_idx, s.n, s.n_failed, s.latencies
+           from benchmark_statements s join benchmarks b on b.id = s.benchmark_id
+           where s.benchmark_id = $1 and b.owner_id = $2
+           order by s.level_idx, s.attempt, s.program_idx, s.command_idx"#,
+        id.0,
+        viewer.user_id.0,
+    )
+    .map(|row| StatementRecord {
+        level_idx: row.level_idx,
+        attempt: row.attempt,
+        program_idx: row.program_idx,
+        command_idx: Some(row.command_idx).filter(|idx| *idx != WHOLE_TRANSACTION),
+        n: to_u64(row.n),
+        n_failed: to_u64(row.n_failed),
+        latencies: row.latencies,
+    })
+    .fetch_all(conn)
+    .await
+}
