@@ -4,6 +4,7 @@
 
 pub mod bench;
 pub mod clone;
+pub mod foreign;
 pub mod scratch;
 pub mod servers;
 pub mod world;
