@@ -36,6 +36,13 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (event.detail.successful) flash("");
 });
 
+// A page that has more to show is loaded anew, but not while tags or a memo are being typed: it asks again until they are sent.
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  if (!event.detail.xhr.getResponseHeader("HX-Refresh") || !document.querySelector("#filing form")) return;
+  event.preventDefault();
+  flash("It has ended. What came of it is shown when the tags and the memo are kept, or left as they were.");
+});
+
 // A page out of the back/forward cache has a form that was sent already.
 window.addEventListener("pageshow", (event) => event.persisted && location.reload());
 

@@ -98,7 +98,11 @@ fn likeness(values: &[f64]) -> f64 {
     let mean = mean(values);
     let spread: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     let steps: f64 = values.windows(2).map(|pair| (pair[0] - pair[1]).powi(2)).sum();
-    if spread > 0.0 { 1.0 - steps / (2.0 * spread) } else { 0.0 }
+    if spread > 0.0 {
+        1.0 - steps / (2.0 * spread)
+    } else {
+        0.0
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no level has 2^52 seconds")]
@@ -113,10 +117,7 @@ mod tests {
     use crate::model::chance::Chance;
 
     fn of(values: impl IntoIterator<Item = f64>) -> Option<Rate> {
-        let parts: Vec<Part> = values
-            .into_iter()
-            .map(|above| Part { above, below: 1.0 })
-            .collect();
+        let parts: Vec<Part> = values.into_iter().map(|above| Part { above, below: 1.0 }).collect();
         Rate::of(&parts)
     }
 

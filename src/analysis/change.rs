@@ -19,7 +19,7 @@ const TOO_NOISY: f64 = 1.5;
 
 /// One number of a level, with how sure it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Estimate {
+pub struct Reading {
     pub value: f64,
     /// `None` where the seconds are too few for it.
     pub error: Option<Error>,
@@ -33,7 +33,7 @@ pub struct Error {
     freedom: f64,
 }
 
-impl Estimate {
+impl Reading {
     /// Transactions a second, from the transactions and the length in milliseconds of each second. `None` without any.
     pub fn throughput(seconds: impl Iterator<Item = (u64, f64)>) -> Option<Self> {
         let parts = seconds.map(|(n, span_ms)| Part {
@@ -133,7 +133,7 @@ impl Change {
     /// Confidence Limits about Effect Measures: A General Approach", Statistics in Medicine 27(10), 2008; with the degrees of
     /// freedom of Welch, "The Generalization of 'Student's' Problem when Several Different Population Variances are
     /// Involved", Biometrika 34, 1947. Of a throughput, that is Welch's interval.
-    pub fn of(base: &Estimate, other: &Estimate) -> Option<Self> {
+    pub fn of(base: &Reading, other: &Reading) -> Option<Self> {
         let (from, to) = (base.value, other.value);
         if !(from > 0.0 && to > 0.0 && from.is_finite() && to.is_finite()) {
             return None;
@@ -174,10 +174,7 @@ fn sureness((from, before): (f64, Error), (to, after): (f64, Error)) -> Option<S
     };
     let sureness = Sureness {
         ratio: ((logarithm - low.reach()).exp(), (logarithm + high.reach()).exp()),
-        difference: (
-            to - from - down(to, from).reach(),
-            to - from + up(to, from).reach(),
-        ),
+        difference: (to - from - down(to, from).reach(), to - from + up(to, from).reach()),
         p_value,
         error: facing.error,
         freedom: facing.freedom,

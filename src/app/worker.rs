@@ -85,6 +85,7 @@ impl<'a> Worker<'a> {
         queue::rescue(&mut conn).await?;
         drop(conn);
         experiment::summaries::catch_up(&self.house.pool).await?;
+        instrument::work::catch_up(&self.house.pool).await?;
         Ok(())
     }
 

@@ -214,7 +214,9 @@ impl Attempt<'_> {
             self.store(running.key, &end, &[]).await?;
             return Err(match self.job.stop_reason() {
                 Some(_) => Trouble::Stopped,
-                None => Trouble::Lost(anyhow::anyhow!("the server under load was silent for {MOST_SILENT} seconds")),
+                None => Trouble::Lost(anyhow::anyhow!(
+                    "the server under load was silent for {MOST_SILENT} seconds"
+                )),
             });
         }
         // A server that is away now is found out by whatever comes next.
@@ -250,12 +252,7 @@ impl Attempt<'_> {
         self.store(key, &end, &[]).await
     }
 
-    async fn store(
-        &self,
-        key: AttemptKey,
-        end: &LevelEnd<'_>,
-        statements: &[StatementRecord],
-    ) -> Result<(), Trouble> {
+    async fn store(&self, key: AttemptKey, end: &LevelEnd<'_>, statements: &[StatementRecord]) -> Result<(), Trouble> {
         let mut conn = self.job.conn().await?;
         let mut transaction = conn.begin().await?;
         if !levels::finish(&mut transaction, &self.job.lease, key, end, statements).await? {

@@ -5,6 +5,7 @@
 
 pub mod estimate;
 pub mod form;
+pub mod generator;
 mod level;
 pub mod operations;
 mod place;

@@ -3,7 +3,7 @@
 mod sources;
 
 use anyhow::Context as _;
-use tokio_util::sync::CancellationToken;
+use futures_util::FutureExt as _;
 
 use crate::benchmark::operations;
 use crate::dataset::generators::load_tables;
@@ -94,14 +94,14 @@ impl Place {
         self.drop_clones().await?;
         let load = match self.benchmark.spec.target {
             TargetSpec::Generated(generated) => {
-                let tell = async |loaded: Loaded| {
+                let tell = |loaded: Loaded| {
                     let progress = Progress {
                         done: loaded.n_rows,
                         total: loaded.of_rows,
                         unit: "rows".to_owned(),
                         ..Progress::default()
                     };
-                    Ok(job.set_progress("loading rows", &progress).await?)
+                    async move { Ok(job.set_progress("loading rows", &progress).await?) }.boxed()
                 };
                 let made = load_tables::make(&self.sandbox, generated, tell, job.stop_token()).await?;
                 Some(made.ok_or(Trouble::Stopped)?)

@@ -89,7 +89,9 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble
 /// The levels that have no end yet, in their order.
 fn left(benchmark: &Benchmark, recorded: &[LevelRecord]) -> Vec<Level> {
     let has_ended = |level: &Level| {
-        let attempts = recorded.iter().filter(|record| record.level.level_idx == level.level_idx);
+        let attempts = recorded
+            .iter()
+            .filter(|record| record.level.level_idx == level.level_idx);
         attempts.into_iter().any(|record| match record.status {
             LevelStatus::Finished | LevelStatus::Stopped | LevelStatus::Failed => true,
             LevelStatus::Running | LevelStatus::Interrupted => false,

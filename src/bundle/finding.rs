@@ -27,48 +27,29 @@ pub enum Finding {
 impl Finding {
     /// A difference between a published table and what it comes to when computed again.
     pub(super) fn of_table(bundle: &Bundle, table: &'static str, difference: Difference) -> Self {
-        let place = |key: &Row| {
-            let query = key.get("query_idx").and_then(Value::as_i64);
-            let source = key.get("source_idx").and_then(Value::as_i64);
-            let base = key.get("base_idx").and_then(Value::as_i64);
-            (
-                query.map(|idx| bundle.query_label(idx)),
-                source.map(|idx| bundle.source_label(idx)),
-                base.map(|idx| bundle.source_label(idx)),
-            )
+        let whole_row = |key: Row, published: &str, recomputed: &str| {
+            let name = "the whole row".to_owned();
+            (key, name, published.to_owned(), recomputed.to_owned())
         };
-        let whole_row = |key: &Row, published: &str, recomputed: &str| {
-            let (query, source, base) = place(key);
-            Self::Number {
-                table,
-                query,
-                source,
-                base,
-                name: "the whole row".to_owned(),
-                published: published.to_owned(),
-                recomputed: recomputed.to_owned(),
-            }
-        };
-        match difference {
-            Difference::NotRecomputed { key } => whole_row(&key, "there", "not"),
-            Difference::NotPublished { key } => whole_row(&key, "missing", "there"),
+        let (key, name, published, recomputed) = match difference {
+            Difference::NotRecomputed { key } => whole_row(key, "there", "not"),
+            Difference::NotPublished { key } => whole_row(key, "missing", "there"),
             Difference::Number {
                 key,
                 name,
                 published,
                 recomputed,
-            } => {
-                let (query, source, base) = place(&key);
-                Self::Number {
-                    table,
-                    query,
-                    source,
-                    base,
-                    name,
-                    published: published.to_string(),
-                    recomputed: recomputed.to_string(),
-                }
-            }
+            } => (key, name, published.to_string(), recomputed.to_string()),
+        };
+        let idx = |column: &str| key.get(column).and_then(Value::as_i64);
+        Self::Number {
+            table,
+            query: idx("query_idx").map(|idx| bundle.query_label(idx)),
+            source: idx("source_idx").map(|idx| bundle.source_label(idx)),
+            base: idx("base_idx").map(|idx| bundle.source_label(idx)),
+            name,
+            published,
+            recomputed,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::model::experiment::Annex;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::IndexName;
 use crate::model::experiment::PreparedSource;
+use crate::model::experiment::SourceNote;
 use crate::model::snapshot::Snapshot;
 use crate::snapshot;
 use crate::snapshot::park::Lot;
@@ -63,8 +64,7 @@ impl Builder<'_> {
         let mut admin = begun.admin;
         let lot = open_lot(&mut admin, annex, &alteration).await?;
         let lot = lot.map_err(anyhow::Error::msg)?;
-        let found = snapshot::capture::capture(&mut admin).await?;
-        let snapshot = found.without(&hidden(annex, &alteration, annex.source_idx));
+        let snapshot = capture(&mut admin, annex, &alteration, annex.source_idx).await?;
         lot.park(&mut admin, annex.source_idx).await?;
         let prepared = PreparedSource {
             source_idx: i32::try_from(annex.source_idx).context("few sources")?,
@@ -125,8 +125,7 @@ impl Builder<'_> {
                 first.column, first.reason
             )));
         }
-        let found = snapshot::capture::capture(&mut admin).await?;
-        let found = found.without(&hidden(annex, alteration, annex.source_idx));
+        let found = capture(&mut admin, annex, alteration, annex.source_idx).await?;
         if found != *stored {
             return Ok(Err(format!(
                 "came back different: {}",
@@ -167,7 +166,7 @@ impl Builder<'_> {
         begun: &mut Begun,
         alteration: &mut Alteration,
         source_is: SourceIs,
-    ) -> Result<(Vec<crate::model::experiment::SourceNote>, f64), Trouble> {
+    ) -> Result<(Vec<SourceNote>, f64), Trouble> {
         let spec = self.experiment.spec.sources.get(annex.source_idx);
         let place = Workplace {
             sandbox: self.sandbox,
@@ -199,8 +198,7 @@ impl Builder<'_> {
         before.swap_in(admin, 0, self.base).await?;
         after.park(admin, annex.twin_idx).await?;
         after.swap_in(admin, annex.twin_idx, self.base).await?;
-        let found = snapshot::capture::capture(admin).await?;
-        let found = found.without(&hidden(annex, alteration, annex.twin_idx));
+        let found = capture(admin, annex, alteration, annex.twin_idx).await?;
         if found != *self.base {
             let first = snapshot::first_difference(self.base, &found);
             return Err(anyhow::anyhow!("the twin's statistics differ from the first source's: {first}").into());
@@ -225,8 +223,19 @@ pub(super) async fn open_lot(
     Ok(Ok(lot))
 }
 
+/// The statistics in force in an annex, as one of its two sources sees them.
+pub(super) async fn capture(
+    admin: &mut Admin,
+    annex: Annex,
+    alteration: &Alteration,
+    source_idx: usize,
+) -> anyhow::Result<Snapshot> {
+    let found = snapshot::capture::capture(admin).await?;
+    Ok(found.without(&hidden(annex, alteration, source_idx)))
+}
+
 /// The indexes that are not there for one of the two sources of an annex.
-pub(super) fn hidden(annex: Annex, alteration: &Alteration, source_idx: usize) -> Vec<(&str, &str)> {
+fn hidden(annex: Annex, alteration: &Alteration, source_idx: usize) -> Vec<(&str, &str)> {
     let indexes: &[IndexName] = if source_idx == annex.twin_idx {
         &alteration.made
     } else {

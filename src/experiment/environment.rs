@@ -61,7 +61,6 @@ async fn of_machine(sandbox: &Sandbox, admin: &mut Admin) -> anyhow::Result<Vec<
         pair("pgassay", env!("CARGO_PKG_VERSION")),
         pair("server", &admin.version().await?),
     ];
-    // A shared server may be on another machine, which does not tell.
     let whose = match sandbox.warning() {
         Some(warning) => {
             environment.push(pair(SHARED_SERVER, warning));

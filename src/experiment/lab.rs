@@ -296,7 +296,7 @@ impl Lab {
             return Ok(());
         }
         let sandbox = self.sandboxes.start(self.dataset_id).await?;
-        if sandbox.warning().is_none() {
+        if !sandbox.is_shared() {
             let of_clone = |number: usize| (0..self.queries.len()).map(move |query_idx| (number, query_idx));
             self.cold = (0..self.clones.len()).flat_map(of_clone).collect();
             self.is_restarted = true;

@@ -109,6 +109,8 @@ fn words_of(gathered: &Gathered) -> Vec<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::snapshot::ColumnStatistics;
+    use crate::model::snapshot::Slot;
 
     #[test]
     fn long_lists_are_shown_from_where_they_differ() {
@@ -123,8 +125,6 @@ mod tests {
         assert_eq!(shown("{1,2}", skipped), "{1,2}");
         assert_eq!(shown(&from, 0).chars().count(), SHOWN + 1);
     }
-    use crate::model::snapshot::ColumnStatistics;
-    use crate::model::snapshot::Slot;
 
     #[test]
     fn only_what_differs_is_said_and_what_is_missing_is_called_nothing() {

@@ -5,6 +5,8 @@ use futures_util::FutureExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::Connection as _;
+use sqlx::PgConnection;
+use sqlx::PgPool;
 use tracing::error;
 use tracing::info;
 
@@ -21,6 +23,7 @@ use crate::model::instrument::Task;
 use crate::model::job::JobStatus;
 use crate::model::job::Progress;
 use crate::model::snapshot::Snapshot;
+use crate::model::user::Viewer;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
 use crate::store::instruments;
@@ -51,11 +54,33 @@ async fn note_part(job: &HeldJob) -> anyhow::Result<()> {
     let instrument = instruments::get_by_job(&mut conn, &job.lease)
         .await?
         .context("the job's instrument")?;
-    let steps = instruments::list_steps(&mut conn, job.viewer, instrument.id).await?;
-    if let Some((findings, headline)) = part::of(&instrument, steps)? {
+    if let Some((findings, headline)) = part_of(&mut conn, job.viewer, &instrument).await? {
         instruments::set_result(&mut conn, &job.lease, instrument.id, &findings, Some(&headline)).await?;
     }
     Ok(())
+}
+
+async fn part_of(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    instrument: &Instrument,
+) -> anyhow::Result<Option<(Findings, String)>> {
+    part::of(instrument, instruments::list_steps(conn, viewer, instrument.id).await?)
+}
+
+/// Notes the same of runs that were ended while they waited to go on, or while their runner was dead. Returns how many
+/// there were.
+pub async fn catch_up(pool: &PgPool) -> anyhow::Result<usize> {
+    let mut conn = pool.acquire().await?;
+    let left = instruments::list_unsaid(&mut conn).await?;
+    for (id, viewer) in &left {
+        if let Some(instrument) = instruments::get(&mut conn, *viewer, *id).await?
+            && let Some((findings, headline)) = part_of(&mut conn, *viewer, &instrument).await?
+        {
+            instruments::set_part(&mut conn, *id, &findings, &headline).await?;
+        }
+    }
+    Ok(left.len())
 }
 
 /// What a run says when it does not come to its end.
@@ -182,5 +207,65 @@ impl Notebook<'_> {
         let (lease, id) = (&self.job.lease, self.instrument.id);
         instruments::set_result(&mut conn, lease, id, findings, Some(headline)).await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instrument::service::Instruments;
+    use crate::model::instrument::DrawStep;
+    use crate::model::instrument::DrawnPlan;
+    use crate::model::instrument::LotteryStep;
+    use crate::store::queue;
+    use crate::store::queue::Interruption;
+    use crate::testing::world::HOME;
+    use crate::testing::world::World;
+
+    #[tokio::test]
+    async fn a_run_that_is_stopped_while_it_waits_to_go_on_says_what_it_had_found() {
+        let world = World::new().await;
+        let id = world.instrument("waiting", None).await;
+        let mut conn = world.conn().await;
+        let restore = world.claim("a").await.unwrap().lease;
+        assert!(
+            queue::settle(&mut conn, &restore, JobStatus::Completed, None)
+                .await
+                .unwrap()
+        );
+        let lease = world.claim("a").await.unwrap().lease;
+        let draw = LotteryStep::Draw(DrawStep {
+            target: 10,
+            analyze_ms: 1.0,
+            plans: vec![DrawnPlan {
+                fingerprint: Some("one".to_owned()),
+                cost: Some(1.0),
+                message: None,
+            }],
+            all_null: Vec::new(),
+            timed: Vec::new(),
+        });
+        let draw = serde_json::to_value(draw).unwrap();
+        assert!(instruments::record(&mut conn, &lease, id, 0, &draw).await.unwrap());
+        let shutdown = Interruption::Shutdown;
+        assert!(
+            queue::release(&mut conn, &lease, WORDS.waiting, &shutdown)
+                .await
+                .unwrap()
+        );
+        let door = Instruments {
+            pool: world.pool.clone(),
+            home: HOME.to_owned(),
+        };
+        assert_eq!(catch_up(&world.pool).await.unwrap(), 0, "it is to go on");
+        assert!(door.stop(world.viewer, id).await.unwrap());
+        for n_left in [1, 0] {
+            assert_eq!(catch_up(&world.pool).await.unwrap(), n_left);
+        }
+        let stopped = door.get(world.viewer, id).await.unwrap().unwrap();
+        assert!(matches!(stopped.result, Some(Findings::Lottery(_))));
+        let said = stopped.headline.unwrap();
+        assert!(said.starts_with("A part, stopped after 1 of 6 draws."), "{said}");
+        assert_eq!(stopped.job.message.as_deref(), Some("Stopped on request."));
     }
 }

@@ -1,18 +1,34 @@
 //! Experiments: dataset x workload x sources x settings x seed.
 
+mod numbers;
+mod plans;
+mod prepared;
+
 use chrono::DateTime;
 use chrono::Utc;
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::model::dataset::Setting;
-use crate::model::estimate::NodeEstimate;
 use crate::model::filing::Filing;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::WorkloadId;
 use crate::model::job::Job;
 use crate::model::workload::QueryClass;
+
+pub use self::numbers::ComparisonRecord;
+pub use self::numbers::NoiseGrade;
+pub use self::numbers::OverallRecord;
+pub use self::numbers::SummaryRecord;
+pub use self::numbers::TaxRecord;
+pub use self::plans::PlanOutline;
+pub use self::plans::PlanRecord;
+pub use self::plans::PlanText;
+pub use self::prepared::Alteration;
+pub use self::prepared::IndexName;
+pub use self::prepared::PreparedSource;
+pub use self::prepared::SourceNote;
 
 /// The parameters of a source, by name, as text in their normal form.
 pub type Params = std::collections::BTreeMap<String, String>;
@@ -129,8 +145,7 @@ impl ExperimentSpec {
     pub fn sources_in_words(&self) -> String {
         let (chosen, control) = self.sources.split_at(self.control_idx().unwrap_or(self.sources.len()));
         let mut counts: Vec<(&str, usize)> = Vec::new();
-        let is_twin = |idx: usize| i32::try_from(idx).is_ok_and(|idx| self.is_twin(idx));
-        for (_, source) in chosen.iter().enumerate().filter(|(idx, _)| !is_twin(*idx)) {
+        for (_, source) in (0_i32..).zip(chosen).filter(|(idx, _)| !self.is_twin(*idx)) {
             match counts.iter_mut().find(|(name, _)| *name == source.name) {
                 Some((_, n)) => *n += 1,
                 None => counts.push((&source.name, 1)),
@@ -151,15 +166,20 @@ impl ExperimentSpec {
 
     /// The annexes in order.
     pub fn annexes(&self) -> Vec<Annex> {
-        let numbered = |number: u32| {
-            let is_in_it = |source: &SourceSpec| source.annex == Some(number);
-            Some(Annex {
-                number,
-                source_idx: self.sources.iter().position(is_in_it)?,
-                twin_idx: self.sources.iter().rposition(is_in_it)?,
-            })
-        };
-        (1..).map_while(numbered).collect()
+        (1..).map_while(|number| self.annex(number)).collect()
+    }
+
+    fn annex(&self, number: u32) -> Option<Annex> {
+        let is_in_it = |source: &SourceSpec| source.annex == Some(number);
+        Some(Annex {
+            number,
+            source_idx: self.sources.iter().position(is_in_it)?,
+            twin_idx: self.sources.iter().rposition(is_in_it)?,
+        })
+    }
+
+    fn source(&self, source_idx: i32) -> Option<&SourceSpec> {
+        self.sources.get(usize::try_from(source_idx).ok()?)
     }
 
     /// The sources that share one clone, with their positions: they differ in statistics alone.
@@ -170,27 +190,22 @@ impl ExperimentSpec {
 
     /// Whether a source is the baseline once more, in an annex.
     pub fn is_twin(&self, source_idx: i32) -> bool {
-        let annexes = self.annexes();
-        annexes.iter().any(|annex| is_at(annex.twin_idx, source_idx))
+        let number = self.source(source_idx).and_then(|source| source.annex);
+        let annex = number.and_then(|number| self.annex(number));
+        annex.is_some_and(|annex| annex.has_twin_at(source_idx))
     }
 
     /// What stands for `base_idx` beside a source: itself where both ran in one clone, and for the first source its twin in
     /// the source's annex. None where nothing does: a comparison must not cross clones.
     pub fn stand_in(&self, base_idx: i32, source_idx: i32) -> Option<i32> {
-        let annex_of = |idx: i32| self.sources.get(usize::try_from(idx).ok()?).map(|source| source.annex);
-        let (base, annex) = (annex_of(base_idx)?, annex_of(source_idx)?);
-        if base == annex {
+        let (base, number) = (self.source(base_idx)?.annex, self.source(source_idx)?.annex);
+        if base == number {
             return Some(base_idx);
         }
-        let annexes = self.annexes();
-        let annex = annexes.iter().find(|candidate| Some(candidate.number) == annex)?;
-        let is_of_twin = base_idx == 0 && !is_at(annex.twin_idx, source_idx);
+        let annex = self.annex(number?)?;
+        let is_of_twin = base_idx == 0 && !annex.has_twin_at(source_idx);
         is_of_twin.then(|| i32::try_from(annex.twin_idx).ok())?
     }
-}
-
-fn is_at(idx: usize, source_idx: i32) -> bool {
-    usize::try_from(source_idx) == Ok(idx)
 }
 
 /// A clone beside the one that most sources share, for a source that changes more than statistics.
@@ -202,6 +217,12 @@ pub struct Annex {
     pub source_idx: usize,
     /// The experiment's first source once more, which that one is compared with.
     pub twin_idx: usize,
+}
+
+impl Annex {
+    fn has_twin_at(&self, source_idx: i32) -> bool {
+        usize::try_from(source_idx) == Ok(self.twin_idx)
+    }
 }
 
 /// An experiment as pages and runners see it; its life is that of its job.
@@ -243,238 +264,6 @@ pub struct ExperimentQuery {
     pub sql: String,
     pub class: QueryClass,
 }
-
-/// One thing that preparing a source did beside gathering, for people to read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceNote {
-    /// The column, table or statistics object it is about.
-    pub about: String,
-    /// What was done, or why it was not; of a change, what is changed.
-    pub what: String,
-    /// Of a change: what stood there before, and what stands there now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub change: Option<(String, String)>,
-}
-
-/// What a source changed beside statistics, all of it in its annex.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Alteration {
-    /// What was run.
-    pub script: String,
-    /// In force for its own trials, behind those of the experiment.
-    pub settings: Vec<Setting>,
-    /// Indexes that it made.
-    pub made: Vec<IndexName>,
-    /// Indexes that it dropped. They are there for its twin.
-    pub dropped: Vec<IndexName>,
-}
-
-/// An index by its name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct IndexName {
-    pub schema: String,
-    pub name: String,
-}
-
-/// What preparing a source produced.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PreparedSource {
-    pub source_idx: i32,
-    pub snapshot_sha256: String,
-    pub targets: Vec<crate::model::snapshot::ColumnTarget>,
-    pub apply_ms: f64,
-    /// Rows of `pg_statistic` in the snapshot.
-    pub n_statistics: u64,
-    /// What the rows of all statistics catalogs take; not known of experiments before it was noted.
-    pub statistics_bytes: Option<u64>,
-    pub notes: Vec<SourceNote>,
-    /// What the source needs in every clone, in the order in which it was made.
-    pub objects: Vec<crate::model::snapshot::StatisticsObject>,
-    /// Of a source with an annex.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alteration: Option<Alteration>,
-}
-
-/// What EXPLAIN showed of one (source, query).
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PlanRecord {
-    pub source_idx: i32,
-    pub query_idx: i32,
-    /// The plain EXPLAIN, as JSON text from the server.
-    pub explain: Option<String>,
-    /// The one with ANALYZE, as JSON text from the server.
-    pub analyzed: Option<String>,
-    pub fingerprint: Option<String>,
-    pub cost: Option<f64>,
-    /// Shared blocks hit and read.
-    pub buffers: Option<i64>,
-    pub worst_q_error: Option<f64>,
-    pub mean_q_error: Option<f64>,
-    /// How far off the nodes were that can be compared, from the top down.
-    pub estimates: Vec<NodeEstimate>,
-    /// What went wrong, where something did.
-    pub message: Option<String>,
-}
-
-/// The same without its texts, which are large.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PlanOutline {
-    pub source_idx: i32,
-    pub query_idx: i32,
-    pub fingerprint: Option<String>,
-    pub cost: Option<f64>,
-    pub buffers: Option<i64>,
-    pub worst_q_error: Option<f64>,
-    pub mean_q_error: Option<f64>,
-    pub estimates: Vec<NodeEstimate>,
-    pub message: Option<String>,
-}
-
-impl From<PlanRecord> for PlanOutline {
-    fn from(record: PlanRecord) -> Self {
-        Self {
-            source_idx: record.source_idx,
-            query_idx: record.query_idx,
-            fingerprint: record.fingerprint,
-            cost: record.cost,
-            buffers: record.buffers,
-            worst_q_error: record.worst_q_error,
-            mean_q_error: record.mean_q_error,
-            estimates: record.estimates,
-            message: record.message,
-        }
-    }
-}
-
-/// The texts of one plan, as the server sent them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlanText {
-    pub source_idx: i32,
-    pub query_idx: i32,
-    pub explain: Option<String>,
-    pub analyzed: Option<String>,
-}
-
-impl PlanText {
-    /// The one that says more: what really happened, else what was planned.
-    pub fn best(&self) -> Option<&str> {
-        self.analyzed.as_deref().or(self.explain.as_deref())
-    }
-}
-
-/// The stored numbers of one (source, query).
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "every quantile may be a limit, and is stored with a column that says so"
-)]
-pub struct SummaryRecord {
-    pub source_idx: i32,
-    pub query_idx: i32,
-    pub n: i32,
-    pub n_finished: i32,
-    pub n_timed_out: i32,
-    pub n_failed: i32,
-    pub mean_ms: Option<f64>,
-    pub stddev_ms: Option<f64>,
-    pub median_ms: Option<f64>,
-    /// The median lies above `median_ms`, which is then the timeout.
-    pub median_is_above: bool,
-    pub min_ms: Option<f64>,
-    pub min_is_above: bool,
-    pub p95_ms: Option<f64>,
-    pub p95_is_above: bool,
-    /// The 95 percent interval of the median; like the median, its ends may lie above a timeout.
-    pub low_ms: Option<f64>,
-    pub low_is_above: bool,
-    pub high_ms: Option<f64>,
-    pub high_is_above: bool,
-    /// The robust standard deviation as a share of the median.
-    pub relative_deviation: Option<f64>,
-    pub noise: Option<NoiseGrade>,
-    pub n_outliers: i32,
-    pub planning_ms: Option<f64>,
-    pub cost: Option<f64>,
-    pub plan_letter: Option<String>,
-    pub message: Option<String>,
-    /// Where nothing was timed (`n` is 0): the source with the same plan whose times stand for it.
-    pub same_plan_as: Option<i32>,
-}
-
-/// How much the trials of a sample differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "noise_grade", rename_all = "snake_case")]
-pub enum NoiseGrade {
-    Quiet,
-    Fair,
-    Noisy,
-    VeryNoisy,
-}
-
-impl NoiseGrade {
-    /// The word shown to people.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Quiet => "quiet",
-            Self::Fair => "fair",
-            Self::Noisy => "noisy",
-            Self::VeryNoisy => "very noisy",
-        }
-    }
-}
-
-/// The stored numbers of one query under a source beside an earlier source. Seen from the other side, ratios are turned
-/// over and the rest stays.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ComparisonRecord {
-    pub query_idx: i32,
-    /// The earlier of the two sources.
-    pub base_idx: i32,
-    pub source_idx: i32,
-    pub n_rounds: i32,
-    pub n_censored: i32,
-    pub ratio: f64,
-    pub low: Option<f64>,
-    pub high: Option<f64>,
-    pub log_error: Option<f64>,
-    pub p_value: f64,
-}
-
-/// The stored numbers of all queries together under a source beside an earlier source.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct OverallRecord {
-    pub base_idx: i32,
-    pub source_idx: i32,
-    pub n_queries: i32,
-    pub n_rounds: i32,
-    pub ratio: f64,
-    pub low: Option<f64>,
-    pub high: Option<f64>,
-}
-
-/// What measuring one query costs. All times are medians over the rounds; all ratios are to the plain query in the same
-/// round.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct TaxRecord {
-    pub query_idx: i32,
-    pub n_rounds: i32,
-    /// The query as it is, by the client's clock.
-    pub plain_ms: f64,
-    /// By EXPLAIN ANALYZE with TIMING OFF: the client's clock, the server's own, and the tax with its 95 percent interval.
-    pub off_ms: f64,
-    pub off_server_ms: f64,
-    pub off_ratio: f64,
-    pub off_low: Option<f64>,
-    pub off_high: Option<f64>,
-    /// The same with TIMING ON.
-    pub on_ms: f64,
-    pub on_server_ms: f64,
-    pub on_ratio: f64,
-    pub on_low: Option<f64>,
-    pub on_high: Option<f64>,
-}
-
 /// A stretch of measuring without interruption.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {

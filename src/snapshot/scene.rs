@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use sqlx::AssertSqlSafe;
 use sqlx::Row as _;
+use sqlx::postgres::PgRow;
 use sqlx::postgres::types::Oid;
 
 use crate::model::snapshot::TableName;
@@ -67,23 +68,16 @@ async fn indexes(admin: &mut Admin) -> anyhow::Result<BTreeMap<u32, Index>> {
          join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
          where {USER_SCHEMA}"
     ));
-    let rows = sqlx::query(sql).fetch_all(&mut admin.conn).await?;
-    rows.iter()
-        .map(|row| {
-            let size: i64 = row.try_get(6)?;
-            let index = Index {
-                schema: row.try_get(1)?,
-                name: row.try_get(2)?,
-                table: TableName {
-                    schema: row.try_get(3)?,
-                    name: row.try_get(4)?,
-                },
-                has_expressions: row.try_get(5)?,
-                size_bytes: size.unsigned_abs(),
-            };
-            Ok((row.try_get::<Oid, _>(0)?.0, index))
+    let index = |row: &PgRow| {
+        Ok(Index {
+            schema: row.try_get(1)?,
+            name: row.try_get(2)?,
+            table: table(row)?,
+            has_expressions: row.try_get(5)?,
+            size_bytes: row.try_get::<i64, _>(6)?.unsigned_abs(),
         })
-        .collect()
+    };
+    by_id(admin, sql, index).await
 }
 
 async fn objects(admin: &mut Admin) -> anyhow::Result<BTreeMap<u32, Object>> {
@@ -97,21 +91,35 @@ async fn objects(admin: &mut Admin) -> anyhow::Result<BTreeMap<u32, Object>> {
          join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
          where {USER_SCHEMA}"
     ));
+    let object = |row: &PgRow| {
+        Ok(Object {
+            schema: row.try_get(1)?,
+            name: row.try_get(2)?,
+            table: table(row)?,
+            target: row.try_get(5)?,
+        })
+    };
+    by_id(admin, sql, object).await
+}
+
+/// What `sql` finds, by the id in the first column.
+async fn by_id<T>(
+    admin: &mut Admin,
+    sql: AssertSqlSafe<String>,
+    read: impl Fn(&PgRow) -> sqlx::Result<T>,
+) -> anyhow::Result<BTreeMap<u32, T>> {
     let rows = sqlx::query(sql).fetch_all(&mut admin.conn).await?;
     rows.iter()
-        .map(|row| {
-            let object = Object {
-                schema: row.try_get(1)?,
-                name: row.try_get(2)?,
-                table: TableName {
-                    schema: row.try_get(3)?,
-                    name: row.try_get(4)?,
-                },
-                target: row.try_get(5)?,
-            };
-            Ok((row.try_get::<Oid, _>(0)?.0, object))
-        })
+        .map(|row| Ok((row.try_get::<Oid, _>(0)?.0, read(row)?)))
         .collect()
+}
+
+/// On which table it stands: the fourth and the fifth column.
+fn table(row: &PgRow) -> sqlx::Result<TableName> {
+    Ok(TableName {
+        schema: row.try_get(3)?,
+        name: row.try_get(4)?,
+    })
 }
 
 async fn columns(admin: &mut Admin) -> anyhow::Result<BTreeMap<(String, String, String), String>> {

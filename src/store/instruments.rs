@@ -8,6 +8,7 @@ use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
 use crate::model::ids::JobId;
+use crate::model::ids::UserId;
 use crate::model::instrument::Findings;
 use crate::model::instrument::Instrument;
 use crate::model::instrument::InstrumentSpec;
@@ -125,6 +126,22 @@ pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[Instrum
     )
     .fetch_all(conn)
     .await
+}
+
+/// Runs that ended without their runner, which had put them back or was dead by then: nobody has said what they found.
+pub async fn list_unsaid(conn: &mut PgConnection) -> Result<Vec<(InstrumentId, Viewer)>> {
+    let rows = sqlx::query!(
+        r#"select i.id as "id: InstrumentId", i.owner_id as "owner_id: UserId"
+           from instruments i join jobs j on j.id = i.job_id
+           where j.status in ('failed', 'cancelled') and i.headline is null
+             and exists (select from instrument_steps s where s.instrument_id = i.id)"#
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.id, Viewer { user_id: row.owner_id }))
+        .collect())
 }
 
 /// Stores a step, counts it and renews the lease in one statement. Returns false when the lease is lost: nothing was
@@ -246,6 +263,19 @@ pub async fn set_result(
         headline,
         lease.job_id.0,
         lease.epoch,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes what a run that ended without its runner had found out by then.
+pub async fn set_part(conn: &mut PgConnection, id: InstrumentId, part: &Findings, headline: &str) -> Result<()> {
+    sqlx::query!(
+        "update instruments set result = $2, headline = $3 where id = $1 and headline is null",
+        id.0,
+        Json(part) as _,
+        headline,
     )
     .execute(conn)
     .await?;

@@ -99,7 +99,9 @@ pub async fn request_cancel(conn: &mut PgConnection, viewer: Viewer, id: JobId) 
     let done = sqlx::query!(
         "update jobs set cancel_requested = true,
                 status = case when status = 'queued' then 'cancelled'::job_status else status end,
-                message = case when status = 'queued' then 'Stopped before it began.' else message end,
+                message = case when status <> 'queued' then message
+                               when started_at is null then 'Stopped before it began.'
+                               else 'Stopped on request.' end,
                 finished_at = case when status = 'queued' then clock_timestamp() else finished_at end
          where id = $1 and owner_id = $2 and status in ('queued', 'running')",
         id.0,
@@ -223,6 +225,15 @@ mod tests {
         assert_eq!(settled.status, JobStatus::Cancelled);
         assert_eq!(settled.message.as_deref(), Some("Stopped before it began."));
         assert!(!request_cancel(&mut conn, world.viewer, waiting).await.unwrap());
+
+        let put_back = world.job(JobKind::Experiment).await;
+        let lease = world.claim("a").await.unwrap().lease;
+        let shutdown = queue::Interruption::Shutdown;
+        assert!(queue::release(&mut conn, &lease, "waiting", &shutdown).await.unwrap());
+        assert!(request_cancel(&mut conn, world.viewer, put_back).await.unwrap());
+        let settled = get(&mut conn, world.viewer, put_back).await.unwrap().unwrap();
+        assert_eq!(settled.status, JobStatus::Cancelled);
+        assert_eq!(settled.message.as_deref(), Some("Stopped on request."));
 
         let running = world.job(JobKind::Experiment).await;
         let lease = world.claim("a").await.unwrap().lease;

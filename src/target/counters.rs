@@ -189,7 +189,10 @@ mod tests {
         // Process 2 has ended, and 3 has begun.
         let now = moment(160, 4000, &[(1, process(12, 4196)), (3, process(7, 0))]);
         let second = between(&before, &now, true);
-        assert_eq!((second.commits, second.wal_bytes, second.blocks_hit), (Some(60), None, None));
+        assert_eq!(
+            (second.commits, second.wal_bytes, second.blocks_hit),
+            (Some(60), None, None)
+        );
         assert_eq!((second.cpu_ms, second.written_bytes), (Some(90.0), Some(4096)));
         assert_eq!(between(&before, &now, false).cpu_ms, None);
     }

@@ -216,11 +216,9 @@ impl Session {
             Way::TimingOff => (format!("{TIMED}{sql}"), Rows::Text),
             Way::TimingOn => (format!("{TAXED}{sql}"), Rows::Text),
         };
-        let answer = match self.execute(statement, rows, limit, cancel).await? {
-            Ran::Done(answer) => answer,
-            Ran::Failed(error) => return Ok(failed(error)),
-            Ran::TimedOut => return Ok(timed_out(limit)),
-            Ran::Interrupted => return Ok(Timed::Interrupted),
+        let answer = match answered(self.execute(statement, rows, limit, cancel).await?, limit) {
+            Ok(answer) => answer,
+            Err(timed) => return Ok(timed),
         };
         let plan = answer.text.as_deref().map(read).transpose()?;
         let plan = plan.as_ref();
@@ -251,18 +249,14 @@ impl Session {
         let (planned, statement, rows) = match clock {
             ClockKind::Server => (None, format!("{TIMED}{sql}"), Rows::Text),
             // The client's clock cannot see planning, so the server is asked for it first, untimed.
-            ClockKind::Client => match self.explain_as(PLANNED, sql, limit, cancel).await? {
-                Ran::Done(text) => (Some(text), sql.to_owned(), Rows::Drop),
-                Ran::Failed(error) => return Ok(failed(error)),
-                Ran::TimedOut => return Ok(timed_out(limit)),
-                Ran::Interrupted => return Ok(Timed::Interrupted),
+            ClockKind::Client => match answered(self.explain_as(PLANNED, sql, limit, cancel).await?, limit) {
+                Ok(text) => (Some(text), sql.to_owned(), Rows::Drop),
+                Err(timed) => return Ok(timed),
             },
         };
-        let answer = match self.execute(statement, rows, limit, cancel).await? {
-            Ran::Done(answer) => answer,
-            Ran::Failed(error) => return Ok(failed(error)),
-            Ran::TimedOut => return Ok(timed_out(limit)),
-            Ran::Interrupted => return Ok(Timed::Interrupted),
+        let answer = match answered(self.execute(statement, rows, limit, cancel).await?, limit) {
+            Ok(answer) => answer,
+            Err(timed) => return Ok(timed),
         };
         let plan = read(answer.text.as_deref().or(planned.as_deref()).unwrap_or_default())?;
         let execution_ms = match clock {
@@ -280,19 +274,19 @@ impl Session {
     }
 }
 
-fn failed(error: ServerError) -> Timed {
-    if error.sqlstate == READ_ONLY {
-        return Timed::Writes;
-    }
-    Timed::Outcome(Outcome::Failed {
-        sqlstate: Some(error.sqlstate),
-        message: error.message,
-    })
-}
-
-fn timed_out(limit: Duration) -> Timed {
-    Timed::Outcome(Outcome::TimedOut {
-        limit_ms: limit.as_secs_f64() * 1000.0,
+/// The answer; without one, what the trial came to.
+fn answered<T>(ran: Ran<T>, limit: Duration) -> Result<T, Timed> {
+    Err(match ran {
+        Ran::Done(answer) => return Ok(answer),
+        Ran::Failed(error) if error.sqlstate == READ_ONLY => Timed::Writes,
+        Ran::Failed(error) => Timed::Outcome(Outcome::Failed {
+            sqlstate: Some(error.sqlstate),
+            message: error.message,
+        }),
+        Ran::TimedOut => Timed::Outcome(Outcome::TimedOut {
+            limit_ms: limit.as_secs_f64() * 1000.0,
+        }),
+        Ran::Interrupted => Timed::Interrupted,
     })
 }
 

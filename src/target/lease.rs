@@ -194,11 +194,7 @@ pub fn this_machine() -> String {
         .unwrap_or_else(|| "localhost".to_owned())
 }
 
-async fn start_cluster(
-    site: &Arc<Site>,
-    spec: &ServerSpec,
-    tenant: Tenant,
-) -> anyhow::Result<(Address, Server)> {
+async fn start_cluster(site: &Arc<Site>, spec: &ServerSpec, tenant: Tenant) -> anyhow::Result<(Address, Server)> {
     cluster::initdb::prepare(site, spec).await?;
     let server = Server::start(site, spec).await?;
     let superuser = PgConnectOptions::new_without_pgpass()
@@ -256,12 +252,17 @@ impl Sandbox {
         }
     }
 
+    /// Whether its server holds other datasets too. Such a server may be on another machine, which does not tell.
+    pub fn is_shared(&self) -> bool {
+        match self.server {
+            Running::Cluster(_) => false,
+            Running::Shared(_) => true,
+        }
+    }
+
     /// What people should know about datasets that share a server; none when this one has its own.
     pub fn warning(&self) -> Option<&'static str> {
-        match self.server {
-            Running::Cluster(_) => None,
-            Running::Shared(_) => Some(shared::WARNING),
-        }
+        self.is_shared().then_some(shared::WARNING)
     }
 
     /// Ends every session in it, and stops the server in order if it is the sandbox's own.

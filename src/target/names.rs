@@ -40,6 +40,12 @@ impl Tenant {
     }
 }
 
+impl From<BenchmarkId> for Tenant {
+    fn from(id: BenchmarkId) -> Self {
+        Self::Benchmark(id)
+    }
+}
+
 /// Short and unique among the sandboxes of a data directory: part of names and paths.
 impl std::fmt::Display for Tenant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -315,16 +315,29 @@ async fn a_person_gets_from_two_files_to_a_chart() {
     .await;
     click(&browser, "form#experiment button.primary").await;
 
+    click(&browser, "#filing a.refile").await;
+    let memo = wait_for("the memo's field", async || {
+        browser.find(Locator::Id("memo")).await.ok()
+    })
+    .await;
+    memo.send_keys("half typed").await.unwrap();
     let mut seen: Vec<String> = Vec::new();
-    wait_for("the table", async || {
+    wait_for("the end", async || {
         if let Some(said) = text(&browser, "#progress .percent").await
             && seen.last() != Some(&said)
         {
             seen.push(said);
         }
-        text(&browser, "#table").await
+        text(&browser, "#flash")
+            .await?
+            .starts_with("It has ended.")
+            .then_some(())
     })
     .await;
+    assert_eq!(memo.prop("value").await.unwrap().as_deref(), Some("half typed"));
+    click(&browser, "#filing button.primary").await;
+    wait_for("the table", async || text(&browser, "#table").await).await;
+    assert_eq!(text(&browser, "#filing .memo").await.as_deref(), Some("half typed"));
     let percents: Vec<u32> = seen
         .iter()
         .filter_map(|said| said.trim_end_matches(" %").parse().ok())

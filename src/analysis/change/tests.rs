@@ -4,15 +4,13 @@ use super::*;
 use crate::analysis::effect::tests::normal;
 use crate::model::chance::Chance;
 
-const BASE: [u64; 13] = [
-    1012, 998, 1005, 1020, 991, 987, 1003, 1011, 1008, 995, 1001, 990, 1015,
-];
+const BASE: [u64; 13] = [1012, 998, 1005, 1020, 991, 987, 1003, 1011, 1008, 995, 1001, 990, 1015];
 const OTHER: [u64; 14] = [
     1030, 1041, 1025, 1019, 1036, 1044, 1027, 1033, 1022, 1038, 1029, 1040, 1024, 1035,
 ];
 
-fn throughput(counts: &[u64]) -> Estimate {
-    Estimate::throughput(counts.iter().map(|n| (*n, 1000.0))).unwrap()
+fn throughput(counts: &[u64]) -> Reading {
+    Reading::throughput(counts.iter().map(|n| (*n, 1000.0))).unwrap()
 }
 
 fn is_near(a: f64, b: f64) -> bool {
@@ -26,11 +24,20 @@ fn a_change_of_throughput_has_the_interval_of_welchs_test() {
     let change = Change::of(&throughput(&BASE), &throughput(&OTHER)).unwrap();
     let sureness = change.sureness.unwrap();
     let (low, high) = sureness.difference;
-    assert!(is_near(low, 21.587_072_859_968_263) && is_near(high, 36.160_179_887_284_52), "{sureness:?}");
+    assert!(
+        is_near(low, 21.587_072_859_968_263) && is_near(high, 36.160_179_887_284_52),
+        "{sureness:?}"
+    );
     let (low, high) = sureness.ratio;
     assert!(is_near(change.ratio, 1.028_793_889_448_998_3));
-    assert!(is_near(low, 1.021_408_697_224_411_4) && is_near(high, 1.036_232_479_558_626), "{sureness:?}");
-    assert!((sureness.p_value / 4.364_878_601_831_757e-8 - 1.0).abs() < 1e-6, "{sureness:?}");
+    assert!(
+        is_near(low, 1.021_408_697_224_411_4) && is_near(high, 1.036_232_479_558_626),
+        "{sureness:?}"
+    );
+    assert!(
+        (sureness.p_value / 4.364_878_601_831_757e-8 - 1.0).abs() < 1e-6,
+        "{sureness:?}"
+    );
     assert!(is_near(change.detectable(0.05).unwrap(), 1.010_237_016_571_53));
 }
 
@@ -53,11 +60,11 @@ fn merged(seconds: &[Latencies]) -> Latencies {
     all
 }
 
-fn percentile(percent: f64, seconds: &[Latencies]) -> Option<Estimate> {
+fn percentile(percent: f64, seconds: &[Latencies]) -> Option<Reading> {
     let all = merged(seconds);
     let value = all.percentile_ms(percent)?;
     let shares = seconds.iter().map(|second| (second.n_up_to_ms(value), second.len()));
-    Estimate::percentile(percent, &all, shares)
+    Reading::percentile(percent, &all, shares)
 }
 
 /// `NumPy` and `SciPy`: the share up to the percentile over seconds, its error by `scipy.stats.sem`, the times at
@@ -66,11 +73,14 @@ fn percentile(percent: f64, seconds: &[Latencies]) -> Option<Estimate> {
 fn a_percentile_has_the_interval_of_woodruff() {
     let seconds = seconds();
     for (percent, value, low, high) in [(50.0, 1570.0, 1540.0, 1610.0), (90.0, 1970.0, 1940.0, 2030.0)] {
-        let estimate = percentile(percent, &seconds).unwrap();
-        assert!(is_near(estimate.value * 1e6, value), "{estimate:?}");
-        let (found_low, found_high) = estimate.interval().unwrap();
+        let reading = percentile(percent, &seconds).unwrap();
+        assert!(is_near(reading.value * 1e6, value), "{reading:?}");
+        let (found_low, found_high) = reading.interval().unwrap();
         // What the rounding of the histogram adds is far below one step of ten.
-        assert!((found_low * 1e6 - low).abs() < 2.0 && (found_high * 1e6 - high).abs() < 2.0, "{estimate:?}");
+        assert!(
+            (found_low * 1e6 - low).abs() < 2.0 && (found_high * 1e6 - high).abs() < 2.0,
+            "{reading:?}"
+        );
     }
 }
 
@@ -97,7 +107,7 @@ fn the_other_way_round_a_ratio_is_the_inverse() {
 #[test]
 fn verdicts_know_what_is_wanted_and_what_could_have_been_seen() {
     let (base, other) = (throughput(&BASE), throughput(&OTHER));
-    let verdict = |base: &Estimate, other: &Estimate, wanted| judge(&[(Change::of(base, other).unwrap(), wanted)])[0];
+    let verdict = |base: &Reading, other: &Reading, wanted| judge(&[(Change::of(base, other).unwrap(), wanted)])[0];
     assert_eq!(verdict(&base, &other, Wanted::More).verdict, Verdict::Faster);
     assert_eq!(verdict(&base, &other, Wanted::Less).verdict, Verdict::Slower);
     assert_eq!(verdict(&other, &base, Wanted::More).verdict, Verdict::Slower);
@@ -105,7 +115,10 @@ fn verdicts_know_what_is_wanted_and_what_could_have_been_seen() {
     // Seven seconds have no error, and ten that go up and down by half could not have shown a change of 1.5.
     let few = throughput(&BASE[..7]);
     let few = verdict(&base, &few, Wanted::More);
-    assert_eq!((few.verdict, few.adjusted_p, few.detectable), (Verdict::TooFew, None, None));
+    assert_eq!(
+        (few.verdict, few.adjusted_p, few.detectable),
+        (Verdict::TooFew, None, None)
+    );
     let wild = throughput(&[400, 1600, 500, 1400, 700, 1500, 300, 1700, 600, 1300]);
     let wild = verdict(&wild, &wild, Wanted::More);
     assert_eq!(wild.verdict, Verdict::TooFew);
@@ -117,7 +130,7 @@ fn a_standstill_is_not_compared() {
     let nothing = throughput(&[0; 12]);
     assert_eq!((nothing.value, nothing.error), (0.0, None));
     assert_eq!(Change::of(&nothing, &throughput(&BASE)), None);
-    assert!(Estimate::throughput(std::iter::empty()).is_none());
+    assert!(Reading::throughput(std::iter::empty()).is_none());
 }
 
 #[test]
@@ -125,7 +138,11 @@ fn levels_that_are_the_same_are_called_different_at_most_once_in_twenty_families
     let mut chance = Chance::new(5, &[b"changes"]);
     let mut level = || {
         let count = |_| {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "about a thousand")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "about a thousand"
+            )]
             let n = (1000.0 + 30.0 * normal(&mut chance)).round() as u64;
             n
         };

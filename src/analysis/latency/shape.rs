@@ -5,6 +5,14 @@ use super::NS_PER_MS;
 use super::PRECISION;
 use super::as_f64;
 
+/// A bucket of the histogram as it is stored: the times in nanoseconds that it cannot tell apart, and how many took so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    pub lowest_ns: u64,
+    pub highest_ns: u64,
+    pub n: u64,
+}
+
 /// How many transactions took between two times.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bar {
@@ -17,6 +25,15 @@ impl Latencies {
     /// How many took at most so long, by the buckets: of a percentile's time, all that it counts.
     pub fn n_up_to_ms(&self, time_ms: f64) -> u64 {
         self.histogram.count_between(0, rounded_ns(time_ms))
+    }
+
+    /// The buckets that hold something, in ascending order.
+    pub fn raw(&self) -> impl Iterator<Item = Bucket> {
+        self.buckets().map(|(ns, n)| Bucket {
+            lowest_ns: self.histogram.lowest_equivalent(ns),
+            highest_ns: self.histogram.highest_equivalent(ns),
+            n,
+        })
     }
 
     /// Points of the distribution function, from the least to the largest time: a time in milliseconds, and the share of
@@ -121,12 +138,27 @@ mod tests {
     }
 
     #[test]
+    fn raw_buckets_hold_the_times_that_were_recorded_in_them() {
+        let raw: Vec<Bucket> = of(&[1_000, 1_000, 5_000_000]).raw().collect();
+        let bucket = |lowest_ns, highest_ns, n| Bucket {
+            lowest_ns,
+            highest_ns,
+            n,
+        };
+        // Above 2048 ns a bucket is two nanoseconds wide, above 4096 four, and so on.
+        assert_eq!(raw, [bucket(1_000, 1_000, 2), bucket(4_997_120, 5_001_215, 1)]);
+    }
+
+    #[test]
     fn what_took_up_to_a_percentile_is_its_share() {
         let latencies = of(&(1..=1000).map(|idx| idx * 10_007).collect::<Vec<u64>>());
         for percent in [0.1, 50.0, 95.0, 99.9, 100.0] {
             let n = latencies.n_up_to_ms(latencies.percentile_ms(percent).unwrap());
             // Times of one bucket go together.
-            assert!(as_f64(n) / 10.0 >= percent && as_f64(n) / 10.0 < percent + 0.2, "{percent} {n}");
+            assert!(
+                as_f64(n) / 10.0 >= percent && as_f64(n) / 10.0 < percent + 0.2,
+                "{percent} {n}"
+            );
         }
         assert_eq!((latencies.n_up_to_ms(0.0), latencies.n_up_to_ms(1e12)), (0, 1000));
     }

@@ -126,6 +126,10 @@ mod timer {
     pub struct Timer(AsyncFd<Descriptor>);
 
     impl Timer {
+        #[expect(
+            deprecated,
+            reason = "sound where the descriptor is owned and stays the same; what replaces it is `unsafe`"
+        )]
         pub fn new() -> io::Result<Self> {
             let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
             let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;

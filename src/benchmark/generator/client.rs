@@ -208,7 +208,10 @@ impl Client {
         RETRIED.contains(&error.sqlstate.as_str())
             && n_tries < self.crew.prepared.plan.max_tries
             && now < self.crew.end()
-            && self.crew.limit.is_none_or(|limit| now.saturating_sub(turn.intended) <= limit)
+            && self
+                .crew
+                .limit
+                .is_none_or(|limit| now.saturating_sub(turn.intended) <= limit)
     }
 
     /// Goes through the program once.
@@ -238,7 +241,10 @@ impl Client {
                 }
                 Ok(Ran::Failed(error)) => {
                     if !is_over {
-                        self.crew.recorder.borrow_mut().statement_failed(*now, program_idx, statement_idx);
+                        self.crew
+                            .recorder
+                            .borrow_mut()
+                            .statement_failed(*now, program_idx, statement_idx);
                     }
                     return Outcome::Failed(error);
                 }
@@ -321,7 +327,11 @@ impl Client {
         }
         match outcome {
             Outcome::Finished => {
-                let lag = self.crew.schedule.as_ref().map(|_| turn.began.saturating_sub(turn.intended));
+                let lag = self
+                    .crew
+                    .schedule
+                    .as_ref()
+                    .map(|_| turn.began.saturating_sub(turn.intended));
                 return recorder.finished(now, program_idx, now.saturating_sub(turn.intended), lag);
             }
             Outcome::Failed(error) => recorder.failed(now, program_idx, &error.sqlstate, error),
@@ -349,7 +359,9 @@ impl Client {
     }
 
     fn status(&self) -> TransactionStatus {
-        self.wire.as_ref().map_or(TransactionStatus::Idle, Wire::transaction_status)
+        self.wire
+            .as_ref()
+            .map_or(TransactionStatus::Idle, Wire::transaction_status)
     }
 
     /// Makes the connection of a transaction that has its own.
@@ -396,7 +408,9 @@ impl Client {
     fn use_wire(&mut self, wire: Wire) {
         let linked = &self.crew.prepared.linked;
         let n_programs = self.crew.prepared.plan.programs.len();
-        self.is_prepared = (0..n_programs).map(|idx| vec![false; linked.statements(idx).len()]).collect();
+        self.is_prepared = (0..n_programs)
+            .map(|idx| vec![false; linked.statements(idx).len()])
+            .collect();
         *self.seat.canceller.borrow_mut() = Some(wire.canceller());
         self.wire = Some(wire);
     }

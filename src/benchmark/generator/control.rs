@@ -94,10 +94,16 @@ mod tests {
     #[test]
     fn the_first_reason_to_end_is_the_one_that_is_told() {
         let control = control(None);
-        assert_eq!((control.ended(), control.end()), (Ended::Finished, Duration::from_secs(10)));
+        assert_eq!(
+            (control.ended(), control.end()),
+            (Ended::Finished, Duration::from_secs(10))
+        );
         control.end_now(Duration::from_secs(3), Ended::Stopped);
         control.end_now(Duration::from_secs(2), Ended::TooManyErrors);
-        assert_eq!((control.ended(), control.end()), (Ended::Stopped, Duration::from_secs(2)));
+        assert_eq!(
+            (control.ended(), control.end()),
+            (Ended::Stopped, Duration::from_secs(2))
+        );
         assert!(control.over.is_cancelled());
     }
 
@@ -105,7 +111,10 @@ mod tests {
     fn a_stop_after_the_end_does_not_make_it_a_stopped_level() {
         let control = control(None);
         control.end_now(Duration::from_secs(11), Ended::Stopped);
-        assert_eq!((control.ended(), control.end()), (Ended::Finished, Duration::from_secs(10)));
+        assert_eq!(
+            (control.ended(), control.end()),
+            (Ended::Finished, Duration::from_secs(10))
+        );
     }
 
     #[test]
@@ -114,7 +123,10 @@ mod tests {
         control.count_failed(Duration::from_secs(1));
         assert_eq!(control.ended(), Ended::Finished);
         control.count_failed(Duration::from_secs(2));
-        assert_eq!((control.ended(), control.end()), (Ended::TooManyErrors, Duration::from_secs(2)));
+        assert_eq!(
+            (control.ended(), control.end()),
+            (Ended::TooManyErrors, Duration::from_secs(2))
+        );
     }
 
     #[test]

@@ -201,7 +201,9 @@ async fn muster(
     let mut wires = Vec::new();
     for some in client_ids.chunks(MOST_CONNECTING) {
         let began = Instant::now();
-        let connecting = some.iter().map(async |client_id| (*client_id, Wire::connect(dial).await, began.elapsed()));
+        let connecting = some
+            .iter()
+            .map(async |client_id| (*client_id, Wire::connect(dial).await, began.elapsed()));
         let mut is_hopeless = wires.is_empty();
         for (client_id, connected, took) in join_all(connecting).await {
             match note(connected, took, recorder) {
@@ -223,11 +225,7 @@ async fn try_connect(dial: &Dial, recorder: &mut Recorder) -> Result<Wire, Conne
     note(connected, began.elapsed(), recorder)
 }
 
-fn note(
-    connected: Result<Wire, ConnectError>,
-    took: Duration,
-    recorder: &mut Recorder,
-) -> Result<Wire, ConnectError> {
+fn note(connected: Result<Wire, ConnectError>, took: Duration, recorder: &mut Recorder) -> Result<Wire, ConnectError> {
     match &connected {
         Ok(_) => recorder.connected(took),
         Err(error) => recorder.refused(Duration::ZERO, errors::sqlstate(error), error),
@@ -237,10 +235,17 @@ fn note(
 
 impl Crew {
     /// Has the clients work until the level is over, and says what they did.
-    async fn lead(self: &Rc<Self>, wires: Vec<(u32, Option<Wire>)>, stop: &CancellationToken) -> std::io::Result<ThreadReport> {
+    async fn lead(
+        self: &Rc<Self>,
+        wires: Vec<(u32, Option<Wire>)>,
+        stop: &CancellationToken,
+    ) -> std::io::Result<ThreadReport> {
         let bell = Rc::clone(self);
         let ringing = tokio::task::spawn_local(async move { bell.alarm.ring().await });
-        let members: Vec<Member> = wires.into_iter().map(|(client_id, wire)| self.enlist(client_id, wire)).collect();
+        let members: Vec<Member> = wires
+            .into_iter()
+            .map(|(client_id, wire)| self.enlist(client_id, wire))
+            .collect();
         self.keep_time(stop).await;
         self.recorder.borrow_mut().end(self.end());
         self.dismiss(members).await;
@@ -315,5 +320,11 @@ impl Crew {
 }
 
 async fn all_gone(members: &mut [Member]) {
-    join_all(members.iter_mut().filter(|member| !member.task.is_finished()).map(|member| &mut member.task)).await;
+    join_all(
+        members
+            .iter_mut()
+            .filter(|member| !member.task.is_finished())
+            .map(|member| &mut member.task),
+    )
+    .await;
 }

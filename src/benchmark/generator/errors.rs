@@ -117,6 +117,10 @@ mod tests {
         assert_eq!(counts.len(), MOST_KINDS + 1);
         assert_eq!(counts.iter().map(|error| error.n).sum::<u64>(), 10_000);
         assert_eq!(counts[0].sqlstate, OTHER);
-        assert!(counts.iter().all(|error| error.example.chars().count() <= EXAMPLE_CHARS + 1));
+        assert!(
+            counts
+                .iter()
+                .all(|error| error.example.chars().count() <= EXAMPLE_CHARS + 1)
+        );
     }
 }

@@ -29,9 +29,9 @@ impl Gaps {
         if self.n_away > 1 {
             return;
         }
-        match self.spans.last_mut() {
-            Some(last) if self.spans.len() >= MOST_GAPS => last.to = None,
-            Some(_) | None => self.spans.push(Span { from: at, to: None }),
+        match self.spans.get_mut(MOST_GAPS - 1) {
+            Some(last) => last.to = None,
+            None => self.spans.push(Span { from: at, to: None }),
         }
     }
 
@@ -107,13 +107,15 @@ mod tests {
 
     #[test]
     fn gaps_of_threads_that_overlap_are_one() {
-        let spans = vec![span(8, None), span(1, Some(3)), span(2, Some(4)), span(6, Some(7)), span(9, Some(10))];
-        let gap = |from_ms, to_ms| Gap { from_ms, to_ms };
-        let expected = [
-            gap(-1000.0, Some(2000.0)),
-            gap(4000.0, Some(5000.0)),
-            gap(6000.0, None),
+        let spans = vec![
+            span(8, None),
+            span(1, Some(3)),
+            span(2, Some(4)),
+            span(6, Some(7)),
+            span(9, Some(10)),
         ];
+        let gap = |from_ms, to_ms| Gap { from_ms, to_ms };
+        let expected = [gap(-1000.0, Some(2000.0)), gap(4000.0, Some(5000.0)), gap(6000.0, None)];
         assert_eq!(together(spans, s(2)), expected);
     }
 }

@@ -58,7 +58,10 @@ impl Merger {
 
     /// What no other thread will add to any more, in order.
     pub fn rest(&mut self) -> Vec<SecondReport> {
-        let rest: Vec<SecondReport> = std::mem::take(&mut self.open).into_values().map(|(second, _)| second).collect();
+        let rest: Vec<SecondReport> = std::mem::take(&mut self.open)
+            .into_values()
+            .map(|(second, _)| second)
+            .collect();
         for second in &rest {
             self.sum_up(second);
         }

@@ -15,8 +15,6 @@ mod pace;
 mod plan;
 mod recorder;
 mod report;
-#[cfg(test)]
-mod tests;
 mod timeline;
 
 use std::sync::Arc;
@@ -69,18 +67,6 @@ struct ReadyCrew {
     done: oneshot::Receiver<ThreadReport>,
 }
 
-/// Runs a level: connects all clients, then makes load. Seconds are sent as they end; where nobody takes them they wait,
-/// and the load does not. After `stop` it returns within a second, but for a receiver of seconds that does not take them.
-pub async fn run(
-    dial: Dial,
-    plan: LevelPlan,
-    stop: CancellationToken,
-    seconds: mpsc::Sender<SecondReport>,
-) -> Result<LevelReport, GeneratorError> {
-    let ready = connect(dial, plan).await?;
-    ready.run(Instant::now(), stop, seconds).await
-}
-
 /// Connects all clients of a level. Those that are refused are left out and counted; without any there is no level.
 /// Dropped, it ends at once.
 pub async fn connect(dial: Dial, plan: LevelPlan) -> Result<Ready, GeneratorError> {
@@ -90,7 +76,11 @@ pub async fn connect(dial: Dial, plan: LevelPlan) -> Result<Ready, GeneratorErro
     let dial = Arc::new(dial);
     let n_threads = n_threads(plan.n_clients);
     // Room for all that every thread will send, so that none ever waits; it is taken as it is used.
-    let n_seconds = prepared.timeline.n_seconds().saturating_add(1).saturating_mul(n_threads as usize);
+    let n_seconds = prepared
+        .timeline
+        .n_seconds()
+        .saturating_add(1)
+        .saturating_mul(n_threads as usize);
     let (send_second, seconds) = mpsc::channel(n_seconds.clamp(1, tokio::sync::Semaphore::MAX_PERMITS));
     let mut mustering = Vec::new();
     for thread_idx in 0..n_threads {
@@ -135,7 +125,9 @@ pub async fn connect(dial: Dial, plan: LevelPlan) -> Result<Ready, GeneratorErro
     let n_connected = crews.iter().map(|crew| crew.n_connected).sum();
     if n_connected == 0 {
         let why = errors.first().map(|error| error.example.clone());
-        return Err(GeneratorError::NoConnection(why.unwrap_or_else(|| "there are none".to_owned())));
+        return Err(GeneratorError::NoConnection(
+            why.unwrap_or_else(|| "there are none".to_owned()),
+        ));
     }
     Ok(Ready {
         prepared,
@@ -152,7 +144,10 @@ impl Ready {
         self.n_connected
     }
 
-    /// Makes load from `at` on, as [`run`] does.
+    /// Makes load from `at` on. Seconds are sent as they end; where they are not taken they wait, and the load does not.
+    ///
+    /// After `stop` it returns within a second, or when the seconds have been taken. Where nobody takes them any more, and
+    /// where it is dropped, the level is stopped.
     pub async fn run(
         mut self,
         at: Instant,
@@ -160,6 +155,8 @@ impl Ready {
         seconds: mpsc::Sender<SecondReport>,
     ) -> Result<LevelReport, GeneratorError> {
         self.control.set_n_clients(self.n_connected);
+        let stop = stop.child_token();
+        let stop_if_dropped = stop.clone().drop_guard();
         let mut merger = Merger::new(self.crews.len());
         let mut reports = Vec::new();
         for crew in self.crews {
@@ -173,17 +170,20 @@ impl Ready {
         }
         while let Some(second) = self.seconds.recv().await {
             for second in merger.add(second) {
-                // Nobody has to listen.
-                let _ = seconds.send(second).await;
+                if seconds.send(second).await.is_err() {
+                    stop.cancel();
+                }
             }
         }
         for second in merger.rest() {
+            // Whoever does not listen has stopped it.
             let _ = seconds.send(second).await;
         }
         let mut threads = Vec::new();
         for report in reports {
             threads.push(report.await.context("waiting for a thread that makes load")?);
         }
+        drop(stop_if_dropped);
         Ok(merger.finish(threads, &self.prepared, &self.control))
     }
 }

@@ -66,7 +66,10 @@ mod tests {
     fn gaps_are_exponential_about_the_rate() {
         let mut schedule = Schedule::new(7, 0, 1000.0, None);
         let starts: Vec<Duration> = (0..20_000).map(|_| schedule.next(NEVER).at).collect();
-        let gaps_ms: Vec<f64> = starts.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64() * 1e3).collect();
+        let gaps_ms: Vec<f64> = starts
+            .windows(2)
+            .map(|pair| (pair[1] - pair[0]).as_secs_f64() * 1e3)
+            .collect();
         let n = f64::from(u32::try_from(gaps_ms.len()).unwrap());
         let mean_ms = gaps_ms.iter().sum::<f64>() / n;
         assert!((mean_ms - 1.0).abs() < 0.03, "{mean_ms}");

@@ -86,7 +86,11 @@ impl Prepared {
         let is_sql = |action: &Action| matches!(action, Action::Sql(_));
         let report = |weighted: &Weighted| {
             let commands = weighted.program.commands.iter().enumerate();
-            ProgramReport::new(commands.filter(|(_, command)| is_sql(&command.action)).map(|(idx, _)| idx))
+            ProgramReport::new(
+                commands
+                    .filter(|(_, command)| is_sql(&command.action))
+                    .map(|(idx, _)| idx),
+            )
         };
         self.plan.programs.iter().map(report).collect()
     }

@@ -279,7 +279,9 @@ mod tests {
         }
         let report = ended(recorder, 4_000);
         assert_eq!(told(seconds), [(-1, 1000, 2), (0, 1000, 1), (1, 1000, 0), (2, 1000, 1)]);
-        let [program] = &report.programs[..] else { panic!("one program") };
+        let [program] = &report.programs[..] else {
+            panic!("one program")
+        };
         assert_eq!((program.whole.n, program.statements[0].part.n), (2, 2));
     }
 

@@ -72,7 +72,13 @@ mod tests {
             .take(timeline.n_seconds())
             .map(|idx| (idx, timeline.from(idx).as_millis(), timeline.to(idx).as_millis()))
             .collect();
-        let expected = [(-2, 0, 500), (-1, 500, 1500), (0, 1500, 2500), (1, 2500, 3500), (2, 3500, 3800)];
+        let expected = [
+            (-2, 0, 500),
+            (-1, 500, 1500),
+            (0, 1500, 2500),
+            (1, 2500, 3500),
+            (2, 3500, 3800),
+        ];
         assert_eq!(bounds, expected);
     }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use futures_util::future::BoxFuture;
 use sqlx::AssertSqlSafe;
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +34,8 @@ const KEYS: [&str; 3] = [
     "alter table pgbench_accounts add primary key (aid)",
 ];
 
-const VACUUM: &str = "vacuum (analyze) pgbench_branches, pgbench_tellers, pgbench_accounts, pgbench_history, pgassay_rows";
+const VACUUM: &str =
+    "vacuum (analyze) pgbench_branches, pgbench_tellers, pgbench_accounts, pgbench_history, pgassay_rows";
 
 /// How far loading is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +46,10 @@ pub struct Loaded {
 
 /// Makes the database of a benchmark in its sandbox, in place of what an earlier attempt left, and fills it. `tell` hears how
 /// far it is behind each batch. None when it was stopped: then the database is not complete.
-pub async fn make(
+pub async fn make<'a>(
     sandbox: &Sandbox,
     generated: GeneratedSpec,
-    tell: impl AsyncFn(Loaded) -> anyhow::Result<()>,
+    tell: impl Fn(Loaded) -> BoxFuture<'a, anyhow::Result<()>>,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<LoadRecord>> {
     let (address, tenant) = (&sandbox.address, sandbox.tenant);
@@ -55,7 +57,10 @@ pub async fn make(
     let name = clone::template_name(tenant);
     let mut session = Session::connect(address, &name, "pgassay load", &[]).await?;
     let conn = &mut session.conn;
-    sqlx::raw_sql(TABLES).execute(&mut *conn).await.context("making tables")?;
+    sqlx::raw_sql(TABLES)
+        .execute(&mut *conn)
+        .await
+        .context("making tables")?;
     let started = Instant::now();
     let parts = parts(generated);
     let of_rows = parts.iter().map(|part| part.n_rows).sum();
@@ -136,7 +141,10 @@ fn parts(generated: GeneratedSpec) -> [Part; 3] {
             write: |row, separator, text| {
                 let branch = (row - 1) / GeneratedSpec::ROWS_PER_BRANCH + 1;
                 let empty = if separator == "\t" { "" } else { "''" };
-                push(text, format_args!("{row}{separator}{branch}{separator}0{separator}{empty}"));
+                push(
+                    text,
+                    format_args!("{row}{separator}{branch}{separator}0{separator}{empty}"),
+                );
             },
         },
     ]

@@ -124,10 +124,10 @@ impl Executor for Lab {
 impl Lab {
     /// What has happened beside us since this was asked last; none the first time, and after a restart.
     async fn look_around(&mut self) -> anyhow::Result<Option<Seen>> {
-        // A shared server may be on another machine, which does not tell.
-        let place = match self.sandbox()?.warning() {
-            None => Where::Here,
-            Some(_) => Where::Elsewhere,
+        let place = if self.sandbox()?.is_shared() {
+            Where::Elsewhere
+        } else {
+            Where::Here
         };
         let before = self.sight.take();
         let opened = self.opened().await?;

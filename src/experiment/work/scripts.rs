@@ -9,6 +9,7 @@ use crate::analysis::family::Member;
 use crate::experiment::form::ExperimentForm;
 use crate::model::experiment::PlanRecord;
 use crate::model::experiment::PreparedSource;
+use crate::model::experiment::SourceNote;
 use crate::model::ids::ExperimentId;
 use crate::model::job::JobStatus;
 use crate::model::snapshot::Snapshot;
@@ -72,7 +73,7 @@ async fn data(bench: &Bench, id: ExperimentId, base_idx: i32) -> ReportData {
 }
 
 fn told(source: &PreparedSource) -> Vec<String> {
-    let line = |note: &crate::model::experiment::SourceNote| {
+    let line = |note: &SourceNote| {
         let what = note.what.split(" (took").next().unwrap_or_default();
         match &note.change {
             Some((before, after)) => format!("{}: {what}: {before} -> {after}", note.about),

@@ -84,10 +84,7 @@ impl BenchmarkData {
         let levels = sweep::counted(&attempts).into_iter().map(|record| {
             let (level_idx, attempt) = (record.level.level_idx, record.attempt);
             Ok(LevelData {
-                source: benchmark
-                    .spec
-                    .source_label(record.level.source_idx)
-                    .map(str::to_owned),
+                source: benchmark.spec.source_label(record.level.source_idx).map(str::to_owned),
                 latencies: latencies(record.latencies.as_deref())?,
                 seconds: seconds
                     .iter()
@@ -120,9 +117,7 @@ impl BenchmarkData {
 
     /// What became of the levels that have no attempt that counts, in sentences.
     pub fn uncounted(&self) -> Vec<String> {
-        let of_levels = self
-            .attempts
-            .chunk_by(|a, b| a.level.level_idx == b.level.level_idx);
+        let of_levels = self.attempts.chunk_by(|a, b| a.level.level_idx == b.level.level_idx);
         of_levels
             .filter_map(|attempts| {
                 let last = attempts.last()?;

@@ -3,7 +3,7 @@
 use chrono::DateTime;
 use chrono::Utc;
 
-use crate::analysis::change::Estimate;
+use crate::analysis::change::Reading;
 use crate::analysis::sweep;
 use crate::model::benchmark::LevelStatus;
 use crate::model::benchmark::Pace;
@@ -86,7 +86,7 @@ impl LevelNumbers {
             totals,
             n_unfinished: notes.n_unfinished,
             throughput: record.throughput(),
-            throughput_interval: throughput(level).and_then(|estimate| estimate.interval()),
+            throughput_interval: throughput(level).and_then(|reading| reading.interval()),
             mean_ms: latencies.mean_ms(),
             sd_ms: latencies.sd_ms(),
             min_ms: latencies.min_ms(),
@@ -108,9 +108,9 @@ impl LevelNumbers {
 }
 
 /// The throughput of a level over its seconds, with how sure it is.
-pub fn throughput(level: &LevelData) -> Option<Estimate> {
+pub fn throughput(level: &LevelData) -> Option<Reading> {
     let seconds = level.seconds.iter();
-    Estimate::throughput(seconds.map(|second| (second.totals.n_transactions, second.span_ms)))
+    Reading::throughput(seconds.map(|second| (second.totals.n_transactions, second.span_ms)))
 }
 
 /// Skipped ones among all that were due; none where none was.
@@ -148,14 +148,14 @@ fn remarks(data: &BenchmarkData, level: &LevelData, n_attempts: usize) -> Vec<St
         });
     }
     if level.latencies.n_above_an_hour() > 0 {
-        remarks.push(
-            "Some transactions took more than an hour; in percentiles they count as an hour.".to_owned(),
-        );
+        remarks.push("Some transactions took more than an hour; in percentiles they count as an hour.".to_owned());
     }
     if let Pace::Rate { per_s, .. } = data.benchmark.spec.pace
         && record.throughput().is_some_and(|throughput| throughput < 0.95 * per_s)
     {
-        remarks.push(format!("It did not keep the rate of {per_s} transactions a second that was asked for."));
+        remarks.push(format!(
+            "It did not keep the rate of {per_s} transactions a second that was asked for."
+        ));
     }
     remarks
 }

@@ -8,11 +8,13 @@ pub mod export;
 pub mod facts;
 pub mod figures;
 pub mod levels;
+pub mod made;
 pub mod percentiles;
+pub mod readings;
 pub mod server;
 pub mod statements;
 #[cfg(test)]
-mod story;
+mod tests;
 pub mod trend;
 
 pub use self::data::BenchmarkData;

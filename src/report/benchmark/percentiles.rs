@@ -88,7 +88,9 @@ mod tests {
 
     #[test]
     fn what_is_no_percentile_is_refused_with_an_example() {
-        for text in ["0", "100", "-5", "1e1", "NaN", "inf", "99.99999", "p", "median", "5 0x7"] {
+        for text in [
+            "0", "100", "-5", "1e1", "NaN", "inf", "99.99999", "p", "median", "5 0x7",
+        ] {
             let error = Percentiles::parse(text).unwrap_err();
             assert!(error.contains("such as 99.9"), "{text:?}: {error}");
         }

@@ -51,9 +51,8 @@ impl ServerNumbers {
         let sum = |of: fn(&ServerSecond) -> Option<i64>| sum(seconds, of);
         let per_s = |of: fn(&ServerSecond) -> Option<f64>| per(seconds, of, |second| second.span_ms / 1000.0);
         #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
-        let per_transaction = |of: fn(&ServerSecond) -> Option<f64>| {
-            per(seconds, of, |second| second.totals.n_transactions as f64)
-        };
+        let per_transaction =
+            |of: fn(&ServerSecond) -> Option<f64>| per(seconds, of, |second| second.totals.n_transactions as f64);
         Self {
             level_idx: level.record.level.level_idx,
             level: level.label(),
@@ -109,7 +108,9 @@ fn per(
         let value = of(second.server.as_ref()?)?;
         Some((value, what(second)))
     });
-    let (above, below) = told.fold((0.0, 0.0), |(above, below), (value, what)| (above + value, below + what));
+    let (above, below) = told.fold((0.0, 0.0), |(above, below), (value, what)| {
+        (above + value, below + what)
+    });
     (below > 0.0).then(|| above / below)
 }
 

@@ -1,11 +1,16 @@
 //! What the programs of a benchmark and their statements took, and the errors: level by level.
 
+use std::collections::HashMap;
+
+use crate::model::benchmark::ProgramText;
 use crate::report::benchmark::data::BenchmarkData;
 use crate::report::benchmark::data::LevelData;
 use crate::report::benchmark::data::latencies;
 use crate::report::benchmark::figures;
 use crate::report::benchmark::percentiles::Percentiles;
 use crate::report::table::Figure;
+use crate::sql::pgbench;
+use crate::sql::pgbench::Action;
 
 /// One statement of a program, or a whole program, in one level.
 #[derive(Clone, Debug)]
@@ -84,6 +89,32 @@ pub fn numbers(
         row.time_share = (of > 0.0).then(|| total / of);
     }
     Ok(rows)
+}
+
+/// The statements of all programs, by program and place among its commands.
+fn texts(data: &BenchmarkData) -> HashMap<(i32, i32), String> {
+    let programs = (0_i32..).zip(&data.benchmark.spec.mix.programs);
+    let commands = programs.flat_map(|(program_idx, program)| {
+        let statements = statements(program).into_iter();
+        statements.map(move |(command_idx, text)| ((program_idx, command_idx), text))
+    });
+    commands.collect()
+}
+
+/// The statements of a program, each with its place among the commands.
+fn statements(program: &ProgramText) -> Vec<(i32, String)> {
+    if program.is_plain_sql {
+        return vec![(0, program.text.clone())];
+    }
+    // What was stored has been read before.
+    let commands = pgbench::parse(&program.name, &program.text).map(|program| program.commands);
+    let commands = (0_i32..).zip(commands.unwrap_or_default());
+    commands
+        .filter_map(|(command_idx, command)| match command.action {
+            Action::Sql(statement) => Some((command_idx, statement.text)),
+            _ => None,
+        })
+        .collect()
 }
 
 /// A statement or a program as a page shows it.

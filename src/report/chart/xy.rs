@@ -105,22 +105,25 @@ impl XyChart {
             layout.paint_stretches(painter, &self.marks)?;
             layout.paint_axes(painter, &layout.x.title(&self.x.title))?;
             layout.paint_moments(painter, &self.marks)?;
-            self.series.iter().zip(&layout.places).try_for_each(|(series, stretches)| {
-                let colour_idx = series.source.colour;
-                let places = stretches.iter().flatten();
-                match self.shape {
-                    Shape::Points => paint_points(painter, places, colour_idx),
-                    Shape::Steps => stretches
-                        .iter()
-                        .try_for_each(|stretch| paint_steps(painter, stretch, colour_idx)),
-                    Shape::Lines => {
-                        stretches
+            self.series
+                .iter()
+                .zip(&layout.places)
+                .try_for_each(|(series, stretches)| {
+                    let colour_idx = series.source.colour;
+                    let places = stretches.iter().flatten();
+                    match self.shape {
+                        Shape::Points => paint_points(painter, places, colour_idx),
+                        Shape::Steps => stretches
                             .iter()
-                            .try_for_each(|stretch| paint_line(painter, stretch, colour_idx))?;
-                        paint_points(painter, layout.marked(stretches), colour_idx)
+                            .try_for_each(|stretch| paint_steps(painter, stretch, colour_idx)),
+                        Shape::Lines => {
+                            stretches
+                                .iter()
+                                .try_for_each(|stretch| paint_line(painter, stretch, colour_idx))?;
+                            paint_points(painter, layout.marked(stretches), colour_idx)
+                        }
                     }
-                }
-            })
+                })
         })
     }
 
@@ -202,9 +205,7 @@ impl Layout {
         let n_ticks = as_count((height - legend.bottom - PAD - below) / 44.0).max(2);
         let y = chart.y.axis(chart.pairs().map(|(_, y)| y), n_ticks);
         let left = (PAD + y.widest_tick(face) + 8.0).round();
-        let x = chart
-            .x
-            .axis(chart.xs(), as_count((width - left) / 90.0).max(2));
+        let x = chart.x.axis(chart.xs(), as_count((width - left) / 90.0).max(2));
         let plot = Rect {
             left,
             top: (legend.bottom + chart.head()).round(),

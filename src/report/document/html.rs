@@ -47,13 +47,14 @@ impl Exporter for Html {
     }
 
     fn write(&self, data: &ReportData, _trials: &[RecordedTrial]) -> anyhow::Result<Vec<u8>> {
-        let document = build::document(data)?;
-        let page = Page {
-            document: &document,
-            style: STYLE,
-        };
-        Ok(page.render()?.into_bytes())
+        page(&build::document(data)?)
     }
+}
+
+/// A document as a page.
+pub(in crate::report) fn page(document: &Document) -> anyhow::Result<Vec<u8>> {
+    let page = Page { document, style: STYLE };
+    Ok(page.render()?.into_bytes())
 }
 
 impl Picture {

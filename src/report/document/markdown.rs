@@ -39,7 +39,8 @@ impl Exporter for Markdown {
     }
 }
 
-fn text(document: &Document) -> String {
+/// A document as text.
+pub(in crate::report) fn text(document: &Document) -> String {
     let mut text = format!("# {}\n", escaped(&document.title));
     for block in &document.blocks {
         text.push('\n');
@@ -79,7 +80,7 @@ fn push_block(text: &mut String, block: &Block) {
 fn push_table(text: &mut String, table: &Table) -> std::fmt::Result {
     writeln!(text, "{}\n", escaped(&table.caption))?;
     let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
-    let heads = table.heads.iter().map(|head| escaped(head.text));
+    let heads = table.heads.iter().map(|head| escaped(&head.text));
     writeln!(text, "{}", line(heads.collect()))?;
     let rules = table
         .heads
@@ -139,7 +140,10 @@ mod tests {
 
     #[test]
     fn what_a_dump_or_a_query_says_means_nothing_to_markdown() {
-        let head = |text, is_number| Head { text, is_number };
+        let head = |text: &str, is_number| Head {
+            text: text.to_owned(),
+            is_number,
+        };
         let document = Document {
             title: "Experiment 1: *queries* on <b>".to_owned(),
             blocks: vec![

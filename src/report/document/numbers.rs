@@ -1,8 +1,6 @@
 //! The chapters of a report that hold its numbers: what differs from the baseline, the times, and what measuring costs.
 
-use crate::report::chart::Canvas;
 use crate::report::chart::Scale;
-use crate::report::chart::Theme;
 use crate::report::charts;
 use crate::report::charts::Metric;
 use crate::report::compared;
@@ -162,15 +160,6 @@ fn medians(data: &ReportData) -> anyhow::Result<Picture> {
         Scale::Linear
     };
     let chart = charts::bars(data, Metric::Median, scale);
-    let (width, height) = chart.default_size()?;
-    let draw = |theme: Theme| {
-        chart.draw(&Canvas {
-            width,
-            height,
-            scale: 2,
-            theme,
-        })
-    };
     let overall: Vec<String> = data
         .overall
         .iter()
@@ -179,29 +168,25 @@ fn medians(data: &ReportData) -> anyhow::Result<Picture> {
             format!("{ratio} under {}", data.source_label(*source_idx))
         })
         .collect();
-    Ok(Picture {
-        caption: format!(
-            "Median execution time of each query under each source{}. Lines are standard deviations.",
-            if scale == Scale::Log {
-                ", on a logarithmic scale"
-            } else {
-                ""
-            }
-        ),
-        alt: if overall.is_empty() {
-            "Median execution times by query and source.".to_owned()
+    let caption = format!(
+        "Median execution time of each query under each source{}. Lines are standard deviations.",
+        if scale == Scale::Log {
+            ", on a logarithmic scale"
         } else {
-            format!(
-                "Median execution times by query and source. Over all queries, beside {}: {}.",
-                data.source_label(data.base_idx),
-                overall.join(", ")
-            )
-        },
-        light: draw(Theme::Light)?,
-        dark: draw(Theme::Dark)?,
-        width,
-        height,
-    })
+            ""
+        }
+    );
+    let alt = if overall.is_empty() {
+        "Median execution times by query and source.".to_owned()
+    } else {
+        format!(
+            "Median execution times by query and source. Over all queries, beside {}: {}.",
+            data.source_label(data.base_idx),
+            overall.join(", ")
+        )
+    };
+    let size = chart.default_size()?;
+    Ok(Picture::draw(size, caption, alt, |canvas| chart.draw(canvas))?)
 }
 
 pub(super) fn push_observer(blocks: &mut Vec<Block>, data: &ReportData) {
@@ -247,9 +232,9 @@ fn labels(table: &[QueryRows]) -> impl Iterator<Item = &str> {
         .flat_map(|query| query.rows.iter().map(|_| query.label.as_str()))
 }
 
-pub(super) fn heads(heads: &[(&'static str, bool)]) -> Vec<Head> {
-    let head = |(text, is_number): &(&'static str, bool)| Head {
-        text,
+pub(in crate::report) fn heads(heads: &[(&str, bool)]) -> Vec<Head> {
+    let head = |(text, is_number): &(&str, bool)| Head {
+        text: (*text).to_owned(),
         is_number: *is_number,
     };
     heads.iter().map(head).collect()

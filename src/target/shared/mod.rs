@@ -181,7 +181,10 @@ impl SharedServer {
             anyhow::Ok(())
         };
         if let Err(error) = removing.await {
-            warn!("What is of {} stays on the shared server until the next start: {error:#}", tenant.in_words());
+            warn!(
+                "What is of {} stays on the shared server until the next start: {error:#}",
+                tenant.in_words()
+            );
         }
     }
 

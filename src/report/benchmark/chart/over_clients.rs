@@ -64,11 +64,7 @@ fn sources(data: &BenchmarkData) -> Vec<Option<&str>> {
 }
 
 /// A number of the levels of one source, in ascending order of clients.
-fn points(
-    data: &BenchmarkData,
-    source: Option<&str>,
-    value: impl Fn(&LevelData) -> Option<f64>,
-) -> Vec<(f64, f64)> {
+fn points(data: &BenchmarkData, source: Option<&str>, value: impl Fn(&LevelData) -> Option<f64>) -> Vec<(f64, f64)> {
     let of_source = data.levels.iter().filter(|level| level.source.as_deref() == source);
     let mut points: Vec<(f64, f64)> = of_source
         .filter_map(|level| Some((f64::from(level.record.level.n_clients), value(level)?)))

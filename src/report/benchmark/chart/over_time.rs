@@ -95,9 +95,8 @@ impl<'a> Timeline<'a> {
             .chunk_by(|a, b| (a.level_idx, a.attempt) == (b.level_idx, b.attempt));
         for seconds in attempts {
             let [first, ..] = seconds else { continue };
-            let is_its = |record: &&LevelRecord| {
-                (record.level.level_idx, record.attempt) == (first.level_idx, first.attempt)
-            };
+            let is_its =
+                |record: &&LevelRecord| (record.level.level_idx, record.attempt) == (first.level_idx, first.attempt);
             let is_wished = wish.level_idx.is_none_or(|idx| idx == first.level_idx);
             let Some(record) = data.attempts.iter().find(is_its).filter(|_| is_wished) else {
                 continue;
@@ -132,7 +131,11 @@ impl<'a> Timeline<'a> {
 
     pub(super) fn chart(self, y: Numbers, series: Vec<XySeries>) -> XyChart {
         XyChart {
-            x: axis("Second (the time between levels is left out)", Unit::Count, Scale::Linear),
+            x: axis(
+                "Second (the time between levels is left out)",
+                Unit::Count,
+                Scale::Linear,
+            ),
             y,
             shape: Shape::Lines,
             series,

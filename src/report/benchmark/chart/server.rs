@@ -26,12 +26,20 @@ pub(super) fn waits(data: &BenchmarkData, wish: &ChartWish) -> XyChart {
             let of_class = waits.iter().filter(|wait| wait.class == class);
             Some(of_class.map(|wait| f64::from(wait.n)).sum())
         });
-        let label = if class == "CPU" { "at work (CPU)".to_owned() } else { class.clone() };
+        let label = if class == "CPU" {
+            "at work (CPU)".to_owned()
+        } else {
+            class.clone()
+        };
         series(label, colour, points)
     });
     let lines = lines.collect();
     timeline.chart(
-        axis("Sessions, by what they waited for", Unit::Count, wish.scale.unwrap_or(Scale::Linear)),
+        axis(
+            "Sessions, by what they waited for",
+            Unit::Count,
+            wish.scale.unwrap_or(Scale::Linear),
+        ),
         lines,
     )
 }
@@ -60,11 +68,7 @@ pub(super) fn wal(data: &BenchmarkData, wish: &ChartWish) -> XyChart {
 }
 
 pub(super) fn cpu(data: &BenchmarkData, wish: &ChartWish) -> XyChart {
-    let processors = axis(
-        "Processors kept busy",
-        Unit::Count,
-        wish.scale.unwrap_or(Scale::Linear),
-    );
+    let processors = axis("Processors kept busy", Unit::Count, wish.scale.unwrap_or(Scale::Linear));
     let timeline = Timeline::new(data, wish);
     let of_server = timeline.points(|second| Some(second.server.as_ref()?.cpu_ms? / second.span_ms));
     let of_generator = timeline.points(|second| Some(second.generator_cpu_ms / second.span_ms));

@@ -41,7 +41,11 @@ pub(super) fn histogram(data: &BenchmarkData, wish: &ChartWish) -> XyChart {
         let foot = bars.first().map(|bar| (bar.from_ms, 0.0));
         let end = bars.last().map(|bar| (bar.to_ms, 0.0));
         let points = bars.iter().map(|bar| (bar.from_ms, percent(bar.n)));
-        series(level.label(), colour, foot.into_iter().chain(points).chain(end).collect())
+        series(
+            level.label(),
+            colour,
+            foot.into_iter().chain(points).chain(end).collect(),
+        )
     });
     let percent = axis(
         "Share of the transactions in each of 80 steps from the fastest to the slowest",
