@@ -85,6 +85,7 @@ fn start() -> Foreign {
                 data_dir: root.join("foreign"),
                 socket_name: "foreign".to_owned(),
                 kind: Kind::Store,
+                settings: Vec::new(),
             };
             cluster::initdb::prepare(&site, &spec).await.unwrap();
             let mut foreign = furnish(&root, &spec.data_dir);
