@@ -11,5 +11,6 @@ pub mod operations;
 mod place;
 pub mod program;
 pub mod programs;
+pub mod progress;
 pub mod service;
 pub mod work;

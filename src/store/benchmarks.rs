@@ -113,6 +113,40 @@ pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[Benchma
     .await
 }
 
+/// Benchmarks, newest first, at most `limit`: only those older than `before` and only those of a status, where that is given.
+pub async fn list_before(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    before: Option<BenchmarkId>,
+    status: Option<JobStatus>,
+    limit: i64,
+) -> Result<Vec<Benchmark>> {
+    select_benchmarks!(
+        "where b.owner_id = $1 and ($2::bigint is null or b.id < $2) and ($3::job_status is null or j.status = $3)
+         order by b.id desc limit $4",
+        viewer.user_id.0,
+        before.map(|id| id.0),
+        status as Option<JobStatus>,
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Benchmarks that wait or run, and those that have ended within the last `ended_within_s` seconds, oldest first.
+pub async fn list_current(conn: &mut PgConnection, viewer: Viewer, ended_within_s: f64) -> Result<Vec<Benchmark>> {
+    select_benchmarks!(
+        "where b.owner_id = $1
+           and (j.status in ('queued', 'running')
+                or j.finished_at > clock_timestamp() - make_interval(secs => $2))
+         order by b.id",
+        viewer.user_id.0,
+        ended_within_s,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// The newest benchmarks that ask for the same, newest first, at most `limit`.
 pub async fn list_by_configuration(
     conn: &mut PgConnection,

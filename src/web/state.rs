@@ -14,6 +14,7 @@ use crate::dataset::service::Datasets;
 use crate::experiment::service::Experiments;
 use crate::instrument::service::Instruments;
 use crate::model::user::Viewer;
+use crate::web::api::updates::Updates;
 use crate::web::pages::chart_cache::ChartCache;
 use crate::workload::service::Workloads;
 
@@ -30,6 +31,7 @@ pub struct AppState {
     pub hosts: AllowedHosts,
     pub samples: Samples,
     pub charts: ChartCache,
+    pub updates: Updates,
     pub shutdown: CancellationToken,
 }
 
@@ -67,6 +69,7 @@ impl AppState {
             hosts: AllowedHosts(Arc::new(hosts)),
             samples: Samples(has_samples.then(|| Arc::new(config.samples_dir.clone()))),
             charts: ChartCache::default(),
+            updates: Updates::new(services.pool.clone(), shutdown.clone()),
             shutdown,
         }
     }

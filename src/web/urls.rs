@@ -48,6 +48,16 @@ pub fn benchmark_like(id: BenchmarkId) -> String {
     format!("{BENCHMARKS_NEW}?like={id}")
 }
 
+pub const API_BENCHMARKS: &str = "/api/benchmarks";
+pub const API_RESULTS: &str = "/api/results";
+/// Messages of all benchmarks as they go on, for programs.
+pub const UPDATES: &str = "/ws";
+
+/// Whether an address is one that programs ask for, and not people with browsers.
+pub fn is_for_programs(path: &str) -> bool {
+    path == UPDATES || path == "/api" || path.starts_with("/api/")
+}
+
 pub const INSTRUMENTS: &str = "/instruments";
 
 /// An address with a query string of these pairs.
