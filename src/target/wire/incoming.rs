@@ -140,12 +140,11 @@ fn is_kept(tag: u8, keep_rows: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixStream;
+
     use proptest::prelude::*;
-    use tokio::io::Interest;
-    use tokio::io::unix::AsyncFd;
 
     use super::*;
-    use crate::target::wire::stream::Socket;
 
     /// Tag, beginning of the body, whole or not.
     type PassedOn = (u8, Vec<u8>, bool);
@@ -185,12 +184,11 @@ mod tests {
     }
 
     fn pair() -> (Stream, Stream) {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        let plain = |socket: std::os::unix::net::UnixStream| {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        for socket in [&ours, &theirs] {
             socket.set_nonblocking(true).unwrap();
-            Stream::Plain(AsyncFd::with_interest(Socket::Unix(socket), Interest::READABLE).unwrap())
-        };
-        (plain(ours), plain(theirs))
+        }
+        (Stream::unix(ours).unwrap(), Stream::unix(theirs).unwrap())
     }
 
     fn message(tag: u8, body: &[u8]) -> Vec<u8> {
