@@ -5,6 +5,8 @@
 
 pub mod estimate;
 pub mod form;
+pub mod likeness;
 pub mod operations;
+pub mod progress;
 pub mod service;
 pub mod work;
