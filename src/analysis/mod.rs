@@ -1,5 +1,7 @@
 //! Numbers from numbers: what trials say of a query under a source. Fetching and drawing are done elsewhere.
 
+pub mod batch_means;
+pub mod change;
 pub mod effect;
 pub mod estimates;
 pub mod family;
@@ -17,6 +19,7 @@ pub mod regret;
 pub mod repeats;
 pub mod resample;
 pub mod summary;
+pub mod sweep;
 pub mod unpaired;
 
 pub use self::letters::letters;

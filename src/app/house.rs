@@ -311,6 +311,7 @@ async fn embedded_store(
         data_dir: layout.store(),
         socket_name: "store".to_owned(),
         kind: Kind::Store,
+        settings: Vec::new(),
     };
     if is_master {
         let store = StoreKeeper::start(Arc::clone(site), spec).await?;

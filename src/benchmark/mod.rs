@@ -7,6 +7,7 @@ pub mod estimate;
 pub mod form;
 pub mod likeness;
 pub mod operations;
+pub mod program;
 pub mod progress;
 pub mod service;
 pub mod work;

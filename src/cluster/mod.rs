@@ -27,6 +27,8 @@ use std::path::PathBuf;
 use sha2::Digest;
 use sha2::Sha256;
 
+use crate::model::dataset::Setting;
+
 /// Names the socket file and nothing else, as no server of ours listens on TCP.
 pub const PORT: u16 = 5432;
 
@@ -50,6 +52,8 @@ pub struct ServerSpec {
     /// Names the socket's directory, so it is short (`store`, `s12`) and unique below the data root.
     pub socket_name: String,
     pub kind: Kind,
+    /// Settings of the server in place of the usual ones.
+    pub settings: Vec<Setting>,
 }
 
 /// How a server is asked to go.

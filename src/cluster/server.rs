@@ -88,7 +88,8 @@ impl Server {
             Kind::Store => limits::STORE_SHARED_BUFFERS_BYTES,
             Kind::Sandbox => limits::sandbox_shared_buffers_bytes(),
         };
-        let configuration = settings::configuration(spec.kind, &data_dir, &socket_dir, shared_buffers_bytes);
+        let configuration =
+            settings::configuration(spec.kind, &data_dir, &socket_dir, shared_buffers_bytes, &spec.settings);
         for (name, text) in [
             (settings::FILE_NAME, configuration),
             ("pg_hba.conf", settings::host_based_authentication(spec.kind)),
@@ -415,6 +416,7 @@ mod tests {
                 data_dir: self.root.path().join(name),
                 socket_name: name.to_owned(),
                 kind,
+                settings: Vec::new(),
             }
         }
 

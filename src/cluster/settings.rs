@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::cluster::Kind;
 use crate::cluster::SUPERUSER;
 use crate::cluster::short_hash;
+use crate::model::dataset::Setting;
 
 /// The file that the server is started with. It includes what `initdb` found out about the machine, and has the last
 /// word.
@@ -20,8 +21,14 @@ pub fn cluster_name(data_dir: &Path) -> String {
     format!("pgassay-{}", short_hash(data_dir))
 }
 
-/// The text of `pgassay.conf`.
-pub fn configuration(kind: Kind, data_dir: &Path, socket_dir: &Path, shared_buffers_bytes: u64) -> String {
+/// The text of `pgassay.conf`. Of `instead` each has its way against what is usual.
+pub fn configuration(
+    kind: Kind,
+    data_dir: &Path,
+    socket_dir: &Path,
+    shared_buffers_bytes: u64,
+    instead: &[Setting],
+) -> String {
     let mut text = String::from("# Written by pgassay at every start.\ninclude 'postgresql.conf'\n");
     let mut set = |name: &str, value: &str| {
         writeln!(text, "{name} = {value}").expect("a String takes all text");
@@ -58,6 +65,10 @@ pub fn configuration(kind: Kind, data_dir: &Path, socket_dir: &Path, shared_buff
             set("log_min_messages", "log");
             set("log_min_error_statement", "panic");
         }
+    }
+    // Of two lines the later counts.
+    for setting in instead {
+        set(&setting.name, &quoted(&setting.value));
     }
     text
 }
@@ -96,7 +107,7 @@ mod tests {
 
     fn sandbox() -> String {
         let data_dir = Path::new("/data/sandboxes/12");
-        configuration(Kind::Sandbox, data_dir, Path::new("/tmp/it's, mine/s12"), 1 << 27)
+        configuration(Kind::Sandbox, data_dir, Path::new("/tmp/it's, mine/s12"), 1 << 27, &[])
     }
 
     #[test]
@@ -120,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_store_keeps_autovacuum() {
-        let text = configuration(Kind::Store, Path::new("/d"), Path::new("/s"), 1 << 27);
+        let text = configuration(Kind::Store, Path::new("/d"), Path::new("/s"), 1 << 27, &[]);
         assert!(!text.contains("autovacuum"));
     }
 

@@ -49,7 +49,7 @@ impl<'a> Growth<'a> {
     pub fn new(sandbox: &'a Sandbox, limits: RestoreLimits) -> Self {
         Self {
             sandbox,
-            database: clone::template_name(sandbox.dataset_id),
+            database: clone::template_name(sandbox.tenant),
             limits,
         }
     }

@@ -1,23 +1,23 @@
 //! The database into which a dump is restored, with the encoding and locale that the dump asks for.
 
 use crate::dataset::extensions;
-use crate::model::ids::DatasetId;
 use crate::sql::dump::NewDatabase;
 use crate::sql::ident;
 use crate::target::ServerError;
 use crate::target::clone;
+use crate::target::names::Tenant;
 use crate::target::role;
 use crate::target::session::Address;
 use crate::target::session::Admin;
 
-/// Makes the empty database of a dataset in place of what an earlier attempt left. Returns a sentence when the dump's
+/// Makes the empty database of a tenant in place of what an earlier attempt left. Returns a sentence when the dump's
 /// own locale could not be had.
 pub async fn create(
     address: &Address,
-    dataset_id: DatasetId,
+    tenant: impl Into<Tenant>,
     wanted: Option<&NewDatabase>,
 ) -> anyhow::Result<Option<String>> {
-    let name = clone::template_name(dataset_id);
+    let name = clone::template_name(tenant);
     let mut server = Admin::connect(address, "postgres").await?;
     clone::drop(&mut server, &name).await?;
     let mut note = None;

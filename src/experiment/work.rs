@@ -24,6 +24,7 @@ use crate::experiment::timed;
 use crate::experiment::writers;
 use crate::model::dataset::Dataset;
 use crate::model::experiment::Experiment;
+use crate::model::ids::DatasetId;
 use crate::model::job::JobStatus;
 use crate::model::job::Progress;
 use crate::model::trial::Trial;
@@ -113,7 +114,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<(), Trouble> {
 
     job.set_progress("starting its server", &Progress::default()).await?;
     let sandbox = sandboxes.start(dataset.id).await?;
-    sweep_clones(job, &sandbox).await?;
+    sweep_clones(job, &sandbox, dataset.id).await?;
     let mut settings = dataset.settings.clone();
     settings.extend(experiment.spec.settings.iter().cloned());
     let ready = match preparing::prepare(job, &experiment, dataset.id, &queries, &settings, &sandbox).await {
@@ -183,9 +184,9 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<(), Trouble> {
 }
 
 /// Drops clones that an experiment left because its runner died before its end.
-async fn sweep_clones(job: &HeldJob, sandbox: &Sandbox) -> Result<(), Trouble> {
+async fn sweep_clones(job: &HeldJob, sandbox: &Sandbox, dataset_id: DatasetId) -> Result<(), Trouble> {
     let mut conn = job.conn().await?;
-    let keep = store::experiments::list_unsettled_of_dataset(&mut conn, sandbox.dataset_id).await?;
+    let keep = store::experiments::list_unsettled_of_dataset(&mut conn, dataset_id).await?;
     drop(conn);
     writers::drop_orphans(sandbox, &keep).await?;
     Ok(())

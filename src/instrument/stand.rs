@@ -75,7 +75,7 @@ impl Stand {
                 clone::drop(&mut server, &name).await?;
             }
         }
-        let template = clone::template_name(sandbox.dataset_id);
+        let template = clone::template_name(sandbox.tenant);
         let name = clone::instrument_name(id);
         clone::create(&mut server, &sandbox.room, &template, &name).await?;
         server.close().await;

@@ -55,6 +55,19 @@ pub fn three_digits(value: f64) -> String {
     }
 }
 
+/// A rate or another large number with three digits, or with all before the point: `12 300`, `45.6`.
+pub fn rate_in_words(rate: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "rates are not negative, and a u64 holds more than any"
+    )]
+    match rate {
+        rate if (99.95..1e15).contains(&rate) => grouped(rate.round() as u64),
+        rate => three_digits(rate),
+    }
+}
+
 /// A duration as people say it: `45 s`, `3 min`, `1 h 20 min`.
 pub fn seconds_in_words(seconds: f64) -> String {
     #[expect(
@@ -122,6 +135,9 @@ mod tests {
             (4800.0, "1 h 20 min"),
         ] {
             assert_eq!(seconds_in_words(seconds), words);
+        }
+        for (rate, words) in [(12_345.6, "12\u{2009}346"), (99.96, "100"), (45.64, "45.6"), (0.0, "0")] {
+            assert_eq!(rate_in_words(rate), words);
         }
         assert_eq!(grouped(1_200_000), "1\u{2009}200\u{2009}000");
         assert_eq!(counted(1, "query", "queries"), "1 query");

@@ -171,6 +171,7 @@ pub fn shares(data: &ReportData, query_idx: i32, trials: &[RecordedTrial], scale
         },
         shape: Shape::Steps,
         series: keys(data).into_iter().zip(0_i32..).map(of_source).collect(),
+        marks: Vec::new(),
     }
 }
 
@@ -193,6 +194,7 @@ pub fn costs(data: &ReportData) -> XyChart {
         },
         shape: Shape::Points,
         series: keys(data).into_iter().zip(0_i32..).map(of_source).collect(),
+        marks: Vec::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! From stored numbers to what people take away: tables, charts, exports.
 
+pub mod benchmark;
 pub mod beside;
 pub mod chart;
 pub mod charts;

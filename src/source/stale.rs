@@ -80,7 +80,7 @@ const IN_STORED_ORDER: [&str; 2] = ["max_parallel_workers_per_gather = 0", "sync
 async fn of_the_past(place: &Workplace<'_>, percent: i64) -> anyhow::Result<(Snapshot, Vec<SourceNote>)> {
     let (sandbox, name) = (place.sandbox, place.scratch_name);
     let mut server = Admin::connect(&sandbox.address, "postgres").await?;
-    let template = clone::template_name(sandbox.dataset_id);
+    let template = clone::template_name(sandbox.tenant);
     clone::create(&mut server, &sandbox.room, &template, name).await?;
     let mut session = Session::connect(&sandbox.address, name, "pgassay prepare", place.settings).await?;
     for setting in IN_STORED_ORDER {

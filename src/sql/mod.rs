@@ -8,5 +8,10 @@ pub mod dump;
 pub mod ident;
 pub mod lexer;
 mod nesting;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "the generator of load is written beside it")
+)]
+pub mod pgbench;
 pub mod split;
 pub mod tuning;

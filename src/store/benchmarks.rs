@@ -139,7 +139,7 @@ pub struct BestLevel {
     pub throughput: f64,
 }
 
-/// The best finished level of each of the newest benchmarks that ask for one of these, at most `limit` of each, in the
+/// The best level that counts of each of the newest benchmarks that ask for one of these, at most `limit` of each, in the
 /// order in which they were launched.
 pub async fn list_best_levels(
     conn: &mut PgConnection,
@@ -156,7 +156,7 @@ pub async fn list_best_levels(
                from benchmarks b, lateral (
                    select max((l.totals ->> 'n_transactions')::double precision * 1000 / l.measured_ms) as throughput
                    from benchmark_levels l
-                   where l.benchmark_id = b.id and l.status = 'finished' and l.measured_ms > 0) best
+                   where l.benchmark_id = b.id and l.status in ('finished', 'stopped') and l.measured_ms > 0) best
                where b.owner_id = $1 and b.configuration = c.configuration and best.throughput is not null
                order by b.id desc limit $3) newest
            order by newest.id"#,

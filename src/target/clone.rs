@@ -3,17 +3,19 @@
 
 use anyhow::Context as _;
 
+use crate::model::ids::BenchmarkId;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
 use crate::sql::ident;
+use crate::target::names::Tenant;
 use crate::target::role;
 use crate::target::room::Room;
 use crate::target::session::Admin;
 
-/// The pristine database of a dataset; it takes no connections.
-pub fn template_name(dataset_id: DatasetId) -> String {
-    format!("t_{dataset_id}")
+/// The pristine database of a dataset, or the loaded one of a benchmark; it takes no connections.
+pub fn template_name(tenant: impl Into<Tenant>) -> String {
+    format!("t_{}", tenant.into())
 }
 
 /// The clone for checks.
@@ -42,6 +44,28 @@ pub fn is_of_instrument(name: &str) -> bool {
 }
 
 const INSTRUMENT_PREFIX: &str = "i_";
+
+/// What the levels of a benchmark are cloned from under one source, or, without sources, at all.
+pub fn benchmark_base_name(benchmark_id: BenchmarkId, source_idx: i32) -> String {
+    format!("{BENCHMARK_PREFIX}{benchmark_id}_base_{source_idx}")
+}
+
+/// The clone that a level of a benchmark runs in.
+pub fn level_name(benchmark_id: BenchmarkId) -> String {
+    format!("{BENCHMARK_PREFIX}{benchmark_id}_level")
+}
+
+/// A clone in which a source of a benchmark is prepared, dropped behind it.
+pub fn benchmark_scratch_name(benchmark_id: BenchmarkId) -> String {
+    format!("{BENCHMARK_PREFIX}{benchmark_id}_scratch")
+}
+
+/// Whether a database is a clone of a benchmark.
+pub fn is_of_benchmark(name: &str) -> bool {
+    name.starts_with(BENCHMARK_PREFIX)
+}
+
+const BENCHMARK_PREFIX: &str = "b_";
 
 /// What a writing trial's clone is made from: the experiment's clone with one source's statistics in place.
 pub fn writer_base_name(experiment_id: ExperimentId, source_idx: usize) -> String {

@@ -20,9 +20,11 @@ use crate::cluster::leftover::Found;
 use crate::cluster::server::Server;
 use crate::cluster::site::Site;
 use crate::files::removal;
+use crate::model::dataset::Setting;
 use crate::model::ids::DatasetId;
 use crate::target::NO_SPACE;
 use crate::target::names::Names;
+use crate::target::names::Tenant;
 use crate::target::role;
 use crate::target::room::Room;
 use crate::target::session::Address;
@@ -45,9 +47,9 @@ enum Place {
     Shared(Arc<SharedServer>),
 }
 
-/// The running sandbox of one dataset. Dropping one that is a cluster stops it without waiting.
+/// The running sandbox of one tenant. Dropping one that is a cluster stops it without waiting.
 pub struct Sandbox {
-    pub dataset_id: DatasetId,
+    pub tenant: Tenant,
     pub address: Address,
     pub room: Room,
     server: Running,
@@ -101,15 +103,24 @@ impl Sandboxes {
     /// [`Quarantined`](shared::Quarantined). Whether there is room on its disk is not asked: a start also removes what an
     /// earlier one has left.
     pub async fn start(&self, dataset_id: DatasetId) -> anyhow::Result<Sandbox> {
+        self.start_with(dataset_id, &[]).await
+    }
+
+    /// As [`start`](Self::start), of whatever tenant, with these settings of the server in place of the usual ones. A server
+    /// that datasets share keeps its own.
+    pub async fn start_with(&self, tenant: impl Into<Tenant>, settings: &[Setting]) -> anyhow::Result<Sandbox> {
+        let tenant = tenant.into();
         let (address, server) = match &self.place {
             Place::Clusters { site, root } => {
-                let (address, server) = start_cluster(site, &spec(root, dataset_id), dataset_id).await?;
+                let mut spec = spec(root, tenant);
+                spec.settings = settings.to_vec();
+                let (address, server) = start_cluster(site, &spec, tenant).await?;
                 (address, Running::Cluster(server))
             }
-            Place::Shared(server) => (server.start(dataset_id).await?, Running::Shared(Arc::clone(server))),
+            Place::Shared(server) => (server.start(tenant).await?, Running::Shared(Arc::clone(server))),
         };
         Ok(Sandbox {
-            dataset_id,
+            tenant,
             address,
             room: self.room.clone(),
             server,
@@ -119,7 +130,7 @@ impl Sandboxes {
     /// Whether something of the dataset is here.
     pub async fn is_there(&self, dataset_id: DatasetId) -> anyhow::Result<bool> {
         match &self.place {
-            Place::Clusters { root, .. } => Ok(spec(root, dataset_id).data_dir.exists()),
+            Place::Clusters { root, .. } => Ok(spec(root, dataset_id.into()).data_dir.exists()),
             Place::Shared(server) => server.is_there(dataset_id).await,
         }
     }
@@ -138,15 +149,16 @@ impl Sandboxes {
     }
 
     /// Stops whatever runs in a sandbox and removes it.
-    pub async fn remove(&self, dataset_id: DatasetId) -> anyhow::Result<()> {
+    pub async fn remove(&self, tenant: impl Into<Tenant>) -> anyhow::Result<()> {
+        let tenant = tenant.into();
         let root = match &self.place {
             Place::Clusters { root, .. } => root,
             Place::Shared(server) => {
-                server.remove(dataset_id).await;
+                server.remove(tenant).await;
                 return Ok(());
             }
         };
-        let data_dir = spec(root, dataset_id).data_dir;
+        let data_dir = spec(root, tenant).data_dir;
         cluster::leftover::stop_leftover(&data_dir, Stop::Immediate).await?;
         remove_files(&data_dir).await
     }
@@ -182,11 +194,7 @@ pub fn this_machine() -> String {
         .unwrap_or_else(|| "localhost".to_owned())
 }
 
-async fn start_cluster(
-    site: &Arc<Site>,
-    spec: &ServerSpec,
-    dataset_id: DatasetId,
-) -> anyhow::Result<(Address, Server)> {
+async fn start_cluster(site: &Arc<Site>, spec: &ServerSpec, tenant: Tenant) -> anyhow::Result<(Address, Server)> {
     cluster::initdb::prepare(site, spec).await?;
     let server = Server::start(site, spec).await?;
     let superuser = PgConnectOptions::new_without_pgpass()
@@ -194,7 +202,7 @@ async fn start_cluster(
         .port(cluster::PORT)
         .username(cluster::SUPERUSER)
         .ssl_mode(PgSslMode::Disable);
-    let mut address = Address::new(superuser, Names::alone(dataset_id));
+    let mut address = Address::new(superuser, Names::alone(tenant));
     let mut admin = Admin::connect(&address, "postgres").await?;
     address.password = role::renew(&mut admin).await?.into();
     role::admit(&mut admin).await?;
@@ -209,11 +217,12 @@ async fn remove_files(data_dir: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("removing {}", data_dir.display()))
 }
 
-fn spec(root: &Path, dataset_id: DatasetId) -> ServerSpec {
+fn spec(root: &Path, tenant: Tenant) -> ServerSpec {
     ServerSpec {
-        data_dir: root.join(dataset_id.to_string()),
-        socket_name: format!("s{dataset_id}"),
+        data_dir: root.join(tenant.to_string()),
+        socket_name: format!("s{tenant}"),
         kind: Kind::Sandbox,
+        settings: Vec::new(),
     }
 }
 
@@ -257,7 +266,7 @@ impl Sandbox {
     async fn end(self, stop: Stop) -> anyhow::Result<()> {
         match self.server {
             Running::Cluster(server) => Ok(server.stop(stop).await?),
-            Running::Shared(server) => server.end_sessions(self.dataset_id).await,
+            Running::Shared(server) => server.end_sessions(self.tenant).await,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! upload; everything else runs as the dataset's own role ([`Session`](session::Session)).
 
 pub mod clone;
+pub mod counters;
 pub mod execute;
 pub mod explain;
 pub mod lease;
@@ -15,6 +16,7 @@ pub mod room;
 pub mod session;
 pub mod shared;
 pub mod trouble;
+pub mod wire;
 
 use sqlx::postgres::PgDatabaseError;
 
@@ -66,30 +68,43 @@ impl ServerError {
             return None;
         };
         let error = error.try_downcast_ref::<PgDatabaseError>()?;
-        let detail = error.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
-        let behind = what_is_behind(error)
+        let position = match error.position() {
+            Some(sqlx::postgres::PgErrorPosition::Original(position)) => Some(position),
+            _ => None,
+        };
+        let is_fatal = matches!(
+            error.severity(),
+            sqlx::postgres::PgSeverity::Fatal | sqlx::postgres::PgSeverity::Panic
+        );
+        Some(Self::new(
+            error.code(),
+            error.message(),
+            error.detail(),
+            position,
+            is_fatal,
+        ))
+    }
+
+    /// From the fields of what the server sent.
+    fn new(sqlstate: &str, message: &str, detail: Option<&str>, position: Option<usize>, is_fatal: bool) -> Self {
+        let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
+        let behind = what_is_behind(sqlstate, message)
             .map(|behind| format!(". {behind}"))
             .unwrap_or_default();
-        Some(Self {
-            sqlstate: error.code().to_owned(),
-            message: format!("{}{detail}{behind}", error.message()),
-            position: match error.position() {
-                Some(sqlx::postgres::PgErrorPosition::Original(position)) => Some(position),
-                _ => None,
-            },
-            is_fatal: matches!(
-                error.severity(),
-                sqlx::postgres::PgSeverity::Fatal | sqlx::postgres::PgSeverity::Panic
-            ),
-        })
+        Self {
+            sqlstate: sqlstate.to_owned(),
+            message: format!("{message}{detail}{behind}"),
+            position,
+            is_fatal,
+        }
     }
 }
 
 /// The limit that a statement has met, by SQLSTATE, and what helps.
-fn what_is_behind(error: &PgDatabaseError) -> Option<String> {
-    Some(match error.code() {
+fn what_is_behind(sqlstate: &str, message: &str) -> Option<String> {
+    Some(match sqlstate {
         "53100" => format!("That is, {OUT_OF_DISK}"),
-        "53200" if error.message().contains("shared memory") => {
+        "53200" if message.contains("shared memory") => {
             "The server's table of locks is full, which has room for thousands of them".to_owned()
         }
         "53200" => format!(

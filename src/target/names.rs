@@ -7,6 +7,7 @@
 use sha2::Digest as _;
 use sha2::Sha256;
 
+use crate::model::ids::BenchmarkId;
 use crate::model::ids::DatasetId;
 
 /// What a sandbox calls the server's own database, which belongs to no sandbox.
@@ -14,6 +15,40 @@ pub const SERVER_DATABASE: &str = "postgres";
 
 /// Letters of a name that stand for a data directory, and letters that stand for a dataset in it.
 const N_LETTERS: usize = 8;
+
+/// Whose a sandbox is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tenant {
+    Dataset(DatasetId),
+    /// Its generated tables, for as long as it runs.
+    Benchmark(BenchmarkId),
+}
+
+impl From<DatasetId> for Tenant {
+    fn from(id: DatasetId) -> Self {
+        Self::Dataset(id)
+    }
+}
+
+impl Tenant {
+    /// For people: `dataset 12`.
+    pub fn in_words(self) -> String {
+        match self {
+            Self::Dataset(id) => format!("dataset {id}"),
+            Self::Benchmark(id) => format!("benchmark {id}"),
+        }
+    }
+}
+
+/// Short and unique among the sandboxes of a data directory: part of names and paths.
+impl std::fmt::Display for Tenant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Dataset(id) => write!(f, "{id}"),
+            Self::Benchmark(id) => write!(f, "b{id}"),
+        }
+    }
+}
 
 /// The names of one sandbox.
 #[derive(Clone, Debug)]
@@ -27,17 +62,17 @@ pub struct Names {
 
 impl Names {
     /// On a server that holds nothing else.
-    pub fn alone(dataset_id: DatasetId) -> Self {
+    pub fn alone(tenant: impl Into<Tenant>) -> Self {
         Self {
-            role: format!("w_{dataset_id}"),
+            role: format!("w_{}", tenant.into()),
             prefix: String::new(),
             server_database: SERVER_DATABASE.to_owned(),
         }
     }
 
     /// On a server with other datasets. `prefix` is that of the data directory.
-    pub fn among_others(prefix: &str, dataset_id: DatasetId, server_database: &str) -> Self {
-        let role = format!("{prefix}{}", letters(&format!("{prefix} {dataset_id}")));
+    pub fn among_others(prefix: &str, tenant: impl Into<Tenant>, server_database: &str) -> Self {
+        let role = format!("{prefix}{}", letters(&format!("{prefix} {}", tenant.into())));
         Self::of_role(role, server_database)
     }
 

@@ -69,7 +69,8 @@ pub async fn readmit(admin: &mut Admin, password: &str, database: &str) -> anyho
 fn as_meant(names: &Names, password: &str) -> String {
     let role = ident::quote(&names.role);
     let mut sql = format!(
-        "alter role {role} reset all;
+        "alter role {role} connection limit {CONNECTION_LIMIT};
+         alter role {role} reset all;
          alter role {role} set client_connection_check_interval = '1s';"
     );
     for (setting, value) in SETTINGS {
@@ -108,6 +109,20 @@ pub fn grants(names: &Names, database: &str) -> String {
          grant connect, create, temporary on database {database} to {role};
          alter database {database} connection limit {DATABASE_CONNECTION_LIMIT};"
     )
+}
+
+/// Lets the role in as often as a load test needs it, and lets the server count what it does, until it is renewed: without
+/// counts there is neither autovacuum nor anything to show.
+pub async fn admit_load(admin: &mut Admin, database: &str, n_connections: u32) -> anyhow::Result<()> {
+    let database = ident::quote(&admin.names.on_server(database));
+    let role = ident::quote(&admin.names.role);
+    admin
+        .run(format!(
+            "alter role {role} connection limit {n_connections};
+             alter role {role} reset track_counts;
+             alter database {database} connection limit {n_connections};"
+        ))
+        .await
 }
 
 /// What a fresh database needs before a dump is restored into it, run inside it. Taken away: what floods the log or the

@@ -1,5 +1,6 @@
 //! Connections to a database under test: as superuser for our own catalog work, as the dataset's role for everything else.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use sqlx::Connection as _;
 use sqlx::PgConnection;
 use sqlx::Row as _;
 use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::PgSslMode;
 
 use crate::model::dataset::Setting;
 use crate::sql::ident;
@@ -17,6 +19,12 @@ use crate::target::ServerError;
 use crate::target::execute::Health;
 use crate::target::names::Names;
 use crate::target::role;
+use crate::target::wire::Binding;
+use crate::target::wire::Dial;
+use crate::target::wire::Place;
+use crate::target::wire::Roots;
+use crate::target::wire::Tls;
+use crate::target::wire::TlsMode;
 
 /// A server that says nothing at all for so long is away.
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
@@ -54,6 +62,36 @@ impl Address {
             server,
             names: Arc::new(names),
             password: Arc::from(""),
+        }
+    }
+
+    /// Where load goes: `database`, as the sandbox calls it, as the dataset's role.
+    pub fn dial(&self, database: &str) -> Dial {
+        let port = self.server.get_port();
+        let place = match self.server.get_socket() {
+            Some(dir) => Place::Unix { dir: dir.clone(), port },
+            None => Place::of(self.server.get_host(), port),
+        };
+        let mode = match self.server.get_ssl_mode() {
+            PgSslMode::Disable => TlsMode::Disable,
+            PgSslMode::Allow => TlsMode::Allow,
+            PgSslMode::Prefer => TlsMode::Prefer,
+            PgSslMode::Require => TlsMode::Require,
+            PgSslMode::VerifyCa => TlsMode::VerifyCa,
+            PgSslMode::VerifyFull => TlsMode::VerifyFull,
+        };
+        let url = self.server.to_url_lossy();
+        let root_certificates = url.query_pairs().find(|(name, _)| name == "sslrootcert");
+        let roots = root_certificates.map_or(Roots::Default, |(_, path)| Roots::File(PathBuf::from(&*path)));
+        Dial {
+            place,
+            user: self.names.role.clone(),
+            password: Some(self.password.to_string()),
+            database: self.names.on_server(database),
+            tls: Tls::new(mode, roots, Binding::Preferred),
+            application_name: "pgassay load".to_owned(),
+            settings: Vec::new(),
+            connect_timeout: CONNECT_LIMIT,
         }
     }
 

@@ -281,7 +281,7 @@ impl Bench {
 /// A superuser session in a new clone of the sandbox's dataset.
 pub async fn open_clone(sandbox: &Sandbox, name: &str) -> Admin {
     let mut server = Admin::connect(&sandbox.address, "postgres").await.unwrap();
-    let template = clone::template_name(sandbox.dataset_id);
+    let template = clone::template_name(sandbox.tenant);
     clone::create(&mut server, &sandbox.room, &template, name)
         .await
         .unwrap();

@@ -113,6 +113,7 @@ fn start_store() -> PathBuf {
                 data_dir: root.join("store"),
                 socket_name: "store".to_owned(),
                 kind: Kind::Store,
+                settings: Vec::new(),
             };
             cluster::initdb::prepare(&site, &spec).await.unwrap();
             let server = Server::start(&site, &spec).await.unwrap();

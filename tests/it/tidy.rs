@@ -33,7 +33,7 @@ const MAY_KNOW: &[(&str, &str)] = &[
         "benchmark",
         "model sql analysis store target dataset workload snapshot source experiment",
     ),
-    ("report", "model plan analysis store snapshot"),
+    ("report", "model sql plan analysis store snapshot"),
     ("bundle", "model analysis snapshot store experiment report"),
     (
         "web",

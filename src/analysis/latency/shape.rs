@@ -14,6 +14,11 @@ pub struct Bar {
 }
 
 impl Latencies {
+    /// How many took at most so long, by the buckets: of a percentile's time, all that it counts.
+    pub fn n_up_to_ms(&self, time_ms: f64) -> u64 {
+        self.histogram.count_between(0, rounded_ns(time_ms))
+    }
+
     /// Points of the distribution function, from the least to the largest time: a time in milliseconds, and the share of
     /// transactions (0 to 1) that took at most so long. At most `n_points` and one, about equal shares apart; empty
     /// without transactions.
@@ -78,6 +83,16 @@ impl Latencies {
     }
 }
 
+/// A time in whole nanoseconds, as they were before they were said in milliseconds.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast takes what is below to 0 and what is above to the most"
+)]
+fn rounded_ns(time_ms: f64) -> u64 {
+    (time_ms * NS_PER_MS).round() as u64
+}
+
 /// The whole part of a small number that is not negative; 0 of one that is by rounding.
 #[expect(
     clippy::cast_possible_truncation,
@@ -103,6 +118,20 @@ mod tests {
         let points = vec![(0.001, 0.25), (0.0011, 0.5), (0.0012, 0.75), (0.0013, 1.0)];
         assert_eq!(latencies.shares(100), points);
         assert_eq!(latencies.shares(2), vec![(0.001, 0.25), (0.0011, 0.5), (0.0013, 1.0)]);
+    }
+
+    #[test]
+    fn what_took_up_to_a_percentile_is_its_share() {
+        let latencies = of(&(1..=1000).map(|idx| idx * 10_007).collect::<Vec<u64>>());
+        for percent in [0.1, 50.0, 95.0, 99.9, 100.0] {
+            let n = latencies.n_up_to_ms(latencies.percentile_ms(percent).unwrap());
+            // Times of one bucket go together.
+            assert!(
+                as_f64(n) / 10.0 >= percent && as_f64(n) / 10.0 < percent + 0.2,
+                "{percent} {n}"
+            );
+        }
+        assert_eq!((latencies.n_up_to_ms(0.0), latencies.n_up_to_ms(1e12)), (0, 1000));
     }
 
     #[test]

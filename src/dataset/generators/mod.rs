@@ -1,3 +1,4 @@
-//! Makes datasets that nobody has to upload: a generator writes a dump, and the dump is restored like any other.
+//! Data that nobody has to upload: a sample dump, restored like any other, and the tables of load tests.
 
+pub mod load_tables;
 pub mod sample;

@@ -143,6 +143,7 @@ impl Origin {
             data_dir: root.join("origin"),
             socket_name: "origin".to_owned(),
             kind: Kind::Store,
+            settings: Vec::new(),
         };
         cluster::initdb::prepare(&site, &spec).await.unwrap();
         let server = Server::start(&site, &spec).await.unwrap();

@@ -73,6 +73,15 @@ impl Totals {
     }
 }
 
+impl std::ops::AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.n_transactions += other.n_transactions;
+        self.n_failed += other.n_failed;
+        self.n_retries += other.n_retries;
+        self.n_skipped += other.n_skipped;
+    }
+}
+
 /// One attempt at a level.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LevelRecord {

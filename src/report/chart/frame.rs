@@ -45,6 +45,9 @@ pub(super) enum Mark {
     Limit,
     /// What a line shows of many numbers.
     Band,
+    /// A stretch of the x axis with stripes, and one without.
+    Striped,
+    Shaded,
     /// Words only.
     Nothing,
 }
@@ -140,6 +143,8 @@ fn paint_mark(painter: &mut Painter<'_>, mark: Mark, (x, y): Point) -> Result<()
         Mark::Bar(colour_idx) => paint_bar(painter, swatch, colour_idx),
         Mark::Censored => paint_censored(painter, swatch, muted.into()),
         Mark::Cross => painter.cross((x + 7.0, y), muted),
+        Mark::Striped => paint_striped(painter, swatch),
+        Mark::Shaded => paint_shaded(painter, swatch),
         Mark::Caret => painter.caret((x + 7.0, y - 2.0), muted),
         Mark::Limit => paint_dashes(painter, x, x + 15.0, y),
         Mark::Band => {
@@ -202,6 +207,18 @@ pub(super) fn paint_censored(painter: &mut Painter<'_>, rect: Rect, ink: RGBACol
     painter.hatch(rect, ink)
 }
 
+/// A stretch with stripes.
+pub(super) fn paint_striped(painter: &mut Painter<'_>, rect: Rect) -> Result<(), ChartError> {
+    let muted = painter.inks.muted;
+    painter.hatch(rect, muted.mix(0.5))
+}
+
+/// A stretch without stripes.
+pub(super) fn paint_shaded(painter: &mut Painter<'_>, rect: Rect) -> Result<(), ChartError> {
+    let muted = painter.inks.muted;
+    painter.fill(rect, muted.mix(0.16))
+}
+
 /// A broken line across the plot.
 pub(super) fn paint_dashes(painter: &mut Painter<'_>, left: f64, right: f64, y: f64) -> Result<(), ChartError> {
     let ink = painter.inks.muted;
@@ -218,7 +235,7 @@ pub(super) fn paint_empty(canvas: &Canvas) -> Result<Vec<u8>, ChartError> {
     canvas.paint(|painter| {
         let middle = (f64::from(canvas.width) / 2.0, f64::from(canvas.height) / 2.0 + BASE);
         let muted = painter.inks.muted;
-        painter.text("No finished trials", middle, Align::Centre, muted)
+        painter.text("Nothing was measured", middle, Align::Centre, muted)
     })
 }
 

@@ -32,9 +32,11 @@ pub use self::odds::OddsSeries;
 pub use self::palette::Theme;
 pub use self::share::ShareChart;
 pub use self::share::ShareGroup;
+pub use self::xy::MarkShape;
 pub use self::xy::Numbers;
 pub use self::xy::Shape;
 pub use self::xy::XyChart;
+pub use self::xy::XyMark;
 pub use self::xy::XySeries;
 
 /// A source as the legend shows it.

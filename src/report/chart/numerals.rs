@@ -7,6 +7,12 @@ pub enum Unit {
     Milliseconds,
     /// The planner's cost, which has no unit.
     Cost,
+    /// How many, or how many a second: the title says of what.
+    Count,
+    /// Hundredths.
+    Percent,
+    /// The axis shows whichever of bytes, KiB, MiB, GiB or TiB reads best.
+    Bytes,
 }
 
 /// A time in the unit that suits it, to three digits after the point: "30 s", "1.5 min".
@@ -73,6 +79,13 @@ pub(super) struct Shown {
 }
 
 const TIMES: [(f64, &str); 4] = [(1e-3, "µs"), (1.0, "ms"), (1e3, "s"), (60e3, "min")];
+const SIZES: [(f64, &str); 5] = [
+    (1.0, "bytes"),
+    (1024.0, "KiB"),
+    (1_048_576.0, "MiB"),
+    (1_073_741_824.0, "GiB"),
+    (1_099_511_627_776.0, "TiB"),
+];
 const MULTIPLES: [(f64, &str); 5] = [(1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T")];
 
 impl Shown {
@@ -86,8 +99,10 @@ impl Shown {
                 ..120e3 => 2,
                 _ => 3,
             }),
-            Unit::Cost if highest < 10e3 => Self::multiple(1.0),
-            Unit::Cost => Self::multiple(highest),
+            Unit::Cost | Unit::Count if highest < 10e3 => Self::multiple(1.0),
+            Unit::Cost | Unit::Count => Self::multiple(highest),
+            Unit::Percent => Self::in_unit(1.0, "%"),
+            Unit::Bytes => Self::size(highest),
         }
     }
 
@@ -100,12 +115,25 @@ impl Shown {
             }
             Unit::Milliseconds => Self::choose(unit, highest),
             // Each decade of a cost carries its own suffix.
-            Unit::Cost => Self::multiple(1.0),
+            Unit::Cost | Unit::Count => Self::multiple(1.0),
+            Unit::Percent => Self::choose(unit, highest),
+            Unit::Bytes => Self::size((lowest.ln() / 2.0 + highest.ln() / 2.0).exp()),
         }
     }
 
     fn time(place: usize) -> Self {
         let (factor, unit) = TIMES[place];
+        Self::in_unit(factor, unit)
+    }
+
+    /// The largest unit of sizes not above `bytes`.
+    fn size(bytes: f64) -> Self {
+        let fitting = SIZES.iter().rev().find(|(factor, _)| *factor <= bytes);
+        let (factor, unit) = fitting.copied().unwrap_or(SIZES[0]);
+        Self::in_unit(factor, unit)
+    }
+
+    fn in_unit(factor: f64, unit: &'static str) -> Self {
         Self {
             factor,
             unit: Some(unit),

@@ -1,4 +1,7 @@
-//! Charts of two numbers against each other: points, or steps that climb from left to right.
+//! Charts of two numbers against each other: points, steps that climb from left to right, or lines, with marks along the
+//! x axis.
+
+mod marks;
 
 use plotters::style::Color;
 
@@ -34,6 +37,31 @@ pub struct XyChart {
     pub y: Numbers,
     pub shape: Shape,
     pub series: Vec<XySeries>,
+    pub marks: Vec<XyMark>,
+}
+
+/// Something along the x axis beside the series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct XyMark {
+    pub shape: MarkShape,
+    pub from: f64,
+    /// The same where it is a moment.
+    pub to: f64,
+    /// Stands at the head of a post, and once in the legend for all others with the same words.
+    pub label: String,
+}
+
+/// What a mark looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkShape {
+    /// A line across the plot where it begins.
+    Post,
+    /// A stretch with stripes.
+    Striped,
+    /// A stretch without.
+    Shaded,
+    /// An arrow's head at the foot of the plot.
+    Caret,
 }
 
 /// What one axis shows.
@@ -53,6 +81,8 @@ pub enum Shape {
     Points,
     /// A line that rises at each of them, in ascending order of x.
     Steps,
+    /// A line through them in the order given, broken where a number is not finite.
+    Lines,
 }
 
 /// The pairs of one source; those with a number that is not finite are left out.
@@ -72,14 +102,28 @@ impl XyChart {
         canvas.paint(|painter| {
             paint_title(painter, &layout.y.title(&self.y.title), canvas.width)?;
             layout.legend.paint(painter)?;
+            layout.paint_stretches(painter, &self.marks)?;
             layout.paint_axes(painter, &layout.x.title(&self.x.title))?;
-            self.series.iter().zip(&layout.places).try_for_each(|(series, places)| {
-                let colour_idx = series.source.colour;
-                match self.shape {
-                    Shape::Points => paint_points(painter, places, colour_idx),
-                    Shape::Steps => paint_steps(painter, places, colour_idx),
-                }
-            })
+            layout.paint_moments(painter, &self.marks)?;
+            self.series
+                .iter()
+                .zip(&layout.places)
+                .try_for_each(|(series, stretches)| {
+                    let colour_idx = series.source.colour;
+                    let places = stretches.iter().flatten();
+                    match self.shape {
+                        Shape::Points => paint_points(painter, places, colour_idx),
+                        Shape::Steps => stretches
+                            .iter()
+                            .try_for_each(|stretch| paint_steps(painter, stretch, colour_idx)),
+                        Shape::Lines => {
+                            stretches
+                                .iter()
+                                .try_for_each(|stretch| paint_line(painter, stretch, colour_idx))?;
+                            paint_points(painter, layout.marked(stretches), colour_idx)
+                        }
+                    }
+                })
         })
     }
 
@@ -94,11 +138,39 @@ impl XyChart {
         self.series.iter().flat_map(drawable)
     }
 
+    /// Everything along the x axis.
+    fn xs(&self) -> impl Iterator<Item = f64> {
+        let marks = self.marks.iter().flat_map(|mark| [mark.from, mark.to]);
+        self.pairs().map(|(x, _)| x).chain(marks)
+    }
+
     fn legend_entries(&self) -> Vec<(Mark, String)> {
         let sources = self.series.iter().map(|series| &series.source);
-        sources
+        let mut entries: Vec<(Mark, String)> = sources
             .map(|source| (Mark::Line(source.colour), source.label.clone()))
-            .collect()
+            .collect();
+        for mark in &self.marks {
+            let entry = mark.shape.in_legend().map(|shown| (shown, mark.label.clone()));
+            entries.extend(entry.filter(|entry| !entries.contains(entry)));
+        }
+        entries
+    }
+
+    /// The stretches of a series, each in the order in which it is drawn.
+    fn stretches(&self, series: &XySeries) -> Vec<Vec<(f64, f64)>> {
+        match self.shape {
+            Shape::Points | Shape::Steps => {
+                let mut pairs: Vec<(f64, f64)> = drawable(series).collect();
+                pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+                vec![pairs]
+            }
+            Shape::Lines => series
+                .points
+                .split(|(x, y)| !is_drawable(*x) || !is_drawable(*y))
+                .filter(|stretch| !stretch.is_empty())
+                .map(<[_]>::to_vec)
+                .collect(),
+        }
     }
 }
 
@@ -122,8 +194,8 @@ struct Layout {
     plot: Rect,
     x: Axis,
     y: Axis,
-    /// Of each series, in its order.
-    places: Vec<Vec<Point>>,
+    /// Of each series, stretch by stretch.
+    places: Vec<Vec<Vec<Point>>>,
 }
 
 impl Layout {
@@ -133,14 +205,12 @@ impl Layout {
         let n_ticks = as_count((height - legend.bottom - PAD - below) / 44.0).max(2);
         let y = chart.y.axis(chart.pairs().map(|(_, y)| y), n_ticks);
         let left = (PAD + y.widest_tick(face) + 8.0).round();
-        let x = chart
-            .x
-            .axis(chart.pairs().map(|(x, _)| x), as_count((width - left) / 90.0).max(2));
+        let x = chart.x.axis(chart.xs(), as_count((width - left) / 90.0).max(2));
         let plot = Rect {
             left,
-            top: legend.bottom.round(),
+            top: (legend.bottom + chart.head()).round(),
             right: (width - PAD - x.widest_tick(face) / 2.0).round().max(left + 8.0),
-            bottom: (height - PAD - below).round().max(legend.bottom + 8.0),
+            bottom: (height - PAD - below).round().max(legend.bottom + chart.head() + 8.0),
         };
         let mut layout = Self {
             legend,
@@ -150,9 +220,9 @@ impl Layout {
             places: Vec::with_capacity(chart.series.len()),
         };
         for series in &chart.series {
-            let mut pairs: Vec<(f64, f64)> = drawable(series).collect();
-            pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
-            let places = pairs.into_iter().map(|pair| layout.place(pair)).collect();
+            let stretches = chart.stretches(series).into_iter();
+            let places = stretches.map(|pairs| pairs.into_iter().map(|pair| layout.place(pair)).collect());
+            let places = places.collect();
             layout.places.push(places);
         }
         layout
@@ -185,10 +255,23 @@ impl Layout {
     }
 }
 
-fn paint_points(painter: &mut Painter<'_>, places: &[Point], colour_idx: usize) -> Result<(), ChartError> {
+fn paint_points<'p>(
+    painter: &mut Painter<'_>,
+    mut places: impl Iterator<Item = &'p Point>,
+    colour_idx: usize,
+) -> Result<(), ChartError> {
     let ink = source(colour_idx, painter.theme);
-    let mut places = places.iter();
     places.try_for_each(|at| painter.marker(Marker::of_source(colour_idx), *at, 3.5, ink))
+}
+
+/// Through all places; a lonely one is a dot.
+fn paint_line(painter: &mut Painter<'_>, places: &[Point], colour_idx: usize) -> Result<(), ChartError> {
+    let ink = source(colour_idx, painter.theme);
+    if let [alone] = places {
+        painter.stroke(*alone, *alone, 2.5, ink.into())?;
+    }
+    let mut pairs = places.windows(2);
+    pairs.try_for_each(|pair| painter.stroke(pair[0], pair[1], 1.75, ink.into()))
 }
 
 /// Level up to each place, then up to it. A marker now and then tells sources apart without their colours.
@@ -234,6 +317,7 @@ mod tests {
             },
             shape,
             series,
+            marks: Vec::new(),
         }
     }
 
@@ -241,7 +325,7 @@ mod tests {
     fn a_pair_lies_where_both_axes_say() {
         let chart = chart(vec![series(0, &[(100.0, 1.0), (1.0, 0.0), (10.0, 0.5)])], Shape::Steps);
         let layout = Layout::new(&chart, Face::get().unwrap(), 880.0, 420.0);
-        let [low, middle, high] = layout.places[0].as_slice() else {
+        let [low, middle, high] = layout.places[0][0].as_slice() else {
             panic!("three places");
         };
         assert!(low.0 < middle.0 && middle.0 < high.0, "in ascending order");
@@ -268,7 +352,7 @@ mod tests {
             (-3.0, 2.0),
             (1e17, 0.7),
         ];
-        for shape in [Shape::Points, Shape::Steps] {
+        for shape in [Shape::Points, Shape::Steps, Shape::Lines] {
             for lines in [
                 vec![],
                 vec![series(0, &[])],
@@ -284,7 +368,18 @@ mod tests {
             880.0,
             420.0,
         );
-        assert_eq!(layout.places[0].len(), 3);
+        assert_eq!(layout.places[0][0].len(), 3);
+    }
+
+    #[test]
+    fn a_line_keeps_its_order_and_breaks_where_a_number_is_missing() {
+        let points = [(1.0, 5.0), (2.0, 6.0), (3.0, f64::NAN), (5.0, 7.0), (4.0, 8.0)];
+        let mut chart = chart(vec![series(0, &points)], Shape::Lines);
+        (chart.x.scale, chart.y.unit) = (Scale::Linear, Some(Unit::Count));
+        let layout = Layout::new(&chart, Face::get().unwrap(), 880.0, 420.0);
+        let lengths: Vec<usize> = layout.places[0].iter().map(Vec::len).collect();
+        assert_eq!(lengths, [2, 2]);
+        assert!(layout.places[0][1][0].0 > layout.places[0][1][1].0);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::model::snapshot::Snapshot;
 use crate::snapshot::apply;
 use crate::snapshot::capture::capture;
 use crate::snapshot::checksum;
+use crate::target::names::Tenant;
 use crate::testing;
 use crate::testing::bench::Bench;
 use crate::testing::clone::source;
@@ -20,7 +21,10 @@ async fn a_snapshot_is_written_from_its_text_to_the_byte_whatever_the_types_and_
 
 async fn assert_written_from_text(bench: Bench) {
     let mut clone = Clone::on(bench, MANY_TYPES).await;
-    let notes = clone.bench.notes(clone.sandbox.dataset_id).await;
+    let Tenant::Dataset(dataset_id) = clone.sandbox.tenant else {
+        panic!("a clone of a dataset");
+    };
+    let notes = clone.bench.notes(dataset_id).await;
     assert!(notes.is_empty(), "every type has to be there: {notes:?}");
     for source in [
         source("built_in", &[]),

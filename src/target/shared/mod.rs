@@ -25,6 +25,7 @@ use crate::target::clone;
 use crate::target::names;
 use crate::target::names::Names;
 use crate::target::names::SERVER_DATABASE;
+use crate::target::names::Tenant;
 use crate::target::role;
 use crate::target::session::Address;
 use crate::target::session::Admin;
@@ -49,12 +50,13 @@ const OPENING: i64 = 0x0070_6761_7373_6179;
 /// A session of the dataset has survived being terminated, and nothing stops a server that others share.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(
-    "A statement on dataset {dataset_id} obeys neither cancel nor terminate, and the server that it shares with others is \
-     not stopped for it. The dataset is set aside until that statement ends by itself, or until somebody restarts the \
-     server of SANDBOX_URL."
+    "A statement on {} obeys neither cancel nor terminate, and the server that it shares with others is \
+     not stopped for it. It is set aside until that statement ends by itself, or until somebody restarts the \
+     server of SANDBOX_URL.",
+    tenant.in_words()
 )]
 pub struct Quarantined {
-    pub dataset_id: DatasetId,
+    pub tenant: Tenant,
 }
 
 /// A server that was found fit.
@@ -135,15 +137,15 @@ impl SharedServer {
         format!("postgresql {}", self.system_identifier)
     }
 
-    /// Renews the dataset's role, and ends what an earlier runner of this data directory left running.
-    pub async fn start(&self, dataset_id: DatasetId) -> anyhow::Result<Address> {
-        let mut address = self.address(dataset_id);
+    /// Renews the tenant's role, and ends what an earlier runner of this data directory left running.
+    pub async fn start(&self, tenant: Tenant) -> anyhow::Result<Address> {
+        let mut address = self.address(tenant);
         let mut admin = connect_patiently(&address).await?;
         address.password = role::renew(&mut admin).await?.into();
         if !end_sessions(&mut admin, &self.prefix).await? {
             anyhow::ensure!(
                 terminate(&mut admin, &address.names.role).await? == 0,
-                Quarantined { dataset_id }
+                Quarantined { tenant }
             );
             warn!("A statement on another dataset goes on, though it was terminated: it disturbs what is measured now");
         }
@@ -151,13 +153,13 @@ impl SharedServer {
         Ok(address)
     }
 
-    /// Ends every session of a dataset. `Err` is a [`Quarantined`] when one of them does not end.
-    pub async fn end_sessions(&self, dataset_id: DatasetId) -> anyhow::Result<()> {
-        let address = self.address(dataset_id);
+    /// Ends every session of a tenant. `Err` is a [`Quarantined`] when one of them does not end.
+    pub async fn end_sessions(&self, tenant: Tenant) -> anyhow::Result<()> {
+        let address = self.address(tenant);
         let mut admin = Admin::connect(&address, SERVER_DATABASE).await?;
         let have_ended = end_sessions(&mut admin, &address.names.role).await?;
         admin.close().await;
-        anyhow::ensure!(have_ended, Quarantined { dataset_id });
+        anyhow::ensure!(have_ended, Quarantined { tenant });
         Ok(())
     }
 
@@ -169,17 +171,20 @@ impl SharedServer {
         Ok(is_there)
     }
 
-    /// Drops a dataset's databases and its role. What cannot be dropped now is swept at the next start.
-    pub async fn remove(&self, dataset_id: DatasetId) {
+    /// Drops a tenant's databases and its role. What cannot be dropped now is swept at the next start.
+    pub async fn remove(&self, tenant: Tenant) {
         let removing = async {
-            let address = self.address(dataset_id);
+            let address = self.address(tenant);
             let mut admin = Admin::connect(&address, SERVER_DATABASE).await?;
             drop_all(&mut admin, &address.names.role).await?;
             admin.close().await;
             anyhow::Ok(())
         };
         if let Err(error) = removing.await {
-            warn!("Dataset {dataset_id} stays on the shared server until the next start: {error:#}");
+            warn!(
+                "What is of {} stays on the shared server until the next start: {error:#}",
+                tenant.in_words()
+            );
         }
     }
 
@@ -216,9 +221,9 @@ impl SharedServer {
         Ok(n_removed)
     }
 
-    /// As seen by one dataset.
-    fn address(&self, dataset_id: DatasetId) -> Address {
-        let names = Names::among_others(&self.prefix, dataset_id, &self.own_database);
+    /// As seen by one tenant.
+    fn address(&self, tenant: impl Into<Tenant>) -> Address {
+        let names = Names::among_others(&self.prefix, tenant, &self.own_database);
         Address::new(self.superuser.clone(), names)
     }
 

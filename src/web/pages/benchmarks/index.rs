@@ -83,7 +83,7 @@ impl IndexRow {
             headline: said.unwrap_or_else(|| format!("See benchmark {}", benchmark.id)),
             objective: benchmark
                 .is_met
-                .map(|is_met| if is_met { ("met", "good") } else { ("missed", "bad") }),
+                .map(|is_met| if is_met { ("met", "good") } else { ("not met", "bad") }),
             is_quick: benchmark.spec.is_quick,
             against: against(benchmark.id, &by_then),
             line: Sparkline::new(&throughputs),

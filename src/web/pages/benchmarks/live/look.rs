@@ -1,7 +1,7 @@
 //! Looking at a benchmark once a second: what is read again, what is kept from the look before, and what is said of it.
 
 use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::collections::btree_map::Entry;
 
 use sqlx::PgConnection;
 use sqlx::PgPool;
@@ -16,10 +16,9 @@ use super::picture::Picture;
 use super::picture::Series;
 use super::seconds;
 use super::seconds::Second;
-use super::seconds::SecondKey;
 use super::seconds::Stretch;
 use super::seconds::Times;
-use crate::analysis::latency::Latencies;
+use crate::analysis::sweep::percent_in_words;
 use crate::benchmark::progress;
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::BenchmarkSpec;
@@ -30,12 +29,14 @@ use crate::model::benchmark::SecondRecord;
 use crate::model::ids::BenchmarkId;
 use crate::model::job::Interrupted;
 use crate::model::job::JobStatus;
-use crate::model::units::counted;
 use crate::model::units::grouped;
 use crate::model::units::ms_in_words;
+use crate::model::units::rate_in_words;
 use crate::model::units::seconds_in_words;
-use crate::model::units::three_digits;
 use crate::model::user::Viewer;
+use crate::report::benchmark::data::label;
+use crate::report::benchmark::data::latencies;
+use crate::report::benchmark::data::merge_shares;
 use crate::store;
 use crate::web::pages::queue;
 use crate::web::view;
@@ -55,9 +56,16 @@ const ROWS: usize = 30;
 pub struct Look {
     viewer: Viewer,
     id: BenchmarkId,
-    seconds: BTreeMap<chrono::DateTime<chrono::Utc>, Second>,
-    /// Attempts that are over never change.
-    over: HashMap<(i32, i32), LevelRow>,
+    seconds: BTreeMap<Place, Second>,
+    /// By level and attempt. What is over never changes.
+    over: BTreeMap<(i32, i32), LevelRow>,
+}
+
+/// A second's place in time: level, attempt, second.
+type Place = (i32, i32, i32);
+
+fn place(record: &SecondRecord) -> Place {
+    (record.level_idx, record.attempt, record.second_idx)
 }
 
 /// What the store says at one moment.
@@ -75,7 +83,7 @@ impl Look {
             viewer,
             id,
             seconds: BTreeMap::new(),
-            over: HashMap::new(),
+            over: BTreeMap::new(),
         }
     }
 
@@ -86,12 +94,12 @@ impl Look {
             self.read(&mut conn).await?
         };
         let Some(read) = read else { return Ok(None) };
-        self.keep(&read);
-        let view = self.view(&read);
+        self.keep(&read)?;
+        let view = self.view(&read)?;
         Ok(Some(Frame::new(title(self.id, &view), &view)?))
     }
 
-    async fn read(&self, conn: &mut PgConnection) -> store::Result<Option<Read>> {
+    async fn read(&self, conn: &mut PgConnection) -> anyhow::Result<Option<Read>> {
         let (viewer, id) = (self.viewer, self.id);
         let Some(benchmark) = store::benchmarks::get(&mut *conn, viewer, id).await? else {
             return Ok(None);
@@ -106,6 +114,7 @@ impl Look {
         let records = store::levels::list(&mut *conn, viewer, id).await?;
         let limit = if self.seconds.is_empty() { FIRST_RECORDS } else { LAST_RECORDS };
         let last = store::levels::list_last_seconds(&mut *conn, viewer, id, limit).await?;
+        let last = merge_shares(last)?;
         let interruptions = store::jobs::list_interruptions(conn, viewer, benchmark.job.id).await?;
         Ok(Some(Read {
             benchmark,
@@ -116,27 +125,24 @@ impl Look {
         }))
     }
 
-    fn keep(&mut self, read: &Read) {
-        let known: HashMap<SecondKey, chrono::DateTime<chrono::Utc>> =
-            self.seconds.iter().map(|(at, second)| (second.key(), *at)).collect();
-        for second in seconds::of_records(&read.last) {
-            // With the share of another worker it may have begun earlier.
-            if let Some(at) = known.get(&second.key()) {
-                self.seconds.remove(at);
-            }
-            self.seconds.insert(second.started_at, second);
+    /// Takes over what is new.
+    fn keep(&mut self, read: &Read) -> anyhow::Result<()> {
+        for record in &read.last {
+            // Read again, because the share of another worker may have come.
+            self.seconds.insert(place(record), Second::new(record)?);
         }
         while self.seconds.len() > KEPT {
             self.seconds.pop_first();
         }
         for record in read.records.iter().filter(|record| record.status != LevelStatus::Running) {
-            let key = (record.level.level_idx, record.attempt);
-            let spec = &read.benchmark.spec;
-            self.over.entry(key).or_insert_with(|| level_row(spec, record));
+            if let Entry::Vacant(entry) = self.over.entry((record.level.level_idx, record.attempt)) {
+                entry.insert(level_row(&read.benchmark.spec, record)?);
+            }
         }
+        Ok(())
     }
 
-    fn view(&self, read: &Read) -> LiveView {
+    fn view(&self, read: &Read) -> anyhow::Result<LiveView> {
         let Read {
             benchmark,
             waiting,
@@ -146,17 +152,16 @@ impl Look {
         } = read;
         let (job, spec) = (&benchmark.job, &benchmark.spec);
         let running = records.iter().rfind(|record| record.status == LevelStatus::Running);
-        let stretch = running.and_then(|running| {
-            let is_of_it = last.last()?.attempt == running.attempt && last.last()?.level_idx == running.level.level_idx;
-            seconds::last_stretch(last, TILE_SECONDS).filter(|_| is_of_it)
+        let newest = last.last();
+        let is_of_it = newest.zip(running).is_some_and(|(newest, running)| {
+            (newest.level_idx, newest.attempt) == (running.level.level_idx, running.attempt)
         });
-        let is_warm_up = last.last().is_some_and(|record| record.second_idx < 0);
+        let stretch = seconds::last_stretch(last, TILE_SECONDS)?.filter(|_| is_of_it);
+        let is_warm_up = newest.is_some_and(|record| record.second_idx < 0);
         let left_ms = progress::left_ms(spec, records, job.read_at);
         let is_running = job.status == JobStatus::Running;
         let seconds: Vec<Second> = self.seconds.values().cloned().collect();
-        let mut over: Vec<(&(i32, i32), &LevelRow)> = self.over.iter().collect();
-        over.sort_by_key(|(key, _)| **key);
-        LiveView {
+        Ok(LiveView {
             is_settled: job.status.is_settled(),
             status: job.status.word(),
             class: view::status_class(job.status),
@@ -177,9 +182,9 @@ impl Look {
             tiles: stretch.as_ref().map(tiles).unwrap_or_default(),
             pictures: pictures(spec, &seconds),
             seconds: seconds.iter().rev().take(ROWS).map(|second| second_row(spec, second)).collect(),
-            levels: over.into_iter().map(|(_, row)| row.clone()).collect(),
+            levels: self.over.values().cloned().collect(),
             interruptions: interruptions.iter().map(Interrupted::in_words).collect(),
-        }
+        })
     }
 }
 
@@ -213,10 +218,7 @@ fn level_in_hand(spec: &BenchmarkSpec, record: &LevelRecord) -> String {
 
 /// `4 clients under none, attempt 2`.
 fn level_in_words(spec: &BenchmarkSpec, level: Level, attempt: i32) -> String {
-    let mut words = counted(level.n_clients.into(), "client", "clients");
-    if let Some(label) = spec.source_label(level.source_idx) {
-        words.extend([" under ", label]);
-    }
+    let mut words = label(level.n_clients, spec.source_label(level.source_idx));
     if attempt > 1 {
         words.push_str(&format!(", attempt {attempt}"));
     }
@@ -244,7 +246,7 @@ fn tiles(stretch: &Stretch) -> Vec<Tile> {
     vec![
         Tile {
             name: "Throughput",
-            value: number(stretch.throughput),
+            value: rate_in_words(stretch.throughput),
             unit: "a second",
         },
         time("Mean latency", |times| times.mean_ms),
@@ -253,26 +255,12 @@ fn tiles(stretch: &Stretch) -> Vec<Tile> {
         Tile {
             name: "Errors",
             value: match stretch.failed_share {
-                Some(share) if share > 0.0 => format!("{} %", three_digits(share * 100.0)),
-                _ => "0".to_owned(),
+                Some(share) => percent_in_words(share),
+                None => none(),
             },
             unit: "",
         },
     ]
-}
-
-/// With three digits, large ones in groups.
-fn number(value: f64) -> String {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "neither negative nor beyond what a u64 holds"
-    )]
-    if value >= 999.5 {
-        grouped(value.round() as u64)
-    } else {
-        three_digits(value)
-    }
 }
 
 fn none() -> String {
@@ -314,9 +302,9 @@ fn pictures(spec: &BenchmarkSpec, seconds: &[Second]) -> Vec<Picture> {
         level.map(|level| level_in_words(spec, *level, second.attempt)).unwrap_or_default()
     };
     let charts = [
-        picture::picture("Throughput, transactions a second", seconds, &THROUGHPUT, number, level),
+        picture::picture("Throughput, transactions a second", seconds, &THROUGHPUT, rate_in_words, level),
         picture::picture("Latency", seconds, &LATENCIES, ms_in_words, level),
-        picture::picture("Errors a second", seconds, &FAILURES, number, level),
+        picture::picture("Errors a second", seconds, &FAILURES, rate_in_words, level),
     ];
     charts.into_iter().flatten().collect()
 }
@@ -337,7 +325,7 @@ fn second_row(spec: &BenchmarkSpec, second: &Second) -> SecondRow {
             clients
         },
         n_connected: grouped(second.n_connected.into()),
-        throughput: number(second.throughput()),
+        throughput: rate_in_words(second.throughput()),
         mean: time(|times| times.mean_ms),
         p95: time(|times| times.p95_ms),
         p99: time(|times| times.p99_ms),
@@ -347,21 +335,20 @@ fn second_row(spec: &BenchmarkSpec, second: &Second) -> SecondRow {
     }
 }
 
-fn level_row(spec: &BenchmarkSpec, record: &LevelRecord) -> LevelRow {
-    let latencies = record.latencies.as_deref().and_then(|bytes| Latencies::from_bytes(bytes).ok());
-    let times = latencies.as_ref().and_then(Times::of);
+fn level_row(spec: &BenchmarkSpec, record: &LevelRecord) -> anyhow::Result<LevelRow> {
+    let times = Times::of(&latencies(record.latencies.as_deref())?);
     let time = |value: fn(&Times) -> f64| times.as_ref().map_or_else(none, |times| ms_in_words(value(times)));
-    LevelRow {
+    Ok(LevelRow {
         level: level_in_words(spec, record.level, record.attempt),
         status: record.status.word(),
         class: level_class(record.status),
         n_transactions: grouped(record.totals.n_transactions),
-        throughput: record.throughput().map_or_else(none, number),
+        throughput: record.throughput().map_or_else(none, rate_in_words),
         mean: time(|times| times.mean_ms),
         p95: time(|times| times.p95_ms),
         p99: time(|times| times.p99_ms),
         n_failed: grouped(record.totals.n_failed),
-    }
+    })
 }
 
 /// The class of an attempt's mark.

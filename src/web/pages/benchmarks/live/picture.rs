@@ -187,7 +187,7 @@ fn nice_top(most: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::seconds;
+    use super::super::seconds::tests::of_records;
     use super::super::seconds::tests::record;
     use super::*;
     use crate::model::units::three_digits;
@@ -219,12 +219,12 @@ mod tests {
     #[test]
     fn a_line_breaks_between_levels_and_each_begins_at_a_mark() {
         let records = [
-            record(0, 0, 0, &[1; 10]),
-            record(0, 1, 0, &[1; 5]),
-            record(0, 30, 0, &[1; 5]),
-            record(1, -45, 0, &[1; 5]),
+            record(0, 0, &[1; 10]),
+            record(0, 1, &[1; 5]),
+            record(0, 30, &[1; 5]),
+            record(1, -45, &[1; 5]),
         ];
-        let chart = drawn(&seconds::of_records(&records), &[THROUGHPUT]).unwrap();
+        let chart = drawn(&of_records(&records), &[THROUGHPUT]).unwrap();
         let pieces = &chart.lines[0].pieces;
         assert_eq!(pieces, &["0,0 17,500", "500,500 500,500", "917,500 917,500"], "a minute wide");
         let marks: Vec<(&str, &str)> = chart
@@ -242,16 +242,16 @@ mod tests {
 
     #[test]
     fn a_second_without_transactions_breaks_the_line_of_latencies_and_not_that_of_throughput() {
-        let records = [record(0, 0, 0, &[4]), record(0, 1, 0, &[]), record(0, 2, 0, &[4])];
-        let chart = drawn(&seconds::of_records(&records), &[THROUGHPUT, P99]).unwrap();
+        let records = [record(0, 0, &[4]), record(0, 1, &[]), record(0, 2, &[4])];
+        let chart = drawn(&of_records(&records), &[THROUGHPUT, P99]).unwrap();
         assert_eq!((chart.lines[0].pieces.len(), chart.lines[1].pieces.len()), (1, 2));
         assert!(drawn(&[], &[THROUGHPUT]).is_none());
     }
 
     #[test]
     fn only_the_last_minutes_are_shown() {
-        let records: Vec<_> = (0..400).map(|idx| record(0, idx, 0, &[1])).collect();
-        let chart = drawn(&seconds::of_records(&records), &[THROUGHPUT]).unwrap();
+        let records: Vec<_> = (0..400).map(|idx| record(0, idx, &[1])).collect();
+        let chart = drawn(&of_records(&records), &[THROUGHPUT]).unwrap();
         assert_eq!((chart.from.as_str(), chart.to.as_str()), ("00:01:39", "00:06:39"));
         assert!(chart.lines[0].pieces[0].starts_with("0,0 3,0 "));
     }

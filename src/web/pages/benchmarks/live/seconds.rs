@@ -1,4 +1,4 @@
-//! The seconds of a running benchmark as live pages show them: what all workers did in one second put together.
+//! The seconds of a running benchmark as live pages show them, and the last few of them as one.
 
 use chrono::DateTime;
 use chrono::Utc;
@@ -6,9 +6,7 @@ use chrono::Utc;
 use crate::analysis::latency::Latencies;
 use crate::model::benchmark::SecondRecord;
 use crate::model::benchmark::Totals;
-
-/// Which second of which attempt.
-pub type SecondKey = (i32, i32, i32);
+use crate::report::benchmark::data::latencies;
 
 /// One second of all workers.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +19,7 @@ pub struct Second {
     pub span_ms: f64,
     pub totals: Totals,
     pub n_connected: u32,
-    /// None where nothing came to its end, or where what is stored cannot be read.
+    /// None where nothing came to its end.
     pub times: Option<Times>,
 }
 
@@ -47,10 +45,6 @@ impl Times {
 }
 
 impl Second {
-    pub fn key(&self) -> SecondKey {
-        (self.level_idx, self.attempt, self.second_idx)
-    }
-
     /// Transactions a second.
     pub fn throughput(&self) -> f64 {
         per_s(self.totals.n_transactions, self.span_ms)
@@ -62,97 +56,60 @@ impl Second {
     }
 }
 
-/// The seconds that records tell of, in their order; records of one second lie beside each other.
-pub fn of_records(records: &[SecondRecord]) -> Vec<Second> {
-    let same = |a: &SecondRecord, b: &SecondRecord| key(a) == key(b);
-    records
-        .chunk_by(same)
-        .filter_map(|shares| second(shares, merged(shares).as_ref()))
-        .collect()
-}
-
 /// Some seconds as one: how many transactions a second, and how long they took.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stretch {
     pub n_seconds: usize,
     pub throughput: f64,
-    pub failures: f64,
     /// Failed ones among all, 0 to 1; none where nothing ended.
     pub failed_share: Option<f64>,
     pub times: Option<Times>,
 }
 
+impl Second {
+    /// A second of all workers together.
+    pub fn new(record: &SecondRecord) -> anyhow::Result<Self> {
+        Ok(Self {
+            level_idx: record.level_idx,
+            attempt: record.attempt,
+            second_idx: record.second_idx,
+            started_at: record.started_at,
+            span_ms: record.span_ms,
+            totals: record.totals,
+            n_connected: record.n_connected,
+            times: Times::of(&latencies(Some(&record.latencies))?),
+        })
+    }
+}
+
 /// The last full seconds of the attempt that the last record belongs to, at most `n`; of its measured part, or of its
 /// warm-up as long as that is all there is. None without any.
-pub fn last_stretch(records: &[SecondRecord], n: usize) -> Option<Stretch> {
-    let last = records.last()?;
+pub fn last_stretch(records: &[SecondRecord], n: usize) -> anyhow::Result<Option<Stretch>> {
+    let Some(last) = records.last() else { return Ok(None) };
     let is_warm_up = last.second_idx < 0;
-    let mut own: Vec<&SecondRecord> = records
+    let own = records
         .iter()
+        .rev()
         .filter(|record| (record.level_idx, record.attempt) == (last.level_idx, last.attempt))
-        .filter(|record| (record.second_idx < 0) == is_warm_up && record.span_ms >= HALF_MS)
-        .collect();
-    let newest = own.last()?.second_idx;
-    own.retain(|record| usize::try_from(newest - record.second_idx).is_ok_and(|back| back < n));
-    let own: Vec<SecondRecord> = own.into_iter().cloned().collect();
-    let seconds = of_records(&own);
-    let span_ms: f64 = seconds.iter().map(|second| second.span_ms).sum();
-    let totals = sum(&own);
-    Some(Stretch {
-        n_seconds: seconds.len(),
+        .filter(|record| (record.second_idx < 0) == is_warm_up && record.span_ms >= HALF_MS);
+    let (mut n_seconds, mut span_ms) = (0, 0.0);
+    let (mut totals, mut together) = (Totals::default(), Latencies::new());
+    for record in own.take(n) {
+        n_seconds += 1;
+        span_ms += record.span_ms;
+        totals += record.totals;
+        together.merge(&latencies(Some(&record.latencies))?);
+    }
+    Ok((n_seconds > 0).then(|| Stretch {
+        n_seconds,
         throughput: per_s(totals.n_transactions, span_ms),
-        failures: per_s(totals.n_failed, span_ms),
         failed_share: totals.failed_share(),
-        times: merged(&own).as_ref().and_then(Times::of),
-    })
+        times: Times::of(&together),
+    }))
 }
 
 /// Less of a second says too little about it.
 const HALF_MS: f64 = 500.0;
-
-fn key(record: &SecondRecord) -> SecondKey {
-    (record.level_idx, record.attempt, record.second_idx)
-}
-
-fn second(shares: &[SecondRecord], latencies: Option<&Latencies>) -> Option<Second> {
-    let first = shares.first()?;
-    Some(Second {
-        level_idx: first.level_idx,
-        attempt: first.attempt,
-        second_idx: first.second_idx,
-        started_at: shares.iter().map(|share| share.started_at).min()?,
-        span_ms: shares.iter().map(|share| share.span_ms).fold(0.0, f64::max),
-        totals: sum(shares),
-        n_connected: shares.iter().map(|share| share.n_connected).sum(),
-        times: latencies.and_then(Times::of),
-    })
-}
-
-/// None where one of them cannot be read.
-fn merged(records: &[SecondRecord]) -> Option<Latencies> {
-    let mut merged = Latencies::new();
-    for record in records {
-        merged.merge(&Latencies::from_bytes(&record.latencies).ok()?);
-    }
-    Some(merged)
-}
-
-fn sum(records: &[SecondRecord]) -> Totals {
-    let mut sum = Totals::default();
-    for Totals {
-        n_transactions,
-        n_failed,
-        n_retries,
-        n_skipped,
-    } in records.iter().map(|record| record.totals)
-    {
-        sum.n_transactions += n_transactions;
-        sum.n_failed += n_failed;
-        sum.n_retries += n_retries;
-        sum.n_skipped += n_skipped;
-    }
-    sum
-}
 
 fn per_s(n: u64, span_ms: f64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
@@ -169,7 +126,7 @@ pub mod tests {
     use super::*;
 
     /// A second in which transactions took these milliseconds.
-    pub fn record(level_idx: i32, second_idx: i32, share_idx: i32, times_ms: &[u64]) -> SecondRecord {
+    pub fn record(level_idx: i32, second_idx: i32, times_ms: &[u64]) -> SecondRecord {
         let mut latencies = Latencies::new();
         for ms in times_ms {
             latencies.record(Duration::from_millis(*ms));
@@ -177,7 +134,7 @@ pub mod tests {
         SecondRecord {
             level_idx,
             attempt: 1,
-            share_idx,
+            share_idx: 0,
             second_idx,
             started_at: DateTime::UNIX_EPOCH + TimeDelta::seconds(i64::from(100 * level_idx + second_idx)),
             span_ms: 1000.0,
@@ -194,41 +151,33 @@ pub mod tests {
         }
     }
 
-    #[test]
-    fn the_shares_of_a_second_are_one_second() {
-        let seconds = of_records(&[
-            record(0, 0, 0, &[1, 1, 1]),
-            record(0, 0, 1, &[9]),
-            record(0, 1, 0, &[2]),
-        ]);
-        assert_eq!(seconds.len(), 2);
-        assert_eq!((seconds[0].totals.n_transactions, seconds[0].n_connected), (4, 4));
-        let times = seconds[0].times.unwrap();
-        assert!((times.mean_ms - 3.0).abs() < 1e-9 && times.p99_ms > 8.9, "{times:?}");
-        assert!((seconds[0].throughput() - 4.0).abs() < 1e-9 && (seconds[1].failures() - 1.0).abs() < 1e-9);
+    /// As live pages keep them.
+    pub fn of_records(records: &[SecondRecord]) -> Vec<Second> {
+        records.iter().map(|record| Second::new(record).unwrap()).collect()
     }
 
     #[test]
     fn the_last_stretch_is_of_the_level_that_runs_and_of_full_seconds() {
-        let mut records = vec![record(0, 8, 0, &[100; 50]), record(1, -1, 0, &[50])];
-        let warm_up = last_stretch(&records, 5).unwrap();
+        let mut records = vec![record(0, 8, &[100; 50]), record(1, -1, &[50])];
+        let warm_up = last_stretch(&records, 5).unwrap().unwrap();
         assert_eq!((warm_up.n_seconds, warm_up.throughput), (1, 1.0), "its own, not the level before");
-        records.extend((0..4).map(|idx| record(1, idx, 0, &[10, 10])));
-        let mut cut = record(1, 4, 0, &[70]);
+        records.extend((0..4).map(|idx| record(1, idx, &[10, 10])));
+        let mut cut = record(1, 4, &[70]);
         cut.span_ms = 20.0;
         records.push(cut);
-        let stretch = last_stretch(&records, 3).unwrap();
+        let stretch = last_stretch(&records, 3).unwrap().unwrap();
         assert_eq!((stretch.n_seconds, stretch.throughput), (3, 2.0));
         assert!(stretch.times.unwrap().p99_ms < 11.0, "{stretch:?}");
         assert_eq!(stretch.failed_share, Some(3.0 / 9.0));
-        assert!(last_stretch(&[], 5).is_none());
+        assert!(last_stretch(&[], 5).unwrap().is_none());
     }
 
     #[test]
-    fn what_cannot_be_read_has_no_times_and_is_still_counted() {
-        let mut broken = record(0, 0, 0, &[1]);
-        broken.latencies.truncate(9);
-        let seconds = of_records(&[broken]);
-        assert_eq!((seconds[0].times, seconds[0].totals.n_transactions), (None, 1));
+    fn a_second_in_which_nothing_ended_has_no_times_and_its_failures_count() {
+        let second = Second::new(&record(0, 3, &[])).unwrap();
+        assert_eq!((second.times, second.throughput(), second.failures()), (None, 0.0, 1.0));
+        let second = Second::new(&record(0, 3, &[1, 1, 1, 9])).unwrap();
+        let times = second.times.unwrap();
+        assert!((times.mean_ms - 3.0).abs() < 1e-9 && times.p99_ms > 8.9, "{times:?}");
     }
 }

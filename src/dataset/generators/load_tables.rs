@@ -1,0 +1,183 @@
+//! The tables that load tests generate: pgbench's four, as its documentation describes them, of any number of rows, and one
+//! more for inserts.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use sqlx::AssertSqlSafe;
+use sqlx::PgConnection;
+use tokio_util::sync::CancellationToken;
+
+use crate::dataset::template;
+use crate::model::benchmark::GeneratedSpec;
+use crate::model::benchmark::LoadRecord;
+use crate::model::benchmark::Loading;
+use crate::target::clone;
+use crate::target::lease::Sandbox;
+use crate::target::session::Admin;
+use crate::target::session::Session;
+
+/// Without keys: those are made when the rows are there, as pgbench does it.
+const TABLES: &str = "\
+create table pgbench_branches (bid integer not null, bbalance integer, filler char(88)) with (fillfactor = 100);
+create table pgbench_tellers (tid integer not null, bid integer, tbalance integer, filler char(84)) with (fillfactor = 100);
+create table pgbench_accounts (aid integer not null, bid integer, abalance integer, filler char(84)) with (fillfactor = 100);
+create table pgbench_history (tid integer, bid integer, aid integer, delta integer, mtime timestamp, filler char(22));
+create table pgassay_rows (id bigint generated always as identity primary key, client_id integer, value integer,
+                           filler text);";
+
+const KEYS: [&str; 3] = [
+    "alter table pgbench_branches add primary key (bid)",
+    "alter table pgbench_tellers add primary key (tid)",
+    "alter table pgbench_accounts add primary key (aid)",
+];
+
+const VACUUM: &str =
+    "vacuum (analyze) pgbench_branches, pgbench_tellers, pgbench_accounts, pgbench_history, pgassay_rows";
+
+/// How far loading is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    pub n_rows: u64,
+    pub of_rows: u64,
+}
+
+/// Makes the database of a benchmark in its sandbox, in place of what an earlier attempt left, and fills it. `tell` hears how
+/// far it is behind each batch. None when it was stopped: then the database is not complete.
+pub async fn make(
+    sandbox: &Sandbox,
+    generated: GeneratedSpec,
+    tell: impl AsyncFn(Loaded) -> anyhow::Result<()>,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<LoadRecord>> {
+    let (address, tenant) = (&sandbox.address, sandbox.tenant);
+    template::create(address, tenant, None).await?;
+    let name = clone::template_name(tenant);
+    let mut session = Session::connect(address, &name, "pgassay load", &[]).await?;
+    let conn = &mut session.conn;
+    sqlx::raw_sql(TABLES)
+        .execute(&mut *conn)
+        .await
+        .context("making tables")?;
+    let started = Instant::now();
+    let parts = parts(generated);
+    let of_rows = parts.iter().map(|part| part.n_rows).sum();
+    let mut n_rows = 0;
+    for part in parts {
+        let mut first = 1;
+        while first <= part.n_rows {
+            if stop.is_cancelled() {
+                return Ok(None);
+            }
+            let last = part.n_rows.min(first + u64::from(generated.batch_size) - 1);
+            send(&mut *conn, &part, first, last, generated.loading)
+                .await
+                .with_context(|| format!("loading {}", part.table))?;
+            n_rows += last + 1 - first;
+            first = last + 1;
+            tell(Loaded { n_rows, of_rows }).await?;
+        }
+    }
+    let load_ms = started.elapsed().as_secs_f64() * 1000.0;
+    let started = Instant::now();
+    for sql in KEYS.iter().chain(&[VACUUM]) {
+        if stop.is_cancelled() {
+            return Ok(None);
+        }
+        sqlx::raw_sql(*sql)
+            .execute(&mut *conn)
+            .await
+            .with_context(|| format!("running {sql}"))?;
+    }
+    let finish_ms = started.elapsed().as_secs_f64() * 1000.0;
+    let size_bytes: i64 = sqlx::query_scalar("select pg_catalog.pg_database_size(pg_catalog.current_database())")
+        .fetch_one(&mut *conn)
+        .await
+        .context("asking for the size of the database")?;
+    session.close().await;
+    let mut server = Admin::connect(address, "postgres").await?;
+    clone::allow_connections(&mut server, &name, false).await?;
+    server.close().await;
+    Ok(Some(LoadRecord {
+        n_rows,
+        load_ms,
+        finish_ms,
+        size_bytes: size_bytes.unsigned_abs(),
+    }))
+}
+
+/// One table with its rows.
+struct Part {
+    table: &'static str,
+    columns: &'static str,
+    n_rows: u64,
+    /// The values of row `n`, from 1, apart by the separator.
+    write: fn(row: u64, separator: &str, text: &mut String),
+}
+
+fn parts(generated: GeneratedSpec) -> [Part; 3] {
+    [
+        Part {
+            table: "pgbench_branches",
+            columns: "bid, bbalance",
+            n_rows: generated.n_branches(),
+            write: |row, separator, text| push(text, format_args!("{row}{separator}0")),
+        },
+        Part {
+            table: "pgbench_tellers",
+            columns: "tid, bid, tbalance",
+            n_rows: generated.n_tellers(),
+            write: |row, separator, text| {
+                let branch = (row - 1) / 10 + 1;
+                push(text, format_args!("{row}{separator}{branch}{separator}0"));
+            },
+        },
+        Part {
+            table: "pgbench_accounts",
+            columns: "aid, bid, abalance, filler",
+            n_rows: generated.table_rows,
+            write: |row, separator, text| {
+                let branch = (row - 1) / GeneratedSpec::ROWS_PER_BRANCH + 1;
+                let empty = if separator == "\t" { "" } else { "''" };
+                push(
+                    text,
+                    format_args!("{row}{separator}{branch}{separator}0{separator}{empty}"),
+                );
+            },
+        },
+    ]
+}
+
+fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    text.write_fmt(arguments).expect("a String takes all text");
+}
+
+/// Sends the rows from `first` to `last`, in one statement and so in one transaction.
+async fn send(conn: &mut PgConnection, part: &Part, first: u64, last: u64, loading: Loading) -> anyhow::Result<()> {
+    let (table, columns) = (part.table, part.columns);
+    let mut text = String::new();
+    match loading {
+        Loading::Copy => {
+            for row in first..=last {
+                (part.write)(row, "\t", &mut text);
+                text.push('\n');
+            }
+            let statement = format!("copy {table} ({columns}) from stdin");
+            let mut copy = conn.copy_in_raw(&statement).await?;
+            copy.send(text.into_bytes()).await?;
+            copy.finish().await?;
+        }
+        Loading::Insert => {
+            push(&mut text, format_args!("insert into {table} ({columns}) values "));
+            for row in first..=last {
+                text.push_str(if row == first { "(" } else { ", (" });
+                (part.write)(row, ", ", &mut text);
+                text.push(')');
+            }
+            // Safe: names of our own and numbers.
+            sqlx::raw_sql(AssertSqlSafe(text)).execute(conn).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! What a server did from one second of a load test to the next: its counters, who waits for what, and, where the server is
+//! ours, what its processes took of the machine.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context as _;
+use sqlx::Row as _;
+
+use crate::model::benchmark::ServerSecond;
+use crate::model::benchmark::WaitCount;
+use crate::target::session::Admin;
+
+/// Counters since the server was started. Those of WAL are where it is written to, so that no right is needed.
+const COUNTERS: &str = "\
+select xact_commit, xact_rollback, blks_hit, blks_read, tup_returned + tup_fetched as rows_read,
+       tup_inserted + tup_updated + tup_deleted as rows_written, temp_bytes, deadlocks,
+       case when pg_catalog.pg_is_in_recovery() then null
+            else pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::bigint end as wal_bytes
+from pg_catalog.pg_stat_database where datname = $1";
+
+/// What active sessions wait for; those that wait for nothing are at work.
+const WAITS: &str = "\
+select coalesce(wait_event_type, 'CPU') as class, pg_catalog.count(*)::integer as n
+from pg_catalog.pg_stat_activity
+where datname = $1 and backend_type = 'client backend' and state = 'active' and pid <> pg_catalog.pg_backend_pid()
+group by 1 order by 2 desc, 1";
+
+/// Reads the counters of one database again and again, in a session of its own.
+pub struct Counters {
+    admin: Admin,
+    database: String,
+    /// Of the server, where its processes can be seen.
+    postmaster_pid: Option<u32>,
+    before: Option<Moment>,
+}
+
+/// Totals at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Moment {
+    counts: [Option<i64>; 9],
+    processes: BTreeMap<u32, Process>,
+}
+
+/// What one process has taken since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Process {
+    cpu_ticks: u64,
+    read_bytes: u64,
+    written_bytes: u64,
+}
+
+impl Counters {
+    /// Looks for the first time, so that the next look has something to compare with.
+    pub async fn open(mut admin: Admin, database: &str, postmaster_pid: Option<u32>) -> anyhow::Result<Self> {
+        let database = admin.names.on_server(database);
+        let before = Some(look(&mut admin, &database, postmaster_pid).await?);
+        Ok(Self {
+            admin,
+            database,
+            postmaster_pid,
+            before,
+        })
+    }
+
+    /// What happened since the last look.
+    pub async fn second(&mut self) -> anyhow::Result<ServerSecond> {
+        let now = look(&mut self.admin, &self.database, self.postmaster_pid).await?;
+        let waits = sqlx::query(WAITS)
+            .bind(&self.database)
+            .fetch_all(&mut self.admin.conn)
+            .await
+            .context("asking what sessions wait for")?;
+        let waits = waits.iter().map(|row| {
+            let n: i32 = row.get("n");
+            WaitCount {
+                class: row.get("class"),
+                n: n.unsigned_abs(),
+            }
+        });
+        let mut second = match &self.before {
+            Some(before) => between(before, &now, self.postmaster_pid.is_some()),
+            None => ServerSecond::default(),
+        };
+        second.waits = waits.collect();
+        self.before = Some(now);
+        Ok(second)
+    }
+
+    /// Ends the session.
+    pub async fn close(self) {
+        self.admin.close().await;
+    }
+}
+
+async fn look(admin: &mut Admin, database: &str, postmaster_pid: Option<u32>) -> anyhow::Result<Moment> {
+    let row = sqlx::query(COUNTERS)
+        .bind(database)
+        .fetch_one(&mut admin.conn)
+        .await
+        .context("reading the counters of the database")?;
+    let mut counts = [None; 9];
+    for (idx, count) in counts.iter_mut().enumerate() {
+        *count = row.try_get(idx).context("reading a counter")?;
+    }
+    Ok(Moment {
+        counts,
+        processes: postmaster_pid.map(processes).unwrap_or_default(),
+    })
+}
+
+fn between(before: &Moment, now: &Moment, sees_processes: bool) -> ServerSecond {
+    // Counters begin anew when the server does.
+    let more = |idx: usize| {
+        let (before, now) = (before.counts[idx]?, now.counts[idx]?);
+        Some(now - before).filter(|more| *more >= 0)
+    };
+    let mut taken = Process::default();
+    for (pid, process) in &now.processes {
+        let earlier = before.processes.get(pid).copied().unwrap_or_default();
+        taken.cpu_ticks += process.cpu_ticks.saturating_sub(earlier.cpu_ticks);
+        taken.read_bytes += process.read_bytes.saturating_sub(earlier.read_bytes);
+        taken.written_bytes += process.written_bytes.saturating_sub(earlier.written_bytes);
+    }
+    ServerSecond {
+        commits: more(0),
+        rollbacks: more(1),
+        blocks_hit: more(2),
+        blocks_read: more(3),
+        rows_read: more(4),
+        rows_written: more(5),
+        temp_bytes: more(6),
+        deadlocks: more(7),
+        wal_bytes: more(8),
+        waits: Vec::new(),
+        #[expect(clippy::cast_precision_loss, reason = "ticks of one second")]
+        cpu_ms: sees_processes.then(|| taken.cpu_ticks as f64 * MS_PER_TICK),
+        read_bytes: sees_processes.then(|| i64::try_from(taken.read_bytes).unwrap_or(i64::MAX)),
+        written_bytes: sees_processes.then(|| i64::try_from(taken.written_bytes).unwrap_or(i64::MAX)),
+    }
+}
+
+/// `/proc` counts in hundredths of a second: `USER_HZ`, which is 100 wherever Linux runs a PostgreSQL (proc(5)).
+const MS_PER_TICK: f64 = 10.0;
+
+/// The processes of a server: its first one and the children of that. None where the system does not tell.
+fn processes(postmaster_pid: u32) -> BTreeMap<u32, Process> {
+    let children = std::fs::read_to_string(format!("/proc/{postmaster_pid}/task/{postmaster_pid}/children"));
+    let children = children.unwrap_or_default();
+    let pids = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+    let pids = std::iter::once(postmaster_pid).chain(pids);
+    pids.filter_map(|pid| Some((pid, process(pid)?))).collect()
+}
+
+fn process(pid: u32) -> Option<Process> {
+    let dir = Path::new("/proc").join(pid.to_string());
+    let stat = std::fs::read_to_string(dir.join("stat")).ok()?;
+    // Behind the name, which stands in brackets and may hold anything: state is field 3, utime 14, stime 15 (proc(5)).
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    let io = std::fs::read_to_string(dir.join("io")).unwrap_or_default();
+    let bytes = |name: &str| {
+        let line = io.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().parse::<u64>().ok()
+    };
+    Some(Process {
+        cpu_ticks: ticks(14)? + ticks(15)?,
+        read_bytes: bytes("read_bytes:").unwrap_or(0),
+        written_bytes: bytes("write_bytes:").unwrap_or(0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_is_the_difference_of_two_moments_and_a_restart_is_no_negative_one() {
+        let process = |cpu_ticks, written_bytes| Process {
+            cpu_ticks,
+            read_bytes: 0,
+            written_bytes,
+        };
+        let moment = |commits, wal, processes: &[(u32, Process)]| Moment {
+            counts: [Some(commits), Some(0), None, None, None, None, None, None, Some(wal)],
+            processes: processes.iter().copied().collect(),
+        };
+        let before = moment(100, 5000, &[(1, process(10, 100)), (2, process(50, 0))]);
+        // Process 2 has ended, and 3 has begun.
+        let now = moment(160, 4000, &[(1, process(12, 4196)), (3, process(7, 0))]);
+        let second = between(&before, &now, true);
+        assert_eq!(
+            (second.commits, second.wal_bytes, second.blocks_hit),
+            (Some(60), None, None)
+        );
+        assert_eq!((second.cpu_ms, second.written_bytes), (Some(90.0), Some(4096)));
+        assert_eq!(between(&before, &now, false).cpu_ms, None);
+    }
+
+    #[test]
+    fn this_process_can_be_seen() {
+        let own = processes(std::process::id());
+        assert!(own.contains_key(&std::process::id()));
+    }
+}
