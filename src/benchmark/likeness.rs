@@ -195,7 +195,10 @@ impl BenchmarkForm {
 
 /// What was chosen beside the operation, as its programs tell; as usual where they do not.
 fn shape(mix: &MixSpec) -> Shape {
-    let reads = mix.programs.iter().find(|program| program.name == Operation::PointRead.word());
+    let reads = mix
+        .programs
+        .iter()
+        .find(|program| program.name == Operation::PointRead.word());
     let n_rows = match mix.programs.first() {
         Some(program) if mix.operation == Operation::Insert => program.text.matches("(:client_id").count(),
         _ => 10,

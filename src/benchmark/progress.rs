@@ -19,7 +19,9 @@ pub fn left_ms(spec: &BenchmarkSpec, records: &[LevelRecord], now: DateTime<Utc>
     let of_one_ms = spec.duration_ms.saturating_add(spec.warm_up_ms);
     let of_level = |level: &Level| {
         let attempts = records.iter().filter(|record| record.level == *level);
-        let running = attempts.into_iter().rfind(|record| record.status == LevelStatus::Running);
+        let running = attempts
+            .into_iter()
+            .rfind(|record| record.status == LevelStatus::Running);
         let so_far = running.map(|record| now.signed_duration_since(record.started_at));
         let so_far_ms = so_far.map_or(0, |so_far| u64::try_from(so_far.num_milliseconds()).unwrap_or(0));
         of_one_ms.saturating_sub(so_far_ms)
@@ -87,7 +89,11 @@ mod tests {
         };
         assert_eq!(left_ms(&spec, &[first, interrupted], now), 24_000);
         let late = attempt(levels[2], LevelStatus::Running, -500);
-        assert_eq!(left_ms(&spec, &[late], now), 24_000, "a level that takes longer leaves nothing");
+        assert_eq!(
+            left_ms(&spec, &[late], now),
+            24_000,
+            "a level that takes longer leaves nothing"
+        );
         let over: Vec<LevelRecord> = levels
             .iter()
             .map(|level| attempt(*level, LevelStatus::Stopped, 0))

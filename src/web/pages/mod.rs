@@ -15,6 +15,7 @@ mod help;
 mod instruments;
 mod lists;
 mod notes;
+mod picture;
 mod plans;
 mod progress;
 mod query;

@@ -1,10 +1,14 @@
 //! Benchmarks: the form, the list, the page of one while it runs and when it is over, and what several come to.
 
+mod chart;
 mod index;
 pub mod live;
 mod new;
+mod result;
 mod show;
 mod sparkline;
+#[cfg(test)]
+mod tests;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -39,8 +43,15 @@ pub fn router() -> Router<AppState> {
         .route("/benchmarks/{id}", get(show::show))
         .route("/benchmarks/{id}/live", get(live::poll))
         .route("/benchmarks/{id}/stream", get(live::stream))
+        .route("/benchmarks/{id}/chart", get(show::chart))
+        .route("/benchmarks/{id}/chart.png", get(chart::png))
         .route("/benchmarks/{id}/stop", post(stop))
         .route("/benchmarks/{id}/delete", get(show::delete_form).post(show::delete))
+}
+
+/// What pages about one benchmark are headed.
+pub fn heading(id: BenchmarkId) -> String {
+    format!("Benchmark {id}")
 }
 
 /// POST /benchmarks/{id}/stop

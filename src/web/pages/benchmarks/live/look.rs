@@ -112,7 +112,11 @@ impl Look {
             _ => String::new(),
         };
         let records = store::levels::list(&mut *conn, viewer, id).await?;
-        let limit = if self.seconds.is_empty() { FIRST_RECORDS } else { LAST_RECORDS };
+        let limit = if self.seconds.is_empty() {
+            FIRST_RECORDS
+        } else {
+            LAST_RECORDS
+        };
         let last = store::levels::list_last_seconds(&mut *conn, viewer, id, limit).await?;
         let last = merge_shares(last)?;
         let interruptions = store::jobs::list_interruptions(conn, viewer, benchmark.job.id).await?;
@@ -134,7 +138,11 @@ impl Look {
         while self.seconds.len() > KEPT {
             self.seconds.pop_first();
         }
-        for record in read.records.iter().filter(|record| record.status != LevelStatus::Running) {
+        for record in read
+            .records
+            .iter()
+            .filter(|record| record.status != LevelStatus::Running)
+        {
             if let Entry::Vacant(entry) = self.over.entry((record.level.level_idx, record.attempt)) {
                 entry.insert(level_row(&read.benchmark.spec, record)?);
             }
@@ -178,10 +186,18 @@ impl Look {
             },
             elapsed: job.elapsed_s().map(seconds_in_words).unwrap_or_default(),
             left: if is_running { in_words(left_ms) } else { String::new() },
-            over: stretch.as_ref().map(|stretch| over_what(stretch, is_warm_up)).unwrap_or_default(),
+            over: stretch
+                .as_ref()
+                .map(|stretch| over_what(stretch, is_warm_up))
+                .unwrap_or_default(),
             tiles: stretch.as_ref().map(tiles).unwrap_or_default(),
             pictures: pictures(spec, &seconds),
-            seconds: seconds.iter().rev().take(ROWS).map(|second| second_row(spec, second)).collect(),
+            seconds: seconds
+                .iter()
+                .rev()
+                .take(ROWS)
+                .map(|second| second_row(spec, second))
+                .collect(),
             levels: self.over.values().cloned().collect(),
             interruptions: interruptions.iter().map(Interrupted::in_words).collect(),
         })
@@ -240,7 +256,10 @@ fn over_what(stretch: &Stretch, is_warm_up: bool) -> String {
 fn tiles(stretch: &Stretch) -> Vec<Tile> {
     let time = |name, value: fn(&Times) -> f64| Tile {
         name,
-        value: stretch.times.as_ref().map_or_else(none, |times| ms_in_words(value(times))),
+        value: stretch
+            .times
+            .as_ref()
+            .map_or_else(none, |times| ms_in_words(value(times))),
         unit: "",
     };
     vec![
@@ -299,10 +318,18 @@ fn pictures(spec: &BenchmarkSpec, seconds: &[Second]) -> Vec<Picture> {
     let level = |second: &Second| {
         let place = usize::try_from(second.level_idx).ok();
         let level = place.and_then(|idx| levels.get(idx));
-        level.map(|level| level_in_words(spec, *level, second.attempt)).unwrap_or_default()
+        level
+            .map(|level| level_in_words(spec, *level, second.attempt))
+            .unwrap_or_default()
     };
     let charts = [
-        picture::picture("Throughput, transactions a second", seconds, &THROUGHPUT, rate_in_words, level),
+        picture::picture(
+            "Throughput, transactions a second",
+            seconds,
+            &THROUGHPUT,
+            rate_in_words,
+            level,
+        ),
         picture::picture("Latency", seconds, &LATENCIES, ms_in_words, level),
         picture::picture("Errors a second", seconds, &FAILURES, rate_in_words, level),
     ];

@@ -74,8 +74,13 @@ pub fn picture(
     level: impl Fn(&Second) -> String,
 ) -> Option<Picture> {
     let window = Window::of(seconds)?;
-    let shown: Vec<&Second> = seconds.iter().filter(|second| second.started_at >= window.from).collect();
-    let values = series.iter().flat_map(|one| shown.iter().filter_map(|second| (one.value)(second)));
+    let shown: Vec<&Second> = seconds
+        .iter()
+        .filter(|second| second.started_at >= window.from)
+        .collect();
+    let values = series
+        .iter()
+        .flat_map(|one| shown.iter().filter_map(|second| (one.value)(second)));
     let top = nice_top(values.fold(0.0, f64::max));
     let lines = series.iter().map(|one| Line {
         name: one.name,
@@ -158,7 +163,9 @@ fn close(pieces: &mut Vec<String>, points: &mut Vec<String>) {
 
 fn marks(window: Window, shown: &[&Second], level: impl Fn(&Second) -> String) -> Vec<Mark> {
     let of_level = |second: &Second| (second.level_idx, second.attempt);
-    let begins = shown.chunk_by(|a, b| of_level(a) == of_level(b)).filter_map(|own| own.first());
+    let begins = shown
+        .chunk_by(|a, b| of_level(a) == of_level(b))
+        .filter_map(|own| own.first());
     let marks = begins.map(|second| {
         let share = window.share(second.started_at);
         Mark {
@@ -211,7 +218,14 @@ mod tests {
 
     #[test]
     fn the_axis_ends_at_a_round_number() {
-        for (most, top) in [(0.0, 1.0), (0.7, 1.0), (1.0, 1.0), (1.01, 2.0), (420.0, 500.0), (99_999.0, 1e5)] {
+        for (most, top) in [
+            (0.0, 1.0),
+            (0.7, 1.0),
+            (1.0, 1.0),
+            (1.01, 2.0),
+            (420.0, 500.0),
+            (99_999.0, 1e5),
+        ] {
             assert!((nice_top(most) - top).abs() < top * 1e-9, "{most}");
         }
     }
@@ -226,7 +240,11 @@ mod tests {
         ];
         let chart = drawn(&of_records(&records), &[THROUGHPUT]).unwrap();
         let pieces = &chart.lines[0].pieces;
-        assert_eq!(pieces, &["0,0 17,500", "500,500 500,500", "917,500 917,500"], "a minute wide");
+        assert_eq!(
+            pieces,
+            &["0,0 17,500", "500,500 500,500", "917,500 917,500"],
+            "a minute wide"
+        );
         let marks: Vec<(&str, &str)> = chart
             .marks
             .iter()

@@ -160,7 +160,11 @@ pub mod tests {
     fn the_last_stretch_is_of_the_level_that_runs_and_of_full_seconds() {
         let mut records = vec![record(0, 8, &[100; 50]), record(1, -1, &[50])];
         let warm_up = last_stretch(&records, 5).unwrap().unwrap();
-        assert_eq!((warm_up.n_seconds, warm_up.throughput), (1, 1.0), "its own, not the level before");
+        assert_eq!(
+            (warm_up.n_seconds, warm_up.throughput),
+            (1, 1.0),
+            "its own, not the level before"
+        );
         records.extend((0..4).map(|idx| record(1, idx, &[10, 10])));
         let mut cut = record(1, 4, &[70]);
         cut.span_ms = 20.0;
