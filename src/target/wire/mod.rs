@@ -78,7 +78,7 @@ pub enum TransactionStatus {
 }
 
 impl TransactionStatus {
-    /// From the body of a ReadyForQuery.
+    /// From the body of a `ReadyForQuery`.
     fn read(body: &[u8]) -> Option<Self> {
         match body {
             b"I" => Some(Self::Idle),
