@@ -271,7 +271,8 @@ impl Crew {
         loop {
             let next = self.recorder.borrow().next_second().min(self.end());
             tokio::select! {
-                () = tokio::time::sleep_until((self.began + next).into()) => {}
+                // Not by a timer of the runtime: each wait for the server would then set one in the kernel, and take it back.
+                () = self.sleep_until(next) => {}
                 () = self.control.over() => return,
                 () = stop.cancelled() => return self.control.end_now(self.now(), Ended::Stopped),
             }
