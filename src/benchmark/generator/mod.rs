@@ -186,7 +186,7 @@ impl Ready {
             threads.push(report.await.context("waiting for a thread that makes load")?);
         }
         drop(stop_if_dropped);
-        Ok(merger.finish(threads, &self.prepared, &self.control))
+        Ok(merger.finish(&threads, &self.prepared, &self.control))
     }
 }
 
