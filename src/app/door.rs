@@ -1,9 +1,15 @@
 //! Lets connections in and keeps them within bounds: how many there are, how long one may say nothing, how long its
 //! headers may be. `axum::serve` knows no such bounds, and a few hundred silent sockets would shut everybody out.
 
-use std::future::poll_fn;
+use std::io;
+use std::io::IoSlice;
 use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::task::Context;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,12 +22,17 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt as _;
+use tokio::io::ReadBuf;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::debug;
 use tracing::warn;
 
@@ -46,10 +57,11 @@ pub async fn serve(listener: TcpListener, router: &Router, shutdown: &Cancellati
             match listener.accept().await {
                 Ok((stream, _)) => {
                     let (router, shutdown) = (router.clone(), shutdown.clone());
-                    connections.spawn(async move {
-                        attend(stream, router, &shutdown).await;
-                        drop(place);
-                    });
+                    let visit = Visit {
+                        _place: place.ok(),
+                        _token: connections.token(),
+                    };
+                    tokio::spawn(async move { attend(stream, visit, router, &shutdown).await });
                 }
                 Err(error) => {
                     warn!("A connection could not be let in: {error}");
@@ -66,35 +78,100 @@ pub async fn serve(listener: TcpListener, router: &Router, shutdown: &Cancellati
     connections.wait().await;
 }
 
-/// Answers the requests of one connection until it ends.
-async fn attend(stream: TcpStream, router: Router, shutdown: &CancellationToken) {
+/// The place that a connection takes up, and that [`serve`] waits for. It lasts as long as the socket is open.
+struct Visit {
+    _place: Option<OwnedSemaphorePermit>,
+    _token: TaskTrackerToken,
+}
+
+/// A socket of which we keep hold while hyper reads and writes it. It belongs to whoever has it last: to us when all
+/// requests are answered, to a WebSocket when that is what it has become.
+#[derive(Clone)]
+struct Socket(Arc<Held>);
+
+struct Held {
+    stream: Mutex<TcpStream>,
+    visit: Visit,
+}
+
+impl Socket {
+    /// Nobody polls it from two sides at once, so the lock is always free.
+    fn poll<T>(&self, poll: impl FnOnce(Pin<&mut TcpStream>) -> T) -> T {
+        let mut stream = self.0.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        poll(Pin::new(&mut stream))
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.poll(|stream| stream.poll_read(cx, buffer))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll(|stream| stream.poll_write(cx, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll(|stream| stream.poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll(|stream| stream.poll_shutdown(cx))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll(|stream| stream.poll_write_vectored(cx, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+}
+
+/// Answers the requests of one connection until it ends, or becomes something else than HTTP.
+async fn attend(stream: TcpStream, visit: Visit, router: Router, shutdown: &CancellationToken) {
     // Answers are written whole; waiting for more to send would only delay them. Without it they are merely late.
     let _ = stream.set_nodelay(true);
+    let stream = Mutex::new(stream);
+    let socket = Socket(Arc::new(Held { stream, visit }));
+    if let Err(error) = answer(socket.clone(), router, shutdown).await {
+        debug!("A connection ended badly: {error}");
+    }
+    let Some(Held { stream, visit }) = Arc::into_inner(socket.0) else {
+        return;
+    };
+    tokio::select! {
+        () = linger(stream.into_inner().unwrap_or_else(PoisonError::into_inner)) => {}
+        () = shutdown.cancelled() => {}
+    }
+    drop(visit);
+}
+
+async fn answer(socket: Socket, router: Router, shutdown: &CancellationToken) -> hyper::Result<()> {
     let service = TowerToHyperService::new(router);
-    let mut connection = http1::Builder::new()
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
         .max_buf_size(HEADERS_BYTES)
         .serve_connection(
-            TokioIo::new(stream),
+            TokioIo::new(socket),
             service_fn(move |request: Request<Incoming>| Box::pin(service.call(request.map(Body::new)))),
         );
+    let mut connection = pin!(connection.with_upgrades());
     let mut is_stopping = false;
-    let served = loop {
+    loop {
         tokio::select! {
-            served = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break served,
+            served = connection.as_mut() => return served,
             () = shutdown.cancelled(), if !is_stopping => {}
         }
         is_stopping = true;
-        Pin::new(&mut connection).graceful_shutdown();
-    };
-    if let Err(error) = served {
-        debug!("A connection ended badly: {error}");
-    }
-    let lingering = linger(connection.into_parts().io.into_inner());
-    tokio::select! {
-        () = lingering => {}
-        () = shutdown.cancelled() => {}
+        connection.as_mut().graceful_shutdown();
     }
 }
 

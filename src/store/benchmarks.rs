@@ -113,6 +113,40 @@ pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[Benchma
     .await
 }
 
+/// Benchmarks, newest first, at most `limit`: only those older than `before` and only those of a status, where that is given.
+pub async fn list_before(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    before: Option<BenchmarkId>,
+    status: Option<JobStatus>,
+    limit: i64,
+) -> Result<Vec<Benchmark>> {
+    select_benchmarks!(
+        "where b.owner_id = $1 and ($2::bigint is null or b.id < $2) and ($3::job_status is null or j.status = $3)
+         order by b.id desc limit $4",
+        viewer.user_id.0,
+        before.map(|id| id.0),
+        status as Option<JobStatus>,
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Benchmarks that wait or run, and those that have ended within the last `ended_within_s` seconds, oldest first.
+pub async fn list_current(conn: &mut PgConnection, viewer: Viewer, ended_within_s: f64) -> Result<Vec<Benchmark>> {
+    select_benchmarks!(
+        "where b.owner_id = $1
+           and (j.status in ('queued', 'running')
+                or j.finished_at > clock_timestamp() - make_interval(secs => $2))
+         order by b.id",
+        viewer.user_id.0,
+        ended_within_s,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// The newest benchmarks that ask for the same, newest first, at most `limit`.
 pub async fn list_by_configuration(
     conn: &mut PgConnection,
@@ -124,6 +158,44 @@ pub async fn list_by_configuration(
         "where b.owner_id = $1 and b.configuration = $2 order by b.id desc limit $3",
         viewer.user_id.0,
         configuration,
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// What the best level of a benchmark came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BestLevel {
+    pub id: BenchmarkId,
+    pub configuration: String,
+    /// Transactions a second.
+    pub throughput: f64,
+}
+
+/// The best level that counts of each of the newest benchmarks that ask for one of these, at most `limit` of each, in the
+/// order in which they were launched.
+pub async fn list_best_levels(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    configurations: &[String],
+    limit: i64,
+) -> Result<Vec<BestLevel>> {
+    sqlx::query_as!(
+        BestLevel,
+        r#"select newest.id as "id!: BenchmarkId", c.configuration as "configuration!",
+                  newest.throughput as "throughput!"
+           from unnest($2::text[]) c (configuration), lateral (
+               select b.id, best.throughput
+               from benchmarks b, lateral (
+                   select max((l.totals ->> 'n_transactions')::double precision * 1000 / l.measured_ms) as throughput
+                   from benchmark_levels l
+                   where l.benchmark_id = b.id and l.status in ('finished', 'stopped') and l.measured_ms > 0) best
+               where b.owner_id = $1 and b.configuration = c.configuration and best.throughput is not null
+               order by b.id desc limit $3) newest
+           order by newest.id"#,
+        viewer.user_id.0,
+        configurations,
         limit,
     )
     .fetch_all(conn)

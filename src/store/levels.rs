@@ -224,6 +224,34 @@ pub async fn list_of_several(
     .await
 }
 
+/// Selects seconds; the tail says which.
+macro_rules! select_seconds {
+    ($tail:literal, $($bind:expr),* $(,)?) => {
+        sqlx::query!(
+            r#"select s.level_idx, s.attempt, s.share_idx, s.second_idx, s.started_at, s.span_ms,
+                      s.totals as "totals: Json<Totals>", s.n_connected, s.latencies,
+                      s.errors as "errors: Json<Vec<ErrorCount>>", s.generator_cpu_ms,
+                      s.server as "server: Json<ServerSecond>"
+               from benchmark_seconds s join benchmarks b on b.id = s.benchmark_id "# + $tail,
+            $($bind),*
+        )
+        .map(|row| SecondRecord {
+            level_idx: row.level_idx,
+            attempt: row.attempt,
+            share_idx: row.share_idx,
+            second_idx: row.second_idx,
+            started_at: row.started_at,
+            span_ms: row.span_ms,
+            totals: row.totals.0,
+            n_connected: row.n_connected.unsigned_abs(),
+            latencies: row.latencies,
+            errors: row.errors.0,
+            generator_cpu_ms: row.generator_cpu_ms,
+            server: row.server.map(|server| server.0),
+        })
+    };
+}
+
 /// The seconds of a benchmark in the order in which they passed, shares of the same second beside each other; of one
 /// level where one is named.
 pub async fn list_seconds(
@@ -250,6 +278,26 @@ pub async fn list_last_seconds(
     Ok(seconds)
 }
 
+/// The seconds of one attempt behind `after_idx`, in order.
+pub async fn list_seconds_after(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    key: AttemptKey,
+    after_idx: i32,
+) -> Result<Vec<SecondRecord>> {
+    select_seconds!(
+        "where s.benchmark_id = $1 and b.owner_id = $2 and s.level_idx = $3 and s.attempt = $4 and s.second_idx > $5
+         order by s.second_idx, s.share_idx",
+        key.benchmark_id.0,
+        viewer.user_id.0,
+        key.level_idx,
+        key.attempt,
+        after_idx,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 async fn select_seconds(
     conn: &mut PgConnection,
     viewer: Viewer,
@@ -257,35 +305,16 @@ async fn select_seconds(
     level_idx: Option<i32>,
     limit: Option<i64>,
 ) -> Result<Vec<SecondRecord>> {
-    sqlx::query!(
-        r#"select s.level_idx, s.attempt, s.share_idx, s.second_idx, s.started_at, s.span_ms,
-                  s.totals as "totals: Json<Totals>", s.n_connected, s.latencies,
-                  s.errors as "errors: Json<Vec<ErrorCount>>", s.generator_cpu_ms,
-                  s.server as "server: Json<ServerSecond>"
-           from benchmark_seconds s join benchmarks b on b.id = s.benchmark_id
-           where s.benchmark_id = $1 and b.owner_id = $2 and ($3::integer is null or s.level_idx = $3)
-           order by case when $4::bigint is not null then s.started_at end desc,
-                    s.level_idx, s.attempt, s.second_idx, s.share_idx
-           limit $4"#,
+    select_seconds!(
+        "where s.benchmark_id = $1 and b.owner_id = $2 and ($3::integer is null or s.level_idx = $3)
+         order by case when $4::bigint is not null then s.started_at end desc,
+                  s.level_idx, s.attempt, s.second_idx, s.share_idx
+         limit $4",
         id.0,
         viewer.user_id.0,
         level_idx,
         limit,
     )
-    .map(|row| SecondRecord {
-        level_idx: row.level_idx,
-        attempt: row.attempt,
-        share_idx: row.share_idx,
-        second_idx: row.second_idx,
-        started_at: row.started_at,
-        span_ms: row.span_ms,
-        totals: row.totals.0,
-        n_connected: row.n_connected.unsigned_abs(),
-        latencies: row.latencies,
-        errors: row.errors.0,
-        generator_cpu_ms: row.generator_cpu_ms,
-        server: row.server.map(|server| server.0),
-    })
     .fetch_all(conn)
     .await
 }

@@ -1,21 +1,30 @@
-//! What a person sees when something goes wrong: a sentence, or the number under which the log tells the rest.
+//! What is said when something goes wrong: a sentence, or the number under which the log tells the rest. People see it on a
+//! page, programs in one envelope of JSON.
 
 use std::any::Any;
 
 use askama::Template;
+use axum::Json;
+use axum::http::HeaderValue;
+use axum::http::Method;
 use axum::http::StatusCode;
+use axum::http::header;
 use axum::response::Html;
 use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
+use serde_json::Value;
+use serde_json::json;
 use tracing::error;
 
 use crate::bundle::BundleError;
 use crate::dataset::service::UploadError;
 use crate::dataset::statistics_file::StatisticsFileError;
+use crate::experiment::fields::FieldError;
 use crate::experiment::service::LaunchError;
 use crate::files::intake::IntakeError;
 use crate::store;
+use crate::web::middleware::headers::Face;
 use crate::web::middleware::headers::RequestId;
 use crate::workload::service::AddError;
 
@@ -29,6 +38,8 @@ pub enum Error {
         status: StatusCode,
         message: String,
     },
+    /// The same, field by field.
+    Invalid(Vec<FieldError>),
     Fault(anyhow::Error),
     /// What is asked for is a part of the page at this address, and is shown there.
     Elsewhere(String),
@@ -134,10 +145,7 @@ impl From<LaunchError> for Error {
     fn from(error: LaunchError) -> Self {
         match error {
             LaunchError::Fault(error) => Self::Fault(error),
-            LaunchError::Refused(fields) => {
-                let messages: Vec<String> = fields.into_iter().map(|field| field.message).collect();
-                Self::refused(messages.join(" "))
-            }
+            LaunchError::Refused(fields) => Self::Invalid(fields),
         }
     }
 }
@@ -152,56 +160,114 @@ struct ErrorPage {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let (status, title, message, request_id) = match self {
+        let face = Face::current();
+        let (status, title, message, fields) = match self {
             Self::NotFound(what) => (
                 StatusCode::NOT_FOUND,
                 "Not found",
                 format!("There is no such {what}, or not any more."),
-                None,
+                Vec::new(),
             ),
             Self::Elsewhere(page) => return Redirect::to(&page).into_response(),
-            Self::Refused { status, message } => (status, "That did not work", message, None),
+            Self::Refused { status, message } => (status, "That did not work", message, Vec::new()),
+            Self::Invalid(fields) => {
+                let messages: Vec<&str> = fields.iter().map(|field| field.message.as_str()).collect();
+                let status = match face {
+                    Face::Json => StatusCode::BAD_REQUEST,
+                    Face::Page | Face::Fragment => StatusCode::UNPROCESSABLE_ENTITY,
+                };
+                (status, "That did not work", messages.join(" "), fields)
+            }
             Self::Fault(error) => {
                 let request_id = RequestId::current();
                 error!(request.id = %request_id, "Request {request_id} failed: {error:#}");
                 let message = "Something went wrong on our side. The log tells more under this number.".to_owned();
-                (StatusCode::INTERNAL_SERVER_ERROR, "A fault", message, Some(request_id))
+                (StatusCode::INTERNAL_SERVER_ERROR, "A fault", message, Vec::new())
             }
         };
-        render(
-            status,
-            &ErrorPage {
-                title,
-                message,
-                request_id,
-            },
-        )
+        let is_fault = status == StatusCode::INTERNAL_SERVER_ERROR;
+        let request_id = is_fault.then(RequestId::current);
+        let page = ErrorPage {
+            title,
+            message,
+            request_id,
+        };
+        let mut response = match face {
+            Face::Page => html(status, page.render()),
+            // htmx puts the message alone into the page's own place for errors.
+            Face::Fragment => html(status, page.as_message().render()),
+            Face::Json => (status, Json(envelope(status, &page, &fields))).into_response(),
+        };
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
     }
 }
 
-/// A fragment request gets the message alone, which htmx puts into the page's own place for errors.
-fn render(status: StatusCode, page: &ErrorPage) -> Response {
-    let rendered = if RequestId::is_fragment() {
-        page.as_message().render()
-    } else {
-        page.render()
-    };
-    let mut response = match rendered {
+fn html(status: StatusCode, rendered: askama::Result<String>) -> Response {
+    match rendered {
         Ok(html) => (status, Html(html)).into_response(),
         Err(_) => (status, "Something went wrong, and so did the page that should say so.").into_response(),
-    };
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(
-            axum::http::header::RETRY_AFTER,
-            axum::http::HeaderValue::from_static("5"),
-        );
     }
-    response
+}
+
+/// What programs get: a code that never changes its meaning, the sentence for whoever reads their log, and what is wrong
+/// with each field that is.
+fn envelope(status: StatusCode, page: &ErrorPage, fields: &[FieldError]) -> Value {
+    let fields: Vec<Value> = fields
+        .iter()
+        .map(|FieldError { field, message }| json!({ "field": field, "message": message }))
+        .collect();
+    let code = if fields.is_empty() {
+        code_of(status)
+    } else {
+        "invalid_fields"
+    };
+    let mut error = json!({ "code": code, "message": page.message, "fields": fields });
+    if let Some(request_id) = page.request_id {
+        error["request_id"] = request_id.to_string().into();
+    }
+    json!({ "error": error })
+}
+
+fn code_of(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "bad_request",
+        StatusCode::FORBIDDEN => "foreign_origin",
+        StatusCode::NOT_FOUND => "not_found",
+        StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
+        StatusCode::REQUEST_TIMEOUT => "too_slow",
+        StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "unsupported_media_type",
+        StatusCode::MISDIRECTED_REQUEST => "unknown_host",
+        StatusCode::UPGRADE_REQUIRED => "upgrade_required",
+        StatusCode::INTERNAL_SERVER_ERROR => "fault",
+        StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+        _ => "refused",
+    }
 }
 
 /// For every address that is not ours.
 pub async fn not_found() -> Error {
     Error::NotFound("page")
+}
+
+/// For every address of ours that is asked for by a method that it does not know.
+pub async fn wrong_method(method: Method) -> Error {
+    Error::Refused {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        message: format!("This address is not for {method}; the header Allow says what it is for."),
+    }
+}
+
+/// For a browser that sends here what a page of somebody else's told it to.
+pub fn foreign() -> Error {
+    Error::Refused {
+        status: StatusCode::FORBIDDEN,
+        message: "This was sent by a page of another site. Programs send no Origin and are let in.".to_owned(),
+    }
 }
 
 /// A handler that panicked hurts only its own request.

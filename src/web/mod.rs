@@ -1,5 +1,6 @@
 //! The web door: addresses, pages and their fragments, and the layers that every request passes.
 
+mod api;
 mod assets;
 mod error;
 mod extract;
@@ -14,6 +15,7 @@ pub use state::AppState;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::response::IntoResponse as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
 
@@ -27,13 +29,14 @@ pub fn router(state: AppState) -> Router {
     Router::new()
         .merge(assets::router())
         .merge(pages::router())
+        .merge(api::router())
         .fallback(error::not_found)
         .layer(DefaultBodyLimit::max(FORM_BYTES))
         .layer(axum::middleware::from_fn_with_state(
             Pace::default(),
             middleware::pace::keep,
         ))
-        .layer(CsrfLayer::new())
+        .layer(CsrfLayer::new().with_rejection_response(|_| error::foreign().into_response()))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(axum::middleware::from_fn_with_state(
             state.clone(),

@@ -14,6 +14,8 @@ use crate::dataset::service::Datasets;
 use crate::experiment::service::Experiments;
 use crate::instrument::service::Instruments;
 use crate::model::user::Viewer;
+use crate::web::api::updates::Updates;
+use crate::web::pages::benchmarks::live::watches::Watches;
 use crate::web::pages::chart_cache::ChartCache;
 use crate::workload::service::Workloads;
 
@@ -26,10 +28,12 @@ pub struct AppState {
     pub experiments: Experiments,
     pub instruments: Instruments,
     pub benchmarks: Benchmarks,
+    pub watches: Watches,
     pub viewer: Viewer,
     pub hosts: AllowedHosts,
     pub samples: Samples,
     pub charts: ChartCache,
+    pub updates: Updates,
     pub shutdown: CancellationToken,
 }
 
@@ -63,10 +67,12 @@ impl AppState {
             experiments: services.experiments.clone(),
             instruments: services.instruments.clone(),
             benchmarks: services.benchmarks.clone(),
+            watches: Watches::new(services.pool.clone(), shutdown.clone()),
             viewer: services.viewer,
             hosts: AllowedHosts(Arc::new(hosts)),
             samples: Samples(has_samples.then(|| Arc::new(config.samples_dir.clone()))),
             charts: ChartCache::default(),
+            updates: Updates::new(services.pool.clone(), shutdown.clone()),
             shutdown,
         }
     }

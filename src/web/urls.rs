@@ -33,6 +33,10 @@ pub fn glossary(word: &str) -> String {
 pub const BENCHMARKS: &str = "/benchmarks";
 pub const BENCHMARKS_NEW: &str = "/benchmarks/new";
 pub const BENCHMARKS_CHECK: &str = "/benchmarks/check";
+/// The form again, with room for one more program.
+pub const BENCHMARKS_PROGRAM: &str = "/benchmarks/program";
+pub const BENCHMARKS_SOURCES: &str = "/benchmarks/sources";
+pub const BENCHMARKS_COMPARE: &str = "/benchmarks/compare";
 
 pub fn benchmark(id: BenchmarkId) -> String {
     format!("/benchmarks/{id}")
@@ -46,6 +50,16 @@ pub fn benchmark_part(id: BenchmarkId, part: &str) -> String {
 /// The form, filled in like an earlier benchmark.
 pub fn benchmark_like(id: BenchmarkId) -> String {
     format!("{BENCHMARKS_NEW}?like={id}")
+}
+
+pub const API_BENCHMARKS: &str = "/api/benchmarks";
+pub const API_RESULTS: &str = "/api/results";
+/// Messages of all benchmarks as they go on, for programs.
+pub const UPDATES: &str = "/ws";
+
+/// Whether an address is one that programs ask for, and not people with browsers.
+pub fn is_for_programs(path: &str) -> bool {
+    path == UPDATES || path == "/api" || path.starts_with("/api/")
 }
 
 pub const INSTRUMENTS: &str = "/instruments";

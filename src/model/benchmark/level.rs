@@ -51,8 +51,9 @@ impl LevelStatus {
     }
 }
 
-/// Counts of a level or of a second.
+/// Counts of a level or of a second. Of a level that runs, nothing is stored yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Totals {
     /// That came to their end.
     pub n_transactions: u64,

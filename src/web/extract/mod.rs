@@ -2,5 +2,6 @@
 
 pub mod form;
 pub mod id;
+pub mod object;
 pub mod parts;
 pub mod user;

@@ -12,6 +12,7 @@ use axum::response::Response;
 use rand::TryRng as _;
 
 use crate::web::fragment::Hx;
+use crate::web::urls;
 
 /// `reliability.md`, W3.
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -33,11 +34,38 @@ pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestId(u64);
 
-/// What error pages need to know of the request they answer.
+/// What an answer looks like that has no handler of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Face {
+    Page,
+    /// A part of a page, for htmx.
+    Fragment,
+    /// For programs.
+    Json,
+}
+
+impl Face {
+    fn of(request: &Request) -> Self {
+        if urls::is_for_programs(request.uri().path()) {
+            Self::Json
+        } else if Hx::of(request.headers()).is_fragment {
+            Self::Fragment
+        } else {
+            Self::Page
+        }
+    }
+
+    /// What the request that is being answered expects; a page outside of one.
+    pub fn current() -> Self {
+        CURRENT.try_with(|current| current.face).unwrap_or(Self::Page)
+    }
+}
+
+/// What errors need to know of the request they answer.
 #[derive(Clone, Copy)]
 struct Current {
     id: RequestId,
-    is_fragment: bool,
+    face: Face,
 }
 
 tokio::task_local! {
@@ -48,11 +76,6 @@ impl RequestId {
     /// The number of the request that is being answered; zero outside of one.
     pub fn current() -> Self {
         CURRENT.try_with(|current| current.id).unwrap_or(Self(0))
-    }
-
-    /// Whether the request that is being answered wants a fragment.
-    pub fn is_fragment() -> bool {
-        CURRENT.try_with(|current| current.is_fragment).unwrap_or(false)
     }
 }
 
@@ -67,7 +90,7 @@ pub async fn add(request: Request, next: Next) -> Response {
     let current = Current {
         // Zero when the system has no randomness left, which only makes it harder to find in the log.
         id: RequestId(rand::rngs::SysRng.try_next_u64().unwrap_or(0)),
-        is_fragment: Hx::of(request.headers()).is_fragment,
+        face: Face::of(&request),
     };
     let started = Instant::now();
     let mut response = CURRENT.scope(current, next.run(request)).await;
@@ -86,6 +109,8 @@ pub async fn add(request: Request, next: Next) -> Response {
         headers
             .entry(header::VARY)
             .or_insert(HeaderValue::from_static("hx-request"));
+    }
+    if is_html || current.face == Face::Json {
         headers
             .entry(header::CACHE_CONTROL)
             .or_insert(HeaderValue::from_static("no-store"));

@@ -1,0 +1,218 @@
+//! Benchmarks for programs: check, start, list, look.
+
+use axum::Json;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::extract::Query as UrlQuery;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::IntoResponse as _;
+use axum::response::Response;
+use axum::routing::get;
+use axum::routing::post;
+use serde_json::Value;
+use serde_json::json;
+use sqlx::PgPool;
+
+use crate::benchmark::form::BenchmarkForm;
+use crate::benchmark::service::Benchmarks;
+use crate::experiment::fields::FieldError;
+use crate::experiment::service::LaunchError;
+use crate::model::benchmark::Benchmark;
+use crate::model::benchmark::LevelRecord;
+use crate::model::ids::BenchmarkId;
+use crate::model::job::JobStatus;
+use crate::model::user::Viewer;
+use crate::store;
+use crate::web::api::answers;
+use crate::web::api::answers::BenchmarkBody;
+use crate::web::api::answers::ResultBody;
+use crate::web::api::body;
+use crate::web::api::paging::Stretch;
+use crate::web::error::Error;
+use crate::web::extract::id::Id;
+use crate::web::extract::object::Object;
+use crate::web::extract::user::CurrentUser;
+use crate::web::state::AppState;
+use crate::web::urls;
+use crate::web::view;
+
+/// Room for a mix of many programs; other bodies are small.
+const BODY_BYTES: usize = 4 << 20;
+
+/// By which a client that sends its request again is known.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const MOST_KEY_CHARS: usize = 200;
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .route("/api/benchmarks/start", post(start_benchmark))
+        .route("/api/benchmarks/configure", post(configure_benchmark))
+        .route(urls::API_BENCHMARKS, get(list_benchmarks))
+        .route("/api/benchmarks/", get(list_benchmarks))
+        .route("/api/benchmarks/{id}", get(get_benchmark))
+        .route("/api/benchmarks/{id}/results", get(get_benchmark_results))
+        .route(urls::API_RESULTS, get(list_results))
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+}
+
+/// POST /api/benchmarks/start: launches, and answers with the benchmark.
+async fn start_benchmark(
+    State(benchmarks): State<Benchmarks>,
+    State(pool): State<PgPool>,
+    CurrentUser(viewer): CurrentUser,
+    headers: HeaderMap,
+    Object(body): Object,
+) -> Result<Json<BenchmarkBody>, Error> {
+    let (mut form, mut wrong) = body::read(&body);
+    match idempotency_key(&headers) {
+        Ok(Some(key)) => form.request_id = key,
+        Ok(None) => form.request_id = view::request_id_or(form.request_id)?,
+        Err(error) => wrong.push(error),
+    }
+    if !wrong.is_empty() {
+        return Err(refusal(&benchmarks, viewer, &form, wrong).await);
+    }
+    let launched = benchmarks.launch(viewer, &form).await;
+    let id = launched.map_err(in_their_words)?;
+    one(&pool, viewer, id).await
+}
+
+/// POST /api/benchmarks/configure: says what the same body would start.
+async fn configure_benchmark(
+    State(benchmarks): State<Benchmarks>,
+    CurrentUser(viewer): CurrentUser,
+    Object(body): Object,
+) -> Result<Json<Value>, Error> {
+    let (form, wrong) = body::read(&body);
+    if !wrong.is_empty() {
+        return Err(refusal(&benchmarks, viewer, &form, wrong).await);
+    }
+    let estimate = benchmarks.check(viewer, &form).await.map_err(in_their_words)?;
+    Ok(Json(json!({
+        "valid": true,
+        "estimated_time_seconds": body::seconds_of(estimate.estimated_ms),
+        "total_threads": estimate.total_clients,
+        "configuration": body::configuration(&form, &estimate.spec),
+        "levels": estimate.n_levels,
+        "estimated_size_bytes": estimate.size_bytes,
+        "warnings": estimate.warnings,
+    })))
+}
+
+/// GET /api/benchmarks, with or without a slash behind it
+async fn list_benchmarks(
+    State(pool): State<PgPool>,
+    CurrentUser(viewer): CurrentUser,
+    UrlQuery(pairs): UrlQuery<Vec<(String, String)>>,
+) -> Result<Response, Error> {
+    list(&pool, viewer, urls::API_BENCHMARKS, &pairs, None).await
+}
+
+/// GET /api/results: the benchmarks that came to their end
+async fn list_results(
+    State(pool): State<PgPool>,
+    CurrentUser(viewer): CurrentUser,
+    UrlQuery(pairs): UrlQuery<Vec<(String, String)>>,
+) -> Result<Response, Error> {
+    list(&pool, viewer, urls::API_RESULTS, &pairs, Some(JobStatus::Completed)).await
+}
+
+/// GET /api/benchmarks/{id}
+async fn get_benchmark(
+    State(pool): State<PgPool>,
+    CurrentUser(viewer): CurrentUser,
+    Id(id): Id<BenchmarkId>,
+) -> Result<Json<BenchmarkBody>, Error> {
+    one(&pool, viewer, id).await
+}
+
+/// GET /api/benchmarks/{id}/results
+async fn get_benchmark_results(
+    State(pool): State<PgPool>,
+    CurrentUser(viewer): CurrentUser,
+    Id(id): Id<BenchmarkId>,
+) -> Result<Json<Vec<ResultBody>>, Error> {
+    let (benchmark, levels) = load(&pool, viewer, id).await?;
+    Ok(Json(answers::results(&benchmark.spec, &levels)?))
+}
+
+async fn one(pool: &PgPool, viewer: Viewer, id: BenchmarkId) -> Result<Json<BenchmarkBody>, Error> {
+    let (benchmark, levels) = load(pool, viewer, id).await?;
+    Ok(Json(BenchmarkBody::new(&benchmark, &levels)?))
+}
+
+async fn load(pool: &PgPool, viewer: Viewer, id: BenchmarkId) -> Result<(Benchmark, Vec<LevelRecord>), Error> {
+    let mut conn = pool.acquire().await?;
+    let benchmark = store::benchmarks::get(&mut conn, viewer, id).await?;
+    let benchmark = benchmark.ok_or(Error::NotFound("benchmark"))?;
+    let levels = store::levels::list(&mut conn, viewer, id).await?;
+    Ok((benchmark, levels))
+}
+
+async fn list(
+    pool: &PgPool,
+    viewer: Viewer,
+    address: &str,
+    pairs: &[(String, String)],
+    status: Option<JobStatus>,
+) -> Result<Response, Error> {
+    let stretch = Stretch::read(pairs)?;
+    let mut conn = pool.acquire().await?;
+    // One more tells whether there is more.
+    let limit = i64::try_from(stretch.limit + 1).unwrap_or(i64::MAX);
+    let mut benchmarks = store::benchmarks::list_before(&mut conn, viewer, stretch.before, status, limit).await?;
+    let is_more = benchmarks.len() > stretch.limit;
+    benchmarks.truncate(stretch.limit);
+    let ids: Vec<BenchmarkId> = benchmarks.iter().map(|benchmark| benchmark.id).collect();
+    let levels = store::levels::list_of_several(&mut conn, viewer, &ids).await?;
+    drop(conn);
+    let mut bodies = Vec::with_capacity(benchmarks.len());
+    for benchmark in &benchmarks {
+        let own = levels.iter().filter(|(id, _)| *id == benchmark.id);
+        let own: Vec<LevelRecord> = own.map(|(_, level)| level.clone()).collect();
+        bodies.push(BenchmarkBody::new(benchmark, &own)?);
+    }
+    let mut response = Json(bodies).into_response();
+    if let Some(last) = ids.last().filter(|_| is_more) {
+        response.headers_mut().extend(stretch.next(address, *last));
+    }
+    Ok(response)
+}
+
+/// What is wrong with a body: what could not be read, and with the rest what the service says of it.
+async fn refusal(benchmarks: &Benchmarks, viewer: Viewer, form: &BenchmarkForm, mut wrong: Vec<FieldError>) -> Error {
+    match benchmarks.check(viewer, form).await.map_err(in_their_words) {
+        Ok(_) => {}
+        Err(Error::Invalid(more)) => {
+            let news = more
+                .into_iter()
+                .filter(|error| wrong.iter().all(|known| known.field != error.field));
+            let news: Vec<FieldError> = news.collect();
+            wrong.extend(news);
+        }
+        Err(error) => return error,
+    }
+    Error::Invalid(wrong)
+}
+
+/// Fields by the names that programs gave them.
+fn in_their_words(error: LaunchError) -> Error {
+    match error {
+        LaunchError::Refused(fields) => Error::Invalid(fields.into_iter().map(body::field_name).collect()),
+        error @ LaunchError::Fault(_) => error.into(),
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, FieldError> {
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    match key.to_str().map(str::trim) {
+        Ok(key) if !key.is_empty() && key.len() <= MOST_KEY_CHARS => Ok(Some(key.to_owned())),
+        _ => Err(FieldError::new(
+            "Idempotency-Key",
+            format!("This header takes 1 to {} letters, digits and signs.", MOST_KEY_CHARS),
+        )),
+    }
+}

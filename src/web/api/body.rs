@@ -1,0 +1,198 @@
+//! From the fields of a JSON object to the form that a browser would have sent, and back to JSON.
+
+use serde_json::Map;
+use serde_json::Number;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::benchmark::form::BenchmarkForm;
+use crate::benchmark::form::GivenProgram;
+use crate::experiment::fields::FieldError;
+use crate::model::benchmark::BenchmarkSpec;
+
+/// The form of a body and everything in the body that could not be put into it. What is missing is as in the form.
+pub(super) fn read(body: &Map<String, Value>) -> (BenchmarkForm, Vec<FieldError>) {
+    let mut form = BenchmarkForm::default();
+    let mut errors = Vec::new();
+    for (name, value) in body {
+        if let Err(error) = read_field(&mut form, name, value) {
+            errors.push(error);
+        }
+    }
+    (form, errors)
+}
+
+fn read_field(form: &mut BenchmarkForm, name: &str, value: &Value) -> Result<(), FieldError> {
+    match name {
+        "autovacuum" => form.autovacuum = truth(name, value)?.unwrap_or(form.autovacuum),
+        "quick" => form.quick = truth(name, value)?.unwrap_or(form.quick),
+        "programs" => form.programs = programs(name, value)?,
+        "stats_source" => form.sources.stats_source = sources(name, value)?,
+        _ => {
+            let unknown = || FieldError::new(name, "There is no field of this name.");
+            let text = form.text_mut(name).ok_or_else(unknown)?;
+            let given = match name {
+                "thread_counts" => counts(name, value)?,
+                "test_duration" | "warm_up" | "statement_timeout" => seconds(name, value)?,
+                _ => scalar(name, value)?,
+            };
+            if let Some(given) = given {
+                *text = given;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// None for null, which is as good as no field.
+fn scalar(name: &str, value: &Value) -> Result<Option<String>, FieldError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text.clone())),
+        Value::Number(number) => Ok(Some(digits(number))),
+        Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+            Err(FieldError::new(name, "This takes a number or a text."))
+        }
+    }
+}
+
+fn truth(name: &str, value: &Value) -> Result<Option<bool>, FieldError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Bool(truth) => Ok(Some(*truth)),
+        _ => Err(FieldError::new(name, "This takes true or false.")),
+    }
+}
+
+fn counts(name: &str, value: &Value) -> Result<Option<String>, FieldError> {
+    let Value::Array(counts) = value else {
+        return scalar(name, value);
+    };
+    let texts = counts.iter().map(|count| match count {
+        Value::Number(number) => Ok(digits(number)),
+        _ => Err(FieldError::new(
+            name,
+            "This takes an array of numbers, or a text like 1..16 step 3.",
+        )),
+    });
+    let texts: Vec<String> = texts.collect::<Result<_, _>>()?;
+    Ok(Some(texts.join(", ")))
+}
+
+/// A number counts seconds and may be a fraction of one.
+fn seconds(name: &str, value: &Value) -> Result<Option<String>, FieldError> {
+    match value.as_f64() {
+        Some(seconds) if seconds.fract() != 0.0 => Ok(Some(format!("{}ms", (seconds * 1000.0).round()))),
+        _ => scalar(name, value),
+    }
+}
+
+fn sources(name: &str, value: &Value) -> Result<Vec<String>, FieldError> {
+    let wrong = || {
+        FieldError::new(
+            name,
+            "This takes an array of texts like \"built_in\" or \"random_targets:seed=7\".",
+        )
+    };
+    match value {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(sources) => {
+            let sources = sources.iter().map(|source| source.as_str().map(str::to_owned));
+            sources.collect::<Option<_>>().ok_or_else(wrong)
+        }
+        _ => Err(wrong()),
+    }
+}
+
+fn programs(name: &str, value: &Value) -> Result<Vec<GivenProgram>, FieldError> {
+    let wrong = || {
+        FieldError::new(
+            name,
+            "This takes an array of objects with text and, where wanted, name and weight.",
+        )
+    };
+    let programs = match value {
+        Value::Null => return Ok(Vec::new()),
+        Value::Array(programs) => programs,
+        _ => return Err(wrong()),
+    };
+    let mut read = Vec::new();
+    for (idx, program) in programs.iter().enumerate() {
+        let mut given = GivenProgram::default();
+        for (key, value) in program.as_object().ok_or_else(wrong)? {
+            let field = format!("{name}[{idx}].{key}");
+            let text = match key.as_str() {
+                "name" => &mut given.name,
+                "weight" => &mut given.weight,
+                "text" => &mut given.text,
+                _ => return Err(FieldError::new(&field, "There is no field of this name.")),
+            };
+            *text = scalar(&field, value)?.unwrap_or_default();
+        }
+        read.push(given);
+    }
+    Ok(read)
+}
+
+/// JSON has one kind of number, so `20.0` is as good as `20`.
+fn digits(number: &Number) -> String {
+    match number.as_f64() {
+        Some(value) if number.is_f64() && value.fract() == 0.0 => format!("{value:.0}"),
+        _ => number.to_string(),
+    }
+}
+
+/// The name by which a program knows a field of the form.
+pub(super) fn field_name(error: FieldError) -> FieldError {
+    match error.field.as_str() {
+        "program_name" | "program_weight" | "program_text" => FieldError {
+            field: "programs".to_owned(),
+            ..error
+        },
+        _ => error,
+    }
+}
+
+/// A form that was found to ask for `spec`, as the body that asks for the same in full.
+pub(super) fn configuration(form: &BenchmarkForm, spec: &BenchmarkSpec) -> Value {
+    let mut form = form.clone();
+    let texts = form.texts_mut().into_iter().filter(|(name, _)| *name != "request_id");
+    let mut body: Map<String, Value> = texts.map(|(name, text)| (name.to_owned(), value_of(text))).collect();
+    let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
+    put("thread_counts", json!(spec.n_clients));
+    put("test_duration", seconds_of(spec.duration_ms).into());
+    put("warm_up", seconds_of(spec.warm_up_ms).into());
+    put("statement_timeout", seconds_of(spec.statement_timeout_ms).into());
+    put("autovacuum", spec.autovacuum.into());
+    put("quick", spec.is_quick.into());
+    put("stats_source", json!(form.sources.stats_source));
+    let programs = form.programs.iter();
+    let programs = programs
+        .map(|GivenProgram { name, weight, text }| json!({ "name": name, "weight": value_of(weight), "text": text }));
+    put("programs", programs.collect());
+    Value::Object(body)
+}
+
+/// A number where the text is one, null where it is empty.
+fn value_of(text: &str) -> Value {
+    match text.trim() {
+        "" => Value::Null,
+        text => match text.parse::<Number>() {
+            Ok(number) => Value::Number(number),
+            Err(_) => Value::String(text.to_owned()),
+        },
+    }
+}
+
+/// Whole seconds as a whole number.
+pub(super) fn seconds_of(ms: u64) -> Number {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a day has fewer milliseconds than a float has digits for"
+    )]
+    let fraction = || Number::from_f64(ms as f64 / 1000.0);
+    match ms % 1000 {
+        0 => Number::from(ms / 1000),
+        _ => fraction().unwrap_or_else(|| Number::from(ms / 1000)),
+    }
+}
