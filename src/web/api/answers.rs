@@ -1,10 +1,8 @@
 //! What programs are told of benchmarks and their levels.
 
-use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::Number;
 
-use crate::analysis::latency::Latencies;
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::BenchmarkSpec;
 use crate::model::benchmark::GeneratedSpec;
@@ -14,6 +12,7 @@ use crate::model::benchmark::TargetSpec;
 use crate::model::ids::BenchmarkId;
 use crate::model::ids::DatasetId;
 use crate::model::job::JobStatus;
+use crate::report::benchmark::data;
 use crate::web::api::body::seconds_of;
 use crate::web::view::rfc3339;
 
@@ -132,9 +131,7 @@ fn is_over(status: LevelStatus) -> bool {
 
 impl ResultBody {
     fn new(spec: &BenchmarkSpec, record: &LevelRecord) -> anyhow::Result<Self> {
-        let stored = record.latencies.as_deref();
-        let latencies = stored.map_or_else(|| Ok(Latencies::new()), Latencies::from_bytes);
-        let latencies = latencies.context("reading stored latencies")?;
+        let latencies = data::latencies(record.latencies.as_deref())?;
         let totals = record.totals;
         Ok(Self {
             thread_count: record.level.n_clients,
