@@ -1,10 +1,9 @@
 //! From what a person typed, in a form, on the command line or to the API, to a validated spec.
 
 mod levels;
+mod mix;
 mod texts;
 
-use crate::benchmark::operations;
-use crate::benchmark::operations::Shape;
 use crate::experiment::fields::FieldError;
 use crate::experiment::fields::choice;
 use crate::experiment::fields::duration_ms;
@@ -17,7 +16,6 @@ use crate::model::benchmark::ConnectionMode;
 use crate::model::benchmark::GeneratedSpec;
 use crate::model::benchmark::KeyDistribution;
 use crate::model::benchmark::Loading;
-use crate::model::benchmark::MixSpec;
 use crate::model::benchmark::Objective;
 use crate::model::benchmark::Operation;
 use crate::model::benchmark::Pace;
@@ -27,6 +25,7 @@ use crate::model::benchmark::TargetSpec;
 use crate::model::experiment::SourceSpec;
 use crate::model::ids::DatasetId;
 use crate::model::ids::WorkloadId;
+use crate::source;
 
 /// Fewer rows fit into the processor's cache and say nothing.
 pub const MIN_TABLE_ROWS: u64 = 1_000;
@@ -294,88 +293,6 @@ impl BenchmarkForm {
         }
     }
 
-    fn mix(
-        &self,
-        target: Option<&TargetSpec>,
-        queries: &[ProgramText],
-        keep: &mut impl FnMut(FieldError),
-    ) -> Option<MixSpec> {
-        let operation = choice(&self.operation, "operation", &Operation::ALL, Operation::word);
-        let operation = operation.map_err(&mut *keep).ok();
-        let keys = choice(&self.keys, "keys", &KeyDistribution::ALL, KeyDistribution::word);
-        let keys = keys.map_err(&mut *keep).ok();
-        let read_percent = number(&self.read_percent, "read_percent", 0, 100);
-        let read_percent = read_percent.map_err(&mut *keep).ok();
-        let insert_rows = number(&self.insert_rows, "insert_rows", 1, MAX_INSERT_ROWS);
-        let insert_rows = insert_rows.map_err(&mut *keep).ok();
-        let operation = operation?;
-        let shape = Shape {
-            keys: keys?,
-            read_percent: u32::try_from(read_percent?).ok()?,
-            insert_rows: u32::try_from(insert_rows?).ok()?,
-        };
-        let (built_in, is_generated) = (
-            operations::programs(operation, shape),
-            !matches!(target, Some(TargetSpec::Dataset { .. })),
-        );
-        if built_in.is_some() && !is_generated {
-            keep(FieldError::new(
-                "operation",
-                "This operation needs generated tables. On a dataset, run a workload or programs of your own.",
-            ));
-            return None;
-        }
-        let programs = match (operation, built_in) {
-            (_, Some(programs)) => programs,
-            (Operation::Workload, None) if is_generated => {
-                keep(FieldError::new(
-                    "operation",
-                    "A workload runs on a dataset. Choose one as the target.",
-                ));
-                return None;
-            }
-            (Operation::Workload, None) => queries.to_vec(),
-            (_, None) => self.own_programs(keep)?,
-        };
-        let variables = match target {
-            Some(TargetSpec::Generated(generated)) => operations::variables(*generated),
-            Some(TargetSpec::Dataset { .. }) | None => Vec::new(),
-        };
-        Some(MixSpec {
-            operation,
-            keys: shape.keys,
-            programs,
-            variables,
-        })
-    }
-
-    fn own_programs(&self, keep: &mut impl FnMut(FieldError)) -> Option<Vec<ProgramText>> {
-        let given: Vec<&GivenProgram> = self.programs.iter().filter(|program| !program.is_empty()).collect();
-        if given.is_empty() {
-            keep(FieldError::new("program_text", "Give at least one program."));
-            return None;
-        }
-        if given.len() > MAX_PROGRAMS {
-            keep(FieldError::new(
-                "program_text",
-                format!("{} programs are more than the {MAX_PROGRAMS} allowed.", given.len()),
-            ));
-            return None;
-        }
-        let mut programs: Vec<ProgramText> = Vec::new();
-        let mut is_wrong = false;
-        for (idx, program) in given.iter().enumerate() {
-            match own_program(idx, program, &programs) {
-                Ok(program) => programs.push(program),
-                Err(error) => {
-                    is_wrong = true;
-                    keep(error);
-                }
-            }
-        }
-        (!is_wrong).then_some(programs)
-    }
-
     fn sources(&self, target: Option<&TargetSpec>, keep: &mut impl FnMut(FieldError)) -> Option<Vec<SourceSpec>> {
         if self.sources.stats_source.is_empty() {
             return Some(Vec::new());
@@ -389,12 +306,19 @@ impl BenchmarkForm {
         }
         let chosen = self.sources.sources();
         let chosen = chosen.map_err(|wrong| wrong.into_iter().for_each(&mut *keep)).ok()?;
-        // Every source has a clone of its own here, so nothing needs a twin.
-        let own = chosen
-            .into_iter()
-            .filter(|source| source.annex.is_none() || source.name == "custom_sql");
-        let own = own.map(|source| SourceSpec { annex: None, ..source });
-        Some(own.collect())
+        let is_for_experiments =
+            |spec: &&SourceSpec| source::needs_annex(spec) || source::statistics_file(spec).is_some();
+        if let Some(spec) = chosen.iter().find(is_for_experiments) {
+            keep(FieldError::new(
+                "stats_source",
+                format!(
+                    "{} is for experiments only; a load test does not take it yet.",
+                    spec.label
+                ),
+            ));
+            return None;
+        }
+        Some(chosen)
     }
 
     fn pace(&self, keep: &mut impl FnMut(FieldError)) -> Option<Pace> {
@@ -426,39 +350,6 @@ impl BenchmarkForm {
             }
         }
     }
-}
-
-/// A program of its own, the `idx`th, beside those `before` it.
-fn own_program(idx: usize, given: &GivenProgram, before: &[ProgramText]) -> Result<ProgramText, FieldError> {
-    let name = match given.name.trim() {
-        "" => format!("program {}", idx + 1),
-        name => name.to_owned(),
-    };
-    if name.chars().count() > 100 {
-        return Err(FieldError::new("program_name", "A name has at most 100 characters."));
-    }
-    if before.iter().any(|other| other.name == name) {
-        return Err(FieldError::new(
-            "program_name",
-            format!("Two programs are called {name}."),
-        ));
-    }
-    if given.text.len() > MAX_PROGRAM_BYTES {
-        return Err(FieldError::new(
-            "program_text",
-            format!("{name} is longer than the {} KiB allowed.", MAX_PROGRAM_BYTES >> 10),
-        ));
-    }
-    let weight = match given.weight.trim() {
-        "" => 1,
-        text => number(text, "program_weight", 1, MAX_WEIGHT)?,
-    };
-    Ok(ProgramText {
-        name,
-        text: given.text.replace("\r\n", "\n"),
-        weight: u32::try_from(weight).unwrap_or(u32::MAX),
-        is_plain_sql: false,
-    })
 }
 
 /// None for an empty field.

@@ -7,6 +7,7 @@ pub mod estimate;
 pub mod form;
 pub mod generator;
 mod level;
+pub mod likeness;
 pub mod operations;
 mod place;
 pub mod program;

@@ -155,3 +155,6 @@ async fn conclude_levels(job: &HeldJob, benchmark: &Benchmark) -> Result<Parted,
     info!(benchmark.id = %benchmark.id, "Benchmark {} is finished", benchmark.id);
     Ok(parted)
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,7 +117,6 @@ impl Server {
     }
 
     /// The process number of the postmaster.
-    #[cfg(test)]
     pub fn pid(&self) -> u32 {
         self.postmaster.pid.as_raw().unsigned_abs()
     }

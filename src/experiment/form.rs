@@ -1,6 +1,6 @@
 //! From what a person typed, in a form or on the command line, to a validated spec.
 
-mod like;
+pub mod like;
 pub mod twins;
 
 use std::collections::BTreeMap;

@@ -164,6 +164,44 @@ pub async fn list_by_configuration(
     .await
 }
 
+/// What the best level of a benchmark came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BestLevel {
+    pub id: BenchmarkId,
+    pub configuration: String,
+    /// Transactions a second.
+    pub throughput: f64,
+}
+
+/// The best level that counts of each of the newest benchmarks that ask for one of these, at most `limit` of each, in the
+/// order in which they were launched.
+pub async fn list_best_levels(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    configurations: &[String],
+    limit: i64,
+) -> Result<Vec<BestLevel>> {
+    sqlx::query_as!(
+        BestLevel,
+        r#"select newest.id as "id!: BenchmarkId", c.configuration as "configuration!",
+                  newest.throughput as "throughput!"
+           from unnest($2::text[]) c (configuration), lateral (
+               select b.id, best.throughput
+               from benchmarks b, lateral (
+                   select max((l.totals ->> 'n_transactions')::double precision * 1000 / l.measured_ms) as throughput
+                   from benchmark_levels l
+                   where l.benchmark_id = b.id and l.status in ('finished', 'stopped') and l.measured_ms > 0) best
+               where b.owner_id = $1 and b.configuration = c.configuration and best.throughput is not null
+               order by b.id desc limit $3) newest
+           order by newest.id"#,
+        viewer.user_id.0,
+        configurations,
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// Notes what a benchmark runs on. Changes nothing when the lease is lost.
 pub async fn set_environment(
     conn: &mut PgConnection,

@@ -280,6 +280,16 @@ pub async fn places_of_instruments(conn: &mut PgConnection, viewer: Viewer) -> R
     .await
 }
 
+/// The datasets and tables that the viewer's benchmarks ran on, by name.
+pub async fn places_of_benchmarks(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<String>> {
+    sqlx::query_scalar!(
+        "select distinct target_name from benchmarks where owner_id = $1 order by 1",
+        viewer.user_id.0,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

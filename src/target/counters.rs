@@ -1,7 +1,7 @@
 //! What a server did from one second of a load test to the next: its counters, who waits for what, and, where the server is
 //! ours, what its processes took of the machine.
 
-use std::collections::BTreeMap;
+use std::ops::AddAssign;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -39,15 +39,24 @@ pub struct Counters {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Moment {
     counts: [Option<i64>; 9],
-    processes: BTreeMap<u32, Process>,
+    /// None where the processes cannot be seen.
+    taken: Option<Taken>,
 }
 
-/// What one process has taken since it began.
+/// What processes have taken since they began.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Process {
+struct Taken {
     cpu_ticks: u64,
     read_bytes: u64,
     written_bytes: u64,
+}
+
+impl AddAssign for Taken {
+    fn add_assign(&mut self, other: Self) {
+        self.cpu_ticks += other.cpu_ticks;
+        self.read_bytes += other.read_bytes;
+        self.written_bytes += other.written_bytes;
+    }
 }
 
 impl Counters {
@@ -79,7 +88,7 @@ impl Counters {
             }
         });
         let mut second = match &self.before {
-            Some(before) => between(before, &now, self.postmaster_pid.is_some()),
+            Some(before) => between(before, &now),
             None => ServerSecond::default(),
         };
         second.waits = waits.collect();
@@ -105,23 +114,21 @@ async fn look(admin: &mut Admin, database: &str, postmaster_pid: Option<u32>) ->
     }
     Ok(Moment {
         counts,
-        processes: postmaster_pid.map(processes).unwrap_or_default(),
+        taken: postmaster_pid.and_then(taken),
     })
 }
 
-fn between(before: &Moment, now: &Moment, sees_processes: bool) -> ServerSecond {
+fn between(before: &Moment, now: &Moment) -> ServerSecond {
     // Counters begin anew when the server does.
     let more = |idx: usize| {
         let (before, now) = (before.counts[idx]?, now.counts[idx]?);
         Some(now - before).filter(|more| *more >= 0)
     };
-    let mut taken = Process::default();
-    for (pid, process) in &now.processes {
-        let earlier = before.processes.get(pid).copied().unwrap_or_default();
-        taken.cpu_ticks += process.cpu_ticks.saturating_sub(earlier.cpu_ticks);
-        taken.read_bytes += process.read_bytes.saturating_sub(earlier.read_bytes);
-        taken.written_bytes += process.written_bytes.saturating_sub(earlier.written_bytes);
-    }
+    let taken = |what: fn(&Taken) -> u64| {
+        let (before, now) = (before.taken.as_ref().map(what)?, now.taken.as_ref().map(what)?);
+        now.checked_sub(before)
+    };
+    let bytes = |what| taken(what).map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
     ServerSecond {
         commits: more(0),
         rollbacks: more(1),
@@ -134,37 +141,53 @@ fn between(before: &Moment, now: &Moment, sees_processes: bool) -> ServerSecond 
         wal_bytes: more(8),
         waits: Vec::new(),
         #[expect(clippy::cast_precision_loss, reason = "ticks of one second")]
-        cpu_ms: sees_processes.then(|| taken.cpu_ticks as f64 * MS_PER_TICK),
-        read_bytes: sees_processes.then(|| i64::try_from(taken.read_bytes).unwrap_or(i64::MAX)),
-        written_bytes: sees_processes.then(|| i64::try_from(taken.written_bytes).unwrap_or(i64::MAX)),
+        cpu_ms: taken(|taken| taken.cpu_ticks).map(|ticks| ticks as f64 * MS_PER_TICK),
+        read_bytes: bytes(|taken| taken.read_bytes),
+        written_bytes: bytes(|taken| taken.written_bytes),
     }
 }
 
 /// `/proc` counts in hundredths of a second: `USER_HZ`, which is 100 wherever Linux runs a PostgreSQL (proc(5)).
 const MS_PER_TICK: f64 = 10.0;
 
-/// The processes of a server: its first one and the children of that. None where the system does not tell.
-fn processes(postmaster_pid: u32) -> BTreeMap<u32, Process> {
-    let children = std::fs::read_to_string(format!("/proc/{postmaster_pid}/task/{postmaster_pid}/children"));
-    let children = children.unwrap_or_default();
-    let pids = children.split_whitespace().filter_map(|pid| pid.parse().ok());
-    let pids = std::iter::once(postmaster_pid).chain(pids);
-    pids.filter_map(|pid| Some((pid, process(pid)?))).collect()
+/// What the processes of a server have taken: its first one, the children of that, and those that have ended. Of ended
+/// children the system adds up what they took with their parent, here the first one. None where it does not tell.
+fn taken(postmaster_pid: u32) -> Option<Taken> {
+    let mut sum = of_process(postmaster_pid, Of::ItselfAndEndedChildren)?;
+    let children = std::fs::read_to_string(format!("/proc/{postmaster_pid}/task/{postmaster_pid}/children")).ok()?;
+    for child in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+        if let Some(taken) = of_process(child, Of::Itself) {
+            sum += taken;
+        }
+    }
+    Some(sum)
 }
 
-fn process(pid: u32) -> Option<Process> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    Itself,
+    ItselfAndEndedChildren,
+}
+
+fn of_process(pid: u32, of: Of) -> Option<Taken> {
     let dir = Path::new("/proc").join(pid.to_string());
     let stat = std::fs::read_to_string(dir.join("stat")).ok()?;
-    // Behind the name, which stands in brackets and may hold anything: state is field 3, utime 14, stime 15 (proc(5)).
+    // Behind the name, which stands in brackets and may hold anything: the state is field 3, utime, stime, cutime and cstime
+    // are 14 to 17 (proc(5)).
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    let last = match of {
+        Of::Itself => 15,
+        Of::ItselfAndEndedChildren => 17,
+    };
+    let ticks = (14..=last).map(|number: usize| fields.get(number - 3)?.parse::<u64>().ok());
+    // It holds what ended children took as well.
     let io = std::fs::read_to_string(dir.join("io")).unwrap_or_default();
     let bytes = |name: &str| {
         let line = io.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim().parse::<u64>().ok()
     };
-    Some(Process {
-        cpu_ticks: ticks(14)? + ticks(15)?,
+    Some(Taken {
+        cpu_ticks: ticks.sum::<Option<u64>>()?,
         read_bytes: bytes("read_bytes:").unwrap_or(0),
         written_bytes: bytes("write_bytes:").unwrap_or(0),
     })
@@ -176,30 +199,31 @@ mod tests {
 
     #[test]
     fn a_second_is_the_difference_of_two_moments_and_a_restart_is_no_negative_one() {
-        let process = |cpu_ticks, written_bytes| Process {
-            cpu_ticks,
-            read_bytes: 0,
-            written_bytes,
-        };
-        let moment = |commits, wal, processes: &[(u32, Process)]| Moment {
+        let moment = |commits, wal, cpu_ticks| Moment {
             counts: [Some(commits), Some(0), None, None, None, None, None, None, Some(wal)],
-            processes: processes.iter().copied().collect(),
+            taken: Some(Taken {
+                cpu_ticks,
+                read_bytes: 0,
+                written_bytes: 4096 * cpu_ticks,
+            }),
         };
-        let before = moment(100, 5000, &[(1, process(10, 100)), (2, process(50, 0))]);
-        // Process 2 has ended, and 3 has begun.
-        let now = moment(160, 4000, &[(1, process(12, 4196)), (3, process(7, 0))]);
-        let second = between(&before, &now, true);
+        let second = between(&moment(100, 5000, 50), &moment(160, 4000, 59));
         assert_eq!(
             (second.commits, second.wal_bytes, second.blocks_hit),
             (Some(60), None, None)
         );
-        assert_eq!((second.cpu_ms, second.written_bytes), (Some(90.0), Some(4096)));
-        assert_eq!(between(&before, &now, false).cpu_ms, None);
+        assert_eq!((second.cpu_ms, second.written_bytes), (Some(90.0), Some(9 * 4096)));
+        let restarted = between(&moment(160, 4000, 59), &moment(3, 5000, 2));
+        assert_eq!((restarted.commits, restarted.cpu_ms), (None, None));
     }
 
     #[test]
-    fn this_process_can_be_seen() {
-        let own = processes(std::process::id());
-        assert!(own.contains_key(&std::process::id()));
+    fn what_a_process_took_stays_counted_when_it_has_ended() {
+        let own = std::process::id();
+        let before = taken(own).unwrap();
+        let spins = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
+        let status = std::process::Command::new("sh").args(["-c", spins]).status().unwrap();
+        assert!(status.success());
+        assert!(taken(own).unwrap().cpu_ticks > before.cpu_ticks);
     }
 }

@@ -3,7 +3,9 @@
 //! Nothing needs to be set up: the first test that asks starts the server, and [`scratch`] takes it away.
 
 pub mod bench;
+pub mod benchmarks;
 pub mod clone;
+pub mod foreign;
 pub mod scratch;
 pub mod servers;
 pub mod world;

@@ -15,6 +15,7 @@ use crate::experiment::service::Experiments;
 use crate::instrument::service::Instruments;
 use crate::model::user::Viewer;
 use crate::web::api::updates::Updates;
+use crate::web::pages::benchmarks::live::watches::Watches;
 use crate::web::pages::chart_cache::ChartCache;
 use crate::workload::service::Workloads;
 
@@ -27,6 +28,7 @@ pub struct AppState {
     pub experiments: Experiments,
     pub instruments: Instruments,
     pub benchmarks: Benchmarks,
+    pub watches: Watches,
     pub viewer: Viewer,
     pub hosts: AllowedHosts,
     pub samples: Samples,
@@ -65,6 +67,7 @@ impl AppState {
             experiments: services.experiments.clone(),
             instruments: services.instruments.clone(),
             benchmarks: services.benchmarks.clone(),
+            watches: Watches::new(services.pool.clone(), shutdown.clone()),
             viewer: services.viewer,
             hosts: AllowedHosts(Arc::new(hosts)),
             samples: Samples(has_samples.then(|| Arc::new(config.samples_dir.clone()))),

@@ -33,6 +33,10 @@ pub fn glossary(word: &str) -> String {
 pub const BENCHMARKS: &str = "/benchmarks";
 pub const BENCHMARKS_NEW: &str = "/benchmarks/new";
 pub const BENCHMARKS_CHECK: &str = "/benchmarks/check";
+/// The form again, with room for one more program.
+pub const BENCHMARKS_PROGRAM: &str = "/benchmarks/program";
+pub const BENCHMARKS_SOURCES: &str = "/benchmarks/sources";
+pub const BENCHMARKS_COMPARE: &str = "/benchmarks/compare";
 
 pub fn benchmark(id: BenchmarkId) -> String {
     format!("/benchmarks/{id}")

@@ -7,6 +7,13 @@ use rand::TryRng as _;
 use crate::model::job::JobStatus;
 pub use crate::model::units::date;
 
+/// What a select offers.
+pub struct Choice {
+    pub value: String,
+    pub text: String,
+    pub is_chosen: bool,
+}
+
 /// As machines read it.
 pub fn rfc3339(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)

@@ -15,6 +15,8 @@ mod pace;
 mod plan;
 mod recorder;
 mod report;
+#[cfg(test)]
+mod tests;
 mod timeline;
 
 use std::sync::Arc;

@@ -226,8 +226,9 @@ async fn balances_add_up_by_every_protocol_and_way_to_connect() {
             let command_idxs: Vec<usize> = statements.iter().map(|statement| statement.command_idx).collect();
             assert_eq!(command_idxs, [4, 5, 6, 7, 8, 9, 10]);
             if connection == ConnectionMode::PerTransaction {
-                // And one to see that there is a server.
-                assert_eq!(report.connects.len(), report.totals.n_transactions + report.n_late + 1);
+                // And one of each thread, to see that there is a server.
+                let n_connects = report.totals.n_transactions + report.n_late + u64::from(n_threads(2));
+                assert_eq!(report.connects.len(), n_connects);
             }
         }
     }
@@ -514,6 +515,7 @@ impl OwnServer {
             data_dir: root.join("server"),
             socket_name: "server".to_owned(),
             kind: Kind::Sandbox,
+            settings: Vec::new(),
         };
         cluster::initdb::prepare(&site, &spec).await.unwrap();
         let server = Server::start(&site, &spec).await.unwrap();

@@ -78,8 +78,8 @@ impl Random {
         }
     }
 
-    /// `getZipfianRand` of pgbench: the k-th number of the range is k^-exponent times as likely as the first. By rejection, after
-    /// Luc Devroye, "Non-Uniform Random Variate Generation", Springer 1986, pages 550 and 551.
+    /// `getZipfianRand` of pgbench: the k-th number of the range is k^-exponent times as likely as the first. By rejection,
+    /// after Luc Devroye, "Non-Uniform Random Variate Generation", Springer 1986, pages 550 and 551, where `step` is b.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -89,12 +89,12 @@ impl Random {
         if range.len() <= 1 {
             return range.low;
         }
-        let b = 2.0_f64.powf(exponent - 1.0);
+        let step = 2.0_f64.powf(exponent - 1.0);
         loop {
             let (u, v) = (self.fraction(), self.fraction());
             let x = u.powf(-1.0 / (exponent - 1.0)).floor();
             let t = (1.0 + 1.0 / x).powf(exponent - 1.0);
-            if v * x * (t - 1.0) / (b - 1.0) <= t / b && x <= range.len() as f64 {
+            if v * x * (t - 1.0) / (step - 1.0) <= t / step && x <= range.len() as f64 {
                 return range.low + (x as i64 - 1);
             }
         }

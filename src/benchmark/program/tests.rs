@@ -1,7 +1,6 @@
 //! Whole programs, step by step.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::sql::pgbench;
 

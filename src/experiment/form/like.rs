@@ -73,7 +73,7 @@ fn chosen(spec: &ExperimentSpec) -> impl Iterator<Item = &SourceSpec> {
 }
 
 /// A source with all its parameters, whatever stands in them.
-fn in_one_word(source: &SourceSpec) -> String {
+pub fn in_one_word(source: &SourceSpec) -> String {
     let params: serde_json::Map<_, _> = source
         .params
         .iter()
@@ -115,7 +115,8 @@ fn fields(spec: &ExperimentSpec) -> Option<(Vec<String>, BTreeMap<String, String
     names.is_sorted_by_key(place).then_some((names, params))
 }
 
-fn lines(settings: &[Setting]) -> String {
+/// Session settings as the field takes them, one a line.
+pub fn lines(settings: &[Setting]) -> String {
     let lines = settings
         .iter()
         .map(|setting| format!("{} = {}", setting.name, setting.value));

@@ -25,22 +25,12 @@ pub(super) fn read(text: &str, pos: usize) -> Result<(Said, usize), ProgramError
         return Ok((Said::Nothing, tokens.pos()));
     };
     let said = match name.to_ascii_lowercase().as_str() {
-        "set" => {
-            let variable = variable(&mut tokens)?;
-            let (expr, rest) = expression(tokens)?;
-            tokens = rest;
-            Said::Action(Action::Set { variable, expr })
-        }
-        "if" => {
-            let (expr, rest) = expression(tokens)?;
-            tokens = rest;
-            Said::Action(Action::If(expr))
-        }
-        "elif" => {
-            let (expr, rest) = expression(tokens)?;
-            tokens = rest;
-            Said::Action(Action::Elif(expr))
-        }
+        "set" => Said::Action(Action::Set {
+            variable: variable(&mut tokens)?,
+            expr: expression(&mut tokens)?,
+        }),
+        "if" => Said::Action(Action::If(expression(&mut tokens)?)),
+        "elif" => Said::Action(Action::Elif(expression(&mut tokens)?)),
         "else" => Said::Action(Action::Else),
         "endif" => Said::Action(Action::Endif),
         "sleep" => Said::Action(sleep(&mut tokens)?),

@@ -57,17 +57,17 @@ enum Operator {
 }
 
 /// Reads one expression up to the end of its command.
-pub(super) fn expression(tokens: Tokens<'_>) -> Result<(Expr, Tokens<'_>), ProgramError> {
+pub(super) fn expression(tokens: &mut Tokens<'_>) -> Result<Expr, ProgramError> {
     let mut parser = Parser::new(tokens)?;
     let tree = parser.expression(Level::Or)?;
     match parser.token {
-        Token::End => Ok((tree.expr, parser.tokens)),
+        Token::End => Ok(tree.expr),
         _ => Err(parser.unexpected("The end of the line or an operator")),
     }
 }
 
-struct Parser<'a> {
-    tokens: Tokens<'a>,
+struct Parser<'a, 't> {
+    tokens: &'t mut Tokens<'a>,
     /// The one to be read next.
     token: Token<'a>,
     token_start: usize,
@@ -87,8 +87,8 @@ impl Tree {
     }
 }
 
-impl<'a> Parser<'a> {
-    fn new(mut tokens: Tokens<'a>) -> Result<Self, ProgramError> {
+impl<'a, 't> Parser<'a, 't> {
+    fn new(tokens: &'t mut Tokens<'a>) -> Result<Self, ProgramError> {
         let (token_start, token) = tokens.token()?;
         Ok(Self {
             tokens,

@@ -406,13 +406,11 @@ fn spelled(expr: &Expr) -> String {
         Expr::Call(Function::Not, operands) => format!("(not {})", spelled(&operands[0])),
         Expr::Call(function, operands) => {
             let operands: Vec<String> = operands.iter().map(spelled).collect();
-            match OPERATORS.iter().find(|(operator, _)| operator == function) {
-                Some((_, sign)) => format!("({})", operands.join(sign)),
-                None => {
-                    let (name, ..) = NAMED.iter().find(|(_, named, ..)| named == function).unwrap();
-                    format!("{name}({})", operands.join(", "))
-                }
+            if let Some((_, sign)) = OPERATORS.iter().find(|(operator, _)| operator == function) {
+                return format!("({})", operands.join(sign));
             }
+            let (name, ..) = NAMED.iter().find(|(_, named, ..)| named == function).unwrap();
+            format!("{name}({})", operands.join(", "))
         }
     }
 }

@@ -156,12 +156,8 @@ pub(super) async fn reach(dial: &Dial, spot: &Spot, means: Means) -> Result<Stre
     let n_bytes = n_bytes.map_err(|error| ConnectError::lost(dial, Lost::Broke(error)))?;
     match (n_bytes, answer, stream, &dial.place) {
         (0, ..) => Err(ConnectError::lost(dial, Lost::Closed)),
-        (_, [b'S'], Stream::Plain(socket), Place::Tcp { host, .. }) => {
-            let wrapped = dial
-                .tls
-                .wrap(socket.into_inner(), host)
-                .await
-                .map_err(ConnectError::Unmet)?;
+        (_, [b'S'], Stream::Tcp(stream), Place::Tcp { host, .. }) => {
+            let wrapped = dial.tls.wrap(stream, host).await.map_err(ConnectError::Unmet)?;
             Ok(Stream::Tls(Box::new(wrapped)))
         }
         (_, [b'N'], stream, _) if means == Means::MaybeTls => Ok(stream),
@@ -405,7 +401,7 @@ impl Entrance<'_> {
         };
         let end_point = match &self.stream {
             Stream::Tls(stream) => tls::end_point(stream),
-            Stream::Plain(_) => None,
+            Stream::Unix(_) | Stream::Tcp(_) => None,
         };
         let end_point = end_point.filter(|_| self.dial.tls.binding != Binding::Never);
         let (mechanism, binding) = match end_point {

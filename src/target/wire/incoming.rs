@@ -137,3 +137,128 @@ fn is_kept(tag: u8, keep_rows: bool) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Tag, beginning of the body, whole or not.
+    type PassedOn = (u8, Vec<u8>, bool);
+
+    /// What was passed on of bytes that arrive in pieces, and how much memory that took.
+    fn passed_on(pieces: &[&[u8]], keep_rows: bool) -> (Vec<PassedOn>, usize, Lost) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(async {
+            let (mut ours, mut theirs) = pair();
+            let mut incoming = Incoming::new();
+            let mut messages = Vec::new();
+            let sending = async move {
+                for piece in pieces {
+                    if theirs.send(piece).await.is_err() {
+                        return;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            };
+            let reading = async {
+                let lost = loop {
+                    match incoming.next(keep_rows) {
+                        Ok(Some(message)) => messages.push((message.tag, message.body.to_vec(), message.is_whole)),
+                        Ok(None) => match incoming.fill(&mut ours).await {
+                            Ok(()) => {}
+                            Err(lost) => break lost,
+                        },
+                        Err(lost) => break lost,
+                    }
+                };
+                drop(ours);
+                lost
+            };
+            let (lost, ()) = tokio::join!(reading, sending);
+            (messages, incoming.bytes.len(), lost)
+        })
+    }
+
+    fn pair() -> (Stream, Stream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        for socket in [&ours, &theirs] {
+            socket.set_nonblocking(true).unwrap();
+        }
+        (Stream::unix(ours).unwrap(), Stream::unix(theirs).unwrap())
+    }
+
+    fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len() + 4).unwrap();
+        [&[tag][..], &length.to_be_bytes(), body].concat()
+    }
+
+    #[test]
+    fn memory_is_bounded_whatever_the_server_sends() {
+        let chunk = vec![7; 64 << 10];
+        let header = [&b"D"[..], &(900_u32 << 20).to_be_bytes()].concat();
+        let mut pieces: Vec<&[u8]> = vec![&header];
+        pieces.extend(std::iter::repeat_n(&chunk[..], 100));
+        let (messages, n_bytes, lost) = passed_on(&pieces, false);
+        assert_eq!((messages, n_bytes), (vec![(b'D', Vec::new(), false)], BUFFER_BYTES));
+        assert!(matches!(lost, Lost::Closed));
+
+        let (messages, n_bytes, _) = passed_on(&pieces, true);
+        assert_eq!((messages.len(), messages[0].1.len()), (1, MOST_KEPT_BYTES));
+        assert_eq!(n_bytes, MOST_KEPT_BYTES + HEADER_BYTES);
+    }
+
+    #[test]
+    fn what_stands_behind_a_long_message_is_found() {
+        for keep_rows in [false, true] {
+            for n_bytes in [BUFFER_BYTES, MOST_KEPT_BYTES - 1, MOST_KEPT_BYTES, MOST_KEPT_BYTES + 1] {
+                let sent = [
+                    message(b'D', &vec![1; n_bytes]),
+                    message(b'C', b"x"),
+                    message(b'Z', b"I"),
+                ]
+                .concat();
+                let (messages, _, _) = passed_on(&[&sent], keep_rows);
+                let expected = [(b'C', b"x".to_vec(), true), (b'Z', b"I".to_vec(), true)];
+                assert_eq!(messages[1..], expected, "{n_bytes}");
+                assert_eq!(messages[0].2, keep_rows && n_bytes <= MOST_KEPT_BYTES, "{n_bytes}");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn messages_are_the_same_however_the_bytes_arrive(
+            sent in prop::collection::vec((prop::sample::select(&b"DTCZE2Nd"[..]), 0..30_000_usize), 1..8),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+        ) {
+            let long = b"DTENd";
+            let length = |tag: &u8, n_bytes: usize| if long.contains(tag) { n_bytes } else { n_bytes % 100 };
+            let messages = sent.iter().map(|(tag, n_bytes)| message(*tag, &vec![*tag; length(tag, *n_bytes)]));
+            let bytes = messages.collect::<Vec<_>>().concat();
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+            let (whole, _, _) = passed_on(&[&bytes], true);
+            let (cut, _, _) = passed_on(&pieces, true);
+            prop_assert_eq!(whole.len(), sent.len());
+            prop_assert_eq!(whole.len(), cut.len());
+            for (whole, cut) in whole.iter().zip(&cut) {
+                // Of these only that they came is known for sure.
+                prop_assert!(whole == cut || (b"Nd".contains(&whole.0) && whole.0 == cut.0));
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), keep_rows: bool) {
+            let (_, n_bytes, _) = passed_on(&[&bytes], keep_rows);
+            prop_assert!(n_bytes <= MOST_KEPT_BYTES + HEADER_BYTES);
+        }
+    }
+}

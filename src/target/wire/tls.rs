@@ -33,8 +33,6 @@ use tokio_rustls::rustls::pki_types::UnixTime;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::server::ParsedCertificate;
 
-use crate::target::wire::stream::Socket;
-
 /// When TLS is used, and what is checked of the server's certificate. The words of libpq.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsMode {
@@ -93,12 +91,8 @@ impl Tls {
     }
 
     /// Opens a TLS session with the server of that name. The error is a sentence.
-    pub(super) async fn wrap(&self, socket: Socket, host: &str) -> Result<TlsStream<TcpStream>, String> {
+    pub(super) async fn wrap(&self, stream: TcpStream, host: &str) -> Result<TlsStream<TcpStream>, String> {
         let config = self.config()?;
-        let stream = match socket {
-            Socket::Tcp(socket) => TcpStream::from_std(socket).map_err(|error| error.to_string())?,
-            Socket::Unix(_) => return Err("there is no TLS on a Unix socket".to_owned()),
-        };
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| format!("{host} is no name that a certificate could be for"))?;
         let connected = TlsConnector::from(config).connect(name, stream).await;

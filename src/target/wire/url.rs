@@ -234,3 +234,116 @@ fn decode(text: &str) -> Result<String, UrlError> {
 fn wrong<T>(sentence: &str) -> Result<T, UrlError> {
     Err(UrlError(sentence.to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dial(url: &str) -> Dial {
+        Dial::from_url(url).unwrap()
+    }
+
+    fn tcp(host: &str, port: u16) -> Place {
+        Place::Tcp {
+            host: host.to_owned(),
+            port,
+        }
+    }
+
+    #[test]
+    fn an_address_is_read_as_libpq_reads_it() {
+        let dial = dial(
+            "postgresql://m%40x:p%3Aw%2F%C3%BC:x@db.example.org:6543/my%20db?sslmode=disable&application_name=load&\
+             options=-c%20a%3Db&connect_timeout=3",
+        );
+        assert_eq!(dial.place, tcp("db.example.org", 6543));
+        assert_eq!((&*dial.user, dial.password.as_deref()), ("m@x", Some("p:w/ü:x")));
+        assert_eq!((&*dial.database, &*dial.application_name), ("my db", "load"));
+        assert_eq!(dial.settings, [("options".to_owned(), "-c a=b".to_owned())]);
+        assert_eq!(
+            (dial.connect_timeout, dial.tls.mode),
+            (Duration::from_secs(3), TlsMode::Disable)
+        );
+    }
+
+    #[test]
+    fn what_an_address_leaves_out_is_as_with_libpq() {
+        let dial = dial("postgres://me@host");
+        assert_eq!(
+            (&dial.place, &*dial.database, &dial.password),
+            (&tcp("host", 5432), "me", &None)
+        );
+        assert_eq!((dial.tls.mode, dial.tls.binding), (TlsMode::Prefer, Binding::Preferred));
+    }
+
+    #[test]
+    fn a_host_is_a_name_an_address_or_a_directory() {
+        let unix = |dir: &str, port| Place::Unix {
+            dir: PathBuf::from(dir),
+            port,
+        };
+        for (url, place) in [
+            ("postgres://me@[::1]/db", tcp("::1", 5432)),
+            ("postgres://me@[fe80::1]:7/db", tcp("fe80::1", 7)),
+            ("postgres://me@%2Fvar%2Frun:7/db", unix("/var/run", 7)),
+            ("postgres://me@localhost:7/db?host=/var/run", unix("/var/run", 7)),
+            ("postgres:///db?host=h&port=8&user=me", tcp("h", 8)),
+        ] {
+            assert_eq!(dial(url).place, place, "{url}");
+        }
+        assert_eq!(dial("postgres:///?host=h&user=me&password=pw&dbname=d").database, "d");
+        assert_eq!(tcp("::1", 5).to_string(), "[::1]:5");
+    }
+
+    #[test]
+    fn certificates_are_checked_as_libpq_would() {
+        let tls = |params: &str| Dial::from_url(&format!("postgres://me@h/d?{params}")).map(|dial| dial.tls.mode);
+        assert_eq!(tls("sslrootcert=system"), Ok(TlsMode::VerifyFull));
+        assert_eq!(tls("sslmode=verify-full"), Ok(TlsMode::VerifyFull));
+        assert_eq!(tls("sslmode=verify-ca&sslrootcert=/a.pem"), Ok(TlsMode::VerifyCa));
+        assert!(tls("sslmode=verify-ca").is_err());
+        assert!(tls("sslmode=require&sslrootcert=system").is_err());
+    }
+
+    #[test]
+    fn refusals_say_what_to_do_and_show_nothing_of_the_address() {
+        let secret = "s3cret";
+        for (url, says) in [
+            ("s3cret", "begins otherwise"),
+            ("mysql://me:s3cret@h/d", "begins otherwise"),
+            ("postgres://me:s3cret@/d", "names no host"),
+            ("postgres://:s3cret@h/d", "names no user"),
+            ("postgres://h/s3cret", "names no user"),
+            ("postgres://me:s3/s3cret@h/d", "%2F"),
+            ("postgres://me:5/s3cret@h/d", "%2F"),
+            ("postgres://me@h:s3cret/d", "port"),
+            ("postgres://me@h:0/d?password=s3cret", "port"),
+            ("postgres://me@h:65536/d?password=s3cret", "port"),
+            ("postgres://me:s3cret@a,b/d", "several hosts"),
+            ("postgres://me:s3cret%@h/d", "%25"),
+            ("postgres://me:s3cret%0@h/d", "%25"),
+            ("postgres://me:s3cret%00@h/d", "00"),
+            ("postgres://me:s3cret%+1@h/d", "%25"),
+            ("postgres://me:s3cret%aü@h/d", "%25"),
+            ("postgres://me:s3cret%ff@h/d", "UTF-8"),
+            ("postgres://me:s3cret@[::1/d", "]"),
+            ("postgres://me@h/d?s3cret", "no ="),
+            ("postgres://me@h/d?s3cret=1", "understood"),
+            ("postgres://me@h/d?gssencmode=s3cret", "understood"),
+            ("postgres://me@h/d?sslmode=s3cret", "verify-full"),
+            ("postgres://me@h/d?channel_binding=s3cret", "channel_binding"),
+            ("postgres://me@h/d?connect_timeout=s3cret", "seconds"),
+        ] {
+            let refusal = Dial::from_url(url).unwrap_err().to_string();
+            assert!(refusal.contains(says), "{url}: {refusal}");
+            assert!(!refusal.contains(secret), "{url}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn the_password_is_not_in_what_is_written_for_debugging() {
+        let dial = dial("postgres://me:s3cret@h/d");
+        let written = format!("{dial:?}");
+        assert!(written.contains("\"me\"") && !written.contains("s3cret"), "{written}");
+    }
+}

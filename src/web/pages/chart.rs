@@ -1,28 +1,18 @@
 //! Charts: what an address asks for, and the pictures, drawn when they are asked for.
 
 use std::collections::HashMap;
-use std::time::Instant;
 
 use axum::Router;
 use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::http::HeaderValue;
-use axum::http::StatusCode;
-use axum::http::header;
-use axum::response::IntoResponse as _;
 use axum::response::Response;
 use axum::routing::get;
-use bytes::Bytes;
-use sha2::Digest as _;
-use sha2::Sha256;
 
 use crate::model::ids::ExperimentId;
 use crate::model::trial::RecordedTrial;
-use crate::report::chart::Canvas;
 use crate::report::chart::ChartError;
 use crate::report::chart::Scale;
-use crate::report::chart::Theme;
 use crate::report::charts;
 use crate::report::charts::Metric;
 use crate::report::data::ReportData;
@@ -33,8 +23,9 @@ use crate::web::error::PageResult;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment::Hx;
-use crate::web::middleware::headers::SERVER_TIMING;
 use crate::web::pages::chart_view::revision;
+use crate::web::pages::picture::CanvasWish;
+use crate::web::pages::picture::Picture;
 use crate::web::pages::results::show;
 use crate::web::state::AppState;
 use crate::web::urls;
@@ -193,126 +184,65 @@ async fn picture(
     UrlQuery(given): UrlQuery<HashMap<String, String>>,
 ) -> PageResult<Response> {
     let params = ChartParams::read(&given);
-    let number = |name: &str| given.get(name).and_then(|text| text.parse::<u32>().ok());
-    let theme = if given.get("theme").is_some_and(|theme| theme == "dark") {
-        Theme::Dark
-    } else {
-        Theme::Light
-    };
+    let wish = CanvasWish::read(&given);
     let mut conn = state.pool.acquire().await?;
     let mut data = ReportData::load(&mut conn, viewer, id)
         .await?
         .ok_or(Error::NotFound("experiment"))?;
-    let is_settled = data.experiment.job.status.is_settled();
-    let dpr = number("dpr").unwrap_or(1);
-    let key = format!(
-        "{id} {} {theme:?} {dpr} {:?} {:?} {}",
-        params.to_picture_query(),
-        number("w"),
-        number("h"),
-        revision(&data)
-    );
-    let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&key)[..12]));
-    let caching = if is_settled {
-        "private, max-age=31536000, immutable"
-    } else {
-        "private, no-cache"
-    };
-    let cached = [
-        (header::ETAG, HeaderValue::from_str(&etag).map_err(anyhow::Error::new)?),
-        (header::CACHE_CONTROL, HeaderValue::from_static(caching)),
-    ];
-    if headers
-        .get(header::IF_NONE_MATCH)
-        .is_some_and(|known| known == etag.as_str())
-    {
-        return Ok((StatusCode::NOT_MODIFIED, cached).into_response());
+    let what = format!("{id} {} {}", params.to_picture_query(), revision(&data));
+    let picture = Picture::new(&what, wish, data.experiment.job.status.is_settled())?;
+    if let Some(answer) = picture.kept(&headers, &state.charts) {
+        return Ok(answer);
     }
-    let mut drawing_ms = None;
-    let png = if let Some(png) = state.charts.get(&key) {
-        png
+    let trials = if params.chart_type.is_of_one_query() {
+        store::trials::list(&mut conn, viewer, id, Some(params.query_idx)).await?
     } else {
-        let trials = if params.chart_type.is_of_one_query() {
-            store::trials::list(&mut conn, viewer, id, Some(params.query_idx)).await?
-        } else {
-            Vec::new()
-        };
-        if params.chart_type == ChartType::Line {
-            data.load_looks(&mut conn, viewer).await?;
-        }
-        drop(conn);
-        let drawing = tokio::task::spawn_blocking(move || {
-            let started = Instant::now();
-            let size = (number_of(&given, "w"), number_of(&given, "h"));
-            let png = draw(&data, params, &trials, theme, dpr, size);
-            (png, started.elapsed())
-        });
-        let (drawn, took) = drawing.await.map_err(anyhow::Error::new)?;
-        drawing_ms = Some(took.as_secs_f64() * 1000.0);
-        let png = match drawn {
-            Ok(png) => Bytes::from(png),
-            Err(error @ ChartError::Size { .. }) => return Err(Error::refused(error.to_string())),
-            Err(error) => return Err(Error::Fault(error.into())),
-        };
-        state.charts.put(key, png.clone());
-        png
+        Vec::new()
     };
-    let mut response = (cached, [(header::CONTENT_TYPE, "image/png")], png).into_response();
-    if let Some(ms) = drawing_ms
-        && let Ok(value) = HeaderValue::try_from(format!("draw;dur={ms:.3}"))
-    {
-        response.headers_mut().append(SERVER_TIMING, value);
+    if params.chart_type == ChartType::Line {
+        data.load_looks(&mut conn, viewer).await?;
     }
-    Ok(response)
-}
-
-fn number_of(given: &HashMap<String, String>, name: &str) -> Option<u32> {
-    given.get(name)?.parse().ok()
+    drop(conn);
+    picture
+        .draw(&state.charts, move || draw(&data, params, &trials, wish))
+        .await
 }
 
 fn draw(
     data: &ReportData,
     params: ChartParams,
     trials: &[RecordedTrial],
-    theme: Theme,
-    scale: u32,
-    (width, height): (Option<u32>, Option<u32>),
+    wish: CanvasWish,
 ) -> Result<Vec<u8>, ChartError> {
     let axis = if params.is_log == Some(true) {
         Scale::Log
     } else {
         Scale::Linear
     };
-    let canvas = |size: (u32, u32)| Canvas {
-        width: width.unwrap_or(size.0),
-        height: height.unwrap_or(size.1),
-        scale,
-        theme,
-    };
     match params.chart_type {
         ChartType::Bar => {
             let chart = charts::bars(data, params.metric(), axis);
-            chart.draw(&canvas(chart.default_size()?))
+            chart.draw(&wish.canvas(chart.default_size()?))
         }
         ChartType::Line => {
             let chart = charts::lines(data, params.query_idx, trials, axis);
-            chart.draw(&canvas(chart.default_size()?))
+            chart.draw(&wish.canvas(chart.default_size()?))
         }
         ChartType::Box => {
             let chart = charts::boxes(data, params.query_idx, trials, axis);
-            chart.draw(&canvas(chart.default_size()?))
+            chart.draw(&wish.canvas(chart.default_size()?))
         }
         ChartType::Cdf => {
             let chart = charts::shares(data, params.query_idx, trials, axis);
-            chart.draw(&canvas(chart.default_size()?))
+            chart.draw(&wish.canvas(chart.default_size()?))
         }
         ChartType::Scatter => {
             let chart = charts::costs(data);
-            chart.draw(&canvas(chart.default_size()?))
+            chart.draw(&wish.canvas(chart.default_size()?))
         }
         ChartType::Estimates => {
             let chart = estimates::chart(data);
-            chart.draw(&canvas(chart.default_size()?))
+            chart.draw(&wish.canvas(chart.default_size()?))
         }
     }
 }

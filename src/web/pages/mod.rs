@@ -1,5 +1,6 @@
 //! One file for each page with its fragments.
 
+pub mod benchmarks;
 mod chart;
 pub mod chart_cache;
 mod chart_tables;
@@ -14,6 +15,7 @@ mod help;
 mod instruments;
 mod lists;
 mod notes;
+mod picture;
 mod plans;
 mod progress;
 mod query;
@@ -45,5 +47,6 @@ pub fn router() -> Router<AppState> {
         .merge(compare::router())
         .merge(help::router())
         .merge(instruments::router())
+        .merge(benchmarks::router())
         .merge(filing::router())
 }

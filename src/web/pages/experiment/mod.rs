@@ -2,7 +2,7 @@
 
 mod follow;
 mod new;
-mod sources;
+pub mod sources;
 
 use axum::Router;
 use axum::routing::get;

@@ -34,26 +34,21 @@ use crate::web::fragment;
 use crate::web::fragment::Hx;
 use crate::web::pages::experiment::follow;
 use crate::web::pages::experiment::sources;
-use crate::web::pages::experiment::sources::Control;
-use crate::web::pages::experiment::sources::ExactChoice;
-use crate::web::pages::experiment::sources::Files;
-use crate::web::pages::experiment::sources::GroupChoice;
+use crate::web::pages::experiment::sources::SourcesView;
 use crate::web::pages::notes::NotesView;
 use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
 
 #[derive(Template)]
-#[template(path = "experiment/new.html", blocks = ["estimate", "queries", "sources"])]
+#[template(path = "experiment/new.html", blocks = ["estimate", "queries"])]
 struct NewPage {
     form: ExperimentForm,
     datasets: Vec<Choice>,
     workloads: Vec<Choice>,
     /// Of the chosen workload; none when it is not chosen yet.
     queries: Vec<QueryChoice>,
-    /// Sources that no field can say, as an earlier experiment had them.
-    exact: Vec<ExactChoice>,
-    groups: Vec<GroupChoice>,
+    sources: SourcesView,
     errors: Vec<FieldError>,
     estimate: Option<Estimate>,
     /// What it was filled in from.
@@ -146,17 +141,9 @@ impl NewPage {
             None => Vec::new(),
         };
         let dataset_id = chosen(&datasets).and_then(|id| id.parse().ok());
-        let files = match dataset_id {
-            Some(id) => store::statistics_files::list(&mut conn, viewer, id).await?,
-            None => Vec::new(),
-        };
-        let files = Files {
-            dataset_id,
-            names: files.into_iter().map(|file| file.name).collect(),
-        };
+        let sources = SourcesView::load(&mut conn, viewer, dataset_id, &form, &errors).await?;
         Ok(Self {
-            exact: sources::exact(&form),
-            groups: sources::choices(&form, &files),
+            sources,
             datasets,
             workloads,
             queries,
@@ -176,9 +163,7 @@ impl NewPage {
 
     /// All messages at a field.
     fn error(&self, field: &str) -> Option<String> {
-        let of_field = self.errors.iter().filter(|error| error.field == field);
-        let messages: Vec<&str> = of_field.map(|error| error.message.as_str()).collect();
-        (!messages.is_empty()).then(|| messages.join(" "))
+        sources::messages(&self.errors, field)
     }
 }
 
@@ -322,7 +307,7 @@ pub(super) async fn sources(
         form.workload.parse().ok(),
     ))?;
     let page = NewPage::load(&pool, viewer, form, Vec::new()).await?;
-    fragment::with_status(StatusCode::OK, &page.as_sources())
+    fragment::with_status(StatusCode::OK, &page.sources)
 }
 
 /// POST /experiment/check: what the form, as it stands, would take and could show.

@@ -1,74 +1,127 @@
 //! The sources of statistics as the form offers them.
 
+use askama::Template;
+use sqlx::PgConnection;
+
+use crate::experiment::fields::FieldError;
 use crate::experiment::form;
 use crate::experiment::form::ExperimentForm;
 use crate::model::ids::DatasetId;
+use crate::model::user::Viewer;
 use crate::source;
 use crate::source::Group;
 use crate::source::StatsSource;
 use crate::source::parameter;
 use crate::source::parameter::Parameter;
 use crate::source::parameter::ParameterKind;
+use crate::store;
 use crate::web::urls;
 
+/// The part of a form in which sources are chosen, with what was chosen and what is wrong with it.
+#[derive(Template)]
+#[template(path = "experiment/sources.html")]
+pub struct SourcesView {
+    /// Sources that no field can say, as an earlier run had them.
+    exact: Vec<ExactChoice>,
+    groups: Vec<GroupChoice>,
+    errors: Vec<FieldError>,
+}
+
+impl SourcesView {
+    /// Everything that can be chosen for a dataset, as far as it is known.
+    pub async fn load(
+        conn: &mut PgConnection,
+        viewer: Viewer,
+        dataset_id: Option<DatasetId>,
+        form: &ExperimentForm,
+        errors: &[FieldError],
+    ) -> store::Result<Self> {
+        let files = match dataset_id {
+            Some(id) => store::statistics_files::list(conn, viewer, id).await?,
+            None => Vec::new(),
+        };
+        let files = Files {
+            dataset_id,
+            names: files.into_iter().map(|file| file.name).collect(),
+        };
+        Ok(Self {
+            exact: exact(form),
+            groups: choices(form, &files),
+            errors: errors.to_vec(),
+        })
+    }
+
+    /// All messages at a field.
+    fn error(&self, field: &str) -> Option<String> {
+        messages(&self.errors, field)
+    }
+}
+
+/// All messages at a field in one line; none where nothing is wrong with it.
+pub fn messages(errors: &[FieldError], field: &str) -> Option<String> {
+    let of_field = errors.iter().filter(|error| error.field == field);
+    let messages: Vec<&str> = of_field.map(|error| error.message.as_str()).collect();
+    (!messages.is_empty()).then(|| messages.join(" "))
+}
+
 /// Sources that belong together.
-pub struct GroupChoice {
-    pub title: &'static str,
-    pub about: &'static str,
-    pub sources: Vec<SourceChoice>,
+struct GroupChoice {
+    title: &'static str,
+    about: &'static str,
+    sources: Vec<SourceChoice>,
 }
 
-pub struct SourceChoice {
-    pub name: &'static str,
-    pub title: &'static str,
-    pub about: &'static str,
-    pub is_chosen: bool,
+struct SourceChoice {
+    name: &'static str,
+    title: &'static str,
+    about: &'static str,
+    is_chosen: bool,
     /// Why it cannot be chosen, and where that can be changed.
-    pub refusal: Option<Refusal>,
-    pub parameters: Vec<ParameterField>,
+    refusal: Option<Refusal>,
+    parameters: Vec<ParameterField>,
 }
 
-pub struct Refusal {
-    pub message: &'static str,
+struct Refusal {
+    message: &'static str,
     /// None where the form itself is the place.
-    pub href: Option<String>,
+    href: Option<String>,
 }
 
 /// The statistics files that the chosen dataset has.
-pub struct Files {
+struct Files {
     /// None while no dataset is chosen.
-    pub dataset_id: Option<DatasetId>,
-    pub names: Vec<String>,
+    dataset_id: Option<DatasetId>,
+    names: Vec<String>,
 }
 
-pub struct ParameterField {
-    pub name: String,
-    pub label: &'static str,
-    pub about: &'static str,
-    pub control: Control,
+struct ParameterField {
+    name: String,
+    label: &'static str,
+    about: &'static str,
+    control: Control,
 }
 
 /// A source with all its parameters, which no field can say.
-pub struct ExactChoice {
-    pub value: String,
-    pub label: String,
+struct ExactChoice {
+    value: String,
+    label: String,
 }
 
 /// How a parameter is set, with what was given.
-pub enum Control {
+enum Control {
     Text(String),
     Lines { value: String, example: &'static str },
     One(Vec<Tick>),
     Several(Vec<Tick>),
 }
 
-pub struct Tick {
-    pub word: String,
-    pub is_chosen: bool,
+struct Tick {
+    word: String,
+    is_chosen: bool,
 }
 
 /// Every source, group by group, with what the form says of it.
-pub fn choices(form: &ExperimentForm, files: &Files) -> Vec<GroupChoice> {
+fn choices(form: &ExperimentForm, files: &Files) -> Vec<GroupChoice> {
     let of_group = |group: Group| GroupChoice {
         title: group.title(),
         about: group.about(),
@@ -82,7 +135,7 @@ pub fn choices(form: &ExperimentForm, files: &Files) -> Vec<GroupChoice> {
 }
 
 /// The sources that the form names with all their parameters.
-pub fn exact(form: &ExperimentForm) -> Vec<ExactChoice> {
+fn exact(form: &ExperimentForm) -> Vec<ExactChoice> {
     let given = form.stats_source.iter().filter(|given| given.contains(':'));
     let choices = given.map(|given| {
         let read = form::inline(given).ok().flatten();

@@ -4,24 +4,21 @@ use std::collections::HashMap;
 
 use axum::extract::Query as UrlQuery;
 use axum::extract::State;
-use axum::http::HeaderValue;
-use axum::http::header;
-use axum::response::IntoResponse as _;
+use axum::http::HeaderMap;
 use axum::response::Response;
-use sqlx::PgPool;
 
 use crate::model::ids::InstrumentId;
 use crate::model::instrument::Findings;
-use crate::report::chart::Canvas;
-use crate::report::chart::ChartError;
 use crate::report::chart::OddsChart;
-use crate::report::chart::Theme;
 use crate::report::instruments::InstrumentData;
 use crate::report::instruments::lottery::LotteryReport;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
+use crate::web::pages::picture::CanvasWish;
+use crate::web::pages::picture::Picture;
+use crate::web::state::AppState;
 use crate::web::urls;
 
 /// A picture as a page shows it: in both themes, at the screen's own resolution.
@@ -53,12 +50,13 @@ impl PictureView {
 
 /// GET /instruments/{id}/chart.png?theme=&dpr=&w=&h=
 pub(super) async fn png(
-    State(pool): State<PgPool>,
+    State(state): State<AppState>,
     CurrentUser(viewer): CurrentUser,
     Id(id): Id<InstrumentId>,
+    headers: HeaderMap,
     UrlQuery(given): UrlQuery<HashMap<String, String>>,
 ) -> PageResult<Response> {
-    let data = InstrumentData::load(&mut *pool.acquire().await?, viewer, id).await?;
+    let data = InstrumentData::load(&mut *state.pool.acquire().await?, viewer, id).await?;
     let data = data.ok_or(Error::NotFound("instrument"))?;
     let chart = match &data.instrument.result {
         Some(Findings::Lottery(findings)) => LotteryReport::new(&data, findings)?.chart(),
@@ -66,36 +64,13 @@ pub(super) async fn png(
             return Err(Error::NotFound("picture"));
         }
     };
-    // A settled run never changes.
-    let caching = if data.instrument.job.status.is_settled() {
-        "private, max-age=31536000, immutable"
-    } else {
-        "private, no-cache"
-    };
-    let number = |name: &str| given.get(name).and_then(|text| text.parse::<u32>().ok());
-    let (scale, width, height) = (number("dpr").unwrap_or(1), number("w"), number("h"));
-    let theme = match given.get("theme").map(String::as_str) {
-        Some("dark") => Theme::Dark,
-        _ => Theme::Light,
-    };
-    let drawing = tokio::task::spawn_blocking(move || {
-        let usual = chart.default_size()?;
-        chart.draw(&Canvas {
-            width: width.unwrap_or(usual.0),
-            height: height.unwrap_or(usual.1),
-            scale,
-            theme,
-        })
-    });
-    match drawing.await.map_err(anyhow::Error::new)? {
-        Ok(png) => {
-            let headers = [
-                (header::CONTENT_TYPE, HeaderValue::from_static("image/png")),
-                (header::CACHE_CONTROL, HeaderValue::from_static(caching)),
-            ];
-            Ok((headers, png).into_response())
-        }
-        Err(error @ ChartError::Size { .. }) => Err(Error::refused(error.to_string())),
-        Err(error) => Err(Error::Fault(error.into())),
+    let wish = CanvasWish::read(&given);
+    let what = format!("instrument {id} {}", data.instrument.job.status.word());
+    let picture = Picture::new(&what, wish, data.instrument.job.status.is_settled())?;
+    if let Some(answer) = picture.kept(&headers, &state.charts) {
+        return Ok(answer);
     }
+    picture
+        .draw(&state.charts, move || chart.draw(&wish.canvas(chart.default_size()?)))
+        .await
 }

@@ -34,6 +34,7 @@ use crate::web::fragment::Hx;
 use crate::web::pages::instruments::place::PlacePage;
 use crate::web::urls;
 use crate::web::view;
+use crate::web::view::Choice;
 
 /// Experiments that the first select offers: the newest.
 const OFFERED: u32 = 100;
@@ -59,12 +60,6 @@ struct NewPage {
     errors: Vec<FieldError>,
     /// The run that it was filled in from.
     like: Option<InstrumentId>,
-}
-
-pub(super) struct Choice {
-    pub value: String,
-    pub text: String,
-    pub is_chosen: bool,
 }
 
 /// A query that has several plans, with the letter under each source.

@@ -12,8 +12,8 @@ use crate::model::units::counted;
 use crate::model::user::Viewer;
 use crate::store;
 use crate::web::error::Error;
-use crate::web::pages::instruments::new::Choice;
 use crate::web::view;
+use crate::web::view::Choice;
 
 #[derive(Template)]
 #[template(path = "instruments/place.html")]

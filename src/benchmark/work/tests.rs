@@ -1,0 +1,277 @@
+//! Benchmarks on real sandboxes, from the form to the stored levels.
+
+use sqlx::AssertSqlSafe;
+
+use crate::analysis::latency::Latencies;
+use crate::benchmark::form::BenchmarkForm;
+use crate::benchmark::form::GivenProgram;
+use crate::benchmark::operations;
+use crate::benchmark::operations::Shape;
+use crate::model::benchmark::Benchmark;
+use crate::model::benchmark::KeyDistribution;
+use crate::model::benchmark::LevelRecord;
+use crate::model::benchmark::LevelStatus;
+use crate::model::benchmark::Operation;
+use crate::model::benchmark::SecondRecord;
+use crate::model::benchmark::Totals;
+use crate::model::ids::BenchmarkId;
+use crate::model::job::JobStatus;
+use crate::store::benchmarks;
+use crate::store::levels;
+use crate::testing::bench::Bench;
+
+/// One second each on a thousand rows.
+fn quick(thread_counts: &str) -> BenchmarkForm {
+    BenchmarkForm {
+        request_id: "quick".to_owned(),
+        table_rows: "1000".to_owned(),
+        batch_size: "300".to_owned(),
+        thread_counts: thread_counts.to_owned(),
+        test_duration: "1s".to_owned(),
+        warm_up: "0".to_owned(),
+        quick: true,
+        seed: "7".to_owned(),
+        ..BenchmarkForm::default()
+    }
+}
+
+/// What is stored of a benchmark that has run to its end.
+struct Ran {
+    benchmark: Benchmark,
+    levels: Vec<LevelRecord>,
+    seconds: Vec<SecondRecord>,
+}
+
+async fn stored(bench: &Bench, id: BenchmarkId) -> Ran {
+    let (mut conn, viewer) = (bench.house.pool.acquire().await.unwrap(), bench.house.viewer);
+    Ran {
+        benchmark: benchmarks::get(&mut conn, viewer, id).await.unwrap().unwrap(),
+        levels: levels::list(&mut conn, viewer, id).await.unwrap(),
+        seconds: levels::list_seconds(&mut conn, viewer, id, None).await.unwrap(),
+    }
+}
+
+async fn run(bench: &Bench, form: &BenchmarkForm) -> Ran {
+    let id = bench.house.benchmarks.launch(bench.house.viewer, form).await.unwrap();
+    bench.work().await;
+    let ran = stored(bench, id).await;
+    let job = &ran.benchmark.job;
+    assert_eq!(job.status, JobStatus::Completed, "{:?}", job.message);
+    ran
+}
+
+async fn execute(bench: &Bench, sql: String) {
+    let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&bench.house.pool).await;
+    done.unwrap();
+}
+
+impl Ran {
+    /// Of one attempt, as its seconds have it.
+    fn sum(&self, level: &LevelRecord) -> Totals {
+        let of_it = self.seconds.iter().filter(|second| {
+            let is_of_level = second.level_idx == level.level.level_idx && second.attempt == level.attempt;
+            is_of_level && second.second_idx >= 0
+        });
+        of_it.fold(Totals::default(), |mut sum, second| {
+            sum += second.totals;
+            sum
+        })
+    }
+}
+
+#[tokio::test]
+async fn every_transaction_of_a_level_is_in_its_seconds_its_histogram_and_its_statements() {
+    let bench = Bench::open().await;
+    let ran = run(&bench, &quick("1, 2")).await;
+    let n_clients: Vec<u32> = ran.levels.iter().map(|level| level.level.n_clients).collect();
+    assert_eq!(n_clients, [1, 2]);
+    let (mut conn, viewer) = (bench.house.pool.acquire().await.unwrap(), bench.house.viewer);
+    let statements = levels::list_statements(&mut conn, viewer, ran.benchmark.id)
+        .await
+        .unwrap();
+    for level in &ran.levels {
+        assert_eq!((level.status, level.attempt), (LevelStatus::Finished, 1));
+        assert!(
+            level.totals.n_transactions > 0 && level.totals.n_failed == 0,
+            "{level:?}"
+        );
+        assert_eq!(ran.sum(level), level.totals);
+        let latencies = Latencies::from_bytes(level.latencies.as_deref().unwrap()).unwrap();
+        assert_eq!(latencies.len(), level.totals.n_transactions);
+        let of_level = statements.iter().filter(|one| one.level_idx == level.level.level_idx);
+        let told: Vec<(Option<i32>, u64)> = of_level.map(|one| (one.command_idx, one.n)).collect();
+        let n = level.totals.n_transactions;
+        assert_eq!(told, [(None, n), (Some(1), n)], "the \\set is no statement");
+        assert!(!level.notes.statistics_moved);
+    }
+    let commits: i64 = ran
+        .seconds
+        .iter()
+        .filter_map(|second| second.server.as_ref()?.commits)
+        .sum();
+    assert!(commits > 0, "{:?}", ran.seconds);
+    let load = ran.benchmark.load.unwrap();
+    // Accounts, tellers, a branch.
+    assert_eq!(load.n_rows, 1000 + 10 + 1);
+    let headline = ran.benchmark.headline.unwrap();
+    assert!(headline.contains("transactions a second"), "{headline}");
+    let left: Vec<_> = std::fs::read_dir(bench.house.layout.sandboxes()).unwrap().collect();
+    assert!(left.is_empty(), "generated tables go with their benchmark: {left:?}");
+    bench.close().await;
+}
+
+/// The built-in programs, all as one mix.
+fn all_operations() -> Vec<GivenProgram> {
+    let all = Operation::ALL
+        .into_iter()
+        .zip([KeyDistribution::Uniform, KeyDistribution::Zipf].into_iter().cycle());
+    let programs = all.filter_map(|(operation, keys)| {
+        let shape = Shape {
+            keys,
+            read_percent: 50,
+            insert_rows: 10,
+        };
+        let programs = operations::programs(operation, shape)?;
+        let named = programs.into_iter().map(move |program| GivenProgram {
+            name: format!("{} as {}", program.name, operation.word()),
+            weight: String::new(),
+            text: program.text,
+        });
+        Some(named)
+    });
+    programs.flatten().collect()
+}
+
+#[tokio::test]
+async fn every_built_in_program_runs_on_the_tables_it_is_made_for_however_they_are_loaded() {
+    let bench = Bench::open().await;
+    let ran = run(
+        &bench,
+        &BenchmarkForm {
+            operation: "programs".to_owned(),
+            programs: all_operations(),
+            loading: "insert".to_owned(),
+            protocol: "extended".to_owned(),
+            max_tries: "10".to_owned(),
+            ..quick("3")
+        },
+    )
+    .await;
+    let level = &ran.levels[0];
+    assert_eq!(level.notes.errors, [], "{:?}", level.notes);
+    let (mut conn, viewer) = (bench.house.pool.acquire().await.unwrap(), bench.house.viewer);
+    let statements = levels::list_statements(&mut conn, viewer, ran.benchmark.id)
+        .await
+        .unwrap();
+    let never_ran: Vec<_> = statements.iter().filter(|one| one.n == 0).collect();
+    assert!(never_ran.is_empty(), "{never_ran:?}");
+    bench.close().await;
+}
+
+const DUMP: &str = "create table part (id integer primary key, kind integer);
+insert into part select n, n % 10 from generate_series(1, 20000) n;";
+
+#[tokio::test]
+async fn a_dataset_is_under_load_with_each_source_in_turn_and_nothing_is_left_of_it() {
+    let bench = Bench::open().await;
+    let dataset_id = bench.restored(DUMP).await;
+    let workload_id = bench
+        .workload("-- name: kinds\nselect count(*) from part where kind = 3;\n-- name: one\nselect * from part where id = 77;\n")
+        .await;
+    let pairs = [
+        ("request_id", "sources"),
+        ("target", "dataset"),
+        ("dataset", &dataset_id.to_string()),
+        ("operation", "workload"),
+        ("workload", &workload_id.to_string()),
+        ("thread_counts", "1, 2"),
+        ("test_duration", "1s"),
+        ("warm_up", "0"),
+        ("quick", "on"),
+        ("autovacuum", "on"),
+        ("stats_source", "none"),
+        ("stats_source", "built_in"),
+    ];
+    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let ran = run(&bench, &BenchmarkForm::from_pairs(pairs.to_vec())).await;
+    let order: Vec<(u32, Option<i32>)> = ran
+        .levels
+        .iter()
+        .map(|level| (level.level.n_clients, level.level.source_idx))
+        .collect();
+    assert_eq!(order, [(1, Some(0)), (1, Some(1)), (2, Some(1)), (2, Some(0))]);
+    for level in &ran.levels {
+        assert!(
+            level.totals.n_transactions > 0 && level.totals.n_failed == 0,
+            "{level:?}"
+        );
+        assert!(!level.notes.statistics_moved, "{level:?}");
+    }
+    let left = bench.databases(dataset_id).await;
+    assert_eq!(left, [format!("t_{dataset_id}")]);
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn a_level_that_was_cut_off_is_tried_again_and_finished_ones_are_not() {
+    let bench = Bench::open().await;
+    let first = run(&bench, &quick("1, 2")).await;
+    // As if pgassay had died in the middle of the second level.
+    let id = first.benchmark.id;
+    execute(
+        &bench,
+        format!(
+            "update benchmark_levels set status = 'running', finished_at = null, measured_ms = null, latencies = null
+             where benchmark_id = {id} and level_idx = 1;
+             delete from benchmark_statements where benchmark_id = {id} and level_idx = 1;
+             update jobs set status = 'queued', finished_at = null where kind = 'benchmark';"
+        ),
+    )
+    .await;
+    bench.work().await;
+    let again = stored(&bench, id).await;
+    assert_eq!(again.benchmark.job.status, JobStatus::Completed);
+    let ends: Vec<(i32, i32, LevelStatus)> = again
+        .levels
+        .iter()
+        .map(|level| (level.level.level_idx, level.attempt, level.status))
+        .collect();
+    assert_eq!(
+        ends,
+        [
+            (0, 1, LevelStatus::Finished),
+            (1, 1, LevelStatus::Interrupted),
+            (1, 2, LevelStatus::Finished),
+        ]
+    );
+    assert_eq!(again.levels[0], first.levels[0], "a finished level stays as it is");
+    assert!(
+        again
+            .seconds
+            .iter()
+            .any(|second| (second.level_idx, second.attempt) == (1, 1)),
+        "what an interrupted attempt measured is kept"
+    );
+    assert_eq!(again.sum(&again.levels[2]), again.levels[2].totals);
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn a_level_that_nobody_can_connect_for_says_so_and_fails_the_benchmark_if_it_is_the_only_one() {
+    let bench = Bench::open().await;
+    let form = BenchmarkForm {
+        settings: "work_mem = plenty".to_owned(),
+        ..quick("2")
+    };
+    let id = bench.house.benchmarks.launch(bench.house.viewer, &form).await.unwrap();
+    bench.work().await;
+    let ran = stored(&bench, id).await;
+    let message = ran.benchmark.job.message.unwrap();
+    assert_eq!(ran.benchmark.job.status, JobStatus::Failed);
+    assert!(
+        message.contains("No client could connect") && message.contains("work_mem"),
+        "{message}"
+    );
+    assert_eq!(ran.levels[0].status, LevelStatus::Failed);
+    bench.close().await;
+}
