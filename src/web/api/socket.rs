@@ -67,7 +67,7 @@ async fn listen(
         return Err(error::foreign());
     }
     let upgrade = upgrade.map_err(|rejection| Error::Refused {
-        status: rejection.status().max(StatusCode::BAD_REQUEST),
+        status: rejection.status(),
         message: format!("This address is for WebSockets. {rejection}."),
     })?;
     let listener = updates.listen(viewer).ok_or_else(|| Error::Refused {

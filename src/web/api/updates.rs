@@ -186,7 +186,7 @@ async fn write(updates: Updates, viewer: Viewer, sender: watch::Sender<Arc<Board
         }
         match writer.look(&updates.pool, viewer).await {
             Ok(notes) => {
-                sender.send_if_modified(|board| writer.put_up(board, notes));
+                sender.send_if_modified(|board| put_up(board, notes));
             }
             // The next look may see it again; meanwhile nothing changes.
             Err(error) => warn!("Benchmarks could not be looked at for their listeners: {error:#}"),
@@ -279,7 +279,7 @@ impl Writer {
             throughput: 0.0,
             avg_latency: None,
             error_count: answers::over(levels).map(|level| level.totals.n_failed).sum(),
-            results: answers::results(&benchmark.spec, levels)?,
+            results: answers::results(&benchmark.spec, levels, None)?,
         };
         if let Some(level) = running {
             let tally = self.tallies.entry(benchmark.id).or_default();
@@ -307,24 +307,21 @@ impl Writer {
         }
         Ok(told)
     }
+}
 
-    /// Puts messages on the board, with a new version where they differ from what stands there. Returns whether any does.
-    fn put_up(&self, board: &mut Arc<Board>, mut notes: Vec<Note>) -> bool {
-        let version = board.version + 1;
-        for note in &mut notes {
-            let old = board
-                .notes
-                .iter()
-                .find(|old| old.id == note.id && old.text == note.text);
-            note.version = old.map_or(version, |old| old.version);
-        }
-        let is_news = board.version == 0 || notes.iter().any(|note| note.version == version);
-        *board = Arc::new(Board {
-            version: if is_news { version } else { board.version },
-            notes,
-        });
-        is_news
+/// Puts messages on a board, with a new version where they differ from what stands there. Returns whether any does.
+fn put_up(board: &mut Arc<Board>, mut notes: Vec<Note>) -> bool {
+    let version = board.version + 1;
+    for note in &mut notes {
+        let is_old = |old: &&Note| old.id == note.id && old.text == note.text;
+        note.version = board.notes.iter().find(is_old).map_or(version, |old| old.version);
     }
+    let is_news = board.version == 0 || notes.iter().any(|note| note.version == version);
+    *board = Arc::new(Board {
+        version: if is_news { version } else { board.version },
+        notes,
+    });
+    is_news
 }
 
 impl Tally {
