@@ -37,7 +37,7 @@ pub struct BenchArgs {
     /// Rows sent at once while they are loaded. Unset, 10000.
     #[arg(long)]
     batch_size: Option<String>,
-    /// How they are loaded: copy or insert.
+    /// How they are loaded: `copy` or `insert`.
     #[arg(long)]
     loading: Option<String>,
     /// Put clones of a dataset under load instead of generated tables: its name or number.
@@ -46,19 +46,19 @@ pub struct BenchArgs {
     /// Run the queries of a workload, on a dataset: its name or number.
     #[arg(long, conflicts_with = "files_of_programs")]
     workload: Option<String>,
-    /// What clients do: point_read, range_read, update, read_write, insert, delete_insert or tpcb_like.
+    /// What clients do: `point_read`, `range_read`, `update`, `read_write`, `insert`, `delete_insert` or `tpcb_like`.
     #[arg(long, conflicts_with_all = ["workload", "files_of_programs"])]
     operation: Option<String>,
     /// A program in pgbench's language, with `@weight` behind it where there are several.
     #[arg(short = 'f', long = "file", value_name = "FILE[@WEIGHT]")]
     files_of_programs: Vec<String>,
-    /// Which rows are asked for: uniform, zipf or gaussian.
+    /// Which rows are asked for: `uniform`, `zipf` or `gaussian`.
     #[arg(long)]
     keys: Option<String>,
-    /// Of the operation read_write: how many of a hundred are reads.
+    /// Of the operation `read_write`: how many of a hundred are reads.
     #[arg(long)]
     read_percent: Option<String>,
-    /// Of the operation insert: rows at once.
+    /// Of the operation `insert`: rows at once.
     #[arg(long)]
     insert_rows: Option<String>,
     /// A source of statistics for a dataset, `name` or `name:parameter=value,...`; may be given several times.
@@ -71,10 +71,10 @@ pub struct BenchArgs {
     /// At a rate: milliseconds after which a transaction is skipped and counted.
     #[arg(long)]
     latency_limit: Option<String>,
-    /// How statements are sent: prepared, extended or simple.
+    /// How statements are sent: `prepared`, `extended` or `simple`.
     #[arg(long)]
     protocol: Option<String>,
-    /// How long a connection is used: per_client or per_transaction.
+    /// How long a connection is used: `per_client` or `per_transaction`.
     #[arg(long)]
     connection: Option<String>,
     /// How often a transaction is tried that meets a serialisation failure or a deadlock.

@@ -217,7 +217,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, FieldError> {
         Ok(key) if !key.is_empty() && key.len() <= MOST_KEY_CHARS => Ok(Some(key.to_owned())),
         _ => Err(FieldError::new(
             "Idempotency-Key",
-            format!("This header takes 1 to {} letters, digits and signs.", MOST_KEY_CHARS),
+            format!("This header takes 1 to {MOST_KEY_CHARS} letters, digits and signs."),
         )),
     }
 }
