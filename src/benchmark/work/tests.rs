@@ -54,7 +54,9 @@ async fn stored(bench: &Bench, id: BenchmarkId) -> Ran {
 
 async fn statements(bench: &Bench, id: BenchmarkId) -> Vec<StatementRecord> {
     let mut conn = bench.house.pool.acquire().await.unwrap();
-    levels::list_statements(&mut conn, bench.house.viewer, id).await.unwrap()
+    levels::list_statements(&mut conn, bench.house.viewer, id)
+        .await
+        .unwrap()
 }
 
 async fn run(bench: &Bench, form: &BenchmarkForm) -> Ran {
