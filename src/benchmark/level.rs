@@ -270,14 +270,11 @@ impl Running {
         if self.counters.is_none() {
             self.counters = place.counters(&self.database).await.ok();
         }
-        let looked = match &mut self.counters {
-            Some(counters) => counters.second().await,
-            None => {
-                self.n_silent += 1;
-                return None;
-            }
+        let Some(counters) = &mut self.counters else {
+            self.n_silent += 1;
+            return None;
         };
-        match looked {
+        match counters.second().await {
             Ok(second) => {
                 self.n_silent = 0;
                 Some(second)

@@ -42,8 +42,8 @@ pub struct Place {
     n_connections: u32,
     writes: bool,
     benchmark: Benchmark,
-    /// The clone that is there, and of which source.
-    clone_of: Option<Option<i32>>,
+    /// The base of the clone that is there.
+    cloned: Option<String>,
 }
 
 impl Place {
@@ -76,7 +76,7 @@ impl Place {
             n_connections,
             writes: operations::writes(spec.mix.operation),
             benchmark: benchmark.clone(),
-            clone_of: None,
+            cloned: None,
         };
         match place.furnish(job).await {
             Ok(()) => Ok(place),
@@ -145,11 +145,11 @@ impl Place {
     pub async fn database(&mut self, level: Level) -> Result<String, Trouble> {
         let name = clone::level_name(self.benchmark.id);
         let mut admin = self.server().await?;
-        if self.writes || self.clone_of != Some(level.source_idx) {
-            let base = self.base(level.source_idx);
+        let base = self.base(level.source_idx);
+        if self.writes || self.cloned.as_ref() != Some(&base) {
             clone::create(&mut admin, &self.sandbox.room, &base, &name).await?;
             role::admit_load(&mut admin, &name, self.n_connections).await?;
-            self.clone_of = Some(level.source_idx);
+            self.cloned = Some(base);
         }
         admin.run("checkpoint".to_owned()).await?;
         admin.close().await;

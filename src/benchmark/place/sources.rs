@@ -24,7 +24,7 @@ use crate::target::session::Session;
 use crate::target::trouble::Trouble;
 
 /// What a source may ask of the data before it is applied, at most.
-const SCOUTING_LIMIT: Duration = Duration::from_secs(60);
+const SCOUTING_LIMIT: Duration = Duration::from_mins(1);
 
 /// Makes a base for each source; without sources one that is analyzed as it is.
 pub(super) async fn prepare(
