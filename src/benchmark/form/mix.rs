@@ -6,13 +6,16 @@ use crate::benchmark::form::MAX_INSERT_ROWS;
 use crate::benchmark::form::MAX_PROGRAM_BYTES;
 use crate::benchmark::form::MAX_PROGRAMS;
 use crate::benchmark::form::MAX_WEIGHT;
+use crate::benchmark::form::MIN_TABLE_ROWS;
 use crate::benchmark::operations;
 use crate::benchmark::operations::Shape;
 use crate::benchmark::programs;
 use crate::experiment::fields::FieldError;
 use crate::experiment::fields::choice;
 use crate::experiment::fields::number;
+use crate::model::benchmark::GeneratedSpec;
 use crate::model::benchmark::KeyDistribution;
+use crate::model::benchmark::Loading;
 use crate::model::benchmark::MixSpec;
 use crate::model::benchmark::Operation;
 use crate::model::benchmark::ProgramText;
@@ -66,7 +69,13 @@ impl BenchmarkForm {
         };
         let variables = match target {
             Some(TargetSpec::Generated(generated)) => operations::variables(*generated),
-            Some(TargetSpec::Dataset { .. }) | None => Vec::new(),
+            Some(TargetSpec::Dataset { .. }) => Vec::new(),
+            // What is wrong with the target is said by itself; here only the names matter.
+            None => operations::variables(GeneratedSpec {
+                table_rows: MIN_TABLE_ROWS,
+                batch_size: 1,
+                loading: Loading::Copy,
+            }),
         };
         let mix = MixSpec {
             operation,
