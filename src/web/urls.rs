@@ -35,8 +35,8 @@ pub const BENCHMARKS_NEW: &str = "/benchmarks/new";
 pub const BENCHMARKS_CHECK: &str = "/benchmarks/check";
 /// The form again, with room for one more program.
 pub const BENCHMARKS_PROGRAM: &str = "/benchmarks/program";
-pub const BENCHMARKS_SOURCES: &str = "/benchmarks/sources";
 pub const BENCHMARKS_COMPARE: &str = "/benchmarks/compare";
+pub const BENCHMARKS_COMPARE_CHART: &str = "/benchmarks/compare/chart.png";
 
 pub fn benchmark(id: BenchmarkId) -> String {
     format!("/benchmarks/{id}")

@@ -7,7 +7,6 @@ use crate::analysis::change::Judgement;
 use crate::analysis::change::Reading;
 use crate::analysis::change::Wanted;
 use crate::analysis::change::judge;
-use crate::analysis::sweep;
 use crate::model::benchmark::Benchmark;
 use crate::model::ids::BenchmarkId;
 use crate::model::user::Viewer;
@@ -25,6 +24,7 @@ use crate::report::chart::Unit;
 use crate::report::chart::XyChart;
 use crate::report::chart::XySeries;
 use crate::store;
+use crate::store::benchmarks::BestLevel;
 
 /// The newest benchmarks of a configuration of which a level counts, oldest first, at most `limit`.
 pub async fn load(
@@ -174,6 +174,8 @@ pub fn chart(history: &[BenchmarkData], measure: Measure, scale: Scale) -> XyCha
 pub struct Spark {
     /// The highest throughput of each, oldest first; the benchmark's own is the last.
     pub throughputs: Vec<f64>,
+    /// The one before.
+    pub before: Option<BenchmarkId>,
 }
 
 impl Spark {
@@ -192,35 +194,20 @@ pub async fn sparks(
     viewer: Viewer,
     benchmarks: &[Benchmark],
     limit: i64,
-) -> anyhow::Result<Vec<Spark>> {
-    let mut known: Vec<(&str, Vec<(BenchmarkId, f64)>)> = Vec::new();
-    for benchmark in benchmarks {
-        let configuration = benchmark.configuration.as_str();
-        if known.iter().any(|(other, _)| *other == configuration) {
-            continue;
-        }
-        let same = store::benchmarks::list_by_configuration(&mut *conn, viewer, configuration, limit).await?;
-        let ids: Vec<_> = same.iter().rev().map(|benchmark| benchmark.id).collect();
-        let attempts = store::levels::list_of_several(&mut *conn, viewer, &ids).await?;
-        let of_benchmarks = attempts.chunk_by(|a, b| a.0 == b.0);
-        let throughputs = of_benchmarks.filter_map(|attempts| {
-            let (id, _) = attempts.first()?;
-            let attempts: Vec<_> = attempts.iter().map(|(_, attempt)| attempt.clone()).collect();
-            Some((*id, sweep::best(&attempts)?.throughput()?))
-        });
-        known.push((configuration, throughputs.collect()));
-    }
+) -> store::Result<Vec<Spark>> {
+    let mut configurations: Vec<String> = benchmarks.iter().map(|one| one.configuration.clone()).collect();
+    configurations.sort_unstable();
+    configurations.dedup();
+    let best = store::benchmarks::list_best_levels(conn, viewer, &configurations, limit).await?;
     let spark = |benchmark: &Benchmark| {
-        let history = known
-            .iter()
-            .find(|(configuration, _)| *configuration == benchmark.configuration);
-        let history = history
-            .map(|(_, throughputs)| throughputs.as_slice())
-            .unwrap_or_default();
-        let own = history.iter().position(|(id, _)| *id == benchmark.id);
-        let throughputs = own.map(|idx| history[..=idx].iter().map(|(_, throughput)| *throughput).collect());
-        Spark {
-            throughputs: throughputs.unwrap_or_default(),
+        let same = best.iter().filter(|run| run.configuration == benchmark.configuration);
+        let by_then: Vec<&BestLevel> = same.filter(|run| run.id.0 <= benchmark.id.0).collect();
+        match by_then.split_last() {
+            Some((own, others)) if own.id == benchmark.id => Spark {
+                throughputs: by_then.iter().map(|run| run.throughput).collect(),
+                before: others.last().map(|run| run.id),
+            },
+            _ => Spark::default(),
         }
     };
     Ok(benchmarks.iter().map(spark).collect())

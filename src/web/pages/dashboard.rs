@@ -7,8 +7,11 @@ use axum::response::Response;
 use axum::routing::get;
 use sqlx::PgPool;
 
+use crate::model::benchmark::Benchmark;
 use crate::model::experiment::Experiment;
 use crate::store;
+use crate::store::finding::Filter;
+use crate::store::finding::Stretch;
 use crate::web::error::Error;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
@@ -20,6 +23,8 @@ use crate::web::view;
 
 /// Experiments shown; the list of results has them all.
 const LATEST: u32 = 8;
+/// Benchmarks shown; their list has them all.
+const LATEST_BENCHMARKS: u32 = 3;
 
 pub fn router() -> Router<AppState> {
     Router::new().route(urls::DASHBOARD, get(show))
@@ -31,6 +36,7 @@ struct ShowPage {
     queue: QueueView,
     latest: Vec<LatestLine>,
     n_experiments: u64,
+    benchmarks: Vec<BenchmarkLine>,
     steps: Vec<Step>,
     offers_sample: bool,
 }
@@ -43,6 +49,18 @@ struct LatestLine {
     dataset: String,
     workload: String,
     sources: String,
+    headline: String,
+    date: String,
+    at: String,
+}
+
+/// One of the latest benchmarks.
+struct BenchmarkLine {
+    href: String,
+    n: String,
+    word: &'static str,
+    class: &'static str,
+    target: String,
     headline: String,
     date: String,
     at: String,
@@ -68,6 +86,12 @@ async fn show(
     let experiments = store::experiments::list_newest(&mut conn, viewer, LATEST).await?;
     let datasets = store::datasets::list(&mut conn, viewer).await?;
     let workloads = store::workloads::list(&mut conn, viewer).await?;
+    let newest = Stretch {
+        limit: LATEST_BENCHMARKS,
+        offset: 0,
+    };
+    let benchmarks = store::finding::benchmarks(&mut conn, viewer, &Filter::default(), newest).await?;
+    let benchmarks = store::benchmarks::list_by_ids(&mut conn, viewer, &benchmarks.ids).await?;
     let n_experiments = store::experiments::count(&mut conn, viewer).await?;
     let has = [!datasets.is_empty(), !workloads.is_empty(), n_experiments > 0];
     let experiment_href = urls::experiment_on(
@@ -78,6 +102,7 @@ async fn show(
         queue: QueueView::new(&jobs),
         latest: experiments.iter().map(LatestLine::new).collect(),
         n_experiments,
+        benchmarks: benchmarks.iter().map(BenchmarkLine::new).collect(),
         steps: steps(has, experiment_href),
         offers_sample: samples.0.is_some() && datasets.is_empty(),
     })
@@ -97,6 +122,23 @@ impl LatestLine {
             headline: experiment.said().unwrap_or_default().to_owned(),
             date: view::date(experiment.created_at),
             at: view::rfc3339(experiment.created_at),
+        }
+    }
+}
+
+impl BenchmarkLine {
+    fn new(benchmark: &Benchmark) -> Self {
+        let job = &benchmark.job;
+        let said = benchmark.headline.clone().or_else(|| job.message.clone());
+        Self {
+            href: urls::benchmark(benchmark.id),
+            n: benchmark.id.to_string(),
+            word: job.status.word(),
+            class: view::status_class(job.status),
+            target: benchmark.target_name.clone(),
+            headline: said.unwrap_or_default(),
+            date: view::date(benchmark.created_at),
+            at: view::rfc3339(benchmark.created_at),
         }
     }
 }

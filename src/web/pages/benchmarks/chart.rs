@@ -264,7 +264,7 @@ fn scale_switches(id: BenchmarkId, params: &ViewParams) -> Vec<Switch> {
 }
 
 /// Changes whenever a picture might.
-fn revision(benchmark: &Benchmark) -> String {
+pub(super) fn revision(benchmark: &Benchmark) -> String {
     let job = &benchmark.job;
     let at = job.finished_at.unwrap_or(job.read_at);
     format!("{}-{}", at.timestamp_micros(), env!("CARGO_PKG_VERSION"))

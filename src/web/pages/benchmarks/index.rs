@@ -6,12 +6,15 @@ use axum::extract::State;
 use axum::response::Response;
 use sqlx::PgPool;
 
+use crate::analysis::sweep;
 use crate::model::benchmark::Benchmark;
 use crate::model::ids::BenchmarkId;
 use crate::model::job::JobStatus;
-use crate::model::units::three_digits;
+use crate::report::benchmark::figures;
+use crate::report::benchmark::trend;
+use crate::report::benchmark::trend::Spark;
+use crate::report::table::Figure;
 use crate::store;
-use crate::store::benchmarks::BestLevel;
 use crate::store::finding::ListOrder;
 use crate::web::error::PageResult;
 use crate::web::extract::user::CurrentUser;
@@ -60,19 +63,15 @@ struct IndexRow {
 /// The best level beside that of the run before.
 struct Against {
     /// `+3.2 %`.
-    change: String,
+    change: Figure,
     id: BenchmarkId,
     address: String,
 }
 
 impl IndexRow {
-    /// `runs` are those of all configurations on the page, in the order of their launch.
-    fn new(benchmark: &Benchmark, runs: &[BestLevel], params: &ListParams) -> Self {
+    fn new(benchmark: &Benchmark, spark: &Spark, params: &ListParams) -> Self {
         let job = &benchmark.job;
         let said = benchmark.headline.clone().or_else(|| job.message.clone());
-        let same = runs.iter().filter(|run| run.configuration == benchmark.configuration);
-        let by_then: Vec<&BestLevel> = same.filter(|run| run.id <= benchmark.id).collect();
-        let throughputs: Vec<f64> = by_then.iter().map(|run| run.throughput).collect();
         Self {
             id: benchmark.id,
             address: urls::benchmark(benchmark.id),
@@ -85,8 +84,8 @@ impl IndexRow {
                 .is_met
                 .map(|is_met| if is_met { ("met", "good") } else { ("not met", "bad") }),
             is_quick: benchmark.spec.is_quick,
-            against: against(benchmark.id, &by_then),
-            line: Sparkline::new(&throughputs),
+            against: against(benchmark.id, spark),
+            line: Sparkline::new(&spark.throughputs),
             trend: urls::benchmark_part(benchmark.id, "trend"),
             tags: params.tag_links(&benchmark.filing),
             date: view::date(benchmark.created_at),
@@ -96,7 +95,7 @@ impl IndexRow {
 }
 
 /// `point read, 20, 40, 80 clients`.
-fn load(benchmark: &Benchmark) -> String {
+pub(super) fn load(benchmark: &Benchmark) -> String {
     let spec = &benchmark.spec;
     let clients: Vec<String> = spec.n_clients.iter().map(u32::to_string).collect();
     format!(
@@ -108,18 +107,13 @@ fn load(benchmark: &Benchmark) -> String {
 }
 
 /// None before a benchmark has a number, and for the first of its configuration.
-fn against(id: BenchmarkId, by_then: &[&BestLevel]) -> Option<Against> {
-    let [.., before, own] = by_then else { return None };
-    if own.id != id || before.throughput <= 0.0 {
-        return None;
-    }
-    let percent = (own.throughput / before.throughput - 1.0) * 100.0;
-    let sign = if percent < 0.0 { '−' } else { '+' };
-    let pair = [("base", before.id.to_string()), ("run", id.to_string())];
+fn against(id: BenchmarkId, spark: &Spark) -> Option<Against> {
+    let before = spark.before?;
+    let pair = [("base", before.to_string()), ("run", id.to_string())];
     let pair = pair.iter().map(|(name, value)| (*name, value.as_str()));
     Some(Against {
-        change: format!("{sign}{} %", three_digits(percent.abs())),
-        id: before.id,
+        change: figures::signed(spark.delta()?, sweep::percent_in_words),
+        id: before,
         address: urls::with_query(urls::BENCHMARKS_COMPARE, pair),
     })
 }
@@ -146,10 +140,7 @@ pub(super) async fn index(
     let found = store::finding::benchmarks(&mut conn, viewer, &params.filter, params.stretch()).await?;
     let found = params.narrow(found);
     let benchmarks = store::benchmarks::list_by_ids(&mut conn, viewer, &found.ids).await?;
-    let mut configurations: Vec<String> = benchmarks.iter().map(|one| one.configuration.clone()).collect();
-    configurations.sort();
-    configurations.dedup();
-    let runs = store::benchmarks::list_best_levels(&mut conn, viewer, &configurations, RUNS).await?;
+    let sparks = trend::sparks(&mut conn, viewer, &benchmarks, RUNS).await?;
     let known = Known {
         tags: store::filing::tags_of_benchmarks(&mut conn, viewer).await?,
         datasets: store::finding::places_of_benchmarks(&mut conn, viewer).await?,
@@ -163,7 +154,8 @@ pub(super) async fn index(
         next,
         rows: benchmarks
             .iter()
-            .map(|benchmark| IndexRow::new(benchmark, &runs, &params))
+            .zip(&sparks)
+            .map(|(benchmark, spark)| IndexRow::new(benchmark, spark, &params))
             .collect(),
     })
 }

@@ -162,8 +162,7 @@ impl NewPage {
             value: workload.id.to_string(),
         });
         let (datasets, workloads) = (datasets.collect(), workloads.collect());
-        let dataset_id = form.dataset.parse().ok();
-        let sources = SourcesView::load(&mut conn, viewer, dataset_id, &form.sources, &errors).await?;
+        let sources = SourcesView::for_load_tests(&form.sources, &errors);
         // There is always room for one.
         if form.programs.is_empty() {
             form.programs.push(GivenProgram::default());
@@ -349,19 +348,6 @@ pub(super) async fn add_program(
         ..NewPage::load(&pool, viewer, form, Vec::new()).await?
     };
     fragment::page(&page)
-}
-
-/// POST /benchmarks/sources: the sources for the chosen dataset, with what was chosen already.
-pub(super) async fn sources(
-    State(pool): State<PgPool>,
-    CurrentUser(viewer): CurrentUser,
-    hx: Hx,
-    Form(pairs): Form<Vec<(String, String)>>,
-) -> PageResult<Response> {
-    hx.require_fragment_of(urls::BENCHMARKS_NEW)?;
-    let form = BenchmarkForm::from_pairs(pairs);
-    let page = NewPage::load(&pool, viewer, form, Vec::new()).await?;
-    fragment::page(&page.sources)
 }
 
 /// POST /benchmarks

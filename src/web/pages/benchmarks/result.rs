@@ -1,10 +1,15 @@
 //! What a benchmark that is over came to, as its page shows it.
 
-use crate::model::units::bytes_in_words;
-use crate::model::units::counted;
-use crate::model::units::ms_in_words;
-use crate::model::units::rate_in_words;
+use crate::model::benchmark::Pace;
+use crate::model::benchmark::ProgramText;
+use crate::model::dataset::Setting;
+use crate::model::ids::BenchmarkId;
 use crate::report::benchmark::BenchmarkData;
+use crate::report::benchmark::LevelData;
+use crate::report::benchmark::Percentiles;
+use crate::report::benchmark::export;
+use crate::report::benchmark::export::FileKind;
+use crate::report::benchmark::facts;
 use crate::report::benchmark::levels;
 use crate::report::benchmark::levels::LevelRow;
 use crate::report::benchmark::server;
@@ -14,6 +19,7 @@ use crate::report::benchmark::statements::ErrorRow;
 use crate::report::benchmark::statements::StatementRow;
 use crate::web::pages::benchmarks::chart::ChartView;
 use crate::web::pages::benchmarks::chart::ViewParams;
+use crate::web::urls;
 
 /// Tables and charts, ready to be shown.
 pub(super) struct ResultView {
@@ -33,7 +39,20 @@ pub(super) struct ResultView {
     pub errors: Vec<ErrorRow>,
     pub server: Vec<ServerRow>,
     /// How the tables were loaded; empty on a dataset.
-    pub loaded: String,
+    pub loading: Vec<Setting>,
+    pub facts: Vec<Setting>,
+    pub settings: Vec<Setting>,
+    pub environment: Vec<Setting>,
+    pub programs: Vec<ProgramText>,
+    pub warnings: Vec<String>,
+    pub exports: Vec<ExportLink>,
+}
+
+/// A file to take away.
+pub(super) struct ExportLink {
+    pub address: String,
+    pub about: &'static str,
+    pub is_read: bool,
 }
 
 /// The programs and statements of one level.
@@ -45,15 +64,14 @@ pub(super) struct LevelStatements {
 impl ResultView {
     pub fn new(data: &BenchmarkData, params: &ViewParams) -> anyhow::Result<Self> {
         let percentiles = &params.percentiles;
-        let of_level = |level| {
-            let level: &crate::report::benchmark::LevelData = level;
+        let of_level = |level: &LevelData| {
             Ok(LevelStatements {
                 level: level.label(),
                 rows: statements::rows(data, level, percentiles)?,
             })
         };
         let statements: anyhow::Result<Vec<LevelStatements>> = data.levels.iter().map(of_level).collect();
-        let spec = &data.benchmark.spec;
+        let (benchmark, spec) = (&data.benchmark, &data.benchmark.spec);
         Ok(Self {
             percentiles: percentiles.to_text(),
             labels: percentiles.labels(),
@@ -61,30 +79,35 @@ impl ResultView {
             kind: params.kind.word(),
             chart: ChartView::new(data, params)?,
             levels: levels::rows(data, percentiles),
-            has_rate: matches!(spec.pace, crate::model::benchmark::Pace::Rate { .. }),
+            has_rate: matches!(spec.pace, Pace::Rate { .. }),
             has_objective: spec.objective.is_some(),
             uncounted: data.uncounted(),
             statements: statements?,
             errors: statements::errors(data),
             server: server::rows(data),
-            loaded: loaded(data),
+            loading: benchmark.load.as_ref().map(facts::loading).unwrap_or_default(),
+            facts: facts::facts(benchmark),
+            settings: spec.settings.clone(),
+            environment: benchmark.environment.clone(),
+            programs: spec.mix.programs.clone(),
+            warnings: facts::warnings(benchmark),
+            exports: export::ALL
+                .iter()
+                .map(|kind| export_link(benchmark.id, kind, percentiles))
+                .collect(),
         })
     }
 }
 
-/// `1 000 000 rows in 2.1 s, 476 000 a second; then 1.1 s for indexes and VACUUM. They take 146 MiB.`
-fn loaded(data: &BenchmarkData) -> String {
-    let Some(load) = &data.benchmark.load else {
-        return String::new();
-    };
-    let rate = load
-        .rows_per_s()
-        .map_or_else(String::new, |rate| format!(", {} a second", rate_in_words(rate)));
-    format!(
-        "{} in {}{rate}; then {} for indexes, VACUUM and ANALYZE. They take {}.",
-        counted(load.n_rows, "row", "rows"),
-        ms_in_words(load.load_ms),
-        ms_in_words(load.finish_ms),
-        bytes_in_words(load.size_bytes)
-    )
+fn export_link(id: BenchmarkId, kind: &FileKind, percentiles: &Percentiles) -> ExportLink {
+    let address = urls::benchmark_part(id, kind.name);
+    ExportLink {
+        address: if *percentiles == Percentiles::default() {
+            address
+        } else {
+            urls::with_query(&address, [("p", percentiles.to_text().as_str())])
+        },
+        about: kind.about,
+        is_read: kind.is_read,
+    }
 }

@@ -183,7 +183,7 @@ async fn programs_come_one_by_one_and_stay_when_another_is_added() {
     ]);
     let (status, page) = read(door.post("/benchmarks/program", &wish, false).await).await;
     assert_eq!(status, StatusCode::OK);
-    assert!(page.contains("select &#39;&lt;&amp;&gt;&#39;;"), "{page}");
+    assert!(page.contains("select &#39;&#60;&#38;&#62;&#39;;"), "{page}");
     assert_eq!(page.matches("name=\"program_text\"").count(), 2, "{page}");
     // Nothing in the new one: it is passed over.
     wish.extend([("program_name", ""), ("program_weight", ""), ("program_text", "")]);
@@ -318,7 +318,7 @@ async fn a_benchmark_that_is_over_shows_its_numbers_and_any_percentile() {
     let page = door.page(&format!("/benchmarks/{id}")).await;
     assert!(page.contains("<p class=\"headline\">Best of request r.</p>"), "{page}");
     assert!(
-        page.contains("Objective p95 &lt; 5 ms: <span class=\"mark bad\">not met</span>"),
+        page.contains("Objective p95 &#60; 5 ms: <span class=\"mark bad\">not met</span>"),
         "{page}"
     );
     assert!(page.contains("<th scope=\"col\" class=\"num\">p99.9</th>"), "{page}");
@@ -438,4 +438,84 @@ async fn what_runs_is_stopped_and_what_is_over_can_be_deleted() {
         let answer = door.fragment(&format!("/benchmarks/{id}{path}")).await;
         assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
     }
+}
+
+#[tokio::test]
+async fn benchmarks_stand_beside_each_other_and_behind_each_other() {
+    let door = Door::open().await;
+    let world = &door.world;
+    let before = world.measured(&form("a"), &[500, 800]).await;
+    let other = BenchmarkForm {
+        thread_counts: "4, 8".to_owned(),
+        protocol: "simple".to_owned(),
+        ..form("b")
+    };
+    let other = world.measured(&other, &[400, 900]).await;
+    let after = world.measured(&form("c"), &[1000, 800]).await;
+    // As the ticks of the list are sent: the oldest is the baseline.
+    let page = door
+        .page(&format!("/benchmarks/compare?run={other}&run={before}"))
+        .await;
+    assert!(page.contains("Benchmark 1</a> (the baseline)"), "{page}");
+    assert!(page.contains("They sent statements by different protocols."), "{page}");
+    assert!(
+        page.contains("<strong><data value=\"0.5\""),
+        "400 of 800 a second: {page}"
+    );
+    assert!(
+        page.contains("2 clients, Benchmark 2: only the baseline has this level"),
+        "{page}"
+    );
+    let picture = format!("/benchmarks/compare/chart.png?base={before}&run={other}&measure=p95");
+    let drawn = door.fragment(&picture).await;
+    assert_eq!(
+        (drawn.status(), &drawn.headers()[header::CONTENT_TYPE]),
+        (StatusCode::OK, &"image/png".parse().unwrap())
+    );
+    let alone = door.page(&format!("/benchmarks/compare?base={before}&run=77")).await;
+    assert!(
+        alone.contains("There is no benchmark 77.") && !alone.contains("What was different"),
+        "{alone}"
+    );
+
+    let trend = door.page(&format!("/benchmarks/{after}/trend?p=50&measure=p50")).await;
+    assert!(trend.find("Benchmark 3</a>") < trend.find("Benchmark 1</a>"), "{trend}");
+    assert!(
+        !trend.contains("Benchmark 2</a>"),
+        "that one asked for something else: {trend}"
+    );
+    assert!(
+        trend.contains("× <data value=\"2\""),
+        "1000 after 500 a second: {trend}"
+    );
+    assert!(trend.contains("aria-current=\"true\">p50</a>"), "{trend}");
+    let drawn = door
+        .fragment(&format!("/benchmarks/{after}/trend.png?measure=p50&p=50"))
+        .await;
+    assert_eq!(drawn.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn everything_can_be_taken_away_with_the_percentiles_that_were_chosen() {
+    let door = Door::open().await;
+    let id = door.world.measured(&form("r"), &[500, 800]).await;
+    let page = door.page(&format!("/benchmarks/{id}?p=42")).await;
+    let links: Vec<&str> = page
+        .split("<li><a href=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert_eq!(links.len(), crate::report::benchmark::export::ALL.len(), "{links:?}");
+    for link in links {
+        assert!(link.ends_with("?p=42"), "{link}");
+        let answer = door.fragment(link).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{link}");
+        let disposition = answer.headers()[header::CONTENT_DISPOSITION]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        assert!(disposition.contains("filename=\"pgassay_benchmark-1_"), "{disposition}");
+    }
+    let (status, _) = door.get(&format!("/benchmarks/{id}/nothing.csv")).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
 }

@@ -44,11 +44,20 @@ impl SourcesView {
             dataset_id,
             names: files.into_iter().map(|file| file.name).collect(),
         };
-        Ok(Self {
+        Ok(Self::new(form, &User::Experiment(files), errors))
+    }
+
+    /// Everything that load tests can run under.
+    pub fn for_load_tests(form: &ExperimentForm, errors: &[FieldError]) -> Self {
+        Self::new(form, &User::LoadTest, errors)
+    }
+
+    fn new(form: &ExperimentForm, user: &User, errors: &[FieldError]) -> Self {
+        Self {
             exact: exact(form),
-            groups: choices(form, &files),
+            groups: choices(form, user),
             errors: errors.to_vec(),
-        })
+        }
     }
 
     /// All messages at a field.
@@ -87,6 +96,12 @@ struct Refusal {
     href: Option<String>,
 }
 
+/// What takes the sources.
+enum User {
+    Experiment(Files),
+    LoadTest,
+}
+
 /// The statistics files that the chosen dataset has.
 struct Files {
     /// None while no dataset is chosen.
@@ -121,14 +136,14 @@ struct Tick {
 }
 
 /// Every source, group by group, with what the form says of it.
-fn choices(form: &ExperimentForm, files: &Files) -> Vec<GroupChoice> {
+fn choices(form: &ExperimentForm, user: &User) -> Vec<GroupChoice> {
     let of_group = |group: Group| GroupChoice {
         title: group.title(),
         about: group.about(),
         sources: source::ALL
             .iter()
             .filter(|source| source.group() == group)
-            .map(|source| choice(*source, form, files))
+            .map(|source| choice(*source, form, user))
             .collect(),
     };
     Group::ALL.into_iter().map(of_group).collect()
@@ -148,8 +163,8 @@ fn exact(form: &ExperimentForm) -> Vec<ExactChoice> {
     choices.collect()
 }
 
-fn choice(source: &'static dyn StatsSource, form: &ExperimentForm, files: &Files) -> SourceChoice {
-    let refusal = refusal(source, files);
+fn choice(source: &'static dyn StatsSource, form: &ExperimentForm, user: &User) -> SourceChoice {
+    let refusal = refusal(source, user);
     SourceChoice {
         name: source.name(),
         title: source.title(),
@@ -160,15 +175,29 @@ fn choice(source: &'static dyn StatsSource, form: &ExperimentForm, files: &Files
             .parameters()
             .iter()
             .filter(|_| refusal.is_none())
-            .map(|parameter| field(source.name(), parameter, form, files))
+            .map(|parameter| field(source.name(), parameter, form, user))
             .collect(),
         refusal,
     }
 }
 
-fn refusal(source: &dyn StatsSource, files: &Files) -> Option<Refusal> {
-    let mut parameters = source.parameters().iter();
-    let needs_file = parameters.any(|parameter| matches!(parameter.kind, ParameterKind::StatisticsFile));
+fn refusal(source: &dyn StatsSource, user: &User) -> Option<Refusal> {
+    let is_of = |parameter: &Parameter| match parameter.kind {
+        ParameterKind::StatisticsFile => (true, false),
+        ParameterKind::Script { .. } => (false, true),
+        ParameterKind::Integer { .. } | ParameterKind::Choice(_) | ParameterKind::Several(_) => (false, false),
+    };
+    let needs = source.parameters().iter().map(is_of);
+    let (needs_file, needs_annex) = needs.fold((false, false), |all, one| (all.0 || one.0, all.1 || one.1));
+    let files = match user {
+        User::Experiment(files) => files,
+        User::LoadTest => {
+            return (needs_file || needs_annex).then_some(Refusal {
+                message: "It is for experiments only.",
+                href: None,
+            });
+        }
+    };
     match files.dataset_id {
         _ if !needs_file || !files.names.is_empty() => None,
         None => Some(Refusal {
@@ -182,7 +211,7 @@ fn refusal(source: &dyn StatsSource, files: &Files) -> Option<Refusal> {
     }
 }
 
-fn field(source: &str, parameter: &Parameter, form: &ExperimentForm, files: &Files) -> ParameterField {
+fn field(source: &str, parameter: &Parameter, form: &ExperimentForm, user: &User) -> ParameterField {
     let name = format!("{source}.{}", parameter.name);
     let value = form
         .params
@@ -207,7 +236,11 @@ fn field(source: &str, parameter: &Parameter, form: &ExperimentForm, files: &Fil
                 parameter::chosen(&value).any(|chosen| chosen == word)
             })),
             ParameterKind::StatisticsFile => {
-                let mut words: Vec<&str> = files.names.iter().map(String::as_str).collect();
+                let names = match user {
+                    User::Experiment(files) => files.names.as_slice(),
+                    User::LoadTest => &[],
+                };
+                let mut words: Vec<&str> = names.iter().map(String::as_str).collect();
                 // One that is gone is not silently another.
                 if !value.is_empty() && !words.contains(&value.as_str()) {
                     words.insert(0, "");

@@ -69,6 +69,30 @@ async fn stop(
     Ok(hx.redirect(&urls::result(id)))
 }
 
+/// A file to take away, or to be read in the browser.
+pub struct FileAnswer<'a> {
+    /// As it is saved.
+    pub name: &'a str,
+    pub media_type: &'static str,
+    pub is_read: bool,
+}
+
+impl FileAnswer<'_> {
+    pub fn with(&self, bytes: Vec<u8>) -> PageResult<Response> {
+        let how = if self.is_read { "inline" } else { "attachment" };
+        let disposition = format!("{how}; filename=\"{}\"", self.name);
+        let disposition = HeaderValue::from_str(&disposition).map_err(anyhow::Error::new)?;
+        let policy = HeaderValue::from_str(&report_policy()).map_err(anyhow::Error::new)?;
+        let headers = [
+            (header::CONTENT_SECURITY_POLICY, policy),
+            (header::CONTENT_TYPE, HeaderValue::from_static(self.media_type)),
+            (header::CONTENT_DISPOSITION, disposition),
+            (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+        ];
+        Ok((headers, bytes).into_response())
+    }
+}
+
 /// What a file may do in a browser: show the report's own style and the pictures in it, and nothing else.
 fn report_policy() -> String {
     let style = BASE64_STANDARD.encode(Sha256::digest(STYLE));
@@ -116,14 +140,10 @@ async fn download(
     let bytes = tokio::task::spawn_blocking(move || exporter.write(&data, &trials))
         .await
         .map_err(anyhow::Error::new)??;
-    let how = if exporter.is_read() { "inline" } else { "attachment" };
-    let disposition = HeaderValue::from_str(&format!("{how}; filename=\"{file_name}\"")).map_err(anyhow::Error::new)?;
-    let policy = HeaderValue::from_str(&report_policy()).map_err(anyhow::Error::new)?;
-    let headers = [
-        (header::CONTENT_SECURITY_POLICY, policy),
-        (header::CONTENT_TYPE, HeaderValue::from_static(exporter.media_type())),
-        (header::CONTENT_DISPOSITION, disposition),
-        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
-    ];
-    Ok((headers, bytes).into_response())
+    let file = FileAnswer {
+        name: &file_name,
+        media_type: exporter.media_type(),
+        is_read: exporter.is_read(),
+    };
+    file.with(bytes)
 }
