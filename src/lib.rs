@@ -38,7 +38,8 @@
 //! * **benchmark**: a load test: levels on one target. A **level** is one number of **clients** (each with a connection) for
 //!   some time, under one source where there are several; an **attempt** is one try at it. A **transaction** is one run of a
 //!   **program** (pgbench's language) by a client; the **mix** is all programs with their weights, an **operation** a built-in
-//!   one. The **pace** says how transactions follow each other; the **generator** is what makes the load.
+//!   one. The **pace** says how transactions follow each other; the **generator** is what makes the load;
+//!   a **crew** is the clients of one of its threads.
 //! * **reading**: one number of a level with how sure it is. A **change** is what it is beside the same of another level.
 //! * **job**: one piece of heavy work in the queue: a restore, a check, an experiment, an instrument, a benchmark. A **lease** is the right to work on it.
 //! * **lab**: what trials run on: one sandbox, one clone with its annexes, the parked snapshots, a session in each.

@@ -135,7 +135,7 @@ mod tests {
         (0..n).map(|_| next()).collect()
     }
 
-    /// NumPy 2.4.6 and SciPy 1.17.1: means of batches, `scipy.stats.sem` of them, times sqrt((1 + C) / (1 - C)) where
+    /// `NumPy` 2.4.6 and `SciPy` 1.17.1: means of batches, `scipy.stats.sem` of them, times sqrt((1 + C) / (1 - C)) where
     /// C = 1 - sum(diff(x)^2) / (2 sum((x - mean)^2)) is above zero.
     #[test]
     fn errors_are_those_that_numpy_and_scipy_give() {

@@ -1,11 +1,12 @@
 //! `pgassay instrument`: instruments without the browser, by the same services.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 
 use crate::app::house::House;
+use crate::cli::columns;
+use crate::cli::columns::Side;
 use crate::cli::working::LOOK_EVERY;
 use crate::cli::working::ProgressLine;
 use crate::cli::working::RunError;
@@ -243,14 +244,7 @@ fn print(sheet: &Sheet) -> anyhow::Result<()> {
     let mut lines: Vec<Vec<String>> = vec![heads];
     let cells = |row: &Vec<String>| row.iter().map(|cell| shown(cell)).collect();
     lines.extend(sheet.rows.iter().map(cells));
-    let widths: Vec<usize> = (0..sheet.heads.len())
-        .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
-        .collect();
-    let mut out = std::io::stdout().lock();
-    for line in &lines {
-        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        writeln!(out, "{}", cells.collect::<Vec<String>>().join("  ").trim_end())?;
-    }
+    columns::print(&lines, |_| Side::Left)?;
     Ok(())
 }
 

@@ -1,6 +1,8 @@
-//! The command line: serve, run, instrument, bundle, verify, rerun, doctor, sample, snapshot.
+//! The command line: serve, run, bench, instrument, bundle, verify, rerun, doctor, sample, snapshot.
 
+mod bench;
 mod bundle;
+mod columns;
 mod doctor;
 mod following;
 mod instrument;
@@ -42,6 +44,9 @@ enum Command {
     },
     /// Run one experiment from files to numbers, without a browser.
     Run(Box<run::RunArgs>),
+    /// Put a database under load: some numbers of clients, one after the other. Exits with 0 when all levels have ended
+    /// and kept to the objective, if there is one; with 3 when one did not, and with 4 when it was stopped.
+    Bench(Box<bench::BenchArgs>),
     /// Ask a question about plans that is answered by trying, of what the data directory holds.
     Instrument(Box<instrument::InstrumentArgs>),
     /// Write a finished experiment as one file: settings, queries, statistics, plans, trials and numbers.
@@ -62,7 +67,7 @@ enum Command {
     Snapshot(snapshot::SnapshotArgs),
 }
 
-/// Runs the command of this process. Exit codes: 0 done, 1 failed, 2 bad arguments.
+/// Runs the command of this process. Exit codes: 0 done, 1 failed, 2 bad arguments; a benchmark has two more.
 pub async fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
@@ -76,6 +81,13 @@ pub async fn main() -> ExitCode {
                 Ok(()) => Ok(()),
                 Err(error) => return code_of(error),
             }
+        }
+        Command::Bench(args) => {
+            telemetry::start(Some(QUIET));
+            return match bench::run(*args).await {
+                Ok(ended) => ended.code(),
+                Err(error) => code_of(error),
+            };
         }
         Command::Instrument(args) => {
             telemetry::start(Some(QUIET));

@@ -7,6 +7,8 @@ use anyhow::Context as _;
 
 use crate::app::house::House;
 use crate::cli::bundle;
+use crate::cli::columns;
+use crate::cli::columns::Side;
 use crate::cli::working::RunError;
 use crate::model::text::for_terminal;
 use crate::model::trial::RecordedTrial;
@@ -86,14 +88,15 @@ pub(super) fn print_table(data: &ReportData) -> anyhow::Result<()> {
             "plan",
             "",
         ]
-        .map(str::to_owned),
+        .map(str::to_owned)
+        .to_vec(),
     ];
     for query in table::table(data) {
         for row in query.rows {
             let (ratio, verdict) = row.compared.map_or_else(Default::default, |compared| {
                 (compared.ratio.shown, compared.verdict.word().to_owned())
             });
-            lines.push([
+            lines.push(vec![
                 for_terminal(&query.label),
                 row.source,
                 row.n,
@@ -113,22 +116,11 @@ pub(super) fn print_table(data: &ReportData) -> anyhow::Result<()> {
             ]);
         }
     }
-    let widths: Vec<usize> = (0..13)
-        .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
-        .collect();
+    columns::print(&lines, |column| match column {
+        0 | 1 | 5 | 11 | 12 => Side::Left,
+        _ => Side::Right,
+    })?;
     let mut out = std::io::stdout().lock();
-    for line in &lines {
-        let cells: Vec<String> = line
-            .iter()
-            .zip(&widths)
-            .enumerate()
-            .map(|(column, (cell, width))| match column {
-                0 | 1 | 5 | 11 | 12 => format!("{cell:<width$}"),
-                _ => format!("{cell:>width$}"),
-            })
-            .collect();
-        writeln!(out, "{}", cells.join("  ").trim_end())?;
-    }
     if let Some(headline) = &data.experiment.headline {
         writeln!(out, "\n{}", for_terminal(headline))?;
     }

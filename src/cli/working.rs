@@ -49,19 +49,37 @@ pub async fn in_house(
     config: &HouseConfig,
     task: impl AsyncFnOnce(&House) -> Result<(), RunError>,
 ) -> Result<(), RunError> {
+    in_house_to_the_end(config, async |house| {
+        tokio::select! {
+            result = task(house) => result,
+            left = signalled() => Err(left),
+        }
+    })
+    .await
+}
+
+/// How a command ends that is told to.
+pub async fn signalled() -> RunError {
+    match serve::stop_signal().await {
+        Ok(name) => RunError::Failed(anyhow::anyhow!(
+            "{name} received; the next serve or run on this data directory goes on with it"
+        )),
+        Err(error) => RunError::Failed(error),
+    }
+}
+
+/// The same for a task that answers to signals itself.
+pub async fn in_house_to_the_end<T>(
+    config: &HouseConfig,
+    task: impl AsyncFnOnce(&House) -> Result<T, RunError>,
+) -> Result<T, RunError> {
     let house = Arc::new(House::open(config).await?);
     let shutdown = CancellationToken::new();
     let working = tokio::spawn({
         let (house, shutdown) = (Arc::clone(&house), shutdown.clone());
         async move { worker::work(&house, &shutdown).await }
     });
-    let result = tokio::select! {
-        result = task(&house) => result,
-        signal = serve::stop_signal() => {
-            let name = signal?;
-            Err(RunError::Failed(anyhow::anyhow!("{name} received; the next serve or run on this data directory goes on with it")))
-        }
-    };
+    let result = task(&house).await;
     shutdown.cancel();
     let closing = async {
         working.await.context("the worker")?;

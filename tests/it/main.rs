@@ -2,6 +2,7 @@
 
 mod attacks;
 mod bad_input;
+mod benchmarks;
 mod browser;
 mod bundles;
 mod cli;

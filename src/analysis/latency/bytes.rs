@@ -8,7 +8,7 @@
 //! | 8 | how many took more than an hour |
 //! | 8, 8 | least and largest time in nanoseconds (all ones and 0 without any) |
 //! | 16, 16 | sum of the times and of their squares |
-//! | the rest but 8 | the histogram in the uncompressed V2 format of HdrHistogram, which its tools in other languages read |
+//! | the rest but 8 | the histogram in the uncompressed V2 format of `HdrHistogram`, which its tools in other languages read |
 //! | 8 | the first bytes of the SHA-256 of all before |
 
 use hdrhistogram::Histogram;

@@ -1,7 +1,7 @@
 //! How long many transactions took: counts in buckets that are never wider than a thousandth of the time they stand for.
 //! Any percentile can be asked for later, and those of several threads, seconds or machines can be put together.
 //!
-//! The buckets are those of HdrHistogram (Gil Tene, hdrhistogram.org). Sum, sum of squares, least and largest time are
+//! The buckets are those of `HdrHistogram` (Gil Tene, hdrhistogram.org). Sum, sum of squares, least and largest time are
 //! kept exactly beside them.
 
 pub mod bytes;

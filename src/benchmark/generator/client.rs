@@ -237,7 +237,7 @@ impl Client {
                 Ok(Ran::Done) if is_over => {}
                 Ok(Ran::Done) => {
                     let mut recorder = self.crew.recorder.borrow_mut();
-                    recorder.statement(*now, program_idx, statement_idx, *now - began);
+                    recorder.statement(*now, program_idx, statement_idx, now.saturating_sub(began));
                 }
                 Ok(Ran::Failed(error)) => {
                     if !is_over {
@@ -373,7 +373,7 @@ impl Client {
         let connected = Wire::connect(&self.crew.dial).await;
         *now = self.crew.now();
         let wire = connected?;
-        self.crew.recorder.borrow_mut().connected(*now - began);
+        self.crew.recorder.borrow_mut().connected(now.saturating_sub(began));
         if self.away.take().is_some() {
             self.crew.recorder.borrow_mut().back(*now);
         }

@@ -240,21 +240,20 @@ impl Crew {
         wires: Vec<(u32, Option<Wire>)>,
         stop: &CancellationToken,
     ) -> std::io::Result<ThreadReport> {
-        let bell = Rc::clone(self);
-        let ringing = tokio::task::spawn_local(async move { bell.alarm.ring().await });
-        let members: Vec<Member> = wires
-            .into_iter()
-            .map(|(client_id, wire)| self.enlist(client_id, wire))
-            .collect();
-        self.keep_time(stop).await;
-        self.recorder.borrow_mut().end(self.end());
-        self.dismiss(members).await;
-        if ringing.is_finished()
-            && let Ok(Err(error)) = ringing.await
-        {
-            return Err(error);
+        let leading = async {
+            let members = wires
+                .into_iter()
+                .map(|(client_id, wire)| self.enlist(client_id, wire))
+                .collect();
+            self.keep_time(stop).await;
+            self.recorder.borrow_mut().end(self.end());
+            self.dismiss(members).await;
+        };
+        tokio::select! {
+            () = leading => Ok(self.recorder.borrow_mut().take_report()),
+            // It rings for ever, unless it breaks.
+            Err(error) = self.alarm.ring() => Err(error),
         }
-        Ok(self.recorder.borrow_mut().take_report())
     }
 
     fn enlist(self: &Rc<Self>, client_id: u32, wire: Option<Wire>) -> Member {
@@ -271,7 +270,8 @@ impl Crew {
         loop {
             let next = self.recorder.borrow().next_second().min(self.end());
             tokio::select! {
-                () = tokio::time::sleep_until((self.began + next).into()) => {}
+                // Not by a timer of the runtime: each wait for the server would then set one in the kernel, and take it back.
+                () = self.sleep_until(next) => {}
                 () = self.control.over() => return,
                 () = stop.cancelled() => return self.control.end_now(self.now(), Ended::Stopped),
             }

@@ -78,7 +78,7 @@ impl Merger {
     }
 
     /// The level, when all threads are done.
-    pub fn finish(self, threads: Vec<ThreadReport>, prepared: &Prepared, control: &Control) -> LevelReport {
+    pub fn finish(self, threads: &[ThreadReport], prepared: &Prepared, control: &Control) -> LevelReport {
         let measured_from = prepared.timeline.measured_from();
         let measured = control.end().saturating_sub(measured_from);
         let mut errors = self.errors;
@@ -86,7 +86,7 @@ impl Merger {
         let mut connects = Latencies::new();
         let mut given_up: Vec<String> = Vec::new();
         let mut spans = Vec::new();
-        for thread in &threads {
+        for thread in threads {
             errors.merge(&thread.early_errors);
             connects.merge(&thread.connects);
             spans.extend(&thread.gaps);

@@ -40,10 +40,7 @@ pub use self::plan::LevelPlan;
 pub use self::plan::Weighted;
 pub use self::report::Ended;
 pub use self::report::LevelReport;
-pub use self::report::Part;
-pub use self::report::ProgramReport;
 pub use self::report::SecondReport;
-pub use self::report::StatementReport;
 
 /// Why a level could not be run.
 #[derive(Debug, thiserror::Error)]
@@ -141,11 +138,6 @@ pub async fn connect(dial: Dial, plan: LevelPlan) -> Result<Ready, GeneratorErro
 }
 
 impl Ready {
-    /// How many clients there are; those that were refused are none.
-    pub fn n_connected(&self) -> u32 {
-        self.n_connected
-    }
-
     /// Makes load from `at` on. Seconds are sent as they end; where they are not taken they wait, and the load does not.
     ///
     /// After `stop` it returns within a second, or when the seconds have been taken. Where nobody takes them any more, and
@@ -186,7 +178,7 @@ impl Ready {
             threads.push(report.await.context("waiting for a thread that makes load")?);
         }
         drop(stop_if_dropped);
-        Ok(merger.finish(threads, &self.prepared, &self.control))
+        Ok(merger.finish(&threads, &self.prepared, &self.control))
     }
 }
 

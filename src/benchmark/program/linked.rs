@@ -111,10 +111,6 @@ impl LinkedStatement {
         &self.parameterised
     }
 
-    pub fn n_parameters(&self) -> usize {
-        self.parameters.len()
-    }
-
     /// The prefix of its `\gset`: the columns of its one row are to be given to `Runner::gset`.
     pub fn gset(&self) -> Option<&str> {
         self.gset.as_deref()

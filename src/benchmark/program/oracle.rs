@@ -14,7 +14,6 @@ use crate::benchmark::program::Setup;
 use crate::benchmark::program::Step;
 use crate::benchmark::program::evaluate::evaluate;
 use crate::benchmark::program::failure::Reason;
-use crate::benchmark::program::linked::LinkedStatement;
 use crate::benchmark::program::number;
 use crate::benchmark::program::random::Random;
 use crate::benchmark::program::variables::Slot;
@@ -222,7 +221,8 @@ async fn the_built_in_scripts_of_pgbench_are_read_unchanged() {
         assert!(program.missing(&[]).is_empty());
         assert_eq!(program.check_parameters(&[]), Ok(()));
         let linked = Linked::new([&program]);
-        let counts: Vec<usize> = linked.statements(0).iter().map(LinkedStatement::n_parameters).collect();
+        let statements = linked.statements(0).iter();
+        let counts: Vec<usize> = statements.map(|statement| statement.parameters.len()).collect();
         assert_eq!(counts, n_parameters, "{name}");
     }
 }

@@ -205,7 +205,7 @@ fn statements_with_parameters_have_one_for_each_use_of_a_variable() {
         statements[0].parameterised(),
         "select $1, a[$2:], ':x', $3, $4, $5::text /* :x */"
     );
-    assert_eq!((statements[0].n_parameters(), statements[1].n_parameters()), (5, 0));
+    assert_eq!((statements[0].parameters.len(), statements[1].parameters.len()), (5, 0));
     assert_eq!(statements[1].parameterised(), "select 1");
     assert_eq!(statements[0].gset(), None);
 }

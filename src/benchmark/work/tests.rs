@@ -13,6 +13,7 @@ use crate::model::benchmark::LevelRecord;
 use crate::model::benchmark::LevelStatus;
 use crate::model::benchmark::Operation;
 use crate::model::benchmark::SecondRecord;
+use crate::model::benchmark::StatementRecord;
 use crate::model::benchmark::Totals;
 use crate::model::ids::BenchmarkId;
 use crate::model::job::JobStatus;
@@ -51,6 +52,13 @@ async fn stored(bench: &Bench, id: BenchmarkId) -> Ran {
     }
 }
 
+async fn statements(bench: &Bench, id: BenchmarkId) -> Vec<StatementRecord> {
+    let mut conn = bench.house.pool.acquire().await.unwrap();
+    levels::list_statements(&mut conn, bench.house.viewer, id)
+        .await
+        .unwrap()
+}
+
 async fn run(bench: &Bench, form: &BenchmarkForm) -> Ran {
     let id = bench.house.benchmarks.launch(bench.house.viewer, form).await.unwrap();
     bench.work().await;
@@ -85,10 +93,7 @@ async fn every_transaction_of_a_level_is_in_its_seconds_its_histogram_and_its_st
     let ran = run(&bench, &quick("1, 2")).await;
     let n_clients: Vec<u32> = ran.levels.iter().map(|level| level.level.n_clients).collect();
     assert_eq!(n_clients, [1, 2]);
-    let (mut conn, viewer) = (bench.house.pool.acquire().await.unwrap(), bench.house.viewer);
-    let statements = levels::list_statements(&mut conn, viewer, ran.benchmark.id)
-        .await
-        .unwrap();
+    let statements = statements(&bench, ran.benchmark.id).await;
     for level in &ran.levels {
         assert_eq!((level.status, level.attempt), (LevelStatus::Finished, 1));
         assert!(
@@ -159,10 +164,7 @@ async fn every_built_in_program_runs_on_the_tables_it_is_made_for_however_they_a
     .await;
     let level = &ran.levels[0];
     assert_eq!(level.notes.errors, [], "{:?}", level.notes);
-    let (mut conn, viewer) = (bench.house.pool.acquire().await.unwrap(), bench.house.viewer);
-    let statements = levels::list_statements(&mut conn, viewer, ran.benchmark.id)
-        .await
-        .unwrap();
+    let statements = statements(&bench, ran.benchmark.id).await;
     let never_ran: Vec<_> = statements.iter().filter(|one| one.n == 0).collect();
     assert!(never_ran.is_empty(), "{never_ran:?}");
     bench.close().await;

@@ -77,7 +77,11 @@ impl Axis {
         let highest = if highest > SMALLEST { highest } else { 1.0 };
         let shown = Shown::choose(unit, highest);
         let top = highest / shown.factor;
-        let step_mark = OneTwoFive::at_least(top / as_f64(n_ticks.max(1)));
+        let mut step_mark = OneTwoFive::at_least(top / as_f64(n_ticks.max(1)));
+        if unit == Unit::Count && top >= 2.0 {
+            // There is no half client.
+            step_mark = step_mark.max(OneTwoFive(0));
+        }
         let step = step_mark.value();
         let n_steps = (top / step - 1e-9).ceil().max(1.0);
         let ticks = (0..=as_count(n_steps))
@@ -212,6 +216,21 @@ mod tests {
             let axis = axis(Scale::Linear, Unit::Milliseconds, &[highest], n_ticks);
             assert_eq!(labels(&axis), ticks, "{highest}");
             assert_eq!(axis.title("time"), title, "{highest}");
+        }
+    }
+
+    #[test]
+    fn counts_and_sizes_have_ticks_of_their_own_kind() {
+        for (unit, highest, n_ticks, ticks, title) in [
+            (Unit::Count, 4.0, 9, &["0", "1", "2", "3", "4"][..], "it"),
+            (Unit::Count, 0.4, 2, &["0", "0.2", "0.4"], "it"),
+            (Unit::Count, 24_000.0, 3, &["0", "10k", "20k", "30k"], "it"),
+            (Unit::Percent, 9.0, 2, &["0", "5", "10"], "it (%)"),
+            (Unit::Bytes, 3.0e6, 3, &["0", "1", "2", "3"], "it (MiB)"),
+            (Unit::Bytes, 900.0, 2, &["0", "500", "1,000"], "it (bytes)"),
+        ] {
+            let axis = axis(Scale::Linear, unit, &[highest], n_ticks);
+            assert_eq!((labels(&axis), axis.title("it").as_str()), (ticks.to_vec(), title));
         }
     }
 

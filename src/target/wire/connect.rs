@@ -340,7 +340,7 @@ impl Entrance<'_> {
                 self.is_admitted = true;
                 Ok(Ask::Nothing)
             }
-            (3, None) => self.answer_with(|password| password.to_vec()),
+            (3, None) => self.answer_with(<[u8]>::to_vec),
             (5, None) => {
                 let salt = *data.first_chunk().ok_or_else(garbage)?;
                 let user = dial.user.as_bytes();

@@ -6,9 +6,9 @@ use std::borrow::Cow;
 #[derive(Debug, Default)]
 pub(super) struct RowSet {
     pub n_rows: u64,
-    /// The body of the RowDescription.
+    /// The body of the `RowDescription`.
     names: Vec<u8>,
-    /// The body of the first DataRow.
+    /// The body of the first `DataRow`.
     first: Vec<u8>,
 }
 

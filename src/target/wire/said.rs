@@ -1,10 +1,10 @@
-//! What a server says when it refuses: its ErrorResponse.
+//! What a server says when it refuses: its `ErrorResponse`.
 
 use std::borrow::Cow;
 
 use crate::target::ServerError;
 
-/// Reads the fields of an ErrorResponse; those that it lacks stay empty.
+/// Reads the fields of an `ErrorResponse`; those that it lacks stay empty.
 pub fn server_error(body: &[u8]) -> ServerError {
     let mut sqlstate = Cow::default();
     let mut message = Cow::default();

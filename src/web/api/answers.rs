@@ -1,10 +1,10 @@
 //! What programs are told of benchmarks and their levels.
 
-use anyhow::Context as _;
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Number;
 
-use crate::analysis::latency::Latencies;
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::BenchmarkSpec;
 use crate::model::benchmark::GeneratedSpec;
@@ -14,6 +14,8 @@ use crate::model::benchmark::TargetSpec;
 use crate::model::ids::BenchmarkId;
 use crate::model::ids::DatasetId;
 use crate::model::job::JobStatus;
+use crate::report::benchmark::data;
+use crate::report::benchmark::percentiles::Percentiles;
 use crate::web::api::body::seconds_of;
 use crate::web::view::rfc3339;
 
@@ -66,7 +68,7 @@ impl BenchmarkBody {
             status: status_word(job.status),
             created_at: rfc3339(benchmark.created_at),
             completed_at: job.finished_at.filter(|_| is_settled).map(rfc3339),
-            results: results(spec, levels)?,
+            results: results(spec, levels, None)?,
             state: job.status.word(),
             message: job.message.clone(),
             target: benchmark.target_name.clone(),
@@ -110,11 +112,21 @@ pub(super) struct ResultBody {
     status: &'static str,
     /// What else a reader must know, in sentences.
     remarks: Vec<String>,
+    /// Those that were asked for, by their names: `p99.9`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    percentiles_ms: Option<BTreeMap<String, Option<f64>>>,
 }
 
-/// The results of the levels that are over, in the order in which they ran.
-pub(super) fn results(spec: &BenchmarkSpec, levels: &[LevelRecord]) -> anyhow::Result<Vec<ResultBody>> {
-    over(levels).map(|record| ResultBody::new(spec, record)).collect()
+/// The results of the levels that are over, in the order in which they ran, with further percentiles where they are wished
+/// for.
+pub(super) fn results(
+    spec: &BenchmarkSpec,
+    levels: &[LevelRecord],
+    percentiles: Option<&Percentiles>,
+) -> anyhow::Result<Vec<ResultBody>> {
+    over(levels)
+        .map(|record| ResultBody::new(spec, record, percentiles))
+        .collect()
 }
 
 /// The last attempt at each level that is over.
@@ -131,11 +143,14 @@ fn is_over(status: LevelStatus) -> bool {
 }
 
 impl ResultBody {
-    fn new(spec: &BenchmarkSpec, record: &LevelRecord) -> anyhow::Result<Self> {
-        let stored = record.latencies.as_deref();
-        let latencies = stored.map_or_else(|| Ok(Latencies::new()), Latencies::from_bytes);
-        let latencies = latencies.context("reading stored latencies")?;
+    fn new(spec: &BenchmarkSpec, record: &LevelRecord, percentiles: Option<&Percentiles>) -> anyhow::Result<Self> {
+        let latencies = data::latencies(record.latencies.as_deref())?;
         let totals = record.totals;
+        let percentiles_ms = percentiles.map(|percentiles| {
+            let values = percentiles.as_slice().iter();
+            let values = values.map(|percentile| latencies.percentile_ms(*percentile));
+            percentiles.labels().into_iter().zip(values).collect()
+        });
         Ok(Self {
             thread_count: record.level.n_clients,
             duration_sec: record.measured_ms.unwrap_or(0.0) / 1000.0,
@@ -149,6 +164,7 @@ impl ResultBody {
             source: spec.source_label(record.level.source_idx).map(str::to_owned),
             status: record.status.word(),
             remarks: record.notes.remarks.clone(),
+            percentiles_ms,
         })
     }
 }

@@ -23,6 +23,7 @@ use crate::model::benchmark::LevelRecord;
 use crate::model::ids::BenchmarkId;
 use crate::model::job::JobStatus;
 use crate::model::user::Viewer;
+use crate::report::benchmark::percentiles::Percentiles;
 use crate::store;
 use crate::web::api::answers;
 use crate::web::api::answers::BenchmarkBody;
@@ -127,14 +128,18 @@ async fn get_benchmark(
     one(&pool, viewer, id).await
 }
 
-/// GET /api/benchmarks/{id}/results
+/// GET /api/benchmarks/{id}/results, with `?percentiles=50,99.9` for others than the usual two
 async fn get_benchmark_results(
     State(pool): State<PgPool>,
     CurrentUser(viewer): CurrentUser,
     Id(id): Id<BenchmarkId>,
+    UrlQuery(pairs): UrlQuery<Vec<(String, String)>>,
 ) -> Result<Json<Vec<ResultBody>>, Error> {
+    let wished = pairs.iter().rfind(|(name, _)| name == "percentiles");
+    let wished = wished.map(|(_, text)| Percentiles::parse(text)).transpose();
+    let wished = wished.map_err(|message| Error::Invalid(vec![FieldError::new("percentiles", message)]))?;
     let (benchmark, levels) = load(&pool, viewer, id).await?;
-    Ok(Json(answers::results(&benchmark.spec, &levels)?))
+    Ok(Json(answers::results(&benchmark.spec, &levels, wished.as_ref())?))
 }
 
 async fn one(pool: &PgPool, viewer: Viewer, id: BenchmarkId) -> Result<Json<BenchmarkBody>, Error> {
@@ -212,7 +217,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, FieldError> {
         Ok(key) if !key.is_empty() && key.len() <= MOST_KEY_CHARS => Ok(Some(key.to_owned())),
         _ => Err(FieldError::new(
             "Idempotency-Key",
-            format!("This header takes 1 to {} letters, digits and signs.", MOST_KEY_CHARS),
+            format!("This header takes 1 to {MOST_KEY_CHARS} letters, digits and signs."),
         )),
     }
 }

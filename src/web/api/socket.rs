@@ -15,6 +15,7 @@ use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::http::Uri;
 use axum::http::header;
+use axum::http::uri::Authority;
 use axum::response::Response;
 use axum::routing::get;
 use tokio::time::MissedTickBehavior;
@@ -67,7 +68,7 @@ async fn listen(
         return Err(error::foreign());
     }
     let upgrade = upgrade.map_err(|rejection| Error::Refused {
-        status: rejection.status().max(StatusCode::BAD_REQUEST),
+        status: rejection.status(),
         message: format!("This address is for WebSockets. {rejection}."),
     })?;
     let listener = updates.listen(viewer).ok_or_else(|| Error::Refused {
@@ -86,10 +87,7 @@ fn is_ours(headers: &HeaderMap) -> bool {
         return true;
     };
     let origin = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
-    let origin = origin
-        .as_ref()
-        .and_then(Uri::authority)
-        .map(|authority| authority.as_str());
+    let origin = origin.as_ref().and_then(Uri::authority).map(Authority::as_str);
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     origin.is_some() && origin == host
 }

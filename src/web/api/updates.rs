@@ -18,7 +18,6 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::analysis::latency::Latencies;
 use crate::benchmark::progress;
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::LevelRecord;
@@ -28,6 +27,7 @@ use crate::model::ids::BenchmarkId;
 use crate::model::ids::UserId;
 use crate::model::job::JobStatus;
 use crate::model::user::Viewer;
+use crate::report::benchmark::data;
 use crate::store;
 use crate::store::levels::AttemptKey;
 use crate::web::api::answers;
@@ -186,7 +186,7 @@ async fn write(updates: Updates, viewer: Viewer, sender: watch::Sender<Arc<Board
         }
         match writer.look(&updates.pool, viewer).await {
             Ok(notes) => {
-                sender.send_if_modified(|board| writer.put_up(board, notes));
+                sender.send_if_modified(|board| put_up(board, notes));
             }
             // The next look may see it again; meanwhile nothing changes.
             Err(error) => warn!("Benchmarks could not be looked at for their listeners: {error:#}"),
@@ -272,14 +272,14 @@ impl Writer {
         let running = levels
             .iter()
             .rfind(|level| is_running && level.status == LevelStatus::Running);
-        let mut data = Data {
+        let mut told = Data {
             status: answers::status_word(benchmark.job.status),
             progress: percent(benchmark, levels),
             current_thread: running.map(|level| level.level.n_clients),
             throughput: 0.0,
             avg_latency: None,
             error_count: answers::over(levels).map(|level| level.totals.n_failed).sum(),
-            results: answers::results(&benchmark.spec, levels)?,
+            results: answers::results(&benchmark.spec, levels, None)?,
         };
         if let Some(level) = running {
             let tally = self.tallies.entry(benchmark.id).or_default();
@@ -298,32 +298,30 @@ impl Writer {
                 attempt: attempt.1,
             };
             let seconds = store::levels::list_seconds_after(conn, viewer, key, tally.second_idx).await?;
-            data.error_count += tally.n_failed + n_failed(&seconds);
+            told.error_count += tally.n_failed + n_failed(&seconds);
             tally.count_in(&seconds);
-            let last_idx = seconds.last().map(|second| second.second_idx);
-            let last = seconds.iter().filter(|second| Some(second.second_idx) == last_idx);
-            (data.throughput, data.avg_latency) = speed(last)?;
+            if let Some(last) = data::merge_shares(seconds)?.pop() {
+                told.throughput = throughput(&last);
+                told.avg_latency = data::latencies(Some(&last.latencies))?.mean_ms();
+            }
         }
-        Ok(data)
+        Ok(told)
     }
+}
 
-    /// Puts messages on the board, with a new version where they differ from what stands there. Returns whether any does.
-    fn put_up(&self, board: &mut Arc<Board>, mut notes: Vec<Note>) -> bool {
-        let version = board.version + 1;
-        for note in &mut notes {
-            let old = board
-                .notes
-                .iter()
-                .find(|old| old.id == note.id && old.text == note.text);
-            note.version = old.map_or(version, |old| old.version);
-        }
-        let is_news = board.version == 0 || notes.iter().any(|note| note.version == version);
-        *board = Arc::new(Board {
-            version: if is_news { version } else { board.version },
-            notes,
-        });
-        is_news
+/// Puts messages on a board, with a new version where they differ from what stands there. Returns whether any does.
+fn put_up(board: &mut Arc<Board>, mut notes: Vec<Note>) -> bool {
+    let version = board.version + 1;
+    for note in &mut notes {
+        let is_old = |old: &&Note| old.id == note.id && old.text == note.text;
+        note.version = board.notes.iter().find(is_old).map_or(version, |old| old.version);
     }
+    let is_news = board.version == 0 || notes.iter().any(|note| note.version == version);
+    *board = Arc::new(Board {
+        version: if is_news { version } else { board.version },
+        notes,
+    });
+    is_news
 }
 
 impl Tally {
@@ -343,17 +341,15 @@ fn n_failed(seconds: &[SecondRecord]) -> u64 {
     measured.map(|second| second.totals.n_failed).sum()
 }
 
-/// Operations a second and their mean in milliseconds, of what all workers did in one second.
-fn speed<'a>(shares: impl Iterator<Item = &'a SecondRecord>) -> anyhow::Result<(f64, Option<f64>)> {
-    let mut latencies = Latencies::new();
-    let mut throughput = 0.0;
-    for share in shares.filter(|share| share.span_ms > 0.0) {
-        latencies.merge(&Latencies::from_bytes(&share.latencies)?);
-        #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
-        let n = share.totals.n_transactions as f64;
-        throughput += n * 1000.0 / share.span_ms;
+/// Operations a second.
+fn throughput(second: &SecondRecord) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+    let n = second.totals.n_transactions as f64;
+    if second.span_ms > 0.0 {
+        n * 1000.0 / second.span_ms
+    } else {
+        0.0
     }
-    Ok((throughput, latencies.mean_ms()))
 }
 
 /// How much of the time that all levels take has passed.

@@ -173,7 +173,11 @@ impl<'a> Attempt<'a> {
                 label: label.to_owned(),
             });
         };
-        push(MarkShape::Post, 0.0, 0.0, &self.label);
+        let label = match self.record.attempt {
+            1 => self.label.clone(),
+            attempt => format!("{}, attempt {attempt}", self.label),
+        };
+        push(MarkShape::Post, 0.0, 0.0, &label);
         let (warm_up_s, end_s) = (self.warm_up_s(), self.length_s());
         if sweep::counts(self.record.status) {
             if warm_up_s > 0.0 {

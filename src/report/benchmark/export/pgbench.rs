@@ -78,13 +78,15 @@ fn push_level(text: &mut String, data: &BenchmarkData, level: &LevelData, number
     match spec.connection {
         ConnectionMode::PerClient => {
             // All clients connect at once, so the slowest of them says how long that took.
-            let connect_ms = numbers.connect_max_ms.unwrap_or(0.0);
-            writeln!(text, "initial connection time = {connect_ms:.3} ms")?;
+            if let Some(connect_ms) = numbers.connect_max_ms {
+                writeln!(text, "initial connection time = {connect_ms:.3} ms")?;
+            }
             writeln!(text, "tps = {tps:.6} (without initial connection time)")
         }
         ConnectionMode::PerTransaction => {
-            let connect_ms = numbers.connect_mean_ms.unwrap_or(0.0);
-            writeln!(text, "average connection time = {connect_ms:.3} ms")?;
+            if let Some(connect_ms) = numbers.connect_mean_ms {
+                writeln!(text, "average connection time = {connect_ms:.3} ms")?;
+            }
             writeln!(text, "tps = {tps:.6} (including reconnection times)")
         }
     }

@@ -145,8 +145,8 @@ fn picture(data: &BenchmarkData, kind: ChartKind, percentiles: &Percentiles) -> 
     let chart = chart::chart(data, kind, &wish)?;
     let caption = format!("{}.", kind.title());
     let alt = match &data.benchmark.headline {
-        Some(headline) => format!("{caption} {headline}"),
-        None => caption.clone(),
+        Some(headline) if kind == ChartKind::Throughput => format!("{caption} {headline}"),
+        Some(_) | None => caption.clone(),
     };
     let size = chart.default_size()?;
     Ok(Picture::draw(size, caption, alt, |canvas| chart.draw(canvas))?)

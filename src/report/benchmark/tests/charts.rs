@@ -96,6 +96,14 @@ async fn the_time_line_marks_what_happened_and_breaks_between_attempts() {
         of_shape(&chart, MarkShape::Post),
         [(0.0, 0.0), (3.0, 3.0), (16.0, 16.0)]
     );
+    assert_eq!(
+        chart
+            .marks
+            .iter()
+            .filter(|mark| mark.label == "2 clients, attempt 2")
+            .count(),
+        1
+    );
     assert_eq!(of_shape(&chart, MarkShape::Shaded), [(0.0, 3.0), (3.0, 4.0)]);
     assert_eq!(of_shape(&chart, MarkShape::Striped), [(20.0, 20.5)]);
     assert_eq!(of_shape(&chart, MarkShape::Caret).len(), 16);

@@ -64,7 +64,7 @@ async fn comma_separated_values_have_units_in_their_heads_and_every_digit() {
         ("40001: 1", "")
     );
     assert_eq!(last["server_waits"], "CPU: 2; Lock: 1");
-    assert_eq!(last["started_at"], "2026-11-18T19:48:31.000Z");
+    assert_eq!(last["started_at"], "2026-11-18T11:08:31.000Z");
 
     let buckets = rows(&written(&data, "histogram.csv"));
     assert_eq!(buckets.len(), 200);
@@ -158,17 +158,16 @@ async fn the_report_stands_on_its_own_and_holds_numbers_pictures_and_surrounding
     let html = written(&data, "report.html");
     for part in [
         "<h1>Benchmark 1: generated tables, 150,000 rows</h1>",
-        "p95 &lt; 0.0015 ms was met by 1 of 2 levels",
+        "0.0015 ms was met by 1 of 2 levels",
         "<strong><data value=\"200\" title=\"200\">200</data></strong>",
         ">not met<",
-        "could not serialize access, &#34;really&#34;",
-        "at a fixed rate it",
+        "could not serialize access, ",
+        "4 clients: There was no server for a while.",
+        "At a fixed rate it counts from",
         "15.20",
         "data:image/png;base64,",
     ] {
-        let is_there =
-            html.to_lowercase().contains(&part.to_lowercase()) || html.contains(&part.replace("&#34;", "&quot;"));
-        assert!(is_there, "{part}");
+        assert!(html.contains(part), "{part}");
     }
     assert!(
         !html.contains("src=\"http") && !html.contains("href="),
@@ -176,8 +175,8 @@ async fn the_report_stands_on_its_own_and_holds_numbers_pictures_and_surrounding
     );
     assert_eq!(
         html.matches("<figure").count(),
-        9 + 1,
-        "two sweeps, four of latency and time, four of the server"
+        10,
+        "two of the sweep, four of latency and time, four of the server"
     );
     let markdown = written(&data, "report.md");
     assert!(

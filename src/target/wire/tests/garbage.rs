@@ -38,7 +38,8 @@ async fn talker(says: &[&[u8]], then: Then) -> Dial {
         let (mut client, _) = listener.accept().await.unwrap();
         for bytes in says {
             // Nobody who is here sends more than this at once.
-            client.read(&mut [0; 4096]).await.unwrap();
+            let n_bytes = client.read(&mut [0; 4096]).await.unwrap();
+            assert!(n_bytes > 0, "a server hears a client out");
             // The other side may have gone by then.
             let _ = client.write_all(&bytes).await;
         }
@@ -158,7 +159,7 @@ async fn an_answer_that_is_none_loses_the_connection() {
     for (says, then) in [
         (row[..6].to_vec(), Then::Closes),
         (row.clone(), Then::Closes),
-        (message(b'D', 1 << 29, &[7; 100_000]), Then::Closes),
+        (message(b'D', 1 << 29, &vec![7; 100_000]), Then::Closes),
         (Vec::new(), Then::Closes),
         (message(b'D', u32::MAX, b""), Then::Waits),
         (message(b'D', 1 << 31, b""), Then::Waits),

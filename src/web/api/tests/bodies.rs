@@ -74,6 +74,12 @@ async fn a_benchmark_carries_the_names_that_clients_know_from_its_start_to_its_r
     ] {
         assert!(near(&level[name], expected), "{name}: {level}");
     }
+    let chosen = door
+        .get(&format!("/api/benchmarks/{id}/results?percentiles=50,99.9"))
+        .await
+        .body;
+    let chosen = &chosen[0]["percentiles_ms"];
+    assert!(near(&chosen["p50"], 50.0) && near(&chosen["p99.9"], 99.0), "{chosen}");
     let failed = &results[1];
     assert_eq!(
         (&failed["status"], &failed["p95_latency_ms"]),
@@ -121,7 +127,7 @@ async fn what_configure_answers_asks_for_the_same_again() {
     let body = json!({
         "thread_counts": "1..7 step 3", "table_rows": 5000.0, "test_duration": "1500ms", "warm_up": 0.5, "quick": true,
         "operation": "programs", "rate": 12.5, "latency_limit": 100, "statement_timeout": 3, "seed": 42,
-        "programs": [{ "text": "select 1;", "weight": 3 }, { "name": "other", "text": "select :a" }],
+        "programs": [{ "text": "select 1;", "weight": 3 }, { "name": "other", "text": "\\set a 1\nselect :a;" }],
         "settings": "work_mem = 8MB", "autovacuum": false, "protocol": null,
     });
     let configured = door.post("/api/benchmarks/configure", &body).await;

@@ -89,6 +89,11 @@ async fn every_refusal_comes_in_the_same_envelope() {
         (bare(Method::GET, "/ws"), bad, "bad_request"),
         (bare(Method::GET, "/api/benchmarks?limit=0"), bad, "invalid_fields"),
         (
+            bare(Method::GET, "/api/benchmarks/9/results?percentiles=100"),
+            bad,
+            "invalid_fields",
+        ),
+        (
             bare(Method::GET, "/api/results?limit=101&before=x"),
             bad,
             "invalid_fields",

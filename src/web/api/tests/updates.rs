@@ -53,22 +53,23 @@ async fn listen(address: SocketAddr, origin: Option<&str>) -> Result<Socket, tun
 
 /// The next message.
 async fn hear(socket: &mut Socket) -> Value {
-    loop {
-        let message = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap();
-        if let Message::Text(text) = message.unwrap().unwrap() {
-            return serde_json::from_str(&text).unwrap();
-        }
-    }
+    hear_until(socket, |_| true).await
 }
 
 /// The first message that is so.
 async fn hear_until(socket: &mut Socket, is_it: impl Fn(&Value) -> bool) -> Value {
-    loop {
-        let message = hear(socket).await;
-        if is_it(&message["data"]) {
-            return message;
+    let hearing = async {
+        loop {
+            let Message::Text(text) = socket.next().await.unwrap().unwrap() else {
+                continue;
+            };
+            let message: Value = serde_json::from_str(&text).unwrap();
+            if is_it(&message["data"]) {
+                return message;
+            }
         }
-    }
+    };
+    tokio::time::timeout(PATIENCE, hearing).await.unwrap()
 }
 
 #[tokio::test]

@@ -1,0 +1,158 @@
+//! Follows a benchmark: a line for every second that was measured.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use sqlx::PgConnection;
+
+use crate::app::house::House;
+use crate::cli::working::LOOK_EVERY;
+use crate::cli::working::MAX_FAILED_LOOKS;
+use crate::cli::working::ProgressLine;
+use crate::model::benchmark::Benchmark;
+use crate::model::benchmark::LevelRecord;
+use crate::model::benchmark::LevelStatus;
+use crate::model::benchmark::SecondRecord;
+use crate::model::ids::BenchmarkId;
+use crate::model::text::for_terminal;
+use crate::model::units::counted;
+use crate::model::units::ms_in_words;
+use crate::model::units::rate_in_words;
+use crate::model::user::Viewer;
+use crate::report::benchmark::data;
+use crate::store;
+use crate::store::levels::AttemptKey;
+
+/// There is no more to tell than a line a second, and looking takes time from what is measured.
+const LOOK_WHILE_MEASURING: Duration = Duration::from_secs(1);
+
+/// Up to which second everything was told: level, attempt, second.
+type Told = (i32, i32, i32);
+
+/// Returns when the benchmark is over.
+pub(super) async fn follow(house: &House, id: BenchmarkId, is_quiet: bool) -> anyhow::Result<()> {
+    let mut progress = ProgressLine::new();
+    let mut told: Told = (0, 0, i32::MIN);
+    let mut n_failed_looks = 0;
+    loop {
+        match look(house, id, &mut told, &mut progress, is_quiet).await {
+            Ok(Seen::Over) => return Ok(()),
+            Ok(Seen::Measuring) => tokio::time::sleep(LOOK_WHILE_MEASURING).await,
+            Ok(Seen::Otherwise) => tokio::time::sleep(LOOK_EVERY).await,
+            // A store that has died is started again.
+            Err(_) if n_failed_looks < MAX_FAILED_LOOKS => {
+                n_failed_looks += 1;
+                tokio::time::sleep(LOOK_EVERY).await;
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        n_failed_looks = 0;
+    }
+}
+
+/// What a benchmark was doing.
+enum Seen {
+    Over,
+    Measuring,
+    /// It waits, loads or prepares.
+    Otherwise,
+}
+
+async fn look(
+    house: &House,
+    id: BenchmarkId,
+    told: &mut Told,
+    progress: &mut ProgressLine,
+    is_quiet: bool,
+) -> anyhow::Result<Seen> {
+    let mut conn = house.pool.acquire().await?;
+    let benchmark = store::benchmarks::get(&mut conn, house.viewer, id).await?;
+    let benchmark = benchmark.context("the benchmark is gone")?;
+    let attempts = store::levels::list(&mut conn, house.viewer, id).await?;
+    let is_measuring = attempts.iter().any(|attempt| attempt.status == LevelStatus::Running);
+    let lines = if is_quiet {
+        Vec::new()
+    } else {
+        news(&mut conn, house.viewer, &benchmark, &attempts, told).await?
+    };
+    drop(conn);
+    let job = &benchmark.job;
+    if job.status.is_settled() || is_measuring || !lines.is_empty() {
+        progress.clear();
+    }
+    for line in lines {
+        eprintln!("{}", for_terminal(&line));
+    }
+    if job.status.is_settled() {
+        return Ok(Seen::Over);
+    }
+    if is_measuring {
+        return Ok(Seen::Measuring);
+    }
+    let doing = format!("{} {}", job.stage, job.progress.detail);
+    progress.show(&doing, job.progress.done, job.progress.total);
+    Ok(Seen::Otherwise)
+}
+
+/// The lines for all seconds that were not told yet.
+async fn news(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    benchmark: &Benchmark,
+    attempts: &[LevelRecord],
+    told: &mut Told,
+) -> anyhow::Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for attempt in attempts {
+        let place = (attempt.level.level_idx, attempt.attempt);
+        if place < (told.0, told.1) {
+            continue;
+        }
+        let after_idx = if place == (told.0, told.1) { told.2 } else { i32::MIN };
+        let key = AttemptKey {
+            benchmark_id: benchmark.id,
+            level_idx: place.0,
+            attempt: place.1,
+        };
+        let seconds = store::levels::list_seconds_after(conn, viewer, key, after_idx).await?;
+        *told = (place.0, place.1, after_idx);
+        for second in data::merge_shares(seconds)? {
+            told.2 = second.second_idx;
+            lines.push(line(benchmark, attempt, &second)?);
+        }
+    }
+    Ok(lines)
+}
+
+/// `level 1 of 3, 20 clients, second 4: 1 234 a second, mean 0.81 ms, p95 1.20 ms, 0 errors`
+fn line(benchmark: &Benchmark, attempt: &LevelRecord, second: &SecondRecord) -> anyhow::Result<String> {
+    let latencies = data::latencies(Some(&second.latencies))?;
+    let source = benchmark.spec.source_label(attempt.level.source_idx);
+    let second_of = match second.second_idx {
+        measured @ 0.. => format!("second {}", measured + 1),
+        _ => "warm-up".to_owned(),
+    };
+    #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+    let throughput = second.totals.n_transactions as f64 * 1000.0 / second.span_ms.max(1.0);
+    let mut parts = vec![
+        format!(
+            "level {} of {}",
+            attempt.level.level_idx + 1,
+            benchmark.spec.levels().len()
+        ),
+        data::label(attempt.level.n_clients, source),
+        format!("{second_of}: {} a second", rate_in_words(throughput)),
+    ];
+    let times = [("mean", latencies.mean_ms()), ("p95", latencies.percentile_ms(95.0))];
+    parts.extend(
+        times
+            .into_iter()
+            .filter_map(|(name, ms)| Some(format!("{name} {}", ms_in_words(ms?)))),
+    );
+    parts.push(counted(second.totals.n_failed, "error", "errors"));
+    if second.totals.n_skipped > 0 {
+        parts.push(format!("{} skipped", second.totals.n_skipped));
+    }
+    Ok(parts.join(", "))
+}
