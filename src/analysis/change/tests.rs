@@ -56,7 +56,9 @@ fn seconds() -> Vec<Latencies> {
 
 fn merged(seconds: &[Latencies]) -> Latencies {
     let mut all = Latencies::new();
-    seconds.iter().for_each(|second| all.merge(second));
+    for second in seconds {
+        all.merge(second);
+    }
     all
 }
 

@@ -28,8 +28,6 @@ use crate::report::table::Figure;
 #[derive(Clone, Debug)]
 pub struct Line {
     pub level: String,
-    pub n_clients: u32,
-    pub source: Option<String>,
     /// Its place among the benchmarks; the baseline is 0.
     pub side: usize,
     pub measure: Measure,
@@ -110,8 +108,6 @@ fn judged(changes: Vec<(&LevelData, usize, Measure, Change)>) -> Vec<Line> {
     judged
         .map(|((level, side, measure, change), judgement)| Line {
             level: level.label(),
-            n_clients: level.record.level.n_clients,
-            source: level.source.clone(),
             side,
             measure,
             change,

@@ -20,11 +20,9 @@ pub struct LevelNumbers {
     pub level_idx: i32,
     pub label: String,
     pub n_clients: u32,
-    pub source_idx: Option<i32>,
     pub source: Option<String>,
-    /// Which attempt counts, from 1, of how many.
+    /// Which attempt counts, from 1.
     pub attempt: i32,
-    pub n_attempts: usize,
     pub status: LevelStatus,
     pub started_at: DateTime<Utc>,
     pub measured_ms: Option<f64>,
@@ -76,10 +74,8 @@ impl LevelNumbers {
             level_idx: record.level.level_idx,
             label: level.label(),
             n_clients: record.level.n_clients,
-            source_idx: record.level.source_idx,
             source: level.source.clone(),
             attempt: record.attempt,
-            n_attempts,
             status: record.status,
             started_at: record.started_at,
             measured_ms: record.measured_ms,
@@ -163,19 +159,13 @@ fn remarks(data: &BenchmarkData, level: &LevelData, n_attempts: usize) -> Vec<St
 /// One level as a page shows it.
 #[derive(Clone, Debug)]
 pub struct LevelRow {
-    pub level_idx: i32,
     pub label: String,
-    pub n_clients: u32,
-    pub source_idx: Option<i32>,
-    pub source: Option<String>,
     /// `finished`, `stopped`.
     pub status: &'static str,
     pub operations: Figure,
     pub throughput: Figure,
     pub throughput_interval: Figure,
     pub mean: Figure,
-    pub sd: Figure,
-    pub min: Figure,
     /// As the reader chose them, in that order.
     pub percentiles: Vec<Figure>,
     pub max: Figure,
@@ -183,12 +173,8 @@ pub struct LevelRow {
     pub error_rate: Figure,
     pub retries: Figure,
     pub skipped: Figure,
-    pub skipped_rate: Figure,
     pub lag_mean: Figure,
-    pub lag_max: Figure,
-    pub connect_mean: Figure,
     pub generator_load: Figure,
-    pub is_generator_limited: bool,
     pub is_met: Option<bool>,
     pub remarks: Vec<String>,
 }
@@ -196,30 +182,20 @@ pub struct LevelRow {
 impl From<&LevelNumbers> for LevelRow {
     fn from(numbers: &LevelNumbers) -> Self {
         Self {
-            level_idx: numbers.level_idx,
             label: numbers.label.clone(),
-            n_clients: numbers.n_clients,
-            source_idx: numbers.source_idx,
-            source: numbers.source.clone(),
             status: numbers.status.word(),
             operations: figures::count(numbers.totals.n_transactions),
             throughput: figures::rate(numbers.throughput),
             throughput_interval: figures::rates(numbers.throughput_interval),
             mean: figures::time(numbers.mean_ms),
-            sd: figures::time(numbers.sd_ms),
-            min: figures::time(numbers.min_ms),
             percentiles: numbers.percentiles_ms.iter().map(|ms| figures::time(*ms)).collect(),
             max: figures::time(numbers.max_ms),
             errors: figures::count(numbers.totals.n_failed),
             error_rate: figures::share(numbers.failed_share),
             retries: figures::count(numbers.totals.n_retries),
             skipped: figures::count(numbers.totals.n_skipped),
-            skipped_rate: figures::share(numbers.skipped_share),
             lag_mean: figures::time(numbers.lag_mean_ms),
-            lag_max: figures::time(numbers.lag_max_ms),
-            connect_mean: figures::time(numbers.connect_mean_ms),
             generator_load: figures::share(numbers.generator_load),
-            is_generator_limited: numbers.is_generator_limited,
             is_met: numbers.is_met,
             remarks: numbers.remarks.clone(),
         }

@@ -137,7 +137,6 @@ pub fn classes(seconds: &[SecondRecord]) -> Vec<String> {
 /// What the server did in one level, as a page shows it.
 #[derive(Clone, Debug)]
 pub struct ServerRow {
-    pub level_idx: i32,
     pub level: String,
     pub hit_share: Figure,
     pub blocks_read: Figure,
@@ -162,7 +161,6 @@ impl From<&ServerNumbers> for ServerRow {
         let waits = numbers.waits.iter();
         let waits = waits.map(|(class, n)| format!("{class} {}", crate::model::units::three_digits(*n)));
         Self {
-            level_idx: numbers.level_idx,
             level: numbers.level.clone(),
             hit_share: figures::share(numbers.hit_share),
             blocks_read: count(numbers.blocks_read),

@@ -15,8 +15,6 @@ use crate::sql::pgbench::Action;
 /// One statement of a program, or a whole program, in one level.
 #[derive(Clone, Debug)]
 pub struct StatementNumbers {
-    pub level_idx: i32,
-    pub level: String,
     pub program_idx: i32,
     pub program: String,
     /// The place of the statement among the program's commands, from 0; none for the whole transaction.
@@ -50,8 +48,6 @@ pub fn numbers(
         let program = usize::try_from(statement.program_idx).ok();
         let program = program.and_then(|idx| data.benchmark.spec.mix.programs.get(idx));
         rows.push(StatementNumbers {
-            level_idx: level.record.level.level_idx,
-            level: level.label(),
             program_idx: statement.program_idx,
             program: program.map(|program| program.name.clone()).unwrap_or_default(),
             command_idx: statement.command_idx,
@@ -127,7 +123,6 @@ pub struct StatementRow {
     pub n: Figure,
     pub errors: Figure,
     pub mean: Figure,
-    pub sd: Figure,
     pub percentiles: Vec<Figure>,
     pub max: Figure,
     pub time_share: Figure,
@@ -142,7 +137,6 @@ impl From<&StatementNumbers> for StatementRow {
             n: figures::count(numbers.n),
             errors: figures::count(numbers.n_failed),
             mean: figures::time(numbers.mean_ms),
-            sd: figures::time(numbers.sd_ms),
             percentiles: numbers.percentiles_ms.iter().map(|ms| figures::time(*ms)).collect(),
             max: figures::time(numbers.max_ms),
             time_share: figures::share(numbers.time_share),
@@ -159,7 +153,6 @@ pub fn rows(data: &BenchmarkData, level: &LevelData, percentiles: &Percentiles) 
 /// One kind of error in one level.
 #[derive(Clone, Debug)]
 pub struct ErrorRow {
-    pub level_idx: i32,
     pub level: String,
     /// Five letters, or a word of ours where the server said nothing.
     pub sqlstate: String,
@@ -171,10 +164,9 @@ pub struct ErrorRow {
 /// Every kind of error of every level.
 pub fn errors(data: &BenchmarkData) -> Vec<ErrorRow> {
     let of_level = |level: &LevelData| {
-        let (level_idx, label) = (level.record.level.level_idx, level.label());
+        let label = level.label();
         let errors = level.record.notes.errors.clone().into_iter();
         errors.map(move |error| ErrorRow {
-            level_idx,
             level: label.clone(),
             sqlstate: error.sqlstate,
             n: error.n,

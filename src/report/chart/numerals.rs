@@ -113,10 +113,9 @@ impl Shown {
                 let middle = (lowest.ln() / 2.0 + highest.ln() / 2.0).exp();
                 Self::choose(unit, middle.min(119e3))
             }
-            Unit::Milliseconds => Self::choose(unit, highest),
+            Unit::Milliseconds | Unit::Percent => Self::choose(unit, highest),
             // Each decade of a cost carries its own suffix.
             Unit::Cost | Unit::Count => Self::multiple(1.0),
-            Unit::Percent => Self::choose(unit, highest),
             Unit::Bytes => Self::size((lowest.ln() / 2.0 + highest.ln() / 2.0).exp()),
         }
     }

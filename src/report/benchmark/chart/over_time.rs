@@ -42,7 +42,9 @@ pub(super) fn latency(data: &BenchmarkData, wish: &ChartWish) -> anyhow::Result<
                 line.push((at_s, latencies.percentile_ms(*percentile).unwrap_or(f64::NAN)));
             }
         }
-        lines.iter_mut().for_each(|line| line.push(BREAK));
+        for line in &mut lines {
+            line.push(BREAK);
+        }
     }
     let lines = lines.into_iter().zip(wish.percentiles.as_slice()).enumerate();
     let lines: Vec<XySeries> = lines

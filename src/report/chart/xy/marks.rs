@@ -85,7 +85,6 @@ impl Layout {
         for mark in marks {
             let x = self.at(mark.from);
             match mark.shape {
-                MarkShape::Striped | MarkShape::Shaded => {}
                 MarkShape::Post => {
                     painter.post(x - 0.5, self.plot.top - 4.0, self.plot.bottom, axis)?;
                     let width = face.width(&mark.label);
@@ -99,7 +98,7 @@ impl Layout {
                     painter.caret((x, self.plot.bottom - WORD_GAP), muted)?;
                     last_caret = x;
                 }
-                MarkShape::Caret => {}
+                MarkShape::Caret | MarkShape::Striped | MarkShape::Shaded => {}
             }
         }
         Ok(())
