@@ -8,11 +8,6 @@ use crate::model::benchmark::Level;
 use crate::model::benchmark::LevelRecord;
 use crate::model::benchmark::LevelStatus;
 
-/// The level in hand: the one that runs, or the next; none when all are over.
-pub fn level_in_hand(spec: &BenchmarkSpec, records: &[LevelRecord]) -> Option<Level> {
-    spec.levels().into_iter().find(|level| !is_over(*level, records))
-}
-
 /// Milliseconds that the levels which are not over will take, as they were asked for; what is loaded and prepared before
 /// them comes on top. `now` is the store's.
 pub fn left_ms(spec: &BenchmarkSpec, records: &[LevelRecord], now: DateTime<Utc>) -> u64 {
@@ -82,7 +77,6 @@ mod tests {
         let second = attempt(levels[1], LevelStatus::Running, 15);
         let records = [first.clone(), second.clone()];
         assert_eq!(left_ms(&spec, &records, now), 12_000 - 5_000 + 12_000);
-        assert_eq!(level_in_hand(&spec, &records), Some(levels[1]));
         let interrupted = LevelRecord {
             status: LevelStatus::Interrupted,
             ..second
@@ -98,6 +92,6 @@ mod tests {
             .iter()
             .map(|level| attempt(*level, LevelStatus::Stopped, 0))
             .collect();
-        assert_eq!((left_ms(&spec, &over, now), level_in_hand(&spec, &over)), (0, None));
+        assert_eq!(left_ms(&spec, &over, now), 0);
     }
 }

@@ -485,7 +485,7 @@ async fn benchmarks_stand_beside_each_other_and_behind_each_other() {
         "that one asked for something else: {trend}"
     );
     assert!(
-        trend.contains("× <data value=\"2\""),
+        trend.contains("<span class=\"muted\"><data value=\"2\""),
         "1000 after 500 a second: {trend}"
     );
     assert!(trend.contains("aria-current=\"true\">p50</a>"), "{trend}");

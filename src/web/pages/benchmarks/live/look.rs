@@ -179,7 +179,10 @@ impl Look {
                 Some(record) => level_in_hand(spec, record),
                 None => job.stage.clone(),
             },
-            detail: job.progress.detail.clone(),
+            detail: match running {
+                Some(_) => String::new(),
+                None => job.progress.detail.clone(),
+            },
             percent: match running {
                 Some(_) => view::percent(spec.running_ms().saturating_sub(left_ms), spec.running_ms()),
                 None => view::percent(job.progress.done, job.progress.total),
