@@ -160,6 +160,8 @@ fn remarks(data: &BenchmarkData, level: &LevelData, n_attempts: usize) -> Vec<St
 #[derive(Clone, Debug)]
 pub struct LevelRow {
     pub label: String,
+    pub n_clients: u32,
+    pub source: Option<String>,
     /// `finished`, `stopped`.
     pub status: &'static str,
     pub operations: Figure,
@@ -183,6 +185,8 @@ impl From<&LevelNumbers> for LevelRow {
     fn from(numbers: &LevelNumbers) -> Self {
         Self {
             label: numbers.label.clone(),
+            n_clients: numbers.n_clients,
+            source: numbers.source.clone(),
             status: numbers.status.word(),
             operations: figures::count(numbers.totals.n_transactions),
             throughput: figures::rate(numbers.throughput),
