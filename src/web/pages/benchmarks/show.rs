@@ -107,27 +107,32 @@ fn asked(spec: &BenchmarkSpec) -> String {
         let seconds = ms as f64 / 1000.0;
         seconds_in_words(seconds)
     };
-    let mut words = format!(
-        "{} by {} {}, {} each",
-        spec.mix.operation.word().replace('_', " "),
-        clients.join(", "),
-        if spec.n_clients == [1] { "client" } else { "clients" },
-        in_words(spec.duration_ms)
-    );
+    let mut words = vec![
+        format!(
+            "{} by {}",
+            spec.mix.operation.word().replace('_', " "),
+            clients.join(", ")
+        ),
+        if spec.n_clients == [1] {
+            " client, "
+        } else {
+            " clients, "
+        }
+        .to_owned(),
+        format!("{} each", in_words(spec.duration_ms)),
+    ];
     if spec.warm_up_ms > 0 {
-        words.push_str(&format!(" after {} to warm up", in_words(spec.warm_up_ms)));
+        words.push(format!(" after {} to warm up", in_words(spec.warm_up_ms)));
     }
     if let Pace::Rate { per_s, .. } = spec.pace {
-        words.push_str(&format!(", at {per_s} transactions a second"));
+        words.push(format!(", at {per_s} transactions a second"));
     }
     if !spec.sources.is_empty() {
         let n_sources = spec.sources.len() as u64;
-        words.push_str(&format!(
-            ", under {}",
-            counted(n_sources, "source of statistics", "sources of statistics")
-        ));
+        let sources = counted(n_sources, "source of statistics", "sources of statistics");
+        words.push(format!(", under {sources}"));
     }
-    words
+    words.concat()
 }
 
 /// GET /benchmarks/{id}

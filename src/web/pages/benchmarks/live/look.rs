@@ -239,7 +239,7 @@ fn level_in_hand(spec: &BenchmarkSpec, record: &LevelRecord) -> String {
 fn level_in_words(spec: &BenchmarkSpec, level: Level, attempt: i32) -> String {
     let mut words = label(level.n_clients, spec.source_label(level.source_idx));
     if attempt > 1 {
-        words.push_str(&format!(", attempt {attempt}"));
+        words.extend([", attempt ", &attempt.to_string()]);
     }
     words
 }
