@@ -15,6 +15,7 @@ use crate::model::benchmark::Operation;
 use crate::report::benchmark::data::BenchmarkData;
 use crate::report::benchmark::export;
 use crate::report::benchmark::percentiles::Percentiles;
+use crate::sql::pgbench::weight::split_weight;
 
 /// One benchmark. What is not given is as in the form of the pages.
 #[derive(Debug, clap::Args)]
@@ -237,19 +238,14 @@ impl BenchArgs {
 fn programs(files: &[String]) -> Result<Vec<GivenProgram>, RunError> {
     let mut programs: Vec<GivenProgram> = Vec::new();
     for given in files {
-        let (path, weight) = match given.rsplit_once('@') {
-            Some((path, weight)) if !weight.is_empty() && weight.bytes().all(|byte| byte.is_ascii_digit()) => {
-                (path, weight)
-            }
-            _ => (given.as_str(), ""),
-        };
+        let (path, weight) = split_weight(given).map_err(|error| RunError::Arguments(format!("{given}: {error}.")))?;
         let text = std::fs::read_to_string(path)
             .map_err(|error| RunError::Arguments(format!("{path} cannot be read: {error}.")))?;
         let stem = Path::new(path).file_stem().unwrap_or_default().to_string_lossy();
         let is_taken = programs.iter().any(|program| program.name == stem);
         programs.push(GivenProgram {
             name: if is_taken { path.to_owned() } else { stem.into_owned() },
-            weight: weight.to_owned(),
+            weight: weight.to_string(),
             text,
         });
     }

@@ -13,10 +13,6 @@ mod reader;
 mod statement;
 mod token;
 mod variable;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the doors that take files are written beside it")
-)]
 pub mod weight;
 
 pub use crate::sql::pgbench::expression::Expr;

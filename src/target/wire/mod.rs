@@ -15,13 +15,8 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod tls;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "read when a server is registered, which is the next step of benchmarks"
-    )
-)]
+// Until servers can be registered, only tests are told where to go by an address.
+#[cfg(test)]
 mod url;
 
 use std::io;
