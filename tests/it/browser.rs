@@ -1,5 +1,7 @@
 //! The walk in a real browser: headless Chromium, driven through `ChromeDriver`.
 
+mod load;
+
 use std::io::BufRead as _;
 use std::io::BufReader;
 use std::process::Child;
