@@ -88,6 +88,7 @@ pub fn duration_ms(text: &str, field: &str, min_ms: u64, max_ms: u64) -> Result<
 fn limit_in_words(ms: u64) -> String {
     match ms {
         3_600_000 => "one hour".to_owned(),
+        ms if ms >= 3_600_000 => format!("{} hours", ms / 3_600_000),
         ms if ms >= 1000 => format!("{} s", ms / 1000),
         ms => format!("{ms} ms"),
     }

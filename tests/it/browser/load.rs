@@ -46,7 +46,7 @@ async fn a_load_test_is_watched_live_survives_a_reload_and_is_compared() {
         said.contains("6 clients in all, at most 4 at once").then_some(())
     })
     .await;
-    click(&browser, "details summary").await;
+    click(&browser, "#more > summary").await;
     fill(&browser, "table_rows", "1000").await;
     fill(&browser, "warm_up", "0").await;
     click(&browser, "form#benchmark button.primary").await;
