@@ -42,6 +42,21 @@ pub fn get(address: &str, path: &str) -> Answer {
     read(stream)
 }
 
+/// The body of an answer that must be good.
+pub fn text(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("pgassay listens");
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )
+    .expect("sending");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("reading an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+    assert!(head.contains(" 200 "), "{path}: {head}");
+    body.to_owned()
+}
+
 /// Posts a form and returns where it leads.
 pub fn post(address: &str, path: &str, pairs: &[(&str, &str)]) -> String {
     let body: Vec<String> = pairs

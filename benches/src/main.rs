@@ -6,6 +6,7 @@
 mod build;
 mod dump;
 mod http;
+mod load;
 mod machine;
 mod pages;
 mod peer;
@@ -47,6 +48,16 @@ const PARTS: &[Part] = &[
         name: "pages",
         is_long: false,
         run: pages::run,
+    },
+    Part {
+        name: "load",
+        is_long: true,
+        run: load::run,
+    },
+    Part {
+        name: "viewers",
+        is_long: false,
+        run: load::viewers,
     },
     Part {
         name: "uploads",
