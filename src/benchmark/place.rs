@@ -206,7 +206,7 @@ impl Place {
     async fn drop_clones(&self) -> anyhow::Result<()> {
         let mut admin = self.server().await?;
         for name in clone::list(&mut admin).await? {
-            if clone::is_of_benchmark(&name) {
+            if clone::is_made_anew(&name) {
                 clone::drop(&mut admin, &name).await?;
             }
         }

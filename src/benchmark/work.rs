@@ -20,6 +20,7 @@ use crate::model::job::Progress;
 use crate::store::benchmarks;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
+use crate::store::held::StopReason;
 use crate::store::levels;
 use crate::store::queue::MAX_INTERRUPTIONS;
 use crate::target::OUT_OF_DISK;
@@ -45,17 +46,26 @@ pub async fn run(job: HeldJob, sandboxes: &Sandboxes) -> Parted {
     match Box::pin(attempt(&job, sandboxes)).await {
         Ok(parted) => parted,
         Err(trouble) => {
-            let settle = async |status, message: String| Ok(job.settle(status, Some(&message)).await?);
+            let settle = async |status, message: String| {
+                // A level that was stopped counts as far as it came.
+                note_headline(&job, &own(&job).await?).await?;
+                Ok(job.settle(status, Some(&message)).await?)
+            };
             job.part(|| conclude(&job, &trouble, &WORDS, settle).boxed()).await
         }
     }
 }
 
-async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble> {
+/// The benchmark that the job does.
+async fn own(job: &HeldJob) -> anyhow::Result<Benchmark> {
     let mut conn = job.conn().await?;
-    let benchmark = benchmarks::get_by_job(&mut conn, &job.lease)
-        .await?
-        .context("the job's benchmark")?;
+    let benchmark = benchmarks::get_by_job(&mut conn, &job.lease).await?;
+    benchmark.context("the job's benchmark")
+}
+
+async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble> {
+    let benchmark = own(job).await?;
+    let mut conn = job.conn().await?;
     levels::mark_interrupted(&mut conn, &job.lease, benchmark.id).await?;
     let recorded = levels::list(&mut conn, job.viewer, benchmark.id).await?;
     drop(conn);
@@ -66,10 +76,17 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble
         let mut place = Place::open(job, &benchmark, sandboxes).await?;
         let ran = run_levels(job, &benchmark, &programs, &left, &mut place).await;
         let is_out_of_disk = place.is_out_of_disk();
-        let closed = match &ran {
-            Ok(()) | Err(Trouble::Sentence(_)) => place.close().await,
-            Err(Trouble::Stopped | Trouble::Lost(_)) => place.abandon().await,
+        let closed = match (&ran, job.stop_reason()) {
+            // Whoever comes next makes everything anew, so nothing is kept for that.
+            (Ok(()) | Err(Trouble::Sentence(_)), _) | (Err(Trouble::Stopped), Some(StopReason::Requested)) => {
+                place.close().await
+            }
+            (Err(Trouble::Stopped | Trouble::Lost(_)), _) => place.abandon().await,
         };
+        if let Err(error) = closed {
+            // All levels are stored; what is left is dropped when the dataset is used next, or at the next start.
+            error!(benchmark.id = %benchmark.id, "What benchmark {} made could not be dropped: {error:#}", benchmark.id);
+        }
         match ran {
             Err(Trouble::Lost(_)) if is_out_of_disk => {
                 return Err(Trouble::Sentence(format!(
@@ -77,10 +94,6 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble
                 )));
             }
             ran => ran?,
-        }
-        if let Err(error) = closed {
-            // All levels are stored; what is left is dropped when the dataset is used next, or at the next start.
-            error!(benchmark.id = %benchmark.id, "What benchmark {} made could not be dropped: {error:#}", benchmark.id);
         }
     }
     conclude_levels(job, &benchmark).await

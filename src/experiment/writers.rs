@@ -143,7 +143,8 @@ pub async fn drop_orphans(sandbox: &Sandbox, keep: &[ExperimentId]) -> anyhow::R
         let id = name
             .strip_prefix("e_")
             .and_then(|rest| rest.split('_').next()?.parse().ok());
-        if id.is_some_and(|id| !keep.contains(&id)) || clone::is_of_instrument(&name) {
+        let is_orphan = id.is_some_and(|id| !keep.contains(&id));
+        if is_orphan || clone::is_made_anew(&name) {
             clone::drop(&mut server, &name).await?;
         }
     }

@@ -71,7 +71,7 @@ impl Stand {
     ) -> Result<Self, Trouble> {
         let mut server = Admin::connect(&sandbox.address, "postgres").await?;
         for name in clone::list(&mut server).await? {
-            if clone::is_of_instrument(&name) {
+            if clone::is_made_anew(&name) {
                 clone::drop(&mut server, &name).await?;
             }
         }

@@ -38,9 +38,10 @@ pub fn instrument_name(instrument_id: InstrumentId) -> String {
     format!("{INSTRUMENT_PREFIX}{instrument_id}")
 }
 
-/// Whether a database is the clone of an instrument.
-pub fn is_of_instrument(name: &str) -> bool {
-    name.starts_with(INSTRUMENT_PREFIX)
+/// Whether a database is a clone of an instrument or of a benchmark, which make theirs anew whenever they go on: one that is
+/// found is of no use to anybody.
+pub fn is_made_anew(name: &str) -> bool {
+    name.starts_with(INSTRUMENT_PREFIX) || name.starts_with(BENCHMARK_PREFIX)
 }
 
 const INSTRUMENT_PREFIX: &str = "i_";
@@ -58,11 +59,6 @@ pub fn level_name(benchmark_id: BenchmarkId) -> String {
 /// A clone in which a source of a benchmark is prepared, dropped behind it.
 pub fn benchmark_scratch_name(benchmark_id: BenchmarkId) -> String {
     format!("{BENCHMARK_PREFIX}{benchmark_id}_scratch")
-}
-
-/// Whether a database is a clone of a benchmark.
-pub fn is_of_benchmark(name: &str) -> bool {
-    name.starts_with(BENCHMARK_PREFIX)
 }
 
 const BENCHMARK_PREFIX: &str = "b_";

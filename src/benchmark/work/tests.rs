@@ -20,6 +20,7 @@ use crate::model::job::JobStatus;
 use crate::store::benchmarks;
 use crate::store::levels;
 use crate::testing::bench::Bench;
+use crate::testing::bench::PATIENCE;
 
 /// One second each on a thousand rows.
 fn quick(thread_counts: &str) -> BenchmarkForm {
@@ -275,5 +276,37 @@ async fn a_level_that_nobody_can_connect_for_says_so_and_fails_the_benchmark_if_
         "{message}"
     );
     assert_eq!(ran.levels[0].status, LevelStatus::Failed);
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn a_benchmark_that_is_stopped_keeps_what_was_measured_and_leaves_nothing_behind() {
+    let bench = Bench::open().await;
+    let form = BenchmarkForm {
+        test_duration: "60s".to_owned(),
+        ..quick("2")
+    };
+    let (benchmarks, viewer) = (&bench.house.benchmarks, bench.house.viewer);
+    let id = benchmarks.launch(viewer, &form).await.unwrap();
+    let stopping = async {
+        while stored(&bench, id).await.seconds.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        assert!(benchmarks.stop(viewer, id).await.unwrap());
+    };
+    tokio::time::timeout(PATIENCE, async { tokio::join!(bench.work(), stopping) })
+        .await
+        .unwrap();
+    let ran = stored(&bench, id).await;
+    assert_eq!(ran.benchmark.job.status, JobStatus::Cancelled);
+    let level = &ran.levels[0];
+    assert_eq!(level.status, LevelStatus::Stopped);
+    assert!(
+        level.totals.n_transactions > 0 && ran.sum(level) == level.totals,
+        "{level:?}"
+    );
+    assert!(ran.benchmark.headline.is_some(), "what was measured is said");
+    let left: Vec<_> = std::fs::read_dir(bench.house.layout.sandboxes()).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
     bench.close().await;
 }
