@@ -207,6 +207,21 @@ impl Operation {
         }
     }
 
+    /// In a sentence, short.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::PointRead => "point reads",
+            Self::RangeRead => "range reads",
+            Self::Update => "updates",
+            Self::ReadWrite => "reads and writes",
+            Self::Insert => "inserts",
+            Self::DeleteInsert => "rows replaced",
+            Self::TpcbLike => "TPC-B-like",
+            Self::Programs => "own programs",
+            Self::Workload => "a workload",
+        }
+    }
+
     /// As a label of a choice.
     pub fn title(self) -> &'static str {
         match self {

@@ -49,7 +49,8 @@ pub struct Offer {
     pub nouns: (&'static str, &'static str),
     /// The state of a job, in the words of the list.
     pub state: Option<fn(JobStatus) -> &'static str>,
-    pub has_dataset: bool,
+    /// What its things run on is called; none where they run on nothing.
+    pub place: Option<&'static str>,
     pub has_workload: bool,
     pub has_kind: bool,
     pub orders: &'static [ListOrder],
@@ -98,7 +99,7 @@ impl ListParams {
                 "tag" => given.tags.extend([" ", value.as_str()]),
                 "q" => given.text = value,
                 "state" if offer.state.is_some() => given.state = value,
-                "dataset" if offer.has_dataset => given.dataset = value,
+                "dataset" if offer.place.is_some() => given.dataset = value,
                 "workload" if offer.has_workload => given.workload = value,
                 "kind" if offer.has_kind => given.kind = value,
                 "sort" => sort = value,
@@ -280,7 +281,7 @@ mod tests {
         address: "/results",
         nouns: ("experiment", "experiments"),
         state: Some(JobStatus::word),
-        has_dataset: true,
+        place: Some("Dataset"),
         has_workload: true,
         has_kind: false,
         orders: &[ListOrder::Newest, ListOrder::Oldest, ListOrder::Dataset],

@@ -100,7 +100,7 @@ pub(super) fn load(benchmark: &Benchmark) -> String {
     let clients: Vec<String> = spec.n_clients.iter().map(u32::to_string).collect();
     format!(
         "{}, {} {}",
-        spec.mix.operation.word().replace('_', " "),
+        spec.mix.operation.in_words(),
         clients.join(", "),
         if spec.n_clients == [1] { "client" } else { "clients" }
     )
@@ -123,7 +123,7 @@ const OFFER: Offer = Offer {
     address: urls::BENCHMARKS,
     nouns: ("benchmark", "benchmarks"),
     state: Some(JobStatus::word),
-    has_dataset: true,
+    place: Some("Target"),
     has_workload: false,
     has_kind: false,
     orders: &[ListOrder::Newest],

@@ -108,11 +108,7 @@ fn asked(spec: &BenchmarkSpec) -> String {
         seconds_in_words(seconds)
     };
     let mut words = vec![
-        format!(
-            "{} by {}",
-            spec.mix.operation.word().replace('_', " "),
-            clients.join(", ")
-        ),
+        format!("{} by {}", spec.mix.operation.in_words(), clients.join(", ")),
         if spec.n_clients == [1] {
             " client, "
         } else {

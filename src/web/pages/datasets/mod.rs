@@ -84,7 +84,7 @@ const OFFER: Offer = Offer {
     address: urls::DATASETS,
     nouns: ("dataset", "datasets"),
     state: Some(word),
-    has_dataset: false,
+    place: None,
     has_workload: false,
     has_kind: false,
     orders: &[ListOrder::Newest, ListOrder::Oldest, ListOrder::Name],

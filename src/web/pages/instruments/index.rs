@@ -71,7 +71,7 @@ const OFFER: Offer = Offer {
     address: urls::INSTRUMENTS,
     nouns: ("run", "runs"),
     state: Some(JobStatus::word),
-    has_dataset: true,
+    place: Some("Dataset"),
     has_workload: false,
     has_kind: true,
     orders: &[ListOrder::Newest],

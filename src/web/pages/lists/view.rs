@@ -110,8 +110,8 @@ impl ListView {
             view.push("kind", "Instrument", "any", kinds, &given.kind);
         }
         let named = |names: Vec<String>| names.into_iter().map(|name| (name.clone(), name));
-        if offer.has_dataset {
-            view.push("dataset", "Dataset", "any", named(known.datasets), &given.dataset);
+        if let Some(label) = offer.place {
+            view.push("dataset", label, "any", named(known.datasets), &given.dataset);
         }
         if offer.has_workload {
             view.push("workload", "Workload", "any", named(known.workloads), &given.workload);

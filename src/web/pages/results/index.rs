@@ -77,7 +77,7 @@ const OFFER: Offer = Offer {
     address: urls::RESULTS,
     nouns: ("experiment", "experiments"),
     state: Some(JobStatus::word),
-    has_dataset: true,
+    place: Some("Dataset"),
     has_workload: true,
     has_kind: false,
     orders: &[

@@ -75,7 +75,7 @@ const OFFER: Offer = Offer {
     address: urls::WORKLOADS,
     nouns: ("workload", "workloads"),
     state: None,
-    has_dataset: false,
+    place: None,
     has_workload: false,
     has_kind: false,
     orders: &[ListOrder::Newest, ListOrder::Oldest, ListOrder::Name],
