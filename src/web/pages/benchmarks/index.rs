@@ -94,7 +94,7 @@ impl IndexRow {
     }
 }
 
-/// `point read, 20, 40, 80 clients`.
+/// `point reads, 20, 40, 80 clients`.
 pub(super) fn load(benchmark: &Benchmark) -> String {
     let spec = &benchmark.spec;
     let clients: Vec<String> = spec.n_clients.iter().map(u32::to_string).collect();

@@ -99,7 +99,7 @@ impl ShowPage {
     }
 }
 
-/// `point read by 2, 4 clients, 10 s each after 2 s to warm up`.
+/// `point reads by 2, 4 clients, 10 s each after 2 s to warm up`.
 fn asked(spec: &BenchmarkSpec) -> String {
     let clients: Vec<String> = spec.n_clients.iter().map(u32::to_string).collect();
     let in_words = |ms: u64| {
