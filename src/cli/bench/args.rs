@@ -364,7 +364,10 @@ mod tests {
         for name in ["a.sql", "b@2.sql", "more/a.sql"] {
             std::fs::write(path(name), "select 1;").unwrap();
         }
-        let (first, second, third) = (format!("{}@3", path("a.sql")), path("b@2.sql"), path("more/a.sql"));
+        // As with pgbench, what follows the last @ is a weight, so a name with one has to have a weight behind it.
+        let (first, second) = (format!("{}@3", path("a.sql")), format!("{}@1", path("b@2.sql")));
+        let third = path("more/a.sql");
+        assert!(wish(&["-f", &path("b@2.sql")]).is_err());
         let form = wish(&["-f", &first, "-f", &second, "--file", &third]).unwrap().form;
         assert_eq!(
             (form.operation.as_str(), form.target.as_str()),
@@ -375,7 +378,7 @@ mod tests {
             .iter()
             .map(|program| (program.name.as_str(), program.weight.as_str()))
             .collect();
-        assert_eq!(named, [("a", "3"), ("b@2", ""), (third.as_str(), "")]);
+        assert_eq!(named, [("a", "3"), ("b@2", "1"), (third.as_str(), "1")]);
 
         let on_dataset = wish(&["--dataset", "shop", "--workload", "7", "--source", "none"]).unwrap();
         assert_eq!(
