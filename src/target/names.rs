@@ -31,6 +31,14 @@ impl From<DatasetId> for Tenant {
 }
 
 impl Tenant {
+    /// For people: `dataset`.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Dataset(_) => "dataset",
+            Self::Benchmark(_) => "benchmark",
+        }
+    }
+
     /// For people: `dataset 12`.
     pub fn in_words(self) -> String {
         match self {

@@ -51,9 +51,10 @@ const OPENING: i64 = 0x0070_6761_7373_6179;
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(
     "A statement on {} obeys neither cancel nor terminate, and the server that it shares with others is \
-     not stopped for it. It is set aside until that statement ends by itself, or until somebody restarts the \
+     not stopped for it. The {} is set aside until that statement ends by itself, or until somebody restarts the \
      server of SANDBOX_URL.",
-    tenant.in_words()
+    tenant.in_words(),
+    tenant.noun()
 )]
 pub struct Quarantined {
     pub tenant: Tenant,
