@@ -21,9 +21,14 @@ pub fn left_ms(spec: &BenchmarkSpec, records: &[LevelRecord], now: DateTime<Utc>
         let so_far_ms = so_far.map_or(0, |so_far| u64::try_from(so_far.num_milliseconds()).unwrap_or(0));
         of_one_ms.saturating_sub(so_far_ms)
     };
-    let levels = spec.levels().into_iter();
-    let left = levels.filter(|level| !is_over(*level, records));
-    left.map(|level| of_level(&level)).sum()
+    left(spec, records).iter().map(of_level).sum()
+}
+
+/// The levels that have no end yet, in the order in which they run.
+pub fn left(spec: &BenchmarkSpec, records: &[LevelRecord]) -> Vec<Level> {
+    let mut levels = spec.levels();
+    levels.retain(|level| !is_over(*level, records));
+    levels
 }
 
 /// Whether a level is not run again.

@@ -11,10 +11,10 @@ use crate::benchmark::generator::Weighted;
 use crate::benchmark::level::Attempt;
 use crate::benchmark::place::Place;
 use crate::benchmark::programs;
+use crate::benchmark::progress;
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::Level;
 use crate::model::benchmark::LevelRecord;
-use crate::model::benchmark::LevelStatus;
 use crate::model::job::JobStatus;
 use crate::model::job::Progress;
 use crate::store::benchmarks;
@@ -69,7 +69,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble
     levels::mark_interrupted(&mut conn, &job.lease, benchmark.id).await?;
     let recorded = levels::list(&mut conn, job.viewer, benchmark.id).await?;
     drop(conn);
-    let left = left(&benchmark, &recorded);
+    let left = progress::left(&benchmark.spec, &recorded);
     if !left.is_empty() {
         let programs = programs::read(&benchmark.spec).map_err(|error| Trouble::Sentence(format!("{error}.")))?;
         info!(benchmark.id = %benchmark.id, "Benchmark {} runs on {}", benchmark.id, benchmark.target_name);
@@ -97,22 +97,6 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble
         }
     }
     conclude_levels(job, &benchmark).await
-}
-
-/// The levels that have no end yet, in their order.
-fn left(benchmark: &Benchmark, recorded: &[LevelRecord]) -> Vec<Level> {
-    let has_ended = |level: &Level| {
-        let attempts = recorded
-            .iter()
-            .filter(|record| record.level.level_idx == level.level_idx);
-        attempts.into_iter().any(|record| match record.status {
-            LevelStatus::Finished | LevelStatus::Stopped | LevelStatus::Failed => true,
-            LevelStatus::Running | LevelStatus::Interrupted => false,
-        })
-    };
-    let mut levels = benchmark.spec.levels();
-    levels.retain(|level| !has_ended(level));
-    levels
 }
 
 async fn run_levels(
