@@ -170,7 +170,8 @@ impl Attempt<'_> {
         };
         self.job.set_progress(self.stage, &progress).await?;
         if report.second_idx % LOOK_EVERY == 0
-            && let Ok(Some(shortage)) = place.shortage(&running.database).await
+            && let Some(counters) = &mut running.counters
+            && let Ok(Some(shortage)) = counters.shortage(place.room(), &running.database).await
         {
             running.shortage = Some(shortage.to_string());
             running.stop.cancel();

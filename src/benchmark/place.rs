@@ -25,7 +25,7 @@ use crate::target::lease::Sandboxes;
 use crate::target::names::SERVER_DATABASE;
 use crate::target::names::Tenant;
 use crate::target::role;
-use crate::target::room::Shortage;
+use crate::target::room::Room;
 use crate::target::session::Admin;
 use crate::target::trouble::Trouble;
 use crate::target::wire::Dial;
@@ -190,12 +190,9 @@ impl Place {
         Counters::open(admin, database, self.sandbox.postmaster_pid()).await
     }
 
-    /// Why the load must not go on; none as long as there is room for what it writes.
-    pub async fn shortage(&self, database: &str) -> anyhow::Result<Option<Shortage>> {
-        let mut admin = self.server().await?;
-        let shortage = self.sandbox.room.shortage(&mut admin, database).await;
-        admin.close().await;
-        shortage
+    /// What the databases may take.
+    pub fn room(&self) -> &Room {
+        &self.sandbox.room
     }
 
     async fn server(&self) -> anyhow::Result<Admin> {

@@ -9,6 +9,8 @@ use sqlx::Row as _;
 
 use crate::model::benchmark::ServerSecond;
 use crate::model::benchmark::WaitCount;
+use crate::target::room::Room;
+use crate::target::room::Shortage;
 use crate::target::session::Admin;
 
 /// Counters since the server was started. Those of WAL are where it is written to, so that no right is needed.
@@ -94,6 +96,12 @@ impl Counters {
         second.waits = waits.collect();
         self.before = Some(now);
         Ok(second)
+    }
+
+    /// Why the load must not go on; none as long as its database may grow. In the session that is open anyway: another one
+    /// would be one more process beside those under load.
+    pub async fn shortage(&mut self, room: &Room, database: &str) -> anyhow::Result<Option<Shortage>> {
+        room.shortage(&mut self.admin, database).await
     }
 
     /// Ends the session.
