@@ -29,7 +29,7 @@ pub struct LevelEnd<'a> {
     pub notes: &'a LevelNotes,
 }
 
-/// Which statements and seconds an attempt's are.
+/// Names one attempt at a level.
 #[derive(Clone, Copy, Debug)]
 pub struct AttemptKey {
     pub benchmark_id: BenchmarkId,
@@ -37,9 +37,9 @@ pub struct AttemptKey {
     pub attempt: i32,
 }
 
-/// Marks the attempts that a runner before this one has left running. Returns how many there were.
-pub async fn mark_interrupted(conn: &mut PgConnection, lease: &Lease, id: BenchmarkId) -> Result<u64> {
-    let done = sqlx::query!(
+/// Marks the attempts that a runner before this one has left running.
+pub async fn mark_interrupted(conn: &mut PgConnection, lease: &Lease, id: BenchmarkId) -> Result<()> {
+    sqlx::query!(
         "update benchmark_levels set status = 'interrupted', finished_at = clock_timestamp()
          where benchmark_id = $1 and status = 'running' and epoch < $2
            and exists (select from jobs where id = $3 and epoch = $2 and status = 'running')",
@@ -49,7 +49,7 @@ pub async fn mark_interrupted(conn: &mut PgConnection, lease: &Lease, id: Benchm
     )
     .execute(conn)
     .await?;
-    Ok(done.rows_affected())
+    Ok(())
 }
 
 /// Begins another attempt at a level and returns its number; none when the lease is lost.
