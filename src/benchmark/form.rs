@@ -40,8 +40,8 @@ pub const MAX_PROGRAMS: usize = 64;
 pub const MAX_PROGRAM_BYTES: usize = 256 << 10;
 pub const MAX_WEIGHT: u64 = 1_000_000;
 pub const MAX_TRIES: u64 = 1_000;
-/// Rows of one insert; each brings two parameters, and a statement takes 65,535.
-pub const MAX_INSERT_ROWS: u64 = 10_000;
+/// Rows of one insert: their program has to stay below the mebibyte that `sql::pgbench` reads.
+pub const MAX_INSERT_ROWS: u64 = 5_000;
 
 /// Which database is put under load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
