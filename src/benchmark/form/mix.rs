@@ -7,6 +7,7 @@ use crate::benchmark::form::MAX_PROGRAM_BYTES;
 use crate::benchmark::form::MAX_PROGRAMS;
 use crate::benchmark::form::MAX_WEIGHT;
 use crate::benchmark::form::MIN_TABLE_ROWS;
+use crate::benchmark::generator::Weighted;
 use crate::benchmark::operations;
 use crate::benchmark::operations::Shape;
 use crate::benchmark::programs;
@@ -21,6 +22,7 @@ use crate::model::benchmark::Operation;
 use crate::model::benchmark::ProgramText;
 use crate::model::benchmark::Protocol;
 use crate::model::benchmark::TargetSpec;
+use crate::model::units::grouped;
 
 impl BenchmarkForm {
     /// What clients do, if it can be done on that target.
@@ -86,7 +88,13 @@ impl BenchmarkForm {
         // What is wrong with the protocol is said by itself.
         let protocol = choice(&self.protocol, "protocol", &Protocol::ALL, Protocol::word).unwrap_or(Protocol::Simple);
         match programs::read_mix(&mix, protocol) {
-            Ok(_) => Some(mix),
+            Ok(programs) => match target.and_then(|target| beyond_the_rows(target, &programs)) {
+                None => Some(mix),
+                Some(error) => {
+                    keep(error);
+                    None
+                }
+            },
             Err(wrong) => {
                 for error in wrong {
                     keep(FieldError::new("program_text", error.to_string()));
@@ -124,6 +132,21 @@ impl BenchmarkForm {
     }
 }
 
+/// What is wrong where a program counts accounts by `:scale`, of which each is 100,000, and the last of them would not be
+/// there: its statements would find nothing, and do it fast.
+fn beyond_the_rows(target: &TargetSpec, programs: &[Weighted]) -> Option<FieldError> {
+    let TargetSpec::Generated(GeneratedSpec { table_rows, .. }) = target else {
+        return None;
+    };
+    let per_scale = GeneratedSpec::ROWS_PER_BRANCH;
+    let by_scale = programs.iter().find(|weighted| weighted.program.needs("scale"))?;
+    (!table_rows.is_multiple_of(per_scale)).then(|| {
+        let (name, per_scale) = (&by_scale.program.name, grouped(per_scale));
+        let message = format!("{name} uses :scale, which stands for {per_scale} rows each. Choose a multiple of that.");
+        FieldError::new("table_rows", message)
+    })
+}
+
 /// A program of its own, the `idx`th, beside those `before` it.
 fn own_program(idx: usize, given: &GivenProgram, before: &[ProgramText]) -> Result<ProgramText, FieldError> {
     let name = match given.name.trim() {
@@ -155,4 +178,62 @@ fn own_program(idx: usize, given: &GivenProgram, before: &[ProgramText]) -> Resu
         weight: u32::try_from(weight).unwrap_or(u32::MAX),
         is_plain_sql: false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::benchmark::form::MAX_TABLE_ROWS;
+
+    fn form(fields: &[(&str, &str)]) -> BenchmarkForm {
+        let pairs = fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        BenchmarkForm::from_pairs(pairs.collect())
+    }
+
+    #[test]
+    fn a_program_that_counts_by_scale_needs_all_the_rows_of_it() {
+        let by_scale = "\\set aid random(1, 100000 * :scale)\nselect :aid;";
+        let of_its_own = "\\set scale 3\nselect :scale;";
+        for (text, table_rows, is_right) in [
+            (by_scale, "300000", true),
+            (by_scale, "300001", false),
+            (by_scale, "1000", false),
+            (of_its_own, "1000", true),
+        ] {
+            let form = form(&[
+                ("operation", "programs"),
+                ("table_rows", table_rows),
+                ("program_name", "mine"),
+                ("program_text", text),
+            ]);
+            match form.parse(7, &[]) {
+                Ok(_) => assert!(is_right, "{text:?} on {table_rows}"),
+                Err(errors) => {
+                    assert!(!is_right, "{errors:?}");
+                    assert_eq!(errors.len(), 1);
+                    assert_eq!(errors[0].field, "table_rows");
+                    assert!(
+                        errors[0].message.starts_with("mine uses :scale"),
+                        "{}",
+                        errors[0].message
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_built_in_operation_can_be_read_at_its_largest() {
+        for operation in Operation::ALL {
+            let form = form(&[
+                ("operation", operation.word()),
+                ("table_rows", &MAX_TABLE_ROWS.to_string()),
+                ("insert_rows", &MAX_INSERT_ROWS.to_string()),
+            ]);
+            let is_built_in = !matches!(operation, Operation::Programs | Operation::Workload);
+            assert_eq!(form.parse(7, &[]).is_ok(), is_built_in, "{operation:?}");
+        }
+    }
 }

@@ -65,6 +65,11 @@ impl Program {
         })
     }
 
+    /// Whether it takes a variable from elsewhere, an automatic one included.
+    pub fn needs(&self, name: &str) -> bool {
+        self.needed().contains(name) && !self.sets(name)
+    }
+
     fn needed(&self) -> BTreeSet<&str> {
         let mut needed = BTreeSet::new();
         for command in &self.commands {
