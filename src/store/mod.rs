@@ -31,6 +31,7 @@ pub mod plans;
 pub mod queue;
 pub mod restores;
 pub mod segments;
+pub mod servers;
 pub mod sources;
 pub mod statistics_files;
 pub mod summaries;

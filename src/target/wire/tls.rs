@@ -50,6 +50,29 @@ pub enum TlsMode {
     VerifyFull,
 }
 
+impl TlsMode {
+    pub const ALL: [Self; 6] = [
+        Self::Disable,
+        Self::Allow,
+        Self::Prefer,
+        Self::Require,
+        Self::VerifyCa,
+        Self::VerifyFull,
+    ];
+
+    /// libpq's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Allow => "allow",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
+    }
+}
+
 /// Whether a password is bound to the server's certificate, so that nobody in between can use what proves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Binding {
