@@ -14,6 +14,7 @@ use crate::experiment::fields::FieldError;
 use crate::experiment::service::LaunchError;
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::BenchmarkSpec;
+use crate::model::benchmark::ConnectionMode;
 use crate::model::benchmark::ProgramText;
 use crate::model::benchmark::TargetSpec;
 use crate::model::ids::BenchmarkId;
@@ -21,6 +22,7 @@ use crate::model::ids::DatasetId;
 use crate::model::ids::WorkloadId;
 use crate::model::job::JobKind;
 use crate::model::job::JobStatus;
+use crate::model::server::PasswordSource;
 use crate::model::server::RegisteredServer;
 use crate::model::server::TestOutcome;
 use crate::model::units::grouped;
@@ -177,16 +179,24 @@ impl Benchmarks {
     }
 }
 
-/// What the last test of a server says against a benchmark on it.
+/// What is known of a server that speaks against a benchmark on it.
 fn warnings_of(server: &RegisteredServer, spec: &BenchmarkSpec) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if matches!(server.password, PasswordSource::Secret(_)) && spec.connection == ConnectionMode::PerTransaction {
+        warnings.push(
+            "The password comes from a secret before each connection; with a new connection for each transaction that is part \
+             of its latency."
+                .to_owned(),
+        );
+    }
     let report = match server.last_test.as_ref().map(|test| &test.outcome) {
         Some(TestOutcome::Reached(report)) => report,
         Some(TestOutcome::Failed { .. }) => {
-            return vec![format!("{} could not be reached when it was tested last.", server.name)];
+            warnings.push(format!("{} could not be reached when it was tested last.", server.name));
+            return warnings;
         }
-        None => return Vec::new(),
+        None => return warnings,
     };
-    let mut warnings = Vec::new();
     if report.may_create == Some(false) || report.is_replica == Some(true) {
         warnings.push(format!(
             "As {} was tested last, no schema could be made there; its page says why.",

@@ -51,6 +51,8 @@ pub struct ServerPlace {
     generated: GeneratedSpec,
     writes: bool,
     benchmark: Benchmark,
+    /// The schema is noted, and may be there.
+    is_noted: bool,
     /// The tables are as they were loaded.
     is_fresh: bool,
 }
@@ -77,6 +79,7 @@ impl ServerPlace {
             generated,
             writes: operations::writes(benchmark.spec.mix.operation),
             benchmark: benchmark.clone(),
+            is_noted: false,
             is_fresh: false,
         };
         match place.furnish(job).await {
@@ -99,6 +102,7 @@ impl ServerPlace {
             return Err(Trouble::Stopped);
         }
         drop(conn);
+        self.is_noted = true;
         schema::make(&mut session, &self.schema).await.map_err(refused)?;
         let surroundings = environment::of_guest(&mut session, &report).await?;
         session.close().await;
@@ -218,6 +222,9 @@ impl ServerPlace {
 
     /// Drops the schema. Where that does not come about it stays noted, and is dropped later.
     pub async fn close(self) -> anyhow::Result<()> {
+        if !self.is_noted {
+            return Ok(());
+        }
         let dropping = async {
             let mut session = self.registered.session().await?;
             let dropped = schema::drop(&mut session, &self.schema).await;
