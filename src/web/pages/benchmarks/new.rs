@@ -229,7 +229,7 @@ fn target_title(target: TargetKind) -> &'static str {
     match target {
         TargetKind::Generated => "Generated tables, those of pgbench",
         TargetKind::Dataset => "A copy of a dataset",
-        TargetKind::Server => "A registered server, with such tables",
+        TargetKind::Server => "Generated tables on a registered server",
     }
 }
 

@@ -149,7 +149,7 @@ fn of_report(report: &ServerReport) -> Vec<Fact> {
             "Sees what other sessions do",
             report.sees_all,
             true,
-            "Without it, waits of clients are still shown when they are this user's own. A member of pg_monitor sees all.",
+            "For the waits of a benchmark’s own clients that is enough. A member of pg_monitor sees all sessions.",
         ),
         (
             "Superuser",
