@@ -13,6 +13,7 @@ mod peer;
 mod program;
 mod readers;
 mod restore;
+mod scale;
 mod table;
 mod trials;
 mod uploads;
@@ -58,6 +59,11 @@ const PARTS: &[Part] = &[
         name: "viewers",
         is_long: false,
         run: load::viewers,
+    },
+    Part {
+        name: "scale",
+        is_long: true,
+        run: scale::run,
     },
     Part {
         name: "uploads",

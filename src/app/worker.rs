@@ -1,20 +1,25 @@
-//! Takes jobs out of the queue and does them, one at a time.
+//! What a worker does: takes jobs out of the queue, or shares of levels that other workers measure, one thing at a time.
 
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::app::house::House;
+use crate::app::membership;
+use crate::app::membership::Membership;
 use crate::benchmark;
+use crate::benchmark::share;
 use crate::experiment;
 use crate::instrument;
+use crate::model::ids::WorkerId;
 use crate::model::job::JobKind;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
 use crate::store::queue;
 use crate::store::queue::Claimed;
-use crate::target::lease;
+use crate::store::shares;
 use crate::workload;
 
 /// How often the queue is looked at while nothing is in hand.
@@ -22,31 +27,26 @@ const LOOK_EVERY: Duration = Duration::from_millis(400);
 /// How often lapsed leases are looked for.
 const RESCUE_EVERY: u32 = 12;
 
-/// Works until `shutdown`; the job in hand then goes back into the queue.
+/// Works until `shutdown`; the job in hand then goes back into the queue, and a share ends.
 pub async fn work(house: &House, shutdown: &CancellationToken) {
     let worker = Worker::new(house);
-    let mut n_looks = 0_u32;
-    while !shutdown.is_cancelled() {
-        if n_looks.is_multiple_of(RESCUE_EVERY)
-            && let Err(error) = worker.rescue().await
-        {
-            error!("Interrupted jobs could not be looked for: {error}");
-        }
-        n_looks = n_looks.wrapping_add(1);
-        match worker.claim().await {
-            Ok(Some(claimed)) => {
-                if worker.run(&claimed, shutdown).await == Parted::Released {
-                    // What kept it from going on may need a moment to pass.
-                    wait(shutdown).await;
+    let can_run_sandboxes = house.sandboxes.can_run();
+    let joined = Membership::join(&house.pool, &house.home, can_run_sandboxes, shutdown).await;
+    let Some(membership) = joined else { return };
+    let id = membership.id;
+    let ended = CancellationToken::new();
+    let working = async {
+        tokio::join!(
+            async {
+                if can_run_sandboxes {
+                    worker.take_jobs(shutdown).await;
                 }
-            }
-            Ok(None) => wait(shutdown).await,
-            Err(error) => {
-                error!("The queue could not be read: {error}");
-                wait(shutdown).await;
-            }
-        }
-    }
+            },
+            worker.take_shares(id, shutdown)
+        );
+        ended.cancel();
+    };
+    tokio::join!(membership.keep(&ended), working);
 }
 
 /// Does what waits, and returns when nothing does.
@@ -69,6 +69,8 @@ struct Worker<'a> {
     house: &'a House,
     host: String,
     owner: String,
+    /// Held while something is measured, so that nothing else is. Other processes of this machine see it in the store.
+    hands: Mutex<()>,
 }
 
 impl<'a> Worker<'a> {
@@ -76,8 +78,63 @@ impl<'a> Worker<'a> {
         Self {
             house,
             host: house.sandboxes.machine(),
-            owner: format!("{}:{}", lease::this_machine(), std::process::id()),
+            owner: membership::name(),
+            hands: Mutex::new(()),
         }
+    }
+
+    async fn take_jobs(&self, shutdown: &CancellationToken) {
+        let mut n_looks = 0_u32;
+        while !shutdown.is_cancelled() {
+            if n_looks.is_multiple_of(RESCUE_EVERY)
+                && let Err(error) = self.rescue().await
+            {
+                error!("Interrupted jobs could not be looked for: {error}");
+            }
+            n_looks = n_looks.wrapping_add(1);
+            let has_worked = {
+                let _hands = self.hands.lock().await;
+                self.take_job(shutdown).await
+            };
+            if !has_worked {
+                wait(shutdown).await;
+            }
+        }
+    }
+
+    /// True when there was a job, and another may follow at once.
+    async fn take_job(&self, shutdown: &CancellationToken) -> bool {
+        match self.claim().await {
+            // What kept a released one from going on may need a moment to pass.
+            Ok(Some(claimed)) => self.run(&claimed, shutdown).await != Parted::Released,
+            Ok(None) => false,
+            Err(error) => {
+                error!("The queue could not be read: {error}");
+                false
+            }
+        }
+    }
+
+    async fn take_shares(&self, id: WorkerId, shutdown: &CancellationToken) {
+        while !shutdown.is_cancelled() {
+            // With a job in hand nobody asks for more.
+            if let Ok(_hands) = self.hands.try_lock()
+                && let Err(error) = self.take_share(id, shutdown).await
+            {
+                error!("It could not be seen whether a share is offered: {error}");
+            }
+            wait(shutdown).await;
+        }
+    }
+
+    async fn take_share(&self, id: WorkerId, shutdown: &CancellationToken) -> crate::store::Result<()> {
+        let mut conn = self.house.pool.acquire().await?;
+        let offer = shares::next_offer(&mut conn, id).await?;
+        drop(conn);
+        if let Some(offer) = offer {
+            Box::pin(share::run(&self.house.pool, &self.house.servers, &offer, shutdown)).await;
+        }
+        Ok(())
     }
 
     async fn rescue(&self) -> anyhow::Result<()> {
@@ -95,14 +152,15 @@ impl<'a> Worker<'a> {
     }
 
     async fn run(&self, claimed: &Claimed, shutdown: &CancellationToken) -> Parted {
-        let job = HeldJob::start(self.house.pool.clone(), claimed, shutdown);
+        let house = self.house;
+        let job = HeldJob::start(house.pool.clone(), claimed, shutdown);
         // Boxed: what a job remembers between two steps is too much for the stack of whoever waits for it.
         match claimed.kind {
-            JobKind::Restore => Box::pin(self.house.restorer.run(job)).await,
-            JobKind::Check => Box::pin(workload::check::run(job, &self.house.sandboxes)).await,
-            JobKind::Instrument => Box::pin(instrument::work::run(job, &self.house.sandboxes)).await,
-            JobKind::Benchmark => Box::pin(benchmark::work::run(job, &self.house.sandboxes)).await,
-            JobKind::Experiment => Box::pin(experiment::work::run(job, &self.house.sandboxes)).await,
+            JobKind::Restore => Box::pin(house.restorer.run(job)).await,
+            JobKind::Check => Box::pin(workload::check::run(job, &house.sandboxes)).await,
+            JobKind::Instrument => Box::pin(instrument::work::run(job, &house.sandboxes)).await,
+            JobKind::Benchmark => Box::pin(benchmark::work::run(job, &house.sandboxes, &house.servers)).await,
+            JobKind::Experiment => Box::pin(experiment::work::run(job, &house.sandboxes)).await,
         }
     }
 }

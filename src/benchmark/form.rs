@@ -14,6 +14,7 @@ use crate::experiment::form::ExperimentForm;
 use crate::model::benchmark::BenchmarkSpec;
 use crate::model::benchmark::ConnectionMode;
 use crate::model::benchmark::GeneratedSpec;
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::KeyDistribution;
 use crate::model::benchmark::Loading;
 use crate::model::benchmark::Objective;
@@ -109,6 +110,8 @@ pub struct BenchmarkForm {
     pub autovacuum: bool,
     pub settings: String,
     pub seed: String,
+    /// Who makes the load: `here` or `all`.
+    pub workers: String,
     pub quick: bool,
     /// `p95 < 20 ms`; empty for none.
     pub objective: String,
@@ -144,6 +147,7 @@ impl Default for BenchmarkForm {
             autovacuum: true,
             settings: String::new(),
             seed: String::new(),
+            workers: Generators::Here.word().to_owned(),
             quick: false,
             objective: String::new(),
             sources: ExperimentForm {
@@ -237,6 +241,8 @@ impl BenchmarkForm {
         let settings = settings(&self.settings).map_err(&mut keep).ok();
         let seed = optional(&self.seed, |text| number(text, "seed", 0, u64::MAX));
         let seed = seed.map_err(&mut keep).ok();
+        let generators = choice(&self.workers, "workers", &Generators::ALL, Generators::word);
+        let generators = generators.map_err(&mut keep).ok();
         let objective = optional(&self.objective, objective).map_err(&mut keep).ok();
         let sources = self.sources(target.as_ref(), &mut keep);
         let spec = (|| {
@@ -257,6 +263,7 @@ impl BenchmarkForm {
                 autovacuum: self.autovacuum,
                 settings: settings?,
                 seed: seed?.unwrap_or(fresh_seed),
+                generators: generators?,
                 is_quick: duration_ms_read? < MIN_DURATION_MS,
                 objective: objective?,
             })

@@ -112,6 +112,7 @@ impl BenchmarkForm {
             autovacuum,
             settings,
             seed,
+            generators,
             is_quick,
             objective,
         } = spec;
@@ -141,6 +142,7 @@ impl BenchmarkForm {
             autovacuum: *autovacuum,
             settings: like::lines(settings),
             seed: seed.to_string(),
+            workers: generators.word().to_owned(),
             quick: *is_quick,
             objective: some(&objective.map(|objective| objective.to_string())),
             sources: ExperimentForm {

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 
 use crate::benchmark::operations;
+use crate::benchmark::route::Route;
 use crate::dataset::generators::load_tables;
 use crate::dataset::generators::load_tables::Loaded;
 use crate::experiment::environment;
@@ -172,6 +173,11 @@ impl Place {
         let given = given.map(|setting| (setting.name.clone(), setting.value.clone()));
         dial.settings = given.chain(own).collect();
         dial
+    }
+
+    /// How clients on other machines reach a database; none where they cannot.
+    pub fn route(&self, database: &str) -> Option<Route> {
+        Route::to_sandbox(&self.dial(database))
     }
 
     /// What tells the planner's statistics of a database from others; the sizes of tables, which VACUUM notes, are no part

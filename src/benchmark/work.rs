@@ -12,6 +12,7 @@ use crate::benchmark::level::Attempt;
 use crate::benchmark::place::Place;
 use crate::benchmark::programs;
 use crate::benchmark::progress;
+use crate::server::Servers;
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::Level;
 use crate::model::benchmark::LevelRecord;
@@ -42,8 +43,8 @@ const WORDS: Words = Words {
 };
 
 /// Does the benchmark of a claimed job until it is settled, put back into the queue, or taken over.
-pub async fn run(job: HeldJob, sandboxes: &Sandboxes) -> Parted {
-    match Box::pin(attempt(&job, sandboxes)).await {
+pub async fn run(job: HeldJob, sandboxes: &Sandboxes, servers: &Servers) -> Parted {
+    match Box::pin(attempt(&job, sandboxes, servers)).await {
         Ok(parted) => parted,
         Err(trouble) => {
             let settle = async |status, message: String| {
@@ -63,7 +64,7 @@ async fn own(job: &HeldJob) -> anyhow::Result<Benchmark> {
     benchmark.context("the job's benchmark")
 }
 
-async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble> {
+async fn attempt(job: &HeldJob, sandboxes: &Sandboxes, servers: &Servers) -> Result<Parted, Trouble> {
     let benchmark = own(job).await?;
     let mut conn = job.conn().await?;
     levels::mark_interrupted(&mut conn, &job.lease, benchmark.id).await?;
@@ -74,7 +75,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble
         let programs = programs::read(&benchmark.spec).map_err(|error| Trouble::Sentence(format!("{error}.")))?;
         info!(benchmark.id = %benchmark.id, "Benchmark {} runs on {}", benchmark.id, benchmark.target_name);
         let mut place = Place::open(job, &benchmark, sandboxes).await?;
-        let ran = run_levels(job, &benchmark, &programs, &left, &mut place).await;
+        let ran = run_levels(job, &benchmark, servers, &programs, &left, &mut place).await;
         let is_out_of_disk = place.is_out_of_disk();
         let closed = match (&ran, job.stop_reason()) {
             // Whoever comes next makes everything anew, so nothing is kept for that.
@@ -102,6 +103,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble
 async fn run_levels(
     job: &HeldJob,
     benchmark: &Benchmark,
+    servers: &Servers,
     programs: &[Weighted],
     left: &[Level],
     place: &mut Place,
@@ -117,6 +119,7 @@ async fn run_levels(
         let attempt = Attempt {
             job,
             benchmark,
+            servers,
             programs,
             level: *level,
             stage: &stage,

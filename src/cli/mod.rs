@@ -1,4 +1,4 @@
-//! The command line: serve, run, bench, instrument, bundle, verify, rerun, doctor, sample, snapshot.
+//! The command line: serve, worker, run, bench, instrument, bundle, verify, rerun, doctor, sample, snapshot.
 
 mod bench;
 mod bundle;
@@ -20,6 +20,7 @@ use clap::Subcommand;
 
 use crate::app::serve;
 use crate::app::telemetry;
+use crate::app::without_pages;
 use crate::cli::working::RunError;
 use crate::config::HouseConfig;
 use crate::config::WebConfig;
@@ -41,6 +42,12 @@ enum Command {
         house: HouseConfig,
         #[command(flatten)]
         web: WebConfig,
+    },
+    /// Take work from a store that others use too, without pages: make shares of the load of their benchmarks, and, where
+    /// PostgreSQL's programs are, do whatever waits for this data directory.
+    Worker {
+        #[command(flatten)]
+        house: HouseConfig,
     },
     /// Run one experiment from files to numbers, without a browser.
     Run(Box<run::RunArgs>),
@@ -74,6 +81,13 @@ pub async fn main() -> ExitCode {
         Command::Serve { house, web } => {
             telemetry::start(None);
             serve::serve(&house, &web).await
+        }
+        Command::Worker { house } => {
+            telemetry::start(None);
+            if house.database_url().is_none() {
+                return code_of(RunError::Arguments(without_pages::NO_STORE.to_owned()));
+            }
+            without_pages::work(&house).await
         }
         Command::Run(args) => {
             telemetry::start(Some(QUIET));

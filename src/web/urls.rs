@@ -52,6 +52,9 @@ pub fn benchmark_like(id: BenchmarkId) -> String {
     format!("{BENCHMARKS_NEW}?like={id}")
 }
 
+/// Who takes work from the store.
+pub const WORKERS: &str = "/workers";
+
 pub const API_BENCHMARKS: &str = "/api/benchmarks";
 pub const API_RESULTS: &str = "/api/results";
 /// Messages of all benchmarks as they go on, for programs.

@@ -23,3 +23,4 @@ mod statistics_files;
 mod support;
 mod tidy;
 mod versions;
+mod workers;

@@ -81,6 +81,12 @@ impl Server {
         kib * 1024
     }
 
+    /// Ends it as a crash would.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Asks it to stop and returns how it ended.
     pub fn stop(mut self) -> Option<i32> {
         support::send(self.child.id(), Signal::SIGTERM);

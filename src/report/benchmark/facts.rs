@@ -3,6 +3,7 @@
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::BenchmarkSpec;
 use crate::model::benchmark::ConnectionMode;
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::LoadRecord;
 use crate::model::benchmark::Loading;
 use crate::model::benchmark::Pace;
@@ -105,6 +106,13 @@ fn load_of(spec: &BenchmarkSpec) -> Vec<Setting> {
         ),
         fact("Limit of one statement", timeout),
         fact("Autovacuum", if spec.autovacuum { "on" } else { "off" }),
+        fact(
+            "Load made by",
+            match spec.generators {
+                Generators::Here => "one worker",
+                Generators::All => "all workers that were free when a level began",
+            },
+        ),
     ]
 }
 

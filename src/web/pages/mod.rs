@@ -24,6 +24,7 @@ mod restore_log;
 mod results;
 mod statistics_files;
 mod upload;
+mod workers;
 mod workloads;
 
 use axum::Router;
@@ -49,4 +50,5 @@ pub fn router() -> Router<AppState> {
         .merge(instruments::router())
         .merge(benchmarks::router())
         .merge(filing::router())
+        .merge(workers::router())
 }

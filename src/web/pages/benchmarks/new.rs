@@ -18,6 +18,7 @@ use crate::benchmark::service::Benchmarks;
 use crate::experiment::fields::FieldError;
 use crate::experiment::service::LaunchError;
 use crate::model::benchmark::ConnectionMode;
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::KeyDistribution;
 use crate::model::benchmark::Loading;
 use crate::model::benchmark::Operation;
@@ -60,6 +61,7 @@ const MORE: &[&str] = &[
     "statement_timeout",
     "settings",
     "seed",
+    "workers",
     "objective",
 ];
 
@@ -89,6 +91,7 @@ struct NewPage {
     keys: Vec<Choice>,
     protocols: Vec<Choice>,
     connections: Vec<Choice>,
+    workers: Vec<Choice>,
     sources: SourcesView,
     errors: Vec<FieldError>,
     estimate: Option<EstimateView>,
@@ -179,6 +182,7 @@ impl NewPage {
                 connection_title,
                 &form.connection,
             ),
+            workers: choices(&Generators::ALL, Generators::word, workers_title, &form.workers),
             datasets,
             workloads,
             sources,
@@ -249,6 +253,13 @@ fn connection_title(connection: ConnectionMode) -> &'static str {
     match connection {
         ConnectionMode::PerClient => "One for each client",
         ConnectionMode::PerTransaction => "A new one for each transaction",
+    }
+}
+
+fn workers_title(generators: Generators) -> &'static str {
+    match generators {
+        Generators::Here => "One worker",
+        Generators::All => "All workers that are free",
     }
 }
 
