@@ -31,6 +31,9 @@
 //! * **store**: pgassay's own database. **Sandbox**: the PostgreSQL server of one dataset, or the dataset's part of the
 //!   **shared server** of `SANDBOX_URL`. **Target**: the database under test. **Cluster**: a server process that pgassay
 //!   itself started; a **site** is what all clusters of a data directory share.
+//! * **server** (in full: registered server): a PostgreSQL server that an admin registered, to be put under load. Not a
+//!   sandbox: nothing is started or stopped there, and all that is ours is one schema. A **secret** is a file in the
+//!   secrets directory from which a password comes, anew before each connection; the **vault** seals addresses.
 //! * **instrument**: a question about plans that is answered by trying, beside the experiments. What a run of one finds out
 //!   is stored **step** by step; it works on a **stand**: one sandbox, one clone, its sessions.
 //! * **piece**: what is taken from one snapshot into another as a whole: a column, the sizes of a relation, a statistics
@@ -65,8 +68,8 @@
 //!
 //! 1. Only `store` speaks to our database; only `target`, `snapshot`, `source` and `dataset` speak to one under test.
 //! 2. A failed or slow query is an outcome, never an `Err`; `Err` from an executor means that the target is lost.
-//! 3. One measurement at a time per machine or shared server, across processes: a unique index on the running jobs of a
-//!    host.
+//! 3. One measurement at a time per machine, shared server or registered server, across processes: unique indexes on the
+//!    running jobs of a host and of a server.
 //! 4. Every outcome is stored before the next trial begins, or for very short trials before the next visit.
 //! 5. A schedule depends on spec and seed only.
 //! 6. When `execute` returns, no statement of ours runs on the server.
@@ -89,6 +92,7 @@ mod instrument;
 mod model;
 mod plan;
 mod report;
+mod server;
 mod snapshot;
 mod source;
 mod sql;
@@ -96,6 +100,7 @@ mod store;
 mod target;
 #[cfg(test)]
 mod testing;
+mod vault;
 mod web;
 mod workload;
 

@@ -32,10 +32,12 @@ use crate::files::disk::Disk;
 use crate::files::layout::Layout;
 use crate::instrument::service::Instruments;
 use crate::model::user::Viewer;
+use crate::server::Servers;
 use crate::store;
 use crate::target::lease::Sandboxes;
 use crate::target::room::Room;
 use crate::target::shared::SharedServer;
+use crate::vault::Vault;
 use crate::web::state::Services;
 use crate::workload::service::Workloads;
 
@@ -52,6 +54,7 @@ pub struct House {
     pub workloads: Workloads,
     pub experiments: Experiments,
     pub instruments: Instruments,
+    pub servers: Servers,
     pub benchmarks: Benchmarks,
     pub restorer: Restorer,
     pub sandboxes: Sandboxes,
@@ -90,6 +93,8 @@ impl House {
         let site = site.transpose()?.map(Arc::new);
         let site = || site.clone().ok_or(ClusterError::NoBinaries);
         let home = layout.home()?;
+        let key_file = config.key_file.clone().unwrap_or_else(|| layout.key_file());
+        let vault = Arc::new(Vault::open(&key_file)?);
         let limits = &config.limits;
         let sandboxes = if let Some(url) = config.sandbox_url() {
             Sandboxes::shared(SharedServer::open(url, &home).await?, limits.max_database_bytes)
@@ -136,6 +141,11 @@ impl House {
                 pool: pool.clone(),
                 home: home.clone(),
             },
+            servers: Servers {
+                pool: pool.clone(),
+                vault,
+                secrets: config.secrets_dir.clone().unwrap_or_else(|| layout.secrets()),
+            },
             restorer: Restorer {
                 layout: layout.clone(),
                 sandboxes: sandboxes.clone(),
@@ -167,6 +177,7 @@ impl House {
             experiments: self.experiments.clone(),
             instruments: self.instruments.clone(),
             benchmarks: self.benchmarks.clone(),
+            servers: self.servers.clone(),
         }
     }
 

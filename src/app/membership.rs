@@ -73,7 +73,7 @@ impl Membership {
     }
 
     /// Gives signs of life until `ended`, and then takes leave.
-    pub async fn keep(mut self, ended: &CancellationToken) {
+    pub async fn keep(mut self, ended: CancellationToken) {
         loop {
             tokio::select! {
                 () = ended.cancelled() => break,

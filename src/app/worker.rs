@@ -33,20 +33,8 @@ pub async fn work(house: &House, shutdown: &CancellationToken) {
     let can_run_sandboxes = house.sandboxes.can_run();
     let joined = Membership::join(&house.pool, &house.home, can_run_sandboxes, shutdown).await;
     let Some(membership) = joined else { return };
-    let id = membership.id;
-    let ended = CancellationToken::new();
-    let working = async {
-        tokio::join!(
-            async {
-                if can_run_sandboxes {
-                    worker.take_jobs(shutdown).await;
-                }
-            },
-            worker.take_shares(id, shutdown)
-        );
-        ended.cancel();
-    };
-    tokio::join!(membership.keep(&ended), working);
+    let (id, ended) = (membership.id, CancellationToken::new());
+    tokio::join!(membership.keep(ended.clone()), worker.take_work(id, ended, shutdown));
 }
 
 /// Does what waits, and returns when nothing does.
@@ -81,6 +69,16 @@ impl<'a> Worker<'a> {
             owner: membership::name(),
             hands: Mutex::new(()),
         }
+    }
+
+    /// Returns with the word to end, when nothing is in hand any more, and says so by `ended`.
+    async fn take_work(&self, id: WorkerId, ended: CancellationToken, shutdown: &CancellationToken) {
+        if self.house.sandboxes.can_run() {
+            tokio::join!(self.take_jobs(shutdown), self.take_shares(id, shutdown));
+        } else {
+            self.take_shares(id, shutdown).await;
+        }
+        ended.cancel();
     }
 
     async fn take_jobs(&self, shutdown: &CancellationToken) {

@@ -44,6 +44,9 @@ const MOST_WAITING: usize = 64;
 /// What a share has to say that was told to end with its process.
 const LEFT: &str = "its worker was told to end";
 
+/// What a share has to say that never began.
+const CALLED_OFF: &str = "it was called off before it began";
+
 /// Makes a share, from the offer to its end, whatever that is.
 pub async fn run(pool: &PgPool, servers: &Servers, offer: &Offer, shutdown: &CancellationToken) {
     let key = offer.key;
@@ -58,7 +61,7 @@ pub async fn run(pool: &PgPool, servers: &Servers, offer: &Offer, shutdown: &Can
         "Share {} of benchmark {}: {} clients", key.share_idx, key.attempt.benchmark_id, offer.n_clients
     );
     let ended = match share.make(servers).await {
-        Ok(None) => Ok(true),
+        Ok(None) => share.settle(ShareStatus::Failed, None, Some(CALLED_OFF)).await,
         Ok(Some(report)) => {
             let message = shutdown.is_cancelled().then_some(LEFT);
             share.settle(ShareStatus::Done, Some(&report), message).await

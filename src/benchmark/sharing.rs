@@ -21,6 +21,7 @@ use crate::model::benchmark::ShareStatus;
 use crate::model::units::seconds_in_words;
 use crate::store::clock::StoreClock;
 use crate::store::held::HeldJob;
+use crate::store::held::StopReason;
 use crate::store::levels;
 use crate::store::levels::AttemptKey;
 use crate::store::shares;
@@ -262,11 +263,13 @@ impl<'a> Sharing<'a> {
             if running.peek().is_none() {
                 return Ok(rows);
             }
-            if self.job.stop_reason() == Some(crate::store::held::StopReason::LeaseLost) {
+            if self.job.stop_reason() == Some(StopReason::LeaseLost) {
                 return Err(Trouble::Stopped);
             }
             for row in running {
-                if row.is_gone {
+                if row.status == ShareStatus::Offered {
+                    self.lose(row, "It was not ready when the level ended.").await?;
+                } else if row.is_gone {
                     self.lose(row, "It gave no sign of life any more.").await?;
                 } else if Instant::now() > deadline {
                     self.lose(row, "It did not say in time what its share came to.").await?;

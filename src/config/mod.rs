@@ -19,6 +19,14 @@ pub struct HouseConfig {
     /// Where the PostgreSQL server programs are; found by themselves when unset.
     #[arg(long, env = "PGASSAY_PG_BINDIR")]
     pub pg_bindir: Option<PathBuf>,
+    /// The key file under which addresses of registered servers are stored; several hosts with one store share one. Unset,
+    /// it is `key` in the data directory. Made where there is none.
+    #[arg(long, env = "PGASSAY_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
+    /// The directory of files that passwords of registered servers come from; one that can be run is run. Unset, it is
+    /// `secrets` in the data directory.
+    #[arg(long, env = "PGASSAY_SECRETS_DIR")]
+    pub secrets_dir: Option<PathBuf>,
     #[command(flatten)]
     pub limits: LimitsConfig,
 }

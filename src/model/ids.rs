@@ -64,3 +64,7 @@ define_id!(
     /// Names one process of pgassay that takes work from the store.
     WorkerId
 );
+define_id!(
+    /// Names a registered server.
+    ServerId
+);

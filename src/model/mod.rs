@@ -10,6 +10,7 @@ pub mod ids;
 pub mod instrument;
 pub mod job;
 pub mod look;
+pub mod server;
 pub mod snapshot;
 pub mod statistics_file;
 pub mod text;

@@ -8,6 +8,7 @@ use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
 use crate::model::ids::JobId;
+use crate::model::ids::ServerId;
 use crate::model::ids::WorkloadId;
 use crate::model::job::Interrupted;
 use crate::model::job::Job;
@@ -61,6 +62,14 @@ pub async fn insert(conn: &mut PgConnection, viewer: Viewer, kind: JobKind, home
     )
     .fetch_one(conn)
     .await
+}
+
+/// Says which registered server a job that was just inserted needs for itself.
+pub async fn set_server(conn: &mut PgConnection, id: JobId, server_id: ServerId) -> Result<()> {
+    sqlx::query!("update jobs set server_id = $2 where id = $1", id.0, server_id.0)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// One job; none when there is no such job for this viewer.

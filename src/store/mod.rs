@@ -32,6 +32,7 @@ pub mod plans;
 pub mod queue;
 pub mod restores;
 pub mod segments;
+pub mod servers;
 pub mod shares;
 pub mod sources;
 pub mod statistics_files;

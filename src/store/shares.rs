@@ -20,6 +20,7 @@ use crate::model::user::Viewer;
 use crate::model::worker::SILENCE_S;
 use crate::store::Result;
 use crate::store::levels::AttemptKey;
+use crate::store::to_u64;
 
 /// A share that is about to be offered.
 #[derive(Clone, Debug)]
@@ -194,7 +195,7 @@ pub async fn count_failed(conn: &mut PgConnection, key: AttemptKey) -> Result<u6
     )
     .fetch_one(conn)
     .await?;
-    Ok(crate::store::to_u64(n_failed))
+    Ok(to_u64(n_failed))
 }
 
 /// Forgets what was sent to put the numbers of an attempt together, which stand with its level now.
@@ -371,3 +372,6 @@ pub async fn settle(
     .await?;
     Ok(done.rows_affected() == 1)
 }
+
+#[cfg(test)]
+mod tests;

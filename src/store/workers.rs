@@ -4,6 +4,7 @@ use sqlx::PgConnection;
 
 use crate::model::ids::JobId;
 use crate::model::ids::WorkerId;
+use crate::model::job::JobKind;
 use crate::model::worker::ClockOffset;
 use crate::model::worker::NewWorker;
 use crate::model::worker::SILENCE_S;
@@ -141,14 +142,14 @@ pub async fn list_free(conn: &mut PgConnection, job_id: JobId, version: &str) ->
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Doing {
     /// A job, in a few words: `benchmark`.
-    Job { kind: crate::model::job::JobKind },
+    Job { kind: JobKind },
     Share { n_clients: u32 },
 }
 
 /// What the workers do at the moment, each with its worker.
 pub async fn list_doing(conn: &mut PgConnection) -> Result<Vec<(WorkerId, Doing)>> {
     let jobs = sqlx::query!(
-        r#"select w.id as "id: WorkerId", j.kind as "kind: crate::model::job::JobKind"
+        r#"select w.id as "id: WorkerId", j.kind as "kind: JobKind"
            from jobs j join workers w on w.name = j.lease_owner and w.left_at is null
            where j.status = 'running'"#,
     )

@@ -11,8 +11,8 @@ use serde::Deserializer;
 use serde::Serializer;
 use serde::de::Error as _;
 
-use crate::analysis::latency::DamagedLatencies;
 use crate::analysis::latency::Latencies;
+use crate::analysis::latency::bytes::DamagedLatencies;
 use crate::benchmark::generator::Ended;
 use crate::benchmark::generator::LevelReport;
 use crate::benchmark::generator::errors::Errors;
