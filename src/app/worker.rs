@@ -1,7 +1,9 @@
 //! What a worker does: takes jobs out of the queue, or shares of levels that other workers measure, one thing at a time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::PgPool;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -15,6 +17,8 @@ use crate::experiment;
 use crate::instrument;
 use crate::model::ids::WorkerId;
 use crate::model::job::JobKind;
+use crate::server::Servers;
+use crate::store;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
 use crate::store::queue;
@@ -34,7 +38,24 @@ pub async fn work(house: &House, shutdown: &CancellationToken) {
     let joined = Membership::join(&house.pool, &house.home, can_run_sandboxes, shutdown).await;
     let Some(membership) = joined else { return };
     let (id, ended) = (membership.id, CancellationToken::new());
-    tokio::join!(membership.keep(ended.clone()), worker.take_work(id, ended, shutdown));
+    let membership = tokio::spawn(membership.keep(ended.clone()));
+    let helper = Helper {
+        id,
+        pool: house.pool.clone(),
+        servers: house.servers.clone(),
+        hands: Arc::clone(&worker.hands),
+        shutdown: shutdown.clone(),
+    };
+    let helping = tokio::spawn(helper.take_shares());
+    if can_run_sandboxes {
+        worker.take_jobs(shutdown).await;
+    }
+    if helping.await.is_err() {
+        error!("Taking shares has ended by a fault");
+    }
+    ended.cancel();
+    // It takes leave, or its silence does.
+    let _ = membership.await;
 }
 
 /// Does what waits, and returns when nothing does.
@@ -58,7 +79,7 @@ struct Worker<'a> {
     host: String,
     owner: String,
     /// Held while something is measured, so that nothing else is. Other processes of this machine see it in the store.
-    hands: Mutex<()>,
+    hands: Arc<Mutex<()>>,
 }
 
 impl<'a> Worker<'a> {
@@ -67,18 +88,8 @@ impl<'a> Worker<'a> {
             house,
             host: house.sandboxes.machine(),
             owner: membership::name(),
-            hands: Mutex::new(()),
+            hands: Arc::default(),
         }
-    }
-
-    /// Returns with the word to end, when nothing is in hand any more, and says so by `ended`.
-    async fn take_work(&self, id: WorkerId, ended: CancellationToken, shutdown: &CancellationToken) {
-        if self.house.sandboxes.can_run() {
-            tokio::join!(self.take_jobs(shutdown), self.take_shares(id, shutdown));
-        } else {
-            self.take_shares(id, shutdown).await;
-        }
-        ended.cancel();
     }
 
     async fn take_jobs(&self, shutdown: &CancellationToken) {
@@ -113,28 +124,6 @@ impl<'a> Worker<'a> {
         }
     }
 
-    async fn take_shares(&self, id: WorkerId, shutdown: &CancellationToken) {
-        while !shutdown.is_cancelled() {
-            // With a job in hand nobody asks for more.
-            if let Ok(_hands) = self.hands.try_lock()
-                && let Err(error) = self.take_share(id, shutdown).await
-            {
-                error!("It could not be seen whether a share is offered: {error}");
-            }
-            wait(shutdown).await;
-        }
-    }
-
-    async fn take_share(&self, id: WorkerId, shutdown: &CancellationToken) -> crate::store::Result<()> {
-        let mut conn = self.house.pool.acquire().await?;
-        let offer = shares::next_offer(&mut conn, id).await?;
-        drop(conn);
-        if let Some(offer) = offer {
-            Box::pin(share::run(&self.house.pool, &self.house.servers, &offer, shutdown)).await;
-        }
-        Ok(())
-    }
-
     async fn rescue(&self) -> anyhow::Result<()> {
         let mut conn = self.house.pool.acquire().await?;
         queue::rescue(&mut conn).await?;
@@ -144,7 +133,7 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    async fn claim(&self) -> crate::store::Result<Option<Claimed>> {
+    async fn claim(&self) -> store::Result<Option<Claimed>> {
         let mut conn = self.house.pool.acquire().await?;
         queue::claim(&mut conn, &self.house.home, &self.host, &self.owner).await
     }
@@ -160,5 +149,38 @@ impl<'a> Worker<'a> {
             JobKind::Benchmark => Box::pin(benchmark::work::run(job, &house.sandboxes, &house.servers)).await,
             JobKind::Experiment => Box::pin(experiment::work::run(job, &house.sandboxes)).await,
         }
+    }
+}
+
+/// Makes shares of levels that other workers measure.
+struct Helper {
+    id: WorkerId,
+    pool: PgPool,
+    servers: Servers,
+    hands: Arc<Mutex<()>>,
+    shutdown: CancellationToken,
+}
+
+impl Helper {
+    async fn take_shares(self) {
+        while !self.shutdown.is_cancelled() {
+            // With a job in hand nobody asks for more.
+            if let Ok(_hands) = self.hands.try_lock()
+                && let Err(error) = self.take_share().await
+            {
+                error!("It could not be seen whether a share is offered: {error}");
+            }
+            wait(&self.shutdown).await;
+        }
+    }
+
+    async fn take_share(&self) -> store::Result<()> {
+        let mut conn = self.pool.acquire().await?;
+        let offer = shares::next_offer(&mut conn, self.id).await?;
+        drop(conn);
+        if let Some(offer) = offer {
+            Box::pin(share::run(&self.pool, &self.servers, &offer, &self.shutdown)).await;
+        }
+        Ok(())
     }
 }
