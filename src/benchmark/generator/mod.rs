@@ -138,6 +138,11 @@ pub async fn connect(dial: Dial, plan: LevelPlan) -> Result<Ready, GeneratorErro
 }
 
 impl Ready {
+    /// Clients that are connected.
+    pub fn n_connected(&self) -> u32 {
+        self.n_connected
+    }
+
     /// Makes load from `at` on. Seconds are sent as they end; where they are not taken they wait, and the load does not.
     ///
     /// After `stop` it returns within a second, or when the seconds have been taken. Where nobody takes them any more, and
