@@ -6,10 +6,15 @@
 mod build;
 mod dump;
 mod http;
+// The very code that counts latencies in pgassay, most of which has no use here.
+#[path = "../../src/analysis/latency/mod.rs"]
+#[expect(dead_code, reason = "the part on percentiles records and asks, and does nothing else")]
+mod latency;
 mod load;
 mod machine;
 mod pages;
 mod peer;
+mod percentiles;
 mod program;
 mod readers;
 mod restore;
@@ -54,6 +59,11 @@ const PARTS: &[Part] = &[
         name: "load",
         is_long: true,
         run: load::run,
+    },
+    Part {
+        name: "percentiles",
+        is_long: false,
+        run: percentiles::run,
     },
     Part {
         name: "viewers",

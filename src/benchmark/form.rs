@@ -26,7 +26,6 @@ use crate::model::benchmark::TargetSpec;
 use crate::model::experiment::SourceSpec;
 use crate::model::ids::DatasetId;
 use crate::model::ids::WorkloadId;
-use crate::source;
 
 /// Fewer rows fit into the processor's cache and say nothing.
 pub const MIN_TABLE_ROWS: u64 = 1_000;
@@ -92,6 +91,8 @@ pub struct BenchmarkForm {
     pub read_percent: String,
     pub insert_rows: String,
     pub programs: Vec<GivenProgram>,
+    /// Names of files that were to be programs and hold no text.
+    pub unreadable: Vec<String>,
     /// `20, 40, 80` or `1..16 step 3`.
     pub thread_counts: String,
     pub test_duration: String,
@@ -134,6 +135,7 @@ impl Default for BenchmarkForm {
             read_percent: "80".to_owned(),
             insert_rows: "10".to_owned(),
             programs: Vec::new(),
+            unreadable: Vec::new(),
             thread_counts: "20, 40, 80".to_owned(),
             test_duration: "60s".to_owned(),
             warm_up: "5s".to_owned(),
@@ -187,6 +189,25 @@ impl BenchmarkForm {
         }
         form.sources = ExperimentForm::from_pairs(of_sources);
         form
+    }
+
+    /// Adds programs that came as files behind the others, each called as its file is. `weights` are theirs in their order,
+    /// like `10, 1`; where there are too few, one is as usual.
+    pub fn add_files(&mut self, files: impl IntoIterator<Item = (String, Vec<u8>)>, weights: &str) {
+        let mut weights = weights.split(',').map(str::trim);
+        for (file_name, bytes) in files {
+            // What nobody has written into is not kept in between.
+            self.programs.retain(|program| !program.is_empty());
+            let weight = weights.next().unwrap_or_default().to_owned();
+            match String::from_utf8(bytes) {
+                Ok(text) => self.programs.push(GivenProgram {
+                    name: stem(&file_name).to_owned(),
+                    weight,
+                    text,
+                }),
+                Err(_) => self.unreadable.push(file_name),
+            }
+        }
     }
 
     fn last_program(&mut self) -> &mut GivenProgram {
@@ -311,21 +332,9 @@ impl BenchmarkForm {
             ));
             return None;
         }
-        let chosen = self.sources.sources();
-        let chosen = chosen.map_err(|wrong| wrong.into_iter().for_each(&mut *keep)).ok()?;
-        let is_for_experiments =
-            |spec: &&SourceSpec| source::needs_annex(spec) || source::statistics_file(spec).is_some();
-        if let Some(spec) = chosen.iter().find(is_for_experiments) {
-            keep(FieldError::new(
-                "stats_source",
-                format!(
-                    "{} is for experiments only; a load test does not take it yet.",
-                    spec.label
-                ),
-            ));
-            return None;
-        }
-        Some(chosen)
+        // Each has a database of its own, so that none needs a twin.
+        let chosen = self.sources.chosen_sources();
+        chosen.map_err(|wrong| wrong.into_iter().for_each(keep)).ok()
     }
 
     fn pace(&self, keep: &mut impl FnMut(FieldError)) -> Option<Pace> {
@@ -356,6 +365,15 @@ impl BenchmarkForm {
                 None
             }
         }
+    }
+}
+
+/// A file's name without what stands before it and without its ending, as a browser of any system sends it.
+fn stem(file_name: &str) -> &str {
+    let name = file_name.rsplit(['/', '\\']).next().unwrap_or(file_name);
+    match name.rsplit_once('.') {
+        Some((stem, _)) if !stem.is_empty() => stem,
+        _ => name,
     }
 }
 

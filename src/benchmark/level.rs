@@ -6,7 +6,6 @@ use std::time::Instant;
 use anyhow::Context as _;
 use chrono::DateTime;
 use chrono::Utc;
-use sqlx::Connection as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -17,12 +16,12 @@ use crate::benchmark::generator::GeneratorError;
 use crate::benchmark::generator::LevelReport;
 use crate::benchmark::generator::SecondReport;
 use crate::benchmark::generator::Weighted;
+use crate::benchmark::journal::Journal;
 use crate::benchmark::load;
 use crate::benchmark::load::Clients;
 use crate::benchmark::load::Origin;
 use crate::benchmark::load::ms;
 use crate::benchmark::place::Place;
-use crate::server::Servers;
 use crate::benchmark::route::ONLY_HERE;
 use crate::benchmark::sharing::Gathered;
 use crate::benchmark::sharing::Sharing;
@@ -32,13 +31,14 @@ use crate::model::benchmark::Level;
 use crate::model::benchmark::LevelNotes;
 use crate::model::benchmark::LevelStatus;
 use crate::model::benchmark::ServerSecond;
+use crate::model::benchmark::ShareNote;
+use crate::model::benchmark::ShareStatus;
 use crate::model::benchmark::StatementRecord;
 use crate::model::benchmark::Totals;
 use crate::model::job::Progress;
-use crate::store;
+use crate::server::Servers;
 use crate::store::held::HeldJob;
 use crate::store::held::StopReason;
-use crate::store::levels;
 use crate::store::levels::AttemptKey;
 use crate::store::levels::LevelEnd;
 use crate::target::counters::Counters;
@@ -50,8 +50,14 @@ const MOST_WAITING: usize = 64;
 /// How often it is asked whether there is room for what the load writes, in seconds.
 const LOOK_EVERY: i32 = 5;
 
-/// How many seconds in a row a server may tell nothing before it counts as lost.
-const MOST_SILENT: u32 = 30;
+/// How long a server may tell nothing, and end no transaction, before it counts as lost.
+const LONGEST_SILENCE: Duration = Duration::from_secs(30);
+
+/// How long it may take to tell what it did. One that stands still is not waited for: seconds would go by unstored.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long it may take to read the planner's statistics when the load is over.
+const STATISTICS_LIMIT: Duration = Duration::from_mins(1);
 
 /// An attempt that is about to be made.
 pub(super) struct Attempt<'a> {
@@ -74,7 +80,10 @@ struct Running<'a> {
     counters: Option<Counters>,
     /// None where this worker makes all of the load.
     sharing: Option<Sharing<'a>>,
-    n_silent: u32,
+    /// When the server was last seen alive.
+    heard_at: Instant,
+    /// Clients of this worker that could not connect.
+    n_left_out: u32,
     stop: CancellationToken,
     /// Why it must not go on, in a sentence.
     shortage: Option<String>,
@@ -84,8 +93,16 @@ struct Running<'a> {
 impl Attempt<'_> {
     /// Makes the attempt and stores its end. `Stopped` when the job should not go on behind it.
     pub async fn run(&self, place: &mut Place) -> Result<(), Trouble> {
-        let database = place.database(self.level).await?;
-        let statistics = place.statistics(&database).await?;
+        let making = async {
+            let database = place.database(self.level).await?;
+            let statistics = place.statistics(&database).await?;
+            anyhow::Ok((database, statistics))
+        };
+        let (database, statistics) = tokio::select! {
+            made = making => made?,
+            // What is left of it goes with the place.
+            () = self.job.stop_token().cancelled() => return Err(Trouble::Stopped),
+        };
         let (key, began_at) = self.begin().await?;
         let mut sharing = match self.benchmark.spec.generators {
             Generators::Here => None,
@@ -107,10 +124,14 @@ impl Attempt<'_> {
                 if let Some(sharing) = &sharing {
                     sharing.stop().await?;
                 }
-                return self.fail(key, &why).await;
+                return match place.has_ended() {
+                    true => Err(self.lost(key).await),
+                    false => self.fail(key, &why).await,
+                };
             }
             Err(GeneratorError::Fault(error)) => return Err(error.into()),
         };
+        let n_left_out = clients.n.saturating_sub(ready.n_connected());
         let (at, began_at) = match &mut sharing {
             Some(sharing) => {
                 let begin = sharing.begin(ready.n_connected()).await?;
@@ -120,16 +141,19 @@ impl Attempt<'_> {
             None => (Instant::now(), began_at),
         };
         let stop = self.job.stop_token().child_token();
+        let counters = tokio::time::timeout(LOOK_LIMIT, place.counters(&database)).await;
         let mut running = Running {
             origin: Origin {
                 key,
                 share_idx: 0,
                 began_at,
             },
-            counters: Some(place.counters(&database).await?),
+            // A server that does not tell now is asked again.
+            counters: counters.ok().and_then(Result::ok),
             database,
             sharing,
-            n_silent: 0,
+            heard_at: Instant::now(),
+            n_left_out,
             stop: stop.clone(),
             shortage: None,
             is_lost: false,
@@ -184,31 +208,33 @@ impl Attempt<'_> {
 
     /// The number of the attempt, and the moment by the store's clock.
     async fn begin(&self) -> Result<(AttemptKey, DateTime<Utc>), Trouble> {
-        let id = self.benchmark.id;
-        let mut conn = self.job.conn().await?;
-        let attempt = levels::begin(&mut conn, &self.job.lease, id, self.level).await?;
-        let Some(attempt) = attempt else {
-            self.job.lose();
-            return Err(Trouble::Stopped);
-        };
-        let key = AttemptKey {
-            benchmark_id: id,
-            level_idx: self.level.level_idx,
-            attempt,
-        };
-        Ok((key, store::now(&mut conn).await?))
+        match self.journal().begin(self.level).await? {
+            Some(begun) => Ok(begun),
+            None => Err(self.replaced()),
+        }
+    }
+
+    fn journal(&self) -> Journal<'_> {
+        Journal {
+            pool: &self.job.pool,
+            lease: &self.job.lease,
+            benchmark_id: self.benchmark.id,
+        }
+    }
+
+    /// Somebody else works on the job.
+    fn replaced(&self) -> Trouble {
+        self.job.lose();
+        Trouble::Stopped
     }
 
     /// Stores a second, says how far it is, and sees to it that there is room for more.
     async fn second(&self, place: &Place, running: &mut Running<'_>, report: SecondReport) -> Result<(), Trouble> {
-        let server = running.look(place).await;
+        let server = running.look(place, &report).await;
         let second = running.origin.record(&report, server);
-        let mut conn = self.job.conn().await?;
-        if !levels::record_second(&mut conn, &self.job.lease, self.benchmark.id, &second).await? {
-            self.job.lose();
-            return Err(Trouble::Stopped);
+        if !self.journal().second(&second).await? {
+            return Err(self.replaced());
         }
-        drop(conn);
         let total = Duration::from_millis(self.benchmark.spec.duration_ms + self.benchmark.spec.warm_up_ms);
         let progress = Progress {
             done: (report.from + report.span).as_secs(),
@@ -218,15 +244,13 @@ impl Attempt<'_> {
             n_rows: 0,
         };
         self.job.set_progress(self.stage, &progress).await?;
-        if report.second_idx % LOOK_EVERY == 0
-            && let Some(counters) = &mut running.counters
-            && let Ok(Some(shortage)) = counters.shortage(place.room(), &running.database).await
-        {
-            running.shortage = Some(shortage.to_string());
-            running.stop.cancel();
+        if report.second_idx % LOOK_EVERY == 0 {
+            running.ask_for_room(place).await;
         }
-        if running.n_silent > MOST_SILENT {
+        if place.has_ended() || running.heard_at.elapsed() > LONGEST_SILENCE {
             running.is_lost = true;
+        }
+        if running.is_lost || running.shortage.is_some() {
             running.stop.cancel();
         }
         Ok(())
@@ -255,7 +279,7 @@ impl Attempt<'_> {
         let interrupted = match self.job.stop_reason() {
             Some(StopReason::LeaseLost) => return Err(Trouble::Stopped),
             Some(StopReason::Shutdown) => true,
-            Some(StopReason::Requested) | None => running.is_lost,
+            Some(StopReason::Requested) | None => running.is_lost || place.has_ended(),
         };
         if interrupted {
             if let Some(sharing) = &running.sharing {
@@ -269,9 +293,7 @@ impl Attempt<'_> {
             self.store(key, &end, &[]).await?;
             return Err(match self.job.stop_reason() {
                 Some(_) => Trouble::Stopped,
-                None => Trouble::Lost(anyhow::anyhow!(
-                    "the server under load was silent for {MOST_SILENT} seconds"
-                )),
+                None => Trouble::Lost(anyhow::anyhow!("the server under load has ended, or stands still")),
             });
         }
         let Gathered {
@@ -283,10 +305,22 @@ impl Attempt<'_> {
             None => Gathered::alone(report),
         };
         let mut notes = notes(&report);
-        notes.shares = shares;
         notes.remarks.extend(remarks);
-        // A server that is away now is found out by whatever comes next.
-        if let Ok(after) = place.statistics(&running.database).await {
+        let of_others = shares.iter().skip(1).filter(|share| share.status == ShareStatus::Done);
+        let n_left_out = running.n_left_out + of_others.map(ShareNote::n_left_out).sum::<u32>();
+        notes.shares = shares;
+        if n_left_out > 0 {
+            notes.remarks.insert(
+                0,
+                format!(
+                    "{n_left_out} of {} clients could not connect and took no part; the errors say why.",
+                    self.level.n_clients
+                ),
+            );
+        }
+        // A server that is away now, or stands still, is found out by whatever comes next.
+        let after = tokio::time::timeout(STATISTICS_LIMIT, place.statistics(&running.database)).await;
+        if let Ok(Ok(after)) = after {
             notes.statistics_moved = after != statistics;
         }
         if let Some(shortage) = &running.shortage {
@@ -318,39 +352,69 @@ impl Attempt<'_> {
         self.store(key, &end, &[]).await
     }
 
-    async fn store(&self, key: AttemptKey, end: &LevelEnd<'_>, statements: &[StatementRecord]) -> Result<(), Trouble> {
-        let mut conn = self.job.conn().await?;
-        let mut transaction = conn.begin().await?;
-        if !levels::finish(&mut transaction, &self.job.lease, key, end, statements).await? {
-            self.job.lose();
-            return Err(Trouble::Stopped);
+    /// Stores that the server was lost before anything could be measured.
+    async fn lost(&self, key: AttemptKey) -> Trouble {
+        let end = LevelEnd {
+            status: LevelStatus::Interrupted,
+            measured_ms: None,
+            totals: Totals::default(),
+            latencies: None,
+            notes: &LevelNotes::default(),
+        };
+        match self.store(key, &end, &[]).await {
+            Ok(()) => Trouble::Lost(anyhow::anyhow!("the server under load has ended")),
+            Err(trouble) => trouble,
         }
-        transaction.commit().await?;
-        Ok(())
+    }
+
+    async fn store(&self, key: AttemptKey, end: &LevelEnd<'_>, statements: &[StatementRecord]) -> Result<(), Trouble> {
+        if self.journal().finish(key, end, statements).await? {
+            Ok(())
+        } else {
+            Err(self.replaced())
+        }
     }
 }
 
 impl Running<'_> {
-    /// What the server did in the last second; none while it does not tell.
-    async fn look(&mut self, place: &Place) -> Option<ServerSecond> {
-        if self.counters.is_none() {
-            self.counters = place.counters(&self.database).await.ok();
+    /// What the server did in the last second; none while it does not tell. One that ends transactions is alive, whether it
+    /// tells or not.
+    async fn look(&mut self, place: &Place, report: &SecondReport) -> Option<ServerSecond> {
+        if report.totals.n_transactions > 0 {
+            self.heard_at = Instant::now();
         }
-        let Some(counters) = &mut self.counters else {
-            self.n_silent += 1;
-            return None;
+        let looking = async {
+            let counters = match self.counters.take() {
+                Some(counters) => counters,
+                None => place.counters(&self.database).await?,
+            };
+            let counters = self.counters.insert(counters);
+            counters.second().await
         };
-        match counters.second().await {
+        let looked = tokio::time::timeout(LOOK_LIMIT, looking).await;
+        match looked.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer within {} s", LOOK_LIMIT.as_secs()))) {
             Ok(second) => {
-                self.n_silent = 0;
+                self.heard_at = Instant::now();
                 Some(second)
             }
             Err(error) => {
                 warn!("The server under load does not tell what it does: {error:#}");
                 self.counters = None;
-                self.n_silent += 1;
                 None
             }
+        }
+    }
+
+    /// Asks whether the load may go on. A server that does not tell is asked again.
+    async fn ask_for_room(&mut self, place: &Place) {
+        let Some(counters) = &mut self.counters else {
+            return;
+        };
+        let asking = counters.shortage(place.room(), &self.database);
+        match tokio::time::timeout(LOOK_LIMIT, asking).await {
+            Ok(Ok(shortage)) => self.shortage = shortage.map(|shortage| shortage.to_string()),
+            // An answer that comes later must not be taken for that to another question.
+            Ok(Err(_)) | Err(_) => self.counters = None,
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod estimate;
 pub mod form;
 pub mod generator;
+mod journal;
 mod level;
 pub mod likeness;
 mod load;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use chrono::DateTime;
 use chrono::Utc;
+use futures_util::FutureExt as _;
 
 use crate::benchmark::generator::Ended;
 use crate::benchmark::generator::LevelReport;
@@ -22,6 +23,7 @@ use crate::model::units::seconds_in_words;
 use crate::store::clock::StoreClock;
 use crate::store::held::HeldJob;
 use crate::store::held::StopReason;
+use crate::store::held::patiently;
 use crate::store::levels;
 use crate::store::levels::AttemptKey;
 use crate::store::shares;
@@ -190,16 +192,24 @@ impl<'a> Sharing<'a> {
             }
         }
         if let Some(max_errors) = max_errors {
-            let mut conn = self.job.conn().await?;
-            self.is_over_limit = shares::count_failed(&mut conn, self.key).await? >= max_errors;
+            self.is_over_limit = patiently(|| self.n_failed().boxed()).await? >= max_errors;
         }
         Ok(self.is_over_limit)
     }
 
     /// Asks the others to end.
     pub async fn stop(&self) -> Result<(), Trouble> {
+        Ok(patiently(|| self.try_stop().boxed()).await?)
+    }
+
+    async fn try_stop(&self) -> anyhow::Result<()> {
         let mut conn = self.job.conn().await?;
         Ok(shares::stop(&mut conn, &self.job.lease, self.key).await?)
+    }
+
+    async fn n_failed(&self) -> anyhow::Result<u64> {
+        let mut conn = self.job.conn().await?;
+        Ok(shares::count_failed(&mut conn, self.key).await?)
     }
 
     /// Puts together what this worker has measured and what the others say; waits for them.
@@ -279,12 +289,21 @@ impl<'a> Sharing<'a> {
         }
     }
 
+    /// All shares; waits for a store that is away.
     async fn rows(&self) -> Result<Vec<ShareRow>, Trouble> {
+        Ok(patiently(|| self.try_rows().boxed()).await?)
+    }
+
+    async fn try_rows(&self) -> anyhow::Result<Vec<ShareRow>> {
         let mut conn = self.job.conn().await?;
         Ok(shares::list(&mut conn, self.key).await?)
     }
 
     async fn lose(&self, row: &ShareRow, why: &str) -> Result<(), Trouble> {
+        Ok(patiently(|| self.try_lose(row, why).boxed()).await?)
+    }
+
+    async fn try_lose(&self, row: &ShareRow, why: &str) -> anyhow::Result<()> {
         let mut conn = self.job.conn().await?;
         Ok(shares::lose(&mut conn, &self.job.lease, self.key, row.share_idx, why).await?)
     }

@@ -22,6 +22,7 @@ use crate::store::benchmarks;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
 use crate::store::held::StopReason;
+use crate::store::held::patiently;
 use crate::store::levels;
 use crate::store::queue::MAX_INTERRUPTIONS;
 use crate::target::OUT_OF_DISK;
@@ -130,8 +131,12 @@ async fn run_levels(
     Ok(())
 }
 
-/// Says what the levels so far come to.
+/// Says what the levels so far come to; waits for a store that is away.
 async fn note_headline(job: &HeldJob, benchmark: &Benchmark) -> anyhow::Result<Vec<LevelRecord>> {
+    patiently(|| try_note_headline(job, benchmark).boxed()).await
+}
+
+async fn try_note_headline(job: &HeldJob, benchmark: &Benchmark) -> anyhow::Result<Vec<LevelRecord>> {
     let mut conn = job.conn().await?;
     let mut transaction = conn.begin().await?;
     let recorded = levels::list(&mut transaction, job.viewer, benchmark.id).await?;
@@ -151,7 +156,8 @@ async fn conclude_levels(job: &HeldJob, benchmark: &Benchmark) -> Result<Parted,
         let why = why.map_or("No level could be run.", String::as_str);
         return Err(Trouble::Sentence(why.to_owned()));
     }
-    let parted = job.settle(JobStatus::Completed, None).await?;
+    let settle = async || Ok(job.settle(JobStatus::Completed, None).await?);
+    let parted = patiently(|| settle().boxed()).await?;
     info!(benchmark.id = %benchmark.id, "Benchmark {} is finished", benchmark.id);
     Ok(parted)
 }

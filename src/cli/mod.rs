@@ -25,6 +25,7 @@ use crate::cli::working::RunError;
 use crate::config::HouseConfig;
 use crate::config::WebConfig;
 use crate::model::text::for_terminal;
+use crate::target::open_files;
 
 /// The lab bench for PostgreSQL: which planner statistics change which plans, by how much, and how sure that is.
 #[derive(Debug, Parser)]
@@ -77,6 +78,8 @@ enum Command {
 /// Runs the command of this process. Exit codes: 0 done, 1 failed, 2 bad arguments; a benchmark has two more.
 pub async fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Where it cannot be raised there are fewer clients, and forms and `doctor` say how many.
+    let files_before = open_files::raise().ok();
     let result = match cli.command {
         Command::Serve { house, web } => {
             telemetry::start(None);
@@ -127,7 +130,7 @@ pub async fn main() -> ExitCode {
             Err(error) => Err(error),
         },
         Command::Doctor { house } => {
-            return if doctor::doctor(&house).await {
+            return if doctor::doctor(&house, files_before).await {
                 ExitCode::SUCCESS
             } else {
                 ExitCode::FAILURE

@@ -254,6 +254,14 @@ impl Sandbox {
         }
     }
 
+    /// Whether its server has ended by itself; not known of a server that somebody else runs.
+    pub fn has_ended(&self) -> bool {
+        match &self.server {
+            Running::Cluster(server) => server.has_exited(),
+            Running::Shared(_) => false,
+        }
+    }
+
     /// Whether the server has run out of disk since it started; not known of a server that somebody else runs.
     pub fn is_out_of_disk(&self) -> bool {
         match &self.server {

@@ -98,6 +98,13 @@ pub struct ShareNote {
     pub message: Option<String>,
 }
 
+impl ShareNote {
+    /// Clients that could not connect.
+    pub fn n_left_out(&self) -> u32 {
+        self.n_clients.saturating_sub(self.n_connected)
+    }
+}
+
 /// A share while it is not over, as its worker sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShareState {

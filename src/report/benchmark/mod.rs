@@ -19,5 +19,6 @@ mod tests;
 pub mod trend;
 
 pub use self::data::BenchmarkData;
+pub use self::data::Detail;
 pub use self::data::LevelData;
 pub use self::percentiles::Percentiles;
