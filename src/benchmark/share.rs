@@ -42,10 +42,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const MOST_WAITING: usize = 64;
 
 /// What a share has to say that was told to end with its process.
-const LEFT: &str = "its worker was told to end";
+const LEFT: &str = "Its worker was told to end.";
 
 /// What a share has to say that never began.
-const CALLED_OFF: &str = "it was called off before it began";
+const CALLED_OFF: &str = "It was called off before it began.";
 
 /// Makes a share, from the offer to its end, whatever that is.
 pub async fn run(pool: &PgPool, servers: &Servers, offer: &Offer, shutdown: &CancellationToken) {
@@ -66,7 +66,7 @@ pub async fn run(pool: &PgPool, servers: &Servers, offer: &Offer, shutdown: &Can
             let message = shutdown.is_cancelled().then_some(LEFT);
             share.settle(ShareStatus::Done, Some(&report), message).await
         }
-        Err(error) => share.settle(ShareStatus::Failed, None, Some(&format!("{error:#}"))).await,
+        Err(error) => share.settle(ShareStatus::Failed, None, Some(&format!("The reason: {error:#}."))).await,
     };
     if let Err(error) = ended {
         warn!("The end of a share could not be recorded: {error}");
@@ -137,7 +137,7 @@ impl Share<'_> {
                 }));
             }
             tokio::select! {
-                () = self.shutdown.cancelled() => anyhow::bail!(LEFT),
+                () = self.shutdown.cancelled() => anyhow::bail!("its worker was told to end"),
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }

@@ -154,8 +154,9 @@ impl<'a> Sharing<'a> {
         let deadline = Instant::now() + READY_WITHIN;
         loop {
             let rows = self.rows().await?;
-            let mut waiting = rows.iter().filter(|row| row.status == ShareStatus::Offered).peekable();
-            if waiting.peek().is_none() || self.job.stop_reason().is_some() {
+            let waiting = rows.iter().filter(|row| row.status == ShareStatus::Offered);
+            let waiting: Vec<&ShareRow> = waiting.collect();
+            if waiting.is_empty() || self.job.stop_reason().is_some() {
                 break;
             }
             for row in waiting {
@@ -269,8 +270,8 @@ impl<'a> Sharing<'a> {
         let deadline = Instant::now() + SAID_WITHIN;
         loop {
             let rows = self.rows().await?;
-            let mut running = rows.iter().filter(|row| !row.status.is_over()).peekable();
-            if running.peek().is_none() {
+            let running: Vec<&ShareRow> = rows.iter().filter(|row| !row.status.is_over()).collect();
+            if running.is_empty() {
                 return Ok(rows);
             }
             if self.job.stop_reason() == Some(StopReason::LeaseLost) {

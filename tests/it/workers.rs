@@ -203,7 +203,7 @@ async fn a_level_is_shared_by_processes_and_goes_on_without_those_that_are_lost(
     for said in [
         format!("1 of 3 workers, {first_name} with 2 of 6 clients, was lost"),
         format!("1 of 3 workers, {second_name} with 2 of 6 clients, ended its part"),
-        "its worker was told to end".to_owned(),
+        "Its worker was told to end".to_owned(),
     ] {
         assert!(page.contains(&said), "{said} in {page}");
     }
