@@ -1,6 +1,7 @@
 //! What a benchmark would take, before it is launched.
 
 use crate::model::benchmark::BenchmarkSpec;
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::Loading;
 use crate::model::benchmark::Pace;
 use crate::model::benchmark::TargetSpec;
@@ -62,6 +63,15 @@ fn warnings(spec: &BenchmarkSpec) -> Vec<String> {
     if spec.is_quick {
         warnings.push(
             "Levels of less than ten seconds are good for a look; their numbers move from run to run. The run is marked."
+                .to_owned(),
+        );
+    }
+    if spec.generators == Generators::All
+        && matches!(spec.target, TargetSpec::Generated(_) | TargetSpec::Dataset { .. })
+    {
+        warnings.push(
+            "Several workers can share this load only if it runs on the server of SANDBOX_URL, which all of them reach. On a \
+             server of its own the benchmark fails at once."
                 .to_owned(),
         );
     }

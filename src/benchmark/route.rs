@@ -105,7 +105,9 @@ impl SharedRoute {
         Dial {
             place: Place::of(&self.host, self.port),
             user: self.user,
-            password: self.password.map_or(Password::None, |password| Password::Given(Arc::from(password))),
+            password: self
+                .password
+                .map_or(Password::None, |password| Password::Given(Arc::from(password))),
             database: self.database,
             tls: Tls::new(self.tls_mode, self.roots, self.binding),
             application_name: APPLICATION_NAME.to_owned(),

@@ -26,9 +26,9 @@ use crate::benchmark::load::Clients;
 use crate::benchmark::load::Origin;
 use crate::benchmark::programs;
 use crate::benchmark::route;
-use crate::server::Servers;
 use crate::model::benchmark::ShareState;
 use crate::model::benchmark::ShareStatus;
+use crate::server::Servers;
 use crate::store;
 use crate::store::clock::StoreClock;
 use crate::store::held::Patience;
@@ -66,7 +66,11 @@ pub async fn run(pool: &PgPool, servers: &Servers, offer: &Offer, shutdown: &Can
             let message = shutdown.is_cancelled().then_some(LEFT);
             share.settle(ShareStatus::Done, Some(&report), message).await
         }
-        Err(error) => share.settle(ShareStatus::Failed, None, Some(&format!("The reason: {error:#}."))).await,
+        Err(error) => {
+            share
+                .settle(ShareStatus::Failed, None, Some(&format!("The reason: {error:#}.")))
+                .await
+        }
     };
     if let Err(error) = ended {
         warn!("The end of a share could not be recorded: {error}");
@@ -120,7 +124,9 @@ impl Share<'_> {
             return Ok(None);
         };
         let report = self.load(ready, &begin, clock).await?;
-        Ok(Some(serde_json::to_value(report).context("writing what a share came to")?))
+        Ok(Some(
+            serde_json::to_value(report).context("writing what a share came to")?,
+        ))
     }
 
     /// Waits for it; none where it will not come.
@@ -131,10 +137,7 @@ impl Share<'_> {
                 return Ok(None);
             };
             if let (Some(at), Some(n_connected_in_all)) = (state.begin_at, state.n_connected_in_all) {
-                return Ok(Some(Begin {
-                    at,
-                    n_connected_in_all,
-                }));
+                return Ok(Some(Begin { at, n_connected_in_all }));
             }
             tokio::select! {
                 () = self.shutdown.cancelled() => anyhow::bail!("its worker was told to end"),

@@ -13,13 +13,13 @@ use crate::benchmark::generator::Ended;
 use crate::benchmark::generator::LevelReport;
 use crate::benchmark::load;
 use crate::benchmark::load::Clients;
-use crate::server::Servers;
 use crate::benchmark::route::Route;
 use crate::model::benchmark::Level;
 use crate::model::benchmark::SecondRecord;
 use crate::model::benchmark::ShareNote;
 use crate::model::benchmark::ShareStatus;
 use crate::model::units::seconds_in_words;
+use crate::server::Servers;
 use crate::store::clock::StoreClock;
 use crate::store::held::HeldJob;
 use crate::store::held::StopReason;
@@ -108,7 +108,9 @@ impl<'a> Sharing<'a> {
         let parts = split(level.n_clients, asked.len());
         let (mut new, mut partners) = (Vec::new(), Vec::new());
         for (share_idx, ((worker_id, worker), clients)) in (0_i32..).zip(asked.into_iter().zip(parts)) {
-            let sealed = (share_idx > 0).then(|| route.seal(servers, key, share_idx)).transpose()?;
+            let sealed = (share_idx > 0)
+                .then(|| route.seal(servers, key, share_idx))
+                .transpose()?;
             new.push(NewShare {
                 share_idx,
                 worker_id,
@@ -327,7 +329,11 @@ impl<'a> Sharing<'a> {
     /// From the beginning of the load to the end of the last second that was stored; none where it never began.
     fn lasted_ms(&self, seconds: &[SecondRecord]) -> Option<f64> {
         let (last, began_at) = (seconds.last()?, self.began_at?);
-        let before = last.started_at.signed_duration_since(began_at).to_std().unwrap_or_default();
+        let before = last
+            .started_at
+            .signed_duration_since(began_at)
+            .to_std()
+            .unwrap_or_default();
         Some(load::ms(before) + last.span_ms)
     }
 
@@ -403,7 +409,13 @@ mod tests {
             let parts = split(n_clients, n_workers);
             assert_eq!(parts.iter().map(|part| part.n).collect::<Vec<u32>>(), sizes);
             let ends = parts.iter().map(|part| part.first + part.n);
-            assert!(parts.iter().skip(1).map(|part| part.first).eq(ends.take(parts.len() - 1)));
+            assert!(
+                parts
+                    .iter()
+                    .skip(1)
+                    .map(|part| part.first)
+                    .eq(ends.take(parts.len() - 1))
+            );
         }
     }
 }

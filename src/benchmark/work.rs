@@ -12,12 +12,15 @@ use crate::benchmark::level::Attempt;
 use crate::benchmark::place::Place;
 use crate::benchmark::programs;
 use crate::benchmark::progress;
-use crate::server::Servers;
+use crate::benchmark::route::ONLY_HERE;
 use crate::model::benchmark::Benchmark;
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::Level;
 use crate::model::benchmark::LevelRecord;
+use crate::model::benchmark::TargetSpec;
 use crate::model::job::JobStatus;
 use crate::model::job::Progress;
+use crate::server::Servers;
 use crate::store::benchmarks;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
@@ -73,6 +76,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes, servers: &Servers) -> Res
     drop(conn);
     let left = progress::left(&benchmark.spec, &recorded);
     if !left.is_empty() {
+        check_reach(&benchmark, sandboxes)?;
         let programs = programs::read(&benchmark.spec).map_err(|error| Trouble::Sentence(format!("{error}.")))?;
         info!(benchmark.id = %benchmark.id, "Benchmark {} runs on {}", benchmark.id, benchmark.target_name);
         let mut place = Place::open(job, &benchmark, sandboxes).await?;
@@ -99,6 +103,17 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes, servers: &Servers) -> Res
         }
     }
     conclude_levels(job, &benchmark).await
+}
+
+/// Refuses to have the load made by workers that cannot reach what it is for.
+fn check_reach(benchmark: &Benchmark, sandboxes: &Sandboxes) -> Result<(), Trouble> {
+    let is_near = match benchmark.spec.target {
+        TargetSpec::Generated(_) | TargetSpec::Dataset { .. } => sandboxes.warning().is_none(),
+    };
+    match benchmark.spec.generators {
+        Generators::All if is_near => Err(Trouble::Sentence(ONLY_HERE.to_owned())),
+        Generators::All | Generators::Here => Ok(()),
+    }
 }
 
 async fn run_levels(

@@ -110,6 +110,9 @@ mod tests {
         worker.left_at = Some(worker.read_at);
         assert_eq!(worker.presence(), Presence::Left);
         worker.heartbeat_at = worker.read_at + TimeDelta::seconds(5);
-        assert!(worker.silent_s() < 1e-9, "a clock that was put back makes nobody silent");
+        assert!(
+            worker.silent_s() < 1e-9,
+            "a clock that was put back makes nobody silent"
+        );
     }
 }

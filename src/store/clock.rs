@@ -60,7 +60,11 @@ impl StoreClock {
         let later = moment.signed_duration_since(self.now);
         match later.to_std() {
             Ok(later) => self.at + later,
-            Err(_) => (-later).to_std().ok().and_then(|ago| self.at.checked_sub(ago)).unwrap_or(self.at),
+            Err(_) => (-later)
+                .to_std()
+                .ok()
+                .and_then(|ago| self.at.checked_sub(ago))
+                .unwrap_or(self.at),
         }
     }
 
@@ -99,11 +103,17 @@ mod tests {
         let (by_one, by_other) = (one.instant(moment), other.instant(moment));
         let apart = by_one.max(by_other) - by_one.min(by_other);
         // The database's clock has microseconds.
-        assert!(apart <= one.error + other.error + Duration::from_micros(2), "{apart:?} {one:?} {other:?}");
+        assert!(
+            apart <= one.error + other.error + Duration::from_micros(2),
+            "{apart:?} {one:?} {other:?}"
+        );
         assert!(by_one > Instant::now());
         let before = moment - TimeDelta::seconds(4);
         assert_eq!(by_one - one.instant(before), Duration::from_secs(4));
         let ClockOffset { offset_ms, error_ms } = one.offset();
-        assert!(offset_ms.abs() <= error_ms + 0.01, "one machine has one clock: {offset_ms} {error_ms}");
+        assert!(
+            offset_ms.abs() <= error_ms + 0.01,
+            "one machine has one clock: {offset_ms} {error_ms}"
+        );
     }
 }

@@ -123,7 +123,12 @@ pub async fn list(conn: &mut PgConnection, key: AttemptKey) -> Result<Vec<ShareR
 
 /// Gives the word to begin, in `lead_s` seconds, to all shares that are connected, and returns the moment; none when the
 /// lease is lost.
-pub async fn begin(conn: &mut PgConnection, lease: &Lease, key: AttemptKey, lead_s: f64) -> Result<Option<DateTime<Utc>>> {
+pub async fn begin(
+    conn: &mut PgConnection,
+    lease: &Lease,
+    key: AttemptKey,
+    lead_s: f64,
+) -> Result<Option<DateTime<Utc>>> {
     let moments = sqlx::query_scalar!(
         r#"with held as materialized (
                select clock_timestamp() + make_interval(secs => $7) as at,
@@ -263,12 +268,7 @@ pub async fn next_offer(conn: &mut PgConnection, worker_id: WorkerId) -> Result<
 }
 
 /// Notes that the clients of a share are connected. Returns false when it is not wanted any more.
-pub async fn connected(
-    conn: &mut PgConnection,
-    key: ShareKey,
-    n_connected: u32,
-    clock_error_ms: f64,
-) -> Result<bool> {
+pub async fn connected(conn: &mut PgConnection, key: ShareKey, n_connected: u32, clock_error_ms: f64) -> Result<bool> {
     let done = sqlx::query!(
         "update benchmark_shares s set status = 'connected', n_connected = $6, clock_error_ms = $7, route = null
          from jobs j

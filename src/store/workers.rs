@@ -142,8 +142,12 @@ pub async fn list_free(conn: &mut PgConnection, job_id: JobId, version: &str) ->
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Doing {
     /// A job, in a few words: `benchmark`.
-    Job { kind: JobKind },
-    Share { n_clients: u32 },
+    Job {
+        kind: JobKind,
+    },
+    Share {
+        n_clients: u32,
+    },
 }
 
 /// What the workers do at the moment, each with its worker.

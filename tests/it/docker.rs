@@ -262,7 +262,10 @@ fn compose_gives_workers_the_store_and_the_key_of_the_one_with_pages() {
     let (web, worker) = (&compose["services"]["web"], &compose["services"]["worker"]);
     assert_eq!(strings(&worker["command"]), ["worker"]);
     assert_eq!(worker["deploy"]["replicas"].as_i64(), Some(0), "only on request");
-    assert!(worker["ports"].is_badvalue() && worker["container_name"].is_badvalue(), "there may be many");
+    assert!(
+        worker["ports"].is_badvalue() && worker["container_name"].is_badvalue(),
+        "there may be many"
+    );
     let (of_web, of_worker) = (environment(web), environment(worker));
     for name in ["DATABASE_URL", "PGASSAY_KEY_FILE", "PGASSAY_SECRETS_DIR"] {
         assert_eq!(of_web[name], of_worker[name], "{name}");
@@ -273,7 +276,10 @@ fn compose_gives_workers_the_store_and_the_key_of_the_one_with_pages() {
     assert!(of_worker["PGASSAY_KEY_FILE"].starts_with("/var/lib/pgassay-shared/"));
     // An empty volume takes over owner and rights of the directory that is in the image.
     let makes = image.all("RUN");
-    let makes = makes.iter().find(|command| command.contains("--owner=pgassay")).unwrap();
+    let makes = makes
+        .iter()
+        .find(|command| command.contains("--owner=pgassay"))
+        .unwrap();
     assert!(makes.contains(" /var/lib/pgassay-shared "), "{makes}");
 }
 
@@ -281,7 +287,9 @@ fn compose_gives_workers_the_store_and_the_key_of_the_one_with_pages() {
 fn kubernetes_runs_what_the_image_has_as_nobody_of_importance() {
     let documents = YamlLoader::load_from_str(&read("deploy/kubernetes.yaml")).unwrap();
     let image = image();
-    let deployments = documents.iter().filter(|document| document["kind"].as_str() == Some("Deployment"));
+    let deployments = documents
+        .iter()
+        .filter(|document| document["kind"].as_str() == Some("Deployment"));
     let mut started = Vec::new();
     for deployment in deployments {
         let labels = &deployment["spec"]["template"]["metadata"]["labels"];
@@ -292,7 +300,10 @@ fn kubernetes_runs_what_the_image_has_as_nobody_of_importance() {
         assert_eq!(pod["securityContext"]["runAsNonRoot"].as_bool(), Some(true));
         let container = &pod["containers"][0];
         let args = strings(&container["args"]);
-        assert!(support::pgassay(&args).arg("--help").output().unwrap().status.success(), "{args:?}");
+        assert!(
+            support::pgassay(&args).arg("--help").output().unwrap().status.success(),
+            "{args:?}"
+        );
         assert!(container["resources"]["requests"]["memory"].as_str().is_some());
         let mounted: Vec<&str> = container["volumeMounts"]
             .as_vec()
@@ -300,12 +311,18 @@ fn kubernetes_runs_what_the_image_has_as_nobody_of_importance() {
             .iter()
             .map(|mount| mount["mountPath"].as_str().unwrap())
             .collect();
-        assert!(mounted.contains(&image.env()["PGASSAY_DATA_DIR"].as_str()), "{mounted:?}");
+        assert!(
+            mounted.contains(&image.env()["PGASSAY_DATA_DIR"].as_str()),
+            "{mounted:?}"
+        );
         for variable in container["env"].as_vec().unwrap() {
             let (name, value) = (variable["name"].as_str().unwrap(), variable["value"].as_str());
             match (name, value) {
                 ("DATABASE_URL", None) => {
-                    assert_eq!(variable["valueFrom"]["secretKeyRef"]["key"].as_str(), Some("DATABASE_URL"));
+                    assert_eq!(
+                        variable["valueFrom"]["secretKeyRef"]["key"].as_str(),
+                        Some("DATABASE_URL")
+                    );
                 }
                 ("PGASSAY_KEY_FILE", Some("/etc/pgassay/key")) => assert!(mounted.contains(&"/etc/pgassay")),
                 ("PGASSAY_SECRETS_DIR", Some(dir)) => assert!(mounted.contains(&dir)),

@@ -58,7 +58,12 @@ impl Ground {
     fn command(&self, args: &[&str], name: &str) -> Command {
         let mut command = support::pgassay(args);
         command.arg("--data-dir").arg(self.dir.join(name));
-        command.args(["--database-url", &self.store_url(), "--sandbox-url", &self.cluster.url()]);
+        command.args([
+            "--database-url",
+            &self.store_url(),
+            "--sandbox-url",
+            &self.cluster.url(),
+        ]);
         command.arg("--key-file").arg(self.dir.join("key"));
         command
     }
@@ -170,15 +175,25 @@ async fn a_level_is_shared_by_processes_and_goes_on_without_those_that_are_lost(
     let shares = export["levels"][0]["shares"].as_array().unwrap();
     let told: Vec<(&str, u64)> = shares
         .iter()
-        .map(|share| (share["status"].as_str().unwrap(), share["n_connected"].as_u64().unwrap()))
+        .map(|share| {
+            (
+                share["status"].as_str().unwrap(),
+                share["n_connected"].as_u64().unwrap(),
+            )
+        })
         .collect();
     assert_eq!(told, [("done", 2), ("done", 2), ("done", 3)]);
     let page = plain.page(&format!("/benchmarks/{whole}")).await;
-    assert!(page.contains("Where the load came from") && page.contains(&first.name()), "{page}");
+    assert!(
+        page.contains("Where the load came from") && page.contains(&first.name()),
+        "{page}"
+    );
 
     // One dies, one is told to end.
     let lacking = start(&server, 6, "60s").await;
-    wait_for("load of all", || (ground.seconds(&lacking).split(' ').count() == 3).then_some(()));
+    wait_for("load of all", || {
+        (ground.seconds(&lacking).split(' ').count() == 3).then_some(())
+    });
     let (first_name, second_name) = (first.name(), second.name());
     let mut first = first;
     first.0.kill().unwrap();
@@ -231,12 +246,17 @@ async fn shares_end_with_the_one_who_asked_and_the_level_is_tried_again_behind_i
     let worker = ground.worker("b");
     ground.wait_for_workers(2);
     let id = start(&server, 4, "5s").await;
-    wait_for("load of both", || (ground.seconds(&id).split(' ').count() == 2).then_some(()));
+    wait_for("load of both", || {
+        (ground.seconds(&id).split(' ').count() == 2).then_some(())
+    });
     server.kill();
     // Its lease would lapse in a while.
     ground.ask("update jobs set lease_until = clock_timestamp() where status = 'running'");
     wait_for("the end of the load", || (ground.n_clients() == "0").then_some(()));
-    assert_eq!(ground.ask("select status from benchmark_shares where share_idx = 1"), "done");
+    assert_eq!(
+        ground.ask("select status from benchmark_shares where share_idx = 1"),
+        "done"
+    );
     drop(server);
 
     let server = ground.serve("a");
@@ -246,7 +266,8 @@ async fn shares_end_with_the_one_who_asked_and_the_level_is_tried_again_behind_i
     );
     assert_eq!(ground.ask(&attempts), "interrupted finished");
     ground.assert_whole(&id, 2);
-    let again = format!("select count(*) from benchmark_shares where benchmark_id = {id} and attempt = 2 and status = 'done'");
+    let again =
+        format!("select count(*) from benchmark_shares where benchmark_id = {id} and attempt = 2 and status = 'done'");
     assert_eq!(ground.ask(&again), "2", "the worker {} shares again", worker.name());
     assert_eq!(server.stop(), Some(0));
 }
@@ -261,7 +282,10 @@ async fn several_serve_processes_on_one_store_never_run_one_thing_twice() {
     for server in [&one, &other, &one, &other] {
         post(server, "/api/benchmarks/start", &quick).await;
     }
-    ground.wait_until("the end of all", "select count(*) = 4 from jobs where status = 'completed'");
+    ground.wait_until(
+        "the end of all",
+        "select count(*) = 4 from jobs where status = 'completed'",
+    );
     // Each claim draws an epoch, and each try at a level a number.
     assert_eq!(ground.ask("select distinct epoch from jobs"), "1");
     assert_eq!(ground.ask("select count(*), max(attempt) from benchmark_levels"), "4|1");

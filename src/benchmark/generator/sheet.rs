@@ -25,7 +25,9 @@ pub fn serialize<S: Serializer>(latencies: &Latencies, serializer: S) -> Result<
 }
 
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Latencies, D::Error> {
-    let bytes = STANDARD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)?;
+    let bytes = STANDARD
+        .decode(String::deserialize(deserializer)?)
+        .map_err(D::Error::custom)?;
     Latencies::from_bytes(&bytes).map_err(D::Error::custom)
 }
 
@@ -182,9 +184,19 @@ mod tests {
         let mut together = report(&[1, 2], Ended::Finished);
         together.merge(&report(&[3, 400], Ended::Stopped));
         let all = report(&[1, 2, 3, 400], Ended::Finished);
-        assert_eq!((&together.latencies, &together.programs), (&all.latencies, &all.programs));
-        assert_eq!((together.totals.n_transactions, together.totals.n_failed), (4, 4), "of the warm-up none");
-        assert_eq!((together.measured, together.ended), (Duration::from_secs(2), Ended::Finished));
+        assert_eq!(
+            (&together.latencies, &together.programs),
+            (&all.latencies, &all.programs)
+        );
+        assert_eq!(
+            (together.totals.n_transactions, together.totals.n_failed),
+            (4, 4),
+            "of the warm-up none"
+        );
+        assert_eq!(
+            (together.measured, together.ended),
+            (Duration::from_secs(2), Ended::Finished)
+        );
         assert_eq!(together.errors[0].n, 4);
         assert_eq!(together.gaps, all.gaps, "when both had no server it is one gap");
         assert_eq!(together.own_cpu, Duration::from_millis(400));

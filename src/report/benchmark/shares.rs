@@ -39,7 +39,13 @@ pub fn rows(data: &BenchmarkData) -> Vec<LevelShares> {
     shared
         .map(|level| LevelShares {
             level: level.label(),
-            rows: level.record.notes.shares.iter().map(|share| row(level, share)).collect(),
+            rows: level
+                .record
+                .notes
+                .shares
+                .iter()
+                .map(|share| row(level, share))
+                .collect(),
         })
         .collect()
 }

@@ -41,7 +41,11 @@ impl Story {
         let id = world.benchmark(&benchmarks::form("shared")).await;
         let claimed = world.claim("host").await.unwrap();
         let mut conn = world.conn().await;
-        let spec = store::benchmarks::get(&mut conn, world.viewer, id).await.unwrap().unwrap().spec;
+        let spec = store::benchmarks::get(&mut conn, world.viewer, id)
+            .await
+            .unwrap()
+            .unwrap()
+            .spec;
         let key = world.begin_level(&claimed.lease, id, spec.levels()[1]).await;
         let worker_id = workers::register(&mut conn, &worker("elsewhere", 7)).await.unwrap();
         let share = |share_idx: i32, worker_id| NewShare {
@@ -78,7 +82,10 @@ impl Story {
         let mut conn = self.conn().await;
         assert!(connected(&mut conn, self.share(0), 2, 0.1).await.unwrap());
         assert!(connected(&mut conn, self.share(1), 1, 0.2).await.unwrap());
-        let at = begin(&mut conn, &self.claimed.lease, self.key, 2.0).await.unwrap().unwrap();
+        let at = begin(&mut conn, &self.claimed.lease, self.key, 2.0)
+            .await
+            .unwrap()
+            .unwrap();
         let state = state(&mut conn, self.share(1)).await.unwrap().unwrap();
         let expected = ShareState {
             status: ShareStatus::Running,
@@ -119,16 +126,29 @@ async fn a_share_is_offered_taken_run_and_reported() {
     assert_eq!((offer.first_client, offer.n_clients, offer.key.share_idx), (2, 2, 1));
     assert_eq!((&*offer.route, offer.viewer), (&b"sealed"[..], story.world.viewer));
     story.both_begin().await;
-    assert!(next_offer(&mut conn, story.worker_id).await.unwrap().is_none(), "it is taken");
+    assert!(
+        next_offer(&mut conn, story.worker_id).await.unwrap().is_none(),
+        "it is taken"
+    );
     for second_idx in [0, 1, 1] {
         let second = story.second(second_idx);
-        assert!(record_second(&mut conn, offer.key, &second).await.unwrap(), "twice is as good as once");
+        assert!(
+            record_second(&mut conn, offer.key, &second).await.unwrap(),
+            "twice is as good as once"
+        );
     }
     assert_eq!(count_failed(&mut conn, story.key).await.unwrap(), 6);
     let report = serde_json::json!({ "measured": 2 });
-    assert!(settle(&mut conn, offer.key, ShareStatus::Done, Some(&report), None).await.unwrap());
+    assert!(
+        settle(&mut conn, offer.key, ShareStatus::Done, Some(&report), None)
+            .await
+            .unwrap()
+    );
     let rows = list(&mut conn, story.key).await.unwrap();
-    let told: Vec<(ShareStatus, u32, bool)> = rows.iter().map(|row| (row.status, row.n_connected, row.is_gone)).collect();
+    let told: Vec<(ShareStatus, u32, bool)> = rows
+        .iter()
+        .map(|row| (row.status, row.n_connected, row.is_gone))
+        .collect();
     assert_eq!(told, [(ShareStatus::Running, 2, true), (ShareStatus::Done, 1, false)]);
     assert_eq!(rows[1].report, Some(report));
     put_away(&mut conn, story.key).await.unwrap();
@@ -141,11 +161,16 @@ async fn nothing_is_taken_of_a_share_that_was_given_up_or_whose_lease_is_lost() 
     let mut conn = story.conn().await;
     story.both_begin().await;
     let share = story.share(1);
-    lose(&mut conn, &story.claimed.lease, story.key, 1, "silent").await.unwrap();
+    lose(&mut conn, &story.claimed.lease, story.key, 1, "silent")
+        .await
+        .unwrap();
     assert!(!record_second(&mut conn, share, &story.second(0)).await.unwrap());
     assert!(!settle(&mut conn, share, ShareStatus::Done, None, None).await.unwrap());
     let rows = list(&mut conn, story.key).await.unwrap();
-    assert_eq!((rows[1].status, rows[1].message.as_deref()), (ShareStatus::Lost, Some("silent")));
+    assert_eq!(
+        (rows[1].status, rows[1].message.as_deref()),
+        (ShareStatus::Lost, Some("silent"))
+    );
 
     let story = Story::begin().await;
     let mut conn = story.conn().await;
@@ -158,7 +183,11 @@ async fn nothing_is_taken_of_a_share_that_was_given_up_or_whose_lease_is_lost() 
         .await
         .unwrap();
     assert!(!state(&mut conn, story.share(1)).await.unwrap().unwrap().is_held);
-    assert!(!record_second(&mut conn, story.share(1), &story.second(0)).await.unwrap());
+    assert!(
+        !record_second(&mut conn, story.share(1), &story.second(0))
+            .await
+            .unwrap()
+    );
     assert!(list_seconds_of(&mut conn, &story).await.is_empty());
 }
 
@@ -173,14 +202,23 @@ async fn who_is_asked_is_here_of_this_version_and_measures_nothing_else() {
     let mut conn = story.conn().await;
     let free = async |conn: &mut PgConnection, job_id| {
         let free = workers::list_free(conn, job_id, "1").await.unwrap();
-        free.into_iter().map(|worker| worker.about.name).collect::<Vec<String>>()
+        free.into_iter()
+            .map(|worker| worker.about.name)
+            .collect::<Vec<String>>()
     };
     let own = story.claimed.lease.job_id;
     let other_job = crate::model::ids::JobId(own.0 + 1);
     assert_eq!(free(&mut conn, own).await, ["elsewhere:7"]);
-    assert!(free(&mut conn, other_job).await.is_empty(), "it makes a share of another job");
+    assert!(
+        free(&mut conn, other_job).await.is_empty(),
+        "it makes a share of another job"
+    );
     let beside = workers::register(&mut conn, &worker("host", 8)).await.unwrap();
-    assert_eq!(free(&mut conn, own).await, ["elsewhere:7", "host:8"], "a job does not keep itself from it");
+    assert_eq!(
+        free(&mut conn, own).await,
+        ["elsewhere:7", "host:8"],
+        "a job does not keep itself from it"
+    );
     assert!(free(&mut conn, other_job).await.is_empty(), "its machine is busy");
     let old = NewWorker {
         version: "0".to_owned(),
@@ -195,16 +233,26 @@ async fn who_is_asked_is_here_of_this_version_and_measures_nothing_else() {
         .await
         .unwrap();
     assert!(free(&mut conn, own).await.is_empty());
-    workers::beat(&mut conn, story.worker_id, &worker("elsewhere", 7)).await.unwrap();
+    workers::beat(&mut conn, story.worker_id, &worker("elsewhere", 7))
+        .await
+        .unwrap();
     assert_eq!(free(&mut conn, own).await, ["elsewhere:7"], "it was only slow");
 
-    let claim = store::queue::claim(&mut conn, HOME, "elsewhere", "elsewhere:7").await.unwrap();
+    let claim = store::queue::claim(&mut conn, HOME, "elsewhere", "elsewhere:7")
+        .await
+        .unwrap();
     assert!(claim.is_none());
     story.world.benchmark(&benchmarks::form("next")).await;
-    let claim = store::queue::claim(&mut conn, HOME, "elsewhere", "elsewhere:7").await.unwrap();
+    let claim = store::queue::claim(&mut conn, HOME, "elsewhere", "elsewhere:7")
+        .await
+        .unwrap();
     assert!(claim.is_none(), "a machine that makes a share takes no job");
-    lose(&mut conn, &story.claimed.lease, story.key, 1, "silent").await.unwrap();
-    let claim = store::queue::claim(&mut conn, HOME, "elsewhere", "elsewhere:7").await.unwrap();
+    lose(&mut conn, &story.claimed.lease, story.key, 1, "silent")
+        .await
+        .unwrap();
+    let claim = store::queue::claim(&mut conn, HOME, "elsewhere", "elsewhere:7")
+        .await
+        .unwrap();
     assert!(claim.is_some());
 }
 
@@ -218,8 +266,15 @@ async fn a_worker_that_is_long_gone_is_forgotten_and_one_that_comes_back_is_know
         .unwrap();
     assert!(workers::list(&mut conn).await.unwrap().is_empty());
     let next = workers::register(&mut conn, &worker("other", 1)).await.unwrap();
-    workers::beat(&mut conn, story.worker_id, &worker("elsewhere", 7)).await.unwrap();
-    let ids: Vec<WorkerId> = workers::list(&mut conn).await.unwrap().iter().map(|worker| worker.id).collect();
+    workers::beat(&mut conn, story.worker_id, &worker("elsewhere", 7))
+        .await
+        .unwrap();
+    let ids: Vec<WorkerId> = workers::list(&mut conn)
+        .await
+        .unwrap()
+        .iter()
+        .map(|worker| worker.id)
+        .collect();
     assert_eq!(ids, [story.worker_id, next]);
     let doing = workers::list_doing(&mut conn).await.unwrap();
     assert_eq!(doing, [], "who was forgotten has lost its share");

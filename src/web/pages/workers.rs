@@ -9,7 +9,6 @@ use axum::response::Response;
 use axum::routing::get;
 use sqlx::PgPool;
 
-use crate::benchmark::service::Benchmarks;
 use crate::model::ids::WorkerId;
 use crate::model::job::JobKind;
 use crate::model::units::counted;
@@ -50,28 +49,23 @@ struct WorkerRow {
     version: String,
     clock_offset: String,
     clock_error: String,
-    is_own_home: bool,
     datetime: String,
     date: String,
 }
 
 /// GET /workers
-async fn index(
-    State(pool): State<PgPool>,
-    State(benchmarks): State<Benchmarks>,
-    CurrentUser(_): CurrentUser,
-) -> Result<Response, Error> {
+async fn index(State(pool): State<PgPool>, CurrentUser(_): CurrentUser) -> Result<Response, Error> {
     let mut conn = pool.acquire().await?;
     let workers = store::workers::list(&mut conn).await?;
     let doing = store::workers::list_doing(&mut conn).await?;
     drop(conn);
     fragment::page(&IndexPage {
-        rows: workers.iter().map(|worker| row(worker, &doing, &benchmarks.home)).collect(),
+        rows: workers.iter().map(|worker| row(worker, &doing)).collect(),
         warnings: warnings(&workers),
     })
 }
 
-fn row(worker: &Worker, doing: &[(WorkerId, Doing)], home: &str) -> WorkerRow {
+fn row(worker: &Worker, doing: &[(WorkerId, Doing)]) -> WorkerRow {
     let about = &worker.about;
     let presence = worker.presence();
     let (word, class) = match presence {
@@ -98,12 +92,15 @@ fn row(worker: &Worker, doing: &[(WorkerId, Doing)], home: &str) -> WorkerRow {
             (true, _) => String::new(),
             (false, _) => doing.join(", "),
         },
-        sandboxes: if about.can_run_sandboxes { "yes" } else { "no, it makes load only" },
+        sandboxes: if about.can_run_sandboxes {
+            "yes"
+        } else {
+            "no, it makes load only"
+        },
         n_processors: about.n_processors,
         version: about.version.clone(),
         clock_offset: three_digits(about.clock.offset_ms),
         clock_error: ms_in_words(about.clock.error_ms),
-        is_own_home: about.home == home,
         datetime: view::rfc3339(worker.started_at),
         date: view::date(worker.started_at),
     }
@@ -178,13 +175,16 @@ mod tests {
     #[test]
     fn a_row_says_who_is_here_and_what_for() {
         let doing = [(WorkerId(2), Doing::Share { n_clients: 20 })];
-        let idle = row(&worker(1, "1"), &doing, "home");
-        assert_eq!((idle.word, idle.doing.as_str(), idle.sandboxes), ("here", "nothing", "yes"));
-        let busy = row(&worker(2, "1"), &doing, "other");
-        assert_eq!((busy.doing.as_str(), busy.is_own_home), ("a share of 20 clients", false));
+        let idle = row(&worker(1, "1"), &doing);
+        assert_eq!(
+            (idle.word, idle.doing.as_str(), idle.sandboxes),
+            ("here", "nothing", "yes")
+        );
+        let busy = row(&worker(2, "1"), &doing);
+        assert_eq!(busy.doing, "a share of 20 clients");
         let mut lost = worker(2, "1");
         lost.heartbeat_at -= TimeDelta::seconds(60);
-        let lost = row(&lost, &doing, "home");
+        let lost = row(&lost, &doing);
         assert_eq!((lost.word, lost.doing.as_str()), ("lost", ""));
         assert!(lost.seen.starts_with("silent for 1"), "{}", lost.seen);
     }

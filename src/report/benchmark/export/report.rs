@@ -119,7 +119,11 @@ fn push_levels(blocks: &mut Vec<Block>, data: &BenchmarkData, percentiles: &Perc
         blocks.push(Block::Items(remarks));
     }
     blocks.push(Block::Made(made::LEVELS));
-    blocks.extend(shares::rows(data).into_iter().map(|level| Block::Table(of_workers(level))));
+    blocks.extend(
+        shares::rows(data)
+            .into_iter()
+            .map(|level| Block::Table(of_workers(level))),
+    );
     for kind in [
         ChartKind::Cdf,
         ChartKind::ThroughputOverTime,
