@@ -101,7 +101,7 @@ impl<'a> Worker<'a> {
             JobKind::Restore => Box::pin(self.house.restorer.run(job)).await,
             JobKind::Check => Box::pin(workload::check::run(job, &self.house.sandboxes)).await,
             JobKind::Instrument => Box::pin(instrument::work::run(job, &self.house.sandboxes)).await,
-            JobKind::Benchmark => Box::pin(benchmark::work::run(job, &self.house.sandboxes)).await,
+            JobKind::Benchmark => Box::pin(benchmark::work::run(job, &self.house.sandboxes, &self.house.servers)).await,
             JobKind::Experiment => Box::pin(experiment::work::run(job, &self.house.sandboxes)).await,
         }
     }

@@ -74,7 +74,7 @@ struct Running {
 impl Attempt<'_> {
     /// Makes the attempt and stores its end. `Stopped` when the job should not go on behind it.
     pub async fn run(&self, place: &mut Place) -> Result<(), Trouble> {
-        let database = place.database(self.level).await?;
+        let database = place.database(self.job, self.level).await?;
         let statistics = place.statistics(&database).await?;
         let (key, began_at) = self.begin().await?;
         let ready = generator::connect(place.dial(&database), self.plan()).await;
@@ -171,7 +171,7 @@ impl Attempt<'_> {
         self.job.set_progress(self.stage, &progress).await?;
         if report.second_idx % LOOK_EVERY == 0
             && let Some(counters) = &mut running.counters
-            && let Ok(Some(shortage)) = counters.shortage(place.room(), &running.database).await
+            && let Ok(Some(shortage)) = counters.shortage().await
         {
             running.shortage = Some(shortage.to_string());
             running.stop.cancel();

@@ -45,6 +45,7 @@ pub async fn load(conn: &mut PgConnection, viewer: Viewer, id: BenchmarkId) -> R
         missing: Vec::new(),
     };
     dataset(&benchmark, &mut likeness);
+    server(conn, viewer, &benchmark, &mut likeness).await?;
     if benchmark.spec.mix.operation == Operation::Workload {
         workload(conn, viewer, &benchmark, &mut likeness).await?;
     }
@@ -58,6 +59,21 @@ fn dataset(benchmark: &Benchmark, likeness: &mut Likeness) {
         let message = format!("The dataset {} was deleted. Choose another.", benchmark.target_name);
         likeness.missing.push(FieldError::new("dataset", message));
     }
+}
+
+async fn server(conn: &mut PgConnection, viewer: Viewer, benchmark: &Benchmark, likeness: &mut Likeness) -> Result<()> {
+    let Some(id) = benchmark.spec.target.server_id() else {
+        return Ok(());
+    };
+    if store::servers::get(conn, viewer, id).await?.is_none() {
+        likeness.form.server.clear();
+        let message = format!(
+            "The server of {} is not registered any more. Choose another.",
+            benchmark.target_name
+        );
+        likeness.missing.push(FieldError::new("server", message));
+    }
+    Ok(())
 }
 
 /// The workload whose queries ran: its name is not kept, but they are.
@@ -154,16 +170,20 @@ impl BenchmarkForm {
             ..Self::default()
         };
         match target {
-            TargetSpec::Generated(generated) => {
-                TargetKind::Generated.word().clone_into(&mut form.target);
-                form.table_rows = generated.table_rows.to_string();
-                form.batch_size = generated.batch_size.to_string();
-                generated.loading.word().clone_into(&mut form.loading);
-            }
+            TargetSpec::Generated(_) => TargetKind::Generated.word().clone_into(&mut form.target),
             TargetSpec::Dataset { dataset_id } => {
                 TargetKind::Dataset.word().clone_into(&mut form.target);
                 form.dataset = dataset_id.to_string();
             }
+            TargetSpec::Server { server_id, .. } => {
+                TargetKind::Server.word().clone_into(&mut form.target);
+                form.server = server_id.to_string();
+            }
+        }
+        if let Some(generated) = target.generated() {
+            form.table_rows = generated.table_rows.to_string();
+            form.batch_size = generated.batch_size.to_string();
+            generated.loading.word().clone_into(&mut form.loading);
         }
         form.ask_for(mix);
         form

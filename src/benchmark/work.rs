@@ -17,6 +17,7 @@ use crate::model::benchmark::Level;
 use crate::model::benchmark::LevelRecord;
 use crate::model::job::JobStatus;
 use crate::model::job::Progress;
+use crate::server::Servers;
 use crate::store::benchmarks;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
@@ -42,8 +43,8 @@ const WORDS: Words = Words {
 };
 
 /// Does the benchmark of a claimed job until it is settled, put back into the queue, or taken over.
-pub async fn run(job: HeldJob, sandboxes: &Sandboxes) -> Parted {
-    match Box::pin(attempt(&job, sandboxes)).await {
+pub async fn run(job: HeldJob, sandboxes: &Sandboxes, servers: &Servers) -> Parted {
+    match Box::pin(attempt(&job, sandboxes, servers)).await {
         Ok(parted) => parted,
         Err(trouble) => {
             let settle = async |status, message: String| {
@@ -63,7 +64,7 @@ async fn own(job: &HeldJob) -> anyhow::Result<Benchmark> {
     benchmark.context("the job's benchmark")
 }
 
-async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble> {
+async fn attempt(job: &HeldJob, sandboxes: &Sandboxes, servers: &Servers) -> Result<Parted, Trouble> {
     let benchmark = own(job).await?;
     let mut conn = job.conn().await?;
     levels::mark_interrupted(&mut conn, &job.lease, benchmark.id).await?;
@@ -73,7 +74,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble
     if !left.is_empty() {
         let programs = programs::read(&benchmark.spec).map_err(|error| Trouble::Sentence(format!("{error}.")))?;
         info!(benchmark.id = %benchmark.id, "Benchmark {} runs on {}", benchmark.id, benchmark.target_name);
-        let mut place = Place::open(job, &benchmark, sandboxes).await?;
+        let mut place = Place::open(job, &benchmark, sandboxes, servers).await?;
         let ran = run_levels(job, &benchmark, &programs, &left, &mut place).await;
         let is_out_of_disk = place.is_out_of_disk();
         let closed = match (&ran, job.stop_reason()) {

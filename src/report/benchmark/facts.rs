@@ -50,7 +50,7 @@ fn list(items: impl Iterator<Item = impl ToString>) -> String {
 
 fn target(target: &TargetSpec) -> Vec<Setting> {
     match target {
-        TargetSpec::Generated(generated) => vec![
+        TargetSpec::Generated(generated) | TargetSpec::Server { generated, .. } => vec![
             fact("Rows of pgbench_accounts", grouped(generated.table_rows)),
             fact(
                 "Loaded by",
@@ -104,7 +104,14 @@ fn load_of(spec: &BenchmarkSpec) -> Vec<Setting> {
             spec.max_errors.map_or_else(|| "none".to_owned(), grouped),
         ),
         fact("Limit of one statement", timeout),
-        fact("Autovacuum", if spec.autovacuum { "on" } else { "off" }),
+        fact(
+            "Autovacuum",
+            match (spec.target.server_id(), spec.autovacuum) {
+                (Some(_), _) => "as the server has it",
+                (None, true) => "on",
+                (None, false) => "off",
+            },
+        ),
     ]
 }
 

@@ -22,6 +22,7 @@ mod query;
 mod queue;
 mod restore_log;
 mod results;
+mod servers;
 mod statistics_files;
 mod upload;
 mod workloads;
@@ -48,5 +49,6 @@ pub fn router() -> Router<AppState> {
         .merge(help::router())
         .merge(instruments::router())
         .merge(benchmarks::router())
+        .merge(servers::router())
         .merge(filing::router())
 }
