@@ -22,8 +22,23 @@ const LOOK_EVERY: Duration = Duration::from_millis(400);
 /// How often lapsed leases are looked for.
 const RESCUE_EVERY: u32 = 12;
 
-/// Works until `shutdown`; the job in hand then goes back into the queue.
+/// Works until `shutdown`; the job in hand then goes back into the queue. What a killed process has left on registered servers
+/// is dropped meanwhile.
 pub async fn work(house: &House, shutdown: &CancellationToken) {
+    let sweeping = async {
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            swept = house.servers.drop_left_schemas(None) => {
+                if let Err(error) = swept {
+                    error!("Schemas that were left on registered servers could not be dropped: {error:#}");
+                }
+            }
+        }
+    };
+    tokio::join!(sweeping, work_through_the_queue(house, shutdown));
+}
+
+async fn work_through_the_queue(house: &House, shutdown: &CancellationToken) {
     let worker = Worker::new(house);
     let mut n_looks = 0_u32;
     while !shutdown.is_cancelled() {

@@ -90,24 +90,21 @@ impl SandboxPlace {
     async fn furnish(&mut self, job: &HeldJob) -> Result<(), Trouble> {
         self.check_connections().await?;
         self.drop_clones().await?;
-        let load = match self.benchmark.spec.target.generated() {
-            Some(generated) => {
-                let tell = |loaded: Loaded| {
-                    let progress = Progress {
-                        done: loaded.n_rows,
-                        total: loaded.of_rows,
-                        unit: "rows".to_owned(),
-                        ..Progress::default()
-                    };
-                    async move { Ok(job.set_progress("loading rows", &progress).await?) }.boxed()
+        let load = if let Some(generated) = self.benchmark.spec.target.generated() {
+            let tell = |loaded: Loaded| {
+                let progress = Progress {
+                    done: loaded.n_rows,
+                    total: loaded.of_rows,
+                    unit: "rows".to_owned(),
+                    ..Progress::default()
                 };
-                let made = load_tables::make(&self.sandbox, generated, tell, job.stop_token()).await?;
-                Some(made.ok_or(Trouble::Stopped)?)
-            }
-            None => {
-                sources::prepare(job, &self.benchmark, &self.settings, &self.sandbox).await?;
-                None
-            }
+                async move { Ok(job.set_progress("loading rows", &progress).await?) }.boxed()
+            };
+            let made = load_tables::make(&self.sandbox, generated, tell, job.stop_token()).await?;
+            Some(made.ok_or(Trouble::Stopped)?)
+        } else {
+            sources::prepare(job, &self.benchmark, &self.settings, &self.sandbox).await?;
+            None
         };
         self.note_environment(job, load.as_ref()).await
     }

@@ -8,6 +8,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::PgConnection;
 
 use crate::benchmark::form::BenchmarkForm;
+use crate::benchmark::form::GivenProgram;
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::LevelRecord;
 use crate::model::benchmark::LevelStatus;
@@ -100,9 +101,9 @@ fn quick(operation: &str, thread_counts: &str) -> BenchmarkForm {
 #[tokio::test]
 async fn levels_run_in_a_schema_of_ours_that_is_gone_behind_them() {
     let mut theirs = Theirs::open("create").await;
-    // A kill in an earlier run left this.
     let id = theirs.launch(&quick("tpcb_like", "1, 2")).await;
     let pool = theirs.bench.house.pool.clone();
+    // A kill in an earlier run left this.
     let sql = "insert into server_schemas select s.id, 'pgassay_old', j.id, 99 from servers s, jobs j";
     sqlx::query(sql).execute(&pool).await.unwrap();
     let sql = "create schema pgassay_old authorization scrammer; create table pgassay_old.t (a int)";
@@ -116,7 +117,7 @@ async fn levels_run_in_a_schema_of_ours_that_is_gone_behind_them() {
         "{:?}",
         benchmark.job.message
     );
-    assert_eq!(benchmark.target_name, "1,000 rows on theirs");
+    assert_eq!(benchmark.target_name, "1\u{2009}000 rows on theirs");
     assert_eq!(levels.len(), 2);
     for level in &levels {
         assert_eq!(level.status, LevelStatus::Finished);
@@ -138,7 +139,7 @@ async fn levels_run_in_a_schema_of_ours_that_is_gone_behind_them() {
     assert_eq!((told("connection"), told("autovacuum")), (Some("with TLS"), Some("on")));
     assert!(told("round trip to the server").is_some());
     let viewer = theirs.bench.house.viewer;
-    let seconds = levels::list_seconds(&mut *pool.acquire().await.unwrap(), viewer, id, None)
+    let seconds = levels::list_seconds(&mut pool.acquire().await.unwrap(), viewer, id, None)
         .await
         .unwrap();
     let commits: i64 = seconds
@@ -193,7 +194,7 @@ async fn what_a_server_does_not_allow_is_said_before_anything_is_made() {
 async fn the_schema_goes_when_a_benchmark_is_stopped_in_the_middle_of_a_statement() {
     let mut theirs = Theirs::open("create").await;
     let form = BenchmarkForm {
-        programs: vec![crate::benchmark::form::GivenProgram {
+        programs: vec![GivenProgram {
             name: "slow".to_owned(),
             weight: String::new(),
             text: "update pgbench_accounts set abalance = 1 where aid = :client_id + 1;\nselect pg_sleep(600);\n"
@@ -226,8 +227,8 @@ async fn the_schema_goes_when_a_benchmark_is_stopped_in_the_middle_of_a_statemen
 #[tokio::test]
 async fn a_schema_that_cannot_be_dropped_now_is_dropped_at_the_next_occasion() {
     let mut theirs = Theirs::open("create").await;
-    let (servers_, viewer) = (theirs.bench.house.servers.clone(), theirs.bench.house.viewer);
-    let server = servers_.find_by_name(viewer, "theirs").await.unwrap().unwrap();
+    let (desk, viewer) = (theirs.bench.house.servers.clone(), theirs.bench.house.viewer);
+    let server = desk.find_by_name(viewer, "theirs").await.unwrap().unwrap();
     let id = theirs.launch(&quick("point_read", "1")).await;
     theirs.bench.work().await;
     assert_eq!(theirs.stored(id).await.0.job.status, JobStatus::Completed);
@@ -238,11 +239,11 @@ async fn a_schema_that_cannot_be_dropped_now_is_dropped_at_the_next_occasion() {
 
     let sql = "do $$ begin execute format('alter database %I connection limit 0', current_database()); end $$";
     sqlx::raw_sql(sql).execute(&mut theirs.admin).await.unwrap();
-    servers_.drop_left_schemas(None).await.unwrap();
+    desk.drop_left_schemas(None).await.unwrap();
     assert_eq!(theirs.schemas().await, (vec!["pgassay_left".to_owned()], 1));
     let sql = "do $$ begin execute format('alter database %I connection limit -1', current_database()); end $$";
     sqlx::raw_sql(sql).execute(&mut theirs.admin).await.unwrap();
-    servers_.delete(viewer, server.id).await.unwrap();
+    desk.delete(viewer, server.id).await.unwrap();
     assert_eq!(theirs.schemas().await, (Vec::new(), 0));
     let mut conn = theirs.bench.house.pool.acquire().await.unwrap();
     assert!(servers::get(&mut conn, viewer, server.id).await.unwrap().is_none());
