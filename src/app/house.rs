@@ -145,6 +145,7 @@ impl House {
                 pool: pool.clone(),
                 vault,
                 secrets: config.secrets_dir.clone().unwrap_or_else(|| layout.secrets()),
+                home: home.clone(),
             },
             restorer: Restorer {
                 layout: layout.clone(),

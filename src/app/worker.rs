@@ -31,8 +31,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(400);
 /// How often lapsed leases are looked for.
 const RESCUE_EVERY: u32 = 12;
 
-/// Works until `shutdown`; the job in hand then goes back into the queue, and a share ends.
+/// Works until `shutdown`; the job in hand then goes back into the queue, and a share ends. What a killed process has left on
+/// registered servers is dropped meanwhile.
 pub async fn work(house: &House, shutdown: &CancellationToken) {
+    let sweeping = tokio::spawn(sweep(house.servers.clone(), shutdown.clone()));
     let worker = Worker::new(house);
     let can_run_sandboxes = house.sandboxes.can_run();
     let joined = Membership::join(&house.pool, &house.home, can_run_sandboxes, shutdown).await;
@@ -54,8 +56,20 @@ pub async fn work(house: &House, shutdown: &CancellationToken) {
         error!("Taking shares has ended by a fault");
     }
     ended.cancel();
-    // It takes leave, or its silence does.
-    let _ = membership.await;
+    // It takes leave, or its silence does; and whoever comes next sweeps.
+    let _ = tokio::join!(membership, sweeping);
+}
+
+/// Drops what killed processes have left on registered servers.
+async fn sweep(servers: Servers, shutdown: CancellationToken) {
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        swept = servers.drop_left_schemas(None) => {
+            if let Err(error) = swept {
+                error!("Schemas that were left on registered servers could not be dropped: {error:#}");
+            }
+        }
+    }
 }
 
 /// Does what waits, and returns when nothing does.

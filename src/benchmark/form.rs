@@ -25,6 +25,7 @@ use crate::model::benchmark::Protocol;
 use crate::model::benchmark::TargetSpec;
 use crate::model::experiment::SourceSpec;
 use crate::model::ids::DatasetId;
+use crate::model::ids::ServerId;
 use crate::model::ids::WorkloadId;
 
 /// Fewer rows fit into the processor's cache and say nothing.
@@ -48,16 +49,18 @@ pub const MAX_INSERT_ROWS: u64 = 5_000;
 pub enum TargetKind {
     Generated,
     Dataset,
+    Server,
 }
 
 impl TargetKind {
-    pub const ALL: [Self; 2] = [Self::Generated, Self::Dataset];
+    pub const ALL: [Self; 3] = [Self::Generated, Self::Dataset, Self::Server];
 
     /// The word used in forms, commands and exports.
     pub fn word(self) -> &'static str {
         match self {
             Self::Generated => "generated",
             Self::Dataset => "dataset",
+            Self::Server => "server",
         }
     }
 }
@@ -82,6 +85,8 @@ pub struct BenchmarkForm {
     pub request_id: String,
     pub target: String,
     pub dataset: String,
+    /// A registered server.
+    pub server: String,
     pub workload: String,
     pub table_rows: String,
     pub batch_size: String,
@@ -126,6 +131,7 @@ impl Default for BenchmarkForm {
             request_id: String::new(),
             target: TargetKind::Generated.word().to_owned(),
             dataset: String::new(),
+            server: String::new(),
             workload: String::new(),
             table_rows: "1000000".to_owned(),
             batch_size: "10000".to_owned(),
@@ -298,18 +304,15 @@ impl BenchmarkForm {
     fn target(&self, keep: &mut impl FnMut(FieldError)) -> Option<TargetSpec> {
         let kind = choice(&self.target, "target", &TargetKind::ALL, TargetKind::word);
         match kind.map_err(&mut *keep).ok()? {
-            TargetKind::Generated => {
-                let table_rows = number(&self.table_rows, "table_rows", MIN_TABLE_ROWS, MAX_TABLE_ROWS);
-                let table_rows = table_rows.map_err(&mut *keep).ok();
-                let batch_size = number(&self.batch_size, "batch_size", 1, MAX_BATCH_SIZE);
-                let batch_size = batch_size.map_err(&mut *keep).ok();
-                let loading = choice(&self.loading, "loading", &Loading::ALL, Loading::word);
-                let loading = loading.map_err(&mut *keep).ok();
-                Some(TargetSpec::Generated(GeneratedSpec {
-                    table_rows: table_rows?,
-                    batch_size: u32::try_from(batch_size?).ok()?,
-                    loading: loading?,
-                }))
+            TargetKind::Generated => self.generated(keep).map(TargetSpec::Generated),
+            TargetKind::Server => {
+                let id = id(&self.server, "server", "Choose a registered server.");
+                let id = id.map_err(&mut *keep).ok();
+                let generated = self.generated(keep);
+                Some(TargetSpec::Server {
+                    server_id: ServerId(id?),
+                    generated: generated?,
+                })
             }
             TargetKind::Dataset => {
                 let id = id(&self.dataset, "dataset", "Choose a dataset.");
@@ -321,11 +324,25 @@ impl BenchmarkForm {
         }
     }
 
+    fn generated(&self, keep: &mut impl FnMut(FieldError)) -> Option<GeneratedSpec> {
+        let table_rows = number(&self.table_rows, "table_rows", MIN_TABLE_ROWS, MAX_TABLE_ROWS);
+        let table_rows = table_rows.map_err(&mut *keep).ok();
+        let batch_size = number(&self.batch_size, "batch_size", 1, MAX_BATCH_SIZE);
+        let batch_size = batch_size.map_err(&mut *keep).ok();
+        let loading = choice(&self.loading, "loading", &Loading::ALL, Loading::word);
+        let loading = loading.map_err(&mut *keep).ok();
+        Some(GeneratedSpec {
+            table_rows: table_rows?,
+            batch_size: u32::try_from(batch_size?).ok()?,
+            loading: loading?,
+        })
+    }
+
     fn sources(&self, target: Option<&TargetSpec>, keep: &mut impl FnMut(FieldError)) -> Option<Vec<SourceSpec>> {
         if self.sources.stats_source.is_empty() {
             return Some(Vec::new());
         }
-        if matches!(target, Some(TargetSpec::Generated(_))) {
+        if target.is_some_and(|target| target.generated().is_some()) {
             keep(FieldError::new(
                 "stats_source",
                 "Sources of statistics are for datasets; generated tables are analyzed as they are.",

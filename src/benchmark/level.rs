@@ -94,9 +94,9 @@ impl Attempt<'_> {
     /// Makes the attempt and stores its end. `Stopped` when the job should not go on behind it.
     pub async fn run(&self, place: &mut Place) -> Result<(), Trouble> {
         let making = async {
-            let database = place.database(self.level).await?;
+            let database = place.database(self.job, self.level).await?;
             let statistics = place.statistics(&database).await?;
-            anyhow::Ok((database, statistics))
+            Ok::<_, Trouble>((database, statistics))
         };
         let (database, statistics) = tokio::select! {
             made = making => made?,
@@ -245,7 +245,7 @@ impl Attempt<'_> {
         };
         self.job.set_progress(self.stage, &progress).await?;
         if report.second_idx % LOOK_EVERY == 0 {
-            running.ask_for_room(place).await;
+            running.ask_for_room().await;
         }
         if place.has_ended() || running.heard_at.elapsed() > LONGEST_SILENCE {
             running.is_lost = true;
@@ -406,11 +406,11 @@ impl Running<'_> {
     }
 
     /// Asks whether the load may go on. A server that does not tell is asked again.
-    async fn ask_for_room(&mut self, place: &Place) {
+    async fn ask_for_room(&mut self) {
         let Some(counters) = &mut self.counters else {
             return;
         };
-        let asking = counters.shortage(place.room(), &self.database);
+        let asking = counters.shortage();
         match tokio::time::timeout(LOOK_LIMIT, asking).await {
             Ok(Ok(shortage)) => self.shortage = shortage.map(|shortage| shortage.to_string()),
             // An answer that comes later must not be taken for that to another question.

@@ -34,6 +34,7 @@ pub enum Route {
     /// A registered server, whose address every worker can unseal, with these settings of sessions.
     Registered {
         server_id: ServerId,
+        application_name: String,
         settings: Vec<(String, String)>,
     },
     /// A part of a server that datasets share.
@@ -92,9 +93,13 @@ pub async fn dial(servers: &Servers, offer: &Offer) -> anyhow::Result<Dial> {
     let opened = servers.vault.unseal(&about, &offer.route);
     let opened = opened.context("the way to the database cannot be read; all workers need the same key file")?;
     match serde_json::from_slice(&opened)? {
-        Route::Registered { server_id, settings } => {
+        Route::Registered {
+            server_id,
+            application_name,
+            settings,
+        } => {
             let (_, registered) = servers.registered(offer.viewer, server_id).await?;
-            Ok(registered.dial(APPLICATION_NAME, settings))
+            Ok(registered.dial(&application_name, settings))
         }
         Route::Shared(route) => Ok(route.into_dial()),
     }

@@ -79,7 +79,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes, servers: &Servers) -> Res
         check_reach(&benchmark, sandboxes)?;
         let programs = programs::read(&benchmark.spec).map_err(|error| Trouble::Sentence(format!("{error}.")))?;
         info!(benchmark.id = %benchmark.id, "Benchmark {} runs on {}", benchmark.id, benchmark.target_name);
-        let mut place = Place::open(job, &benchmark, sandboxes).await?;
+        let mut place = Place::open(job, &benchmark, sandboxes, servers).await?;
         let ran = run_levels(job, &benchmark, servers, &programs, &left, &mut place).await;
         let is_out_of_disk = place.is_out_of_disk();
         let closed = match (&ran, job.stop_reason()) {
@@ -109,6 +109,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes, servers: &Servers) -> Res
 fn check_reach(benchmark: &Benchmark, sandboxes: &Sandboxes) -> Result<(), Trouble> {
     let is_near = match benchmark.spec.target {
         TargetSpec::Generated(_) | TargetSpec::Dataset { .. } => sandboxes.warning().is_none(),
+        TargetSpec::Server { .. } => false,
     };
     match benchmark.spec.generators {
         Generators::All if is_near => Err(Trouble::Sentence(ONLY_HERE.to_owned())),

@@ -1,4 +1,4 @@
-//! The command line: serve, worker, run, bench, instrument, bundle, verify, rerun, doctor, sample, snapshot.
+//! The command line: serve, worker, run, bench, server, instrument, bundle, verify, rerun, doctor, sample, snapshot.
 
 mod bench;
 mod bundle;
@@ -10,6 +10,7 @@ mod rerun;
 mod results;
 mod run;
 mod sample;
+mod server;
 mod snapshot;
 mod working;
 
@@ -55,6 +56,8 @@ enum Command {
     /// Put a database under load: some numbers of clients, one after the other. Exits with 0 when all levels have ended
     /// and kept to the objective, if there is one; with 3 when one did not, and with 4 when it was stopped.
     Bench(Box<bench::BenchArgs>),
+    /// Registered servers, to be put under load: add, list, test, remove.
+    Server(Box<server::ServerArgs>),
     /// Ask a question about plans that is answered by trying, of what the data directory holds.
     Instrument(Box<instrument::InstrumentArgs>),
     /// Write a finished experiment as one file: settings, queries, statistics, plans, trials and numbers.
@@ -105,6 +108,13 @@ pub async fn main() -> ExitCode {
                 Ok(ended) => ended.code(),
                 Err(error) => code_of(error),
             };
+        }
+        Command::Server(args) => {
+            telemetry::start(Some(QUIET));
+            match server::server(*args).await {
+                Ok(()) => Ok(()),
+                Err(error) => return code_of(error),
+            }
         }
         Command::Instrument(args) => {
             telemetry::start(Some(QUIET));

@@ -29,6 +29,9 @@ use crate::target::registered::schema;
 use crate::vault::Vault;
 use crate::vault::VaultError;
 
+/// Of the name of a data directory, in the names of schemas.
+const HOME_CHARS: usize = 8;
+
 /// Why a server is not as it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum ServersError {
@@ -59,9 +62,17 @@ pub struct Servers {
     pub vault: Arc<Vault>,
     /// The directory that secrets lie in.
     pub secrets: PathBuf,
+    /// The name of the data directory.
+    pub home: String,
 }
 
 impl Servers {
+    /// What all our schemas begin with.
+    pub fn prefix(&self) -> String {
+        let home: String = self.home.chars().take(HOME_CHARS).collect();
+        format!("pgassay_{home}")
+    }
+
     /// The viewer's servers, by name.
     pub async fn list(&self, viewer: Viewer) -> store::Result<Vec<RegisteredServer>> {
         let mut conn = self.pool.acquire().await?;

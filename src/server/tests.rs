@@ -18,6 +18,7 @@ impl Desk {
             pool: world.pool.clone(),
             vault: Arc::new(Vault::open(&dir.join("key")).unwrap()),
             secrets: dir,
+            home: "home".to_owned(),
         };
         Self { world, servers }
     }

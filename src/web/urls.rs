@@ -5,6 +5,7 @@ use crate::model::ids::BenchmarkId;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
+use crate::model::ids::ServerId;
 use crate::model::ids::StatisticsFileId;
 use crate::model::ids::WorkloadId;
 use crate::model::instrument::InstrumentKind;
@@ -54,6 +55,23 @@ pub fn benchmark_like(id: BenchmarkId) -> String {
 
 /// Who takes work from the store.
 pub const WORKERS: &str = "/workers";
+
+/// The form, to run on a registered server.
+pub fn benchmark_on_server(id: ServerId) -> String {
+    format!("{BENCHMARKS_NEW}?server={id}")
+}
+
+pub const SERVERS: &str = "/servers";
+pub const SERVERS_NEW: &str = "/servers/new";
+
+pub fn server(id: ServerId) -> String {
+    format!("/servers/{id}")
+}
+
+/// A page or a deed of a registered server.
+pub fn server_part(id: ServerId, part: &str) -> String {
+    format!("/servers/{id}/{part}")
+}
 
 pub const API_BENCHMARKS: &str = "/api/benchmarks";
 pub const API_RESULTS: &str = "/api/results";

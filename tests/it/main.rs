@@ -12,6 +12,7 @@ mod instruments;
 mod kill;
 mod lists;
 mod pages;
+mod registered;
 #[path = "../../src/testing/scratch.rs"]
 mod scratch;
 mod server;

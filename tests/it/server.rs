@@ -81,9 +81,9 @@ impl Server {
         kib * 1024
     }
 
-    /// Ends it as a crash would.
-    pub fn kill(&mut self) {
-        self.child.kill().unwrap();
+    /// Kills it, with nothing done in order.
+    pub fn kill(mut self) {
+        support::send(self.child.id(), Signal::SIGKILL);
         self.child.wait().unwrap();
     }
 

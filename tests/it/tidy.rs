@@ -24,7 +24,7 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ("workload", "model config sql files store target"),
     (
         "experiment",
-        "model config plan analysis store target dataset workload snapshot source",
+        "model config sql plan analysis store target dataset workload snapshot source",
     ),
     (
         "instrument",

@@ -242,7 +242,7 @@ fn settled(benchmark: &Value) -> String {
 #[tokio::test]
 async fn shares_end_with_the_one_who_asked_and_the_level_is_tried_again_behind_it() {
     let ground = Ground::new();
-    let mut server = ground.serve("a");
+    let server = ground.serve("a");
     let worker = ground.worker("b");
     ground.wait_for_workers(2);
     let id = start(&server, 4, "5s").await;
@@ -257,7 +257,6 @@ async fn shares_end_with_the_one_who_asked_and_the_level_is_tried_again_behind_i
         ground.ask("select status from benchmark_shares where share_idx = 1"),
         "done"
     );
-    drop(server);
 
     let server = ground.serve("a");
     ground.wait_until("the end", &finished(&id));

@@ -9,6 +9,7 @@ impl BenchmarkForm {
             ("request_id", &mut self.request_id),
             ("target", &mut self.target),
             ("dataset", &mut self.dataset),
+            ("server", &mut self.server),
             ("workload", &mut self.workload),
             ("table_rows", &mut self.table_rows),
             ("batch_size", &mut self.batch_size),

@@ -44,6 +44,9 @@ pub struct BenchArgs {
     /// Put clones of a dataset under load instead of generated tables: its name or number.
     #[arg(long)]
     dataset: Option<String>,
+    /// Put tables on a registered server under load, in a schema of ours: its name or number.
+    #[arg(long, conflicts_with_all = ["dataset", "workload"])]
+    server: Option<String>,
     /// Run the queries of a workload, on a dataset: its name or number.
     #[arg(long, conflicts_with = "files_of_programs")]
     workload: Option<String>,
@@ -179,6 +182,7 @@ impl BenchArgs {
         let looked_up = BenchmarkForm {
             dataset: "1".to_owned(),
             workload: "1".to_owned(),
+            server: "1".to_owned(),
             ..form.clone()
         };
         looked_up.parse(0, &[]).map_err(refusal)?;
@@ -200,6 +204,10 @@ impl BenchArgs {
         form.sources.stats_source.clone_from(&self.sources);
         if self.dataset.is_some() {
             TargetKind::Dataset.word().clone_into(&mut form.target);
+        }
+        if let Some(server) = &self.server {
+            TargetKind::Server.word().clone_into(&mut form.target);
+            form.server.clone_from(server);
         }
         let operation = match (&self.operation, &self.workload) {
             (Some(operation), _) => Some(operation.as_str()),
@@ -333,6 +341,7 @@ mod tests {
         let expected = [
             "",
             "generated",
+            "",
             "",
             "",
             "5000",

@@ -52,7 +52,7 @@ fn list(items: impl Iterator<Item = impl ToString>) -> String {
 
 fn target(target: &TargetSpec) -> Vec<Setting> {
     match target {
-        TargetSpec::Generated(generated) => vec![
+        TargetSpec::Generated(generated) | TargetSpec::Server { generated, .. } => vec![
             fact("Rows of pgbench_accounts", grouped(generated.table_rows)),
             fact(
                 "Loaded by",

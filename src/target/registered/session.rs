@@ -1,6 +1,8 @@
 //! A session of our own on a registered server. What it runs names everything with its schema: the role's search path is
 //! the server's business.
 
+use std::borrow::Cow;
+
 use crate::target::ServerError;
 use crate::target::wire::ConnectError;
 use crate::target::wire::Dial;
@@ -39,7 +41,7 @@ impl OwnSession {
     pub async fn row(&mut self, sql: &str) -> anyhow::Result<Vec<Option<String>>> {
         self.run(sql).await?;
         let values = self.wire.rows().first();
-        Ok(values.map(|value| value.map(|text| text.into_owned())).collect())
+        Ok(values.map(|value| value.map(Cow::into_owned)).collect())
     }
 
     /// The first value of the first row.

@@ -209,12 +209,11 @@ impl Wire {
                     Then::Leave => return Err(Lost::Closed),
                     Then::Ready(status) => return Ok(status),
                     Then::SendRows => {
-                        match rows.take() {
-                            Some(rows) => self.outgoing.copy(rows),
-                            None => {
-                                self.answer.refuse_copy();
-                                self.outgoing.no_copy(protocol == Protocol::Extended);
-                            }
+                        if let Some(rows) = rows.take() {
+                            self.outgoing.copy(rows);
+                        } else {
+                            self.answer.refuse_copy();
+                            self.outgoing.no_copy(protocol == Protocol::Extended);
                         }
                         self.stream.send(self.outgoing.bytes()).await.map_err(Lost::Broke)?;
                     }

@@ -69,6 +69,7 @@ const MORE: &[&str] = &[
 const FIRST: &[&str] = &[
     "target",
     "dataset",
+    "server",
     "operation",
     "workload",
     "thread_counts",
@@ -85,6 +86,7 @@ struct NewPage {
     form: BenchmarkForm,
     targets: Vec<Choice>,
     datasets: Vec<Choice>,
+    servers: Vec<Choice>,
     operations: Vec<Choice>,
     workloads: Vec<Choice>,
     loadings: Vec<Choice>,
@@ -165,6 +167,13 @@ impl NewPage {
             value: workload.id.to_string(),
         });
         let (datasets, workloads) = (datasets.collect(), workloads.collect());
+        let servers = store::servers::list(&mut conn, viewer).await?.into_iter();
+        let servers = servers.map(|server| Choice {
+            value: server.id.to_string(),
+            is_chosen: [server.id.to_string(), server.name.clone()].contains(&form.server),
+            text: server.name,
+        });
+        let servers = servers.collect();
         let dataset_id = form.dataset.parse().ok();
         let sources = SourcesView::load(&mut conn, viewer, dataset_id, &form.sources, &errors).await?;
         // There is always room for one.
@@ -185,6 +194,7 @@ impl NewPage {
             ),
             workers: choices(&Generators::ALL, Generators::word, workers_title, &form.workers),
             datasets,
+            servers,
             workloads,
             sources,
             form,
@@ -224,6 +234,7 @@ fn target_title(target: TargetKind) -> &'static str {
     match target {
         TargetKind::Generated => "Generated tables, those of pgbench",
         TargetKind::Dataset => "A copy of a dataset",
+        TargetKind::Server => "A registered server, with such tables",
     }
 }
 
@@ -295,17 +306,21 @@ pub(super) async fn new(
     fragment::page(&page)
 }
 
-/// The form as usual, on the dataset and with the workload of an address.
+/// The form as usual, on the dataset and with the workload, or on the registered server, of an address.
 fn begun(given: &HashMap<String, String>) -> BenchmarkForm {
     let get = |name: &str| given.get(name).cloned().unwrap_or_default();
     let mut form = BenchmarkForm {
         dataset: get("dataset"),
+        server: get("server"),
         workload: get("workload"),
         ..BenchmarkForm::default()
     };
     if !form.dataset.is_empty() || !form.workload.is_empty() {
         TargetKind::Dataset.word().clone_into(&mut form.target);
         Operation::Workload.word().clone_into(&mut form.operation);
+    }
+    if !form.server.is_empty() {
+        TargetKind::Server.word().clone_into(&mut form.target);
     }
     form
 }
