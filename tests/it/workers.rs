@@ -17,10 +17,20 @@ use crate::support;
 use crate::support::Cluster;
 use crate::support::wait_for;
 
+/// What is under load.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Under {
+    /// A server that was registered.
+    Registered,
+    /// That of `SANDBOX_URL`.
+    Shared,
+}
+
 /// One server that holds the store and is under load, and processes with data directories of their own.
 struct Ground {
     cluster: Cluster,
     dir: PathBuf,
+    under: Under,
 }
 
 /// A `pgassay worker`; killed where a test fails before its end.
@@ -42,12 +52,13 @@ impl Worker {
 }
 
 impl Ground {
-    fn new() -> Self {
+    fn new(under: Under) -> Self {
         let cluster = Cluster::with_passwords();
         cluster.ask("create database store");
         Self {
             cluster,
             dir: scratch::dir(),
+            under,
         }
     }
 
@@ -58,12 +69,10 @@ impl Ground {
     fn command(&self, args: &[&str], name: &str) -> Command {
         let mut command = support::pgassay(args);
         command.arg("--data-dir").arg(self.dir.join(name));
-        command.args([
-            "--database-url",
-            &self.store_url(),
-            "--sandbox-url",
-            &self.cluster.url(),
-        ]);
+        command.args(["--database-url", &self.store_url()]);
+        if self.under == Under::Shared {
+            command.args(["--sandbox-url", &self.cluster.url()]);
+        }
         command.arg("--key-file").arg(self.dir.join("key"));
         command
     }
@@ -104,7 +113,7 @@ impl Ground {
 
     /// Sessions that make load.
     fn n_clients(&self) -> String {
-        self.ask("select count(*) from pg_stat_activity where application_name = 'pgassay load'")
+        self.ask("select count(*) from pg_stat_activity where application_name ~ '^pgassay( load|_.*_b[0-9]+$)'")
     }
 
     /// What each share of a level has stored of what was measured: seconds and transactions.
@@ -137,11 +146,15 @@ async fn post(server: &Server, address: &str, body: &Value) -> Value {
 }
 
 /// A benchmark of one level that all workers make the load of.
-async fn start(server: &Server, n_clients: u32, duration: &str) -> Value {
-    let wish = json!({
+async fn start(ground: &Ground, server: &Server, n_clients: u32, duration: &str) -> Value {
+    let mut wish = json!({
         "thread_counts": [n_clients], "table_rows": 1000, "test_duration": duration, "warm_up": 0, "quick": true,
         "operation": "point_read", "workers": "all",
     });
+    if ground.under == Under::Registered {
+        wish["target"] = "server".into();
+        wish["server"] = "theirs".into();
+    }
     let started = post(server, "/api/benchmarks/start", &wish).await;
     assert!(started["id"].is_number(), "{started}");
     started["id"].clone()
@@ -149,16 +162,19 @@ async fn start(server: &Server, n_clients: u32, duration: &str) -> Value {
 
 #[tokio::test]
 async fn a_level_is_shared_by_processes_and_goes_on_without_those_that_are_lost() {
-    let ground = Ground::new();
+    let ground = Ground::new(Under::Registered);
     let server = ground.serve("a");
     let (first, second) = (ground.worker("b"), ground.worker("c"));
     ground.wait_for_workers(3);
     let plain = Plain::of(&server);
+    let entry = [("name", "theirs"), ("address", &*ground.cluster.url()), ("secret", "")];
+    let (status, said) = plain.post("/servers", &entry).await;
+    assert_eq!(status, StatusCode::SEE_OTHER, "{said}");
     let page = plain.page("/workers").await;
     assert!(page.contains(&first.name()) && page.contains(&second.name()), "{page}");
 
     // All the way: everything that any of them did is in the level.
-    let whole = start(&server, 7, "2s").await;
+    let whole = start(&ground, &server, 7, "2s").await;
     ground.wait_until("the end", &finished(&whole));
     assert_eq!(ground.seconds(&whole), "0:2 1:2 2:2");
     ground.assert_whole(&whole, 1);
@@ -190,7 +206,7 @@ async fn a_level_is_shared_by_processes_and_goes_on_without_those_that_are_lost(
     );
 
     // One dies, one is told to end.
-    let lacking = start(&server, 6, "60s").await;
+    let lacking = start(&ground, &server, 6, "60s").await;
     wait_for("load of all", || {
         (ground.seconds(&lacking).split(' ').count() == 3).then_some(())
     });
@@ -225,6 +241,8 @@ async fn a_level_is_shared_by_processes_and_goes_on_without_those_that_are_lost(
     let csv = plain.page(&format!("/benchmarks/{lacking}/levels.csv")).await;
     assert!(csv.contains("was lost"), "{csv}");
     assert_eq!(ground.n_clients(), "0");
+    let left = ground.cluster.ask("select nspname from pg_namespace where nspname ~ '^pgassay'");
+    assert!(left.is_empty(), "{left:?}");
     assert_eq!(server.stop(), Some(0));
 }
 
@@ -241,11 +259,11 @@ fn settled(benchmark: &Value) -> String {
 
 #[tokio::test]
 async fn shares_end_with_the_one_who_asked_and_the_level_is_tried_again_behind_it() {
-    let ground = Ground::new();
+    let ground = Ground::new(Under::Shared);
     let server = ground.serve("a");
     let worker = ground.worker("b");
     ground.wait_for_workers(2);
-    let id = start(&server, 4, "5s").await;
+    let id = start(&ground, &server, 4, "5s").await;
     wait_for("load of both", || {
         (ground.seconds(&id).split(' ').count() == 2).then_some(())
     });
@@ -273,7 +291,7 @@ async fn shares_end_with_the_one_who_asked_and_the_level_is_tried_again_behind_i
 
 #[tokio::test]
 async fn several_serve_processes_on_one_store_never_run_one_thing_twice() {
-    let ground = Ground::new();
+    let ground = Ground::new(Under::Shared);
     let (one, other) = (ground.serve("a"), ground.serve("b"));
     let quick = json!({
         "thread_counts": [1], "table_rows": 1000, "test_duration": 1, "warm_up": 0, "quick": true, "operation": "point_read",
