@@ -182,6 +182,11 @@ impl House {
         }
     }
 
+    /// Whether no other process was at work in the data directory when this one came.
+    pub fn began_alone(&self) -> bool {
+        self.presence.began_alone
+    }
+
     /// What a process that died left behind: running jobs, running sandboxes, files that belong to nothing.
     async fn clean_up(&self) -> anyhow::Result<()> {
         let mut conn = self.pool.acquire().await?;

@@ -6,6 +6,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::app::house::House;
 use crate::model::ids::WorkerId;
 use crate::model::worker::HEARTBEAT_S;
 use crate::model::worker::NewWorker;
@@ -34,14 +35,9 @@ pub fn name() -> String {
 
 impl Membership {
     /// Joins; waits for a store that is away. None when `shutdown` comes first.
-    pub async fn join(
-        pool: &PgPool,
-        home: &str,
-        can_run_sandboxes: bool,
-        shutdown: &CancellationToken,
-    ) -> Option<Self> {
+    pub async fn join(house: &House, shutdown: &CancellationToken) -> Option<Self> {
         loop {
-            match Self::try_join(pool, home, can_run_sandboxes).await {
+            match Self::try_join(house).await {
                 Ok(membership) => return Some(membership),
                 Err(error) => warn!("This worker could not be registered: {error}"),
             }
@@ -52,21 +48,24 @@ impl Membership {
         }
     }
 
-    async fn try_join(pool: &PgPool, home: &str, can_run_sandboxes: bool) -> store::Result<Self> {
-        let mut conn = pool.acquire().await?;
+    async fn try_join(house: &House) -> store::Result<Self> {
+        let mut conn = house.pool.acquire().await?;
         let clock = StoreClock::read(&mut conn).await?;
         let own = NewWorker {
             name: name(),
             machine: lease::this_machine(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             n_processors: std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)),
-            can_run_sandboxes,
-            home: home.to_owned(),
+            can_run_sandboxes: house.sandboxes.can_run(),
+            home: house.home.clone(),
             clock: clock.offset(),
         };
+        if house.began_alone() {
+            workers::bury(&mut conn, &own.machine, &own.home).await?;
+        }
         let id = workers::register(&mut conn, &own).await?;
         Ok(Self {
-            pool: pool.clone(),
+            pool: house.pool.clone(),
             id,
             own,
         })

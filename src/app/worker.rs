@@ -36,9 +36,9 @@ const RESCUE_EVERY: u32 = 12;
 pub async fn work(house: &House, shutdown: &CancellationToken) {
     let sweeping = tokio::spawn(sweep(house.servers.clone(), shutdown.clone()));
     let worker = Worker::new(house);
-    let can_run_sandboxes = house.sandboxes.can_run();
-    let joined = Membership::join(&house.pool, &house.home, can_run_sandboxes, shutdown).await;
-    let Some(membership) = joined else { return };
+    let Some(membership) = Membership::join(house, shutdown).await else {
+        return;
+    };
     let (id, ended) = (membership.id, CancellationToken::new());
     let membership = tokio::spawn(membership.keep(ended.clone()));
     let helper = Helper {
@@ -49,7 +49,7 @@ pub async fn work(house: &House, shutdown: &CancellationToken) {
         shutdown: shutdown.clone(),
     };
     let helping = tokio::spawn(helper.take_shares());
-    if can_run_sandboxes {
+    if house.sandboxes.can_run() {
         worker.take_jobs(shutdown).await;
     }
     if helping.await.is_err() {

@@ -39,6 +39,18 @@ pub async fn register(conn: &mut PgConnection, new: &NewWorker) -> Result<Worker
     .await
 }
 
+/// Takes leave for those of a data directory on a machine, all of which are dead: somebody has come who found nobody there.
+pub async fn bury(conn: &mut PgConnection, machine: &str, home: &str) -> Result<()> {
+    sqlx::query!(
+        "update workers set left_at = clock_timestamp() where machine = $1 and home = $2 and left_at is null",
+        machine,
+        home,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// A sign of life. One that was forgotten is noted again.
 pub async fn beat(conn: &mut PgConnection, id: WorkerId, own: &NewWorker) -> Result<()> {
     sqlx::query!(
