@@ -26,8 +26,9 @@ enum Under {
     Shared,
 }
 
-/// One server that holds the store and is under load, and processes with data directories of their own.
+/// A store, a server under load, and processes with data directories of their own.
 struct Ground {
+    store: Cluster,
     cluster: Cluster,
     dir: PathBuf,
     under: Under,
@@ -53,23 +54,18 @@ impl Worker {
 
 impl Ground {
     fn new(under: Under) -> Self {
-        let cluster = Cluster::with_passwords();
-        cluster.ask("create database store");
         Self {
-            cluster,
+            store: Cluster::start(),
+            cluster: Cluster::with_passwords(),
             dir: scratch::dir(),
             under,
         }
     }
 
-    fn store_url(&self) -> String {
-        self.cluster.socket_url().replace("/postgres?", "/store?")
-    }
-
     fn command(&self, args: &[&str], name: &str) -> Command {
         let mut command = support::pgassay(args);
         command.arg("--data-dir").arg(self.dir.join(name));
-        command.args(["--database-url", &self.store_url()]);
+        command.args(["--database-url", &self.store.socket_url()]);
         if self.under == Under::Shared {
             command.args(["--sandbox-url", &self.cluster.url()]);
         }
@@ -87,7 +83,7 @@ impl Ground {
     }
 
     fn ask(&self, sql: &str) -> String {
-        self.cluster.ask_in("store", sql).join("\n")
+        self.store.ask(sql).join("\n")
     }
 
     /// Returns when the store says so.
@@ -113,7 +109,8 @@ impl Ground {
 
     /// Sessions that make load.
     fn n_clients(&self) -> String {
-        self.ask("select count(*) from pg_stat_activity where application_name ~ '^pgassay( load|_.*_b[0-9]+$)'")
+        let load = "select count(*) from pg_stat_activity where application_name ~ '^pgassay( load|_.*_b[0-9]+$)'";
+        self.cluster.ask(load).concat()
     }
 
     /// What each share of a level has stored of what was measured: seconds and transactions.
@@ -241,7 +238,9 @@ async fn a_level_is_shared_by_processes_and_goes_on_without_those_that_are_lost(
     let csv = plain.page(&format!("/benchmarks/{lacking}/levels.csv")).await;
     assert!(csv.contains("was lost"), "{csv}");
     assert_eq!(ground.n_clients(), "0");
-    let left = ground.cluster.ask("select nspname from pg_namespace where nspname ~ '^pgassay'");
+    let left = ground
+        .cluster
+        .ask("select nspname from pg_namespace where nspname ~ '^pgassay'");
     assert!(left.is_empty(), "{left:?}");
     assert_eq!(server.stop(), Some(0));
 }

@@ -240,7 +240,9 @@ async fn who_is_asked_is_here_of_this_version_and_measures_nothing_else() {
     assert_eq!(free(&mut conn, own).await, ["elsewhere:7"], "it was only slow");
     workers::bury(&mut conn, "elsewhere", HOME).await.unwrap();
     assert!(free(&mut conn, own).await.is_empty(), "its successor knows better");
-    workers::beat(&mut conn, story.worker_id, &worker("elsewhere", 7)).await.unwrap();
+    workers::beat(&mut conn, story.worker_id, &worker("elsewhere", 7))
+        .await
+        .unwrap();
 
     let claim = store::queue::claim(&mut conn, HOME, "elsewhere", "elsewhere:7")
         .await

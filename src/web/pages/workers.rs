@@ -186,7 +186,7 @@ mod tests {
         lost.heartbeat_at -= TimeDelta::seconds(60);
         let lost = row(&lost, &doing);
         assert_eq!((lost.word, lost.doing.as_str()), ("lost", ""));
-        assert!(lost.seen.starts_with("silent for 1"), "{}", lost.seen);
+        assert_eq!(lost.seen, "silent for 60 s");
     }
 
     #[test]
