@@ -14,7 +14,6 @@ use crate::model::job::JobKind;
 use crate::model::units::counted;
 use crate::model::units::ms_in_words;
 use crate::model::units::seconds_in_words;
-use crate::model::units::three_digits;
 use crate::model::worker::Presence;
 use crate::model::worker::Worker;
 use crate::store;
@@ -99,11 +98,17 @@ fn row(worker: &Worker, doing: &[(WorkerId, Doing)]) -> WorkerRow {
         },
         n_processors: about.n_processors,
         version: about.version.clone(),
-        clock_offset: three_digits(about.clock.offset_ms),
+        clock_offset: ahead(about.clock.offset_ms),
         clock_error: ms_in_words(about.clock.error_ms),
         datetime: view::rfc3339(worker.started_at),
         date: view::date(worker.started_at),
     }
+}
+
+/// `1.25 ms`, or `−1.25 ms` of a clock that is behind.
+fn ahead(offset_ms: f64) -> String {
+    let sign = if offset_ms < 0.0 { "−" } else { "" };
+    format!("{sign}{}", ms_in_words(offset_ms.abs()))
 }
 
 /// Seconds since it left.
@@ -181,7 +186,10 @@ mod tests {
             ("here", "nothing", "yes")
         );
         let busy = row(&worker(2, "1"), &doing);
-        assert_eq!(busy.doing, "a share of 20 clients");
+        assert_eq!(
+            (busy.doing.as_str(), busy.clock_offset.as_str()),
+            ("a share of 20 clients", "−1.25 ms")
+        );
         let mut lost = worker(2, "1");
         lost.heartbeat_at -= TimeDelta::seconds(60);
         let lost = row(&lost, &doing);
