@@ -123,8 +123,7 @@ pub(super) async fn make(
             objects: own.objects,
             alteration: None,
         };
-        let mut conn = job.conn().await?;
-        sources::set_prepared(&mut conn, &job.lease, experiment.id, &prepared, &snapshot).await?;
+        sources::set_prepared(&mut *job.conn().await?, &job.lease, experiment.id, &prepared, &snapshot).await?;
         snapshots.insert(source_idx, snapshot);
         if source_idx == 0 {
             first = Some(prepared);

@@ -43,10 +43,10 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
         }
         let mut parts = Multipart::from_request(request, state).await.map_err(|_| broken())?;
         let mut posted = Self::default();
-        while let Some(part) = parts.next_field().await.map_err(refused)? {
+        while let Some(part) = parts.next_field().await.map_err(|error| refused(&error))? {
             let field = part.name().unwrap_or_default().to_owned();
             let file_name = part.file_name().map(str::to_owned);
-            let bytes = part.bytes().await.map_err(refused)?;
+            let bytes = part.bytes().await.map_err(|error| refused(&error))?;
             match file_name {
                 // A field in which no file was chosen.
                 Some(name) if name.is_empty() => {}
@@ -64,7 +64,7 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
     }
 }
 
-fn refused(error: MultipartError) -> Error {
+fn refused(error: &MultipartError) -> Error {
     match error.status() {
         status @ StatusCode::PAYLOAD_TOO_LARGE => Error::Refused {
             status,

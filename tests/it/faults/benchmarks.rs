@@ -123,6 +123,7 @@ fn a_benchmark_that_is_hurt_at_every_level_loses_no_second_and_says_what_happene
         ground.interruptions("benchmarks", &id),
         [
             "level 2 of 3: a PostgreSQL server was lost",
+            "level 3 of 3: pgassay was told to stop",
             "level 3 of 3: pgassay ended without a word"
         ]
     );
