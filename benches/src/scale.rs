@@ -146,7 +146,9 @@ fn level(program: &Program, server_id: &str) -> Shared {
     let after = of_store(program);
     program.wait_until_idle();
     let number = |what: &str| {
-        program.store_number(&format!("select {what} from benchmark_levels where benchmark_id = {id}"))
+        program.store_number(&format!(
+            "select {what} from benchmark_levels where benchmark_id = {id}"
+        ))
     };
     let results = http::text(&program.address, &format!("/api/benchmarks/{id}/results"));
     let p99_ms = results
