@@ -25,7 +25,7 @@ use crate::web::AppState;
 pub async fn serve(house: &HouseConfig, web: &WebConfig) -> anyhow::Result<()> {
     web.check()?;
     let shutdown = CancellationToken::new();
-    until_signalled(&shutdown, run(house, web, &shutdown)).await
+    until_signalled(&shutdown, Box::pin(run(house, web, &shutdown))).await
 }
 
 /// Does what is `running` to its end, which the first signal asks for by `shutdown`, and a second one does not wait for.

@@ -20,7 +20,7 @@ pub const NO_STORE: &str = "A worker takes its work from a store that others use
 /// Runs until the first signal, then stops in order; a second signal stops without waiting.
 pub async fn work(config: &HouseConfig) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
-    serve::until_signalled(&shutdown, run(config, &shutdown)).await
+    serve::until_signalled(&shutdown, Box::pin(run(config, &shutdown))).await
 }
 
 async fn run(config: &HouseConfig, shutdown: &CancellationToken) -> anyhow::Result<()> {

@@ -124,10 +124,10 @@ impl Attempt<'_> {
                 if let Some(sharing) = &sharing {
                     sharing.stop().await?;
                 }
-                return match place.has_ended() {
-                    true => Err(self.lost(key).await),
-                    false => self.fail(key, &why).await,
-                };
+                if place.has_ended() {
+                    return Err(self.lost(key).await);
+                }
+                return self.fail(key, &why).await;
             }
             Err(GeneratorError::Fault(error)) => return Err(error.into()),
         };

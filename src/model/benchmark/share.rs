@@ -28,6 +28,7 @@ impl Generators {
     }
 
     /// For specs of before there was a choice, and so that they stay as they were.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
     pub fn is_here(&self) -> bool {
         *self == Self::Here
     }
