@@ -6,13 +6,22 @@
 mod build;
 mod dump;
 mod http;
+// The very code that counts latencies in pgassay, most of which has no use here.
+#[path = "../../src/analysis/latency/mod.rs"]
+#[expect(
+    dead_code,
+    reason = "the part on percentiles records and asks, and does nothing else"
+)]
+mod latency;
 mod load;
 mod machine;
 mod pages;
 mod peer;
+mod percentiles;
 mod program;
 mod readers;
 mod restore;
+mod scale;
 mod table;
 mod trials;
 mod uploads;
@@ -55,9 +64,19 @@ const PARTS: &[Part] = &[
         run: load::run,
     },
     Part {
+        name: "percentiles",
+        is_long: false,
+        run: percentiles::run,
+    },
+    Part {
         name: "viewers",
         is_long: false,
         run: load::viewers,
+    },
+    Part {
+        name: "scale",
+        is_long: true,
+        run: scale::run,
     },
     Part {
         name: "uploads",

@@ -68,6 +68,11 @@ pub struct House {
 impl House {
     /// Opens the data directory, starts or finds the store, and cleans up what a crash left behind.
     pub async fn open(config: &HouseConfig) -> anyhow::Result<Self> {
+        Self::open_with(config, Programs::Needed).await
+    }
+
+    /// The same, with or without PostgreSQL's programs.
+    pub async fn open_with(config: &HouseConfig, programs: Programs) -> anyhow::Result<Self> {
         let layout = Layout::open(&reachable(&config.data_dir)?)?;
         let master = take_lock(&layout)?;
         let presence = Presence::begin(&layout)?;
@@ -98,7 +103,11 @@ impl House {
                 disk: Some(Disk::of(&layout.sandboxes(), limits.disk_reserve_bytes)),
                 max_database_bytes: limits.max_database_bytes,
             };
-            Sandboxes::clusters(site()?, layout.sandboxes(), room)
+            let site = match programs {
+                Programs::Needed => Some(site()?),
+                Programs::IfThere => site().ok(),
+            };
+            Sandboxes::clusters(site, layout.sandboxes(), room)
         };
         let (options, store) = match config.database_url() {
             Some(url) => (url.parse::<PgConnectOptions>().context("reading DATABASE_URL")?, None),
@@ -171,6 +180,11 @@ impl House {
             benchmarks: self.benchmarks.clone(),
             servers: self.servers.clone(),
         }
+    }
+
+    /// Whether no other process was at work in the data directory when this one came.
+    pub fn began_alone(&self) -> bool {
+        self.presence.began_alone
     }
 
     /// What a process that died left behind: running jobs, running sandboxes, files that belong to nothing.
@@ -259,6 +273,14 @@ impl Presence {
             began_alone,
         })
     }
+}
+
+/// Whether there is anything to do without PostgreSQL's programs, where no server is given to run sandboxes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Programs {
+    Needed,
+    /// Load can be made without.
+    IfThere,
 }
 
 /// What becomes of other processes that use the embedded store of this one.

@@ -2,6 +2,7 @@
 
 use crate::benchmark::operations;
 use crate::model::benchmark::BenchmarkSpec;
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::Loading;
 use crate::model::benchmark::Pace;
 use crate::model::units::grouped;
@@ -68,6 +69,13 @@ fn warnings(spec: &BenchmarkSpec) -> Vec<String> {
     if spec.is_quick {
         warnings.push(
             "Levels of less than ten seconds are good for a look; their numbers move from run to run. The run is marked."
+                .to_owned(),
+        );
+    }
+    if spec.generators == Generators::All && spec.target.server_id().is_none() {
+        warnings.push(
+            "Several workers can share this load only if it runs on the server of SANDBOX_URL, which all of them reach. On a \
+             server of its own the benchmark fails at once."
                 .to_owned(),
         );
     }

@@ -14,6 +14,7 @@ use crate::experiment::form::ExperimentForm;
 use crate::model::benchmark::BenchmarkSpec;
 use crate::model::benchmark::ConnectionMode;
 use crate::model::benchmark::GeneratedSpec;
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::KeyDistribution;
 use crate::model::benchmark::Loading;
 use crate::model::benchmark::Objective;
@@ -26,7 +27,6 @@ use crate::model::experiment::SourceSpec;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ServerId;
 use crate::model::ids::WorkloadId;
-use crate::source;
 
 /// Fewer rows fit into the processor's cache and say nothing.
 pub const MIN_TABLE_ROWS: u64 = 1_000;
@@ -96,6 +96,8 @@ pub struct BenchmarkForm {
     pub read_percent: String,
     pub insert_rows: String,
     pub programs: Vec<GivenProgram>,
+    /// Names of files that were to be programs and hold no text.
+    pub unreadable: Vec<String>,
     /// `20, 40, 80` or `1..16 step 3`.
     pub thread_counts: String,
     pub test_duration: String,
@@ -114,6 +116,8 @@ pub struct BenchmarkForm {
     pub autovacuum: bool,
     pub settings: String,
     pub seed: String,
+    /// Who makes the load: `here` or `all`.
+    pub workers: String,
     pub quick: bool,
     /// `p95 < 20 ms`; empty for none.
     pub objective: String,
@@ -137,6 +141,7 @@ impl Default for BenchmarkForm {
             read_percent: "80".to_owned(),
             insert_rows: "10".to_owned(),
             programs: Vec::new(),
+            unreadable: Vec::new(),
             thread_counts: "20, 40, 80".to_owned(),
             test_duration: "60s".to_owned(),
             warm_up: "5s".to_owned(),
@@ -150,6 +155,7 @@ impl Default for BenchmarkForm {
             autovacuum: true,
             settings: String::new(),
             seed: String::new(),
+            workers: Generators::Here.word().to_owned(),
             quick: false,
             objective: String::new(),
             sources: ExperimentForm {
@@ -189,6 +195,25 @@ impl BenchmarkForm {
         }
         form.sources = ExperimentForm::from_pairs(of_sources);
         form
+    }
+
+    /// Adds programs that came as files behind the others, each called as its file is. `weights` are theirs in their order,
+    /// like `10, 1`; where there are too few, one is as usual.
+    pub fn add_files(&mut self, files: impl IntoIterator<Item = (String, Vec<u8>)>, weights: &str) {
+        let mut weights = weights.split(',').map(str::trim);
+        for (file_name, bytes) in files {
+            // What nobody has written into is not kept in between.
+            self.programs.retain(|program| !program.is_empty());
+            let weight = weights.next().unwrap_or_default().to_owned();
+            match String::from_utf8(bytes) {
+                Ok(text) => self.programs.push(GivenProgram {
+                    name: stem(&file_name).to_owned(),
+                    weight,
+                    text,
+                }),
+                Err(_) => self.unreadable.push(file_name),
+            }
+        }
     }
 
     fn last_program(&mut self) -> &mut GivenProgram {
@@ -243,6 +268,8 @@ impl BenchmarkForm {
         let settings = settings(&self.settings).map_err(&mut keep).ok();
         let seed = optional(&self.seed, |text| number(text, "seed", 0, u64::MAX));
         let seed = seed.map_err(&mut keep).ok();
+        let generators = choice(&self.workers, "workers", &Generators::ALL, Generators::word);
+        let generators = generators.map_err(&mut keep).ok();
         let objective = optional(&self.objective, objective).map_err(&mut keep).ok();
         let sources = self.sources(target.as_ref(), &mut keep);
         let spec = (|| {
@@ -263,6 +290,7 @@ impl BenchmarkForm {
                 autovacuum: self.autovacuum,
                 settings: settings?,
                 seed: seed?.unwrap_or(fresh_seed),
+                generators: generators?,
                 is_quick: duration_ms_read? < MIN_DURATION_MS,
                 objective: objective?,
             })
@@ -321,21 +349,9 @@ impl BenchmarkForm {
             ));
             return None;
         }
-        let chosen = self.sources.sources();
-        let chosen = chosen.map_err(|wrong| wrong.into_iter().for_each(&mut *keep)).ok()?;
-        let is_for_experiments =
-            |spec: &&SourceSpec| source::needs_annex(spec) || source::statistics_file(spec).is_some();
-        if let Some(spec) = chosen.iter().find(is_for_experiments) {
-            keep(FieldError::new(
-                "stats_source",
-                format!(
-                    "{} is for experiments only; a load test does not take it yet.",
-                    spec.label
-                ),
-            ));
-            return None;
-        }
-        Some(chosen)
+        // Each has a database of its own, so that none needs a twin.
+        let chosen = self.sources.chosen_sources();
+        chosen.map_err(|wrong| wrong.into_iter().for_each(keep)).ok()
     }
 
     fn pace(&self, keep: &mut impl FnMut(FieldError)) -> Option<Pace> {
@@ -366,6 +382,15 @@ impl BenchmarkForm {
                 None
             }
         }
+    }
+}
+
+/// A file's name without what stands before it and without its ending, as a browser of any system sends it.
+fn stem(file_name: &str) -> &str {
+    let name = file_name.rsplit(['/', '\\']).next().unwrap_or(file_name);
+    match name.rsplit_once('.') {
+        Some((stem, _)) if !stem.is_empty() => stem,
+        _ => name,
     }
 }
 

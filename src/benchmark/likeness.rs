@@ -128,6 +128,7 @@ impl BenchmarkForm {
             autovacuum,
             settings,
             seed,
+            generators,
             is_quick,
             objective,
         } = spec;
@@ -157,6 +158,7 @@ impl BenchmarkForm {
             autovacuum: *autovacuum,
             settings: like::lines(settings),
             seed: seed.to_string(),
+            workers: generators.word().to_owned(),
             quick: *is_quick,
             objective: some(&objective.map(|objective| objective.to_string())),
             sources: ExperimentForm {

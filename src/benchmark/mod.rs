@@ -6,12 +6,17 @@
 pub mod estimate;
 pub mod form;
 pub mod generator;
+mod journal;
 mod level;
 pub mod likeness;
+mod load;
 pub mod operations;
 mod place;
 pub mod program;
 pub mod programs;
 pub mod progress;
+pub mod route;
 pub mod service;
+pub mod share;
+mod sharing;
 pub mod work;

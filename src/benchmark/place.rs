@@ -6,6 +6,7 @@ mod sources;
 
 use crate::benchmark::place::sandbox::SandboxPlace;
 use crate::benchmark::place::server::ServerPlace;
+use crate::benchmark::route::Route;
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::Level;
 use crate::model::benchmark::TargetSpec;
@@ -56,6 +57,14 @@ impl Place {
         }
     }
 
+    /// How clients on other machines reach it; none where they cannot.
+    pub fn route(&self, database: &str) -> Option<Route> {
+        match self {
+            Self::Sandbox(place) => Route::to_sandbox(&place.dial(database)),
+            Self::Server(place) => Some(place.route(database)),
+        }
+    }
+
     /// What tells the planner's statistics of a database from others; the sizes of tables, which VACUUM notes, are no part
     /// of it.
     pub async fn statistics(&self, database: &str) -> anyhow::Result<String> {
@@ -86,6 +95,14 @@ impl Place {
         match self {
             Self::Sandbox(place) => place.abandon().await,
             Self::Server(place) => place.close().await,
+        }
+    }
+
+    /// Whether the server has ended by itself, where it is ours; nobody else starts it again.
+    pub fn has_ended(&self) -> bool {
+        match self {
+            Self::Sandbox(place) => place.has_ended(),
+            Self::Server(_) => false,
         }
     }
 

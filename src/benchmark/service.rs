@@ -12,6 +12,7 @@ use crate::benchmark::form::BenchmarkForm;
 use crate::benchmark::form::TargetKind;
 use crate::experiment::fields::FieldError;
 use crate::experiment::service::LaunchError;
+use crate::experiment::service::check_statistics_files;
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::BenchmarkSpec;
 use crate::model::benchmark::ConnectionMode;
@@ -30,6 +31,7 @@ use crate::model::user::Viewer;
 use crate::model::workload::QueryClass;
 use crate::store;
 use crate::store::benchmarks::NewBenchmark;
+use crate::target::open_files::OpenFiles;
 
 /// The door to benchmarks.
 #[derive(Clone)]
@@ -133,6 +135,9 @@ impl Benchmarks {
                 return Err(LaunchError::Refused(errors));
             }
         };
+        if let Some(message) = too_many_clients(spec.most_clients(), OpenFiles::now().map_err(anyhow::Error::from)?) {
+            return Err(refused("thread_counts", &message));
+        }
         match spec.target {
             TargetSpec::Generated(generated) => Ok(Wish {
                 target_name: format!("{} generated rows", grouped(generated.table_rows)),
@@ -168,6 +173,7 @@ impl Benchmarks {
                     )),
                     JobStatus::Completed => {}
                 }
+                check_statistics_files(&mut conn, viewer, &dataset, &spec.sources).await?;
                 Ok(Wish {
                     target_name: dataset.name,
                     dataset_id: Some(dataset_id),
@@ -177,6 +183,19 @@ impl Benchmarks {
             }
         }
     }
+}
+
+/// Why so many clients cannot be connected from here; none where they can.
+fn too_many_clients(n_clients: u32, files: OpenFiles) -> Option<String> {
+    (u64::from(n_clients) > files.clients()).then(|| {
+        format!(
+            "{} clients need as many open files, and pgassay may have {}. Choose at most {} clients, or raise the limit \
+             (ulimit -Hn) before pgassay starts.",
+            grouped(u64::from(n_clients)),
+            grouped(files.limit),
+            grouped(files.clients())
+        )
+    })
 }
 
 /// What is known of a server that speaks against a benchmark on it.
@@ -275,4 +294,20 @@ fn configuration(spec: &BenchmarkSpec) -> serde_json::Result<String> {
         ..spec.clone()
     };
     Ok(hex::encode(Sha256::digest(serde_json::to_vec(&same)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_beyond_the_files_that_may_be_open_are_refused_with_how_many_there_may_be() {
+        let files = OpenFiles {
+            limit: 1024,
+            ceiling: 4096,
+        };
+        assert_eq!(too_many_clients(768, files), None);
+        let refused = too_many_clients(769, files).unwrap();
+        assert!(refused.contains("at most 768 clients"), "{refused}");
+    }
 }

@@ -12,9 +12,12 @@ use crate::benchmark::level::Attempt;
 use crate::benchmark::place::Place;
 use crate::benchmark::programs;
 use crate::benchmark::progress;
+use crate::benchmark::route::ONLY_HERE;
 use crate::model::benchmark::Benchmark;
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::Level;
 use crate::model::benchmark::LevelRecord;
+use crate::model::benchmark::TargetSpec;
 use crate::model::job::JobStatus;
 use crate::model::job::Progress;
 use crate::server::Servers;
@@ -22,6 +25,7 @@ use crate::store::benchmarks;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
 use crate::store::held::StopReason;
+use crate::store::held::patiently;
 use crate::store::levels;
 use crate::store::queue::MAX_INTERRUPTIONS;
 use crate::target::OUT_OF_DISK;
@@ -72,10 +76,11 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes, servers: &Servers) -> Res
     drop(conn);
     let left = progress::left(&benchmark.spec, &recorded);
     if !left.is_empty() {
+        check_reach(&benchmark, sandboxes)?;
         let programs = programs::read(&benchmark.spec).map_err(|error| Trouble::Sentence(format!("{error}.")))?;
         info!(benchmark.id = %benchmark.id, "Benchmark {} runs on {}", benchmark.id, benchmark.target_name);
         let mut place = Place::open(job, &benchmark, sandboxes, servers).await?;
-        let ran = run_levels(job, &benchmark, &programs, &left, &mut place).await;
+        let ran = run_levels(job, &benchmark, servers, &programs, &left, &mut place).await;
         let is_out_of_disk = place.is_out_of_disk();
         let closed = match (&ran, job.stop_reason()) {
             // Whoever comes next makes everything anew, so nothing is kept for that.
@@ -100,9 +105,22 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes, servers: &Servers) -> Res
     conclude_levels(job, &benchmark).await
 }
 
+/// Refuses to have the load made by workers that cannot reach what it is for.
+fn check_reach(benchmark: &Benchmark, sandboxes: &Sandboxes) -> Result<(), Trouble> {
+    let is_near = match benchmark.spec.target {
+        TargetSpec::Generated(_) | TargetSpec::Dataset { .. } => sandboxes.warning().is_none(),
+        TargetSpec::Server { .. } => false,
+    };
+    match benchmark.spec.generators {
+        Generators::All if is_near => Err(Trouble::Sentence(ONLY_HERE.to_owned())),
+        Generators::All | Generators::Here => Ok(()),
+    }
+}
+
 async fn run_levels(
     job: &HeldJob,
     benchmark: &Benchmark,
+    servers: &Servers,
     programs: &[Weighted],
     left: &[Level],
     place: &mut Place,
@@ -118,6 +136,7 @@ async fn run_levels(
         let attempt = Attempt {
             job,
             benchmark,
+            servers,
             programs,
             level: *level,
             stage: &stage,
@@ -128,8 +147,12 @@ async fn run_levels(
     Ok(())
 }
 
-/// Says what the levels so far come to.
+/// Says what the levels so far come to; waits for a store that is away.
 async fn note_headline(job: &HeldJob, benchmark: &Benchmark) -> anyhow::Result<Vec<LevelRecord>> {
+    patiently(|| try_note_headline(job, benchmark).boxed()).await
+}
+
+async fn try_note_headline(job: &HeldJob, benchmark: &Benchmark) -> anyhow::Result<Vec<LevelRecord>> {
     let mut conn = job.conn().await?;
     let mut transaction = conn.begin().await?;
     let recorded = levels::list(&mut transaction, job.viewer, benchmark.id).await?;
@@ -149,7 +172,8 @@ async fn conclude_levels(job: &HeldJob, benchmark: &Benchmark) -> Result<Parted,
         let why = why.map_or("No level could be run.", String::as_str);
         return Err(Trouble::Sentence(why.to_owned()));
     }
-    let parted = job.settle(JobStatus::Completed, None).await?;
+    let settle = async || Ok(job.settle(JobStatus::Completed, None).await?);
+    let parted = patiently(|| settle().boxed()).await?;
     info!(benchmark.id = %benchmark.id, "Benchmark {} is finished", benchmark.id);
     Ok(parted)
 }

@@ -17,11 +17,16 @@ use crate::files::disk::Disk;
 use crate::files::layout::Layout;
 use crate::model::units::bytes_in_words;
 use crate::model::units::counted;
+use crate::model::units::grouped;
 use crate::store;
+use crate::target::open_files::OpenFiles;
 use crate::target::shared;
 
 /// With fewer bytes to use a restore may not fit.
 const LOW_DISK_BYTES: u64 = 5 << 30;
+
+/// A benchmark may well want more clients than this.
+const FEW_CLIENTS: u64 = 1_000;
 
 /// What was found about one thing.
 enum Finding {
@@ -33,13 +38,15 @@ enum Finding {
 }
 
 /// Prints what was found. Returns false when something does not work.
-pub async fn doctor(config: &HouseConfig) -> bool {
+/// `files_before` is the limit on open files as this process was started with.
+pub async fn doctor(config: &HouseConfig, files_before: Option<OpenFiles>) -> bool {
     let mut findings = Vec::new();
     let layout = data_directory(config, &mut findings);
     programs(config, &mut findings).await;
     if config.sandbox_url().is_none() {
         findings.push(("memory limits", memory_limits()));
     }
+    findings.push(("open files", open_files(files_before)));
     store(config, layout.as_ref(), &mut findings).await;
     match (config.sandbox_url(), &layout) {
         (Some(url), Some(layout)) => shared_server(url, layout, &mut findings).await,
@@ -193,6 +200,29 @@ fn memory_limits() -> Finding {
                 .to_owned(),
         ),
     }
+}
+
+/// How many clients a benchmark can have.
+fn open_files(before: Option<OpenFiles>) -> Finding {
+    let now = match OpenFiles::now() {
+        Ok(now) => now,
+        Err(error) => return Finding::Problem(format!("their limit cannot be read: {error}")),
+    };
+    let raised = before.filter(|before| before.limit < now.limit);
+    let raised = raised.map(|before| format!(", raised from {}", grouped(before.limit)));
+    let text = format!(
+        "at most {}{} of the {} that may be had: enough for {} clients at once",
+        grouped(now.limit),
+        raised.unwrap_or_default(),
+        grouped(now.ceiling),
+        grouped(now.clients())
+    );
+    if now.clients() < FEW_CLIENTS {
+        return Finding::Note(format!(
+            "{text}. For more, raise the limit (ulimit -Hn) before pgassay starts."
+        ));
+    }
+    Finding::Good(text)
 }
 
 async fn store(config: &HouseConfig, layout: Option<&Layout>, findings: &mut Vec<(&'static str, Finding)>) {

@@ -1,4 +1,4 @@
-//! The command line: serve, run, bench, server, instrument, bundle, verify, rerun, doctor, sample, snapshot.
+//! The command line: serve, worker, run, bench, server, instrument, bundle, verify, rerun, doctor, sample, snapshot.
 
 mod bench;
 mod bundle;
@@ -21,10 +21,12 @@ use clap::Subcommand;
 
 use crate::app::serve;
 use crate::app::telemetry;
+use crate::app::without_pages;
 use crate::cli::working::RunError;
 use crate::config::HouseConfig;
 use crate::config::WebConfig;
 use crate::model::text::for_terminal;
+use crate::target::open_files;
 
 /// The lab bench for PostgreSQL: which planner statistics change which plans, by how much, and how sure that is.
 #[derive(Debug, Parser)]
@@ -42,6 +44,12 @@ enum Command {
         house: HouseConfig,
         #[command(flatten)]
         web: WebConfig,
+    },
+    /// Take work from a store that others use too, without pages: make shares of the load of their benchmarks, and, where
+    /// PostgreSQL's programs are, do whatever waits for this data directory.
+    Worker {
+        #[command(flatten)]
+        house: HouseConfig,
     },
     /// Run one experiment from files to numbers, without a browser.
     Run(Box<run::RunArgs>),
@@ -73,10 +81,19 @@ enum Command {
 /// Runs the command of this process. Exit codes: 0 done, 1 failed, 2 bad arguments; a benchmark has two more.
 pub async fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Where it cannot be raised there are fewer clients, and forms and `doctor` say how many.
+    let files_before = open_files::raise().ok();
     let result = match cli.command {
         Command::Serve { house, web } => {
             telemetry::start(None);
             serve::serve(&house, &web).await
+        }
+        Command::Worker { house } => {
+            telemetry::start(None);
+            if house.database_url().is_none() {
+                return code_of(RunError::Arguments(without_pages::NO_STORE.to_owned()));
+            }
+            without_pages::work(&house).await
         }
         Command::Run(args) => {
             telemetry::start(Some(QUIET));
@@ -123,7 +140,7 @@ pub async fn main() -> ExitCode {
             Err(error) => Err(error),
         },
         Command::Doctor { house } => {
-            return if doctor::doctor(&house).await {
+            return if doctor::doctor(&house, files_before).await {
                 ExitCode::SUCCESS
             } else {
                 ExitCode::FAILURE

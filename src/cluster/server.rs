@@ -126,6 +126,11 @@ impl Server {
         self.log.tail().unwrap_or_default()
     }
 
+    /// Whether the postmaster is gone, by itself or stopped.
+    pub fn has_exited(&self) -> bool {
+        self.postmaster.exited.borrow().is_some()
+    }
+
     /// Resolves when the postmaster is gone, by itself or stopped. Outlives the server, so it can be watched elsewhere.
     pub fn exited(&self) -> impl Future<Output = ExitStatus> + Send + use<> {
         let exited = self.postmaster.exited.clone();

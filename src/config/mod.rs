@@ -10,7 +10,7 @@ pub struct HouseConfig {
     #[arg(long, env = "PGASSAY_DATA_DIR", default_value = "./data")]
     pub data_dir: PathBuf,
     /// The store: pgassay's own database. Unset, pgassay starts a PostgreSQL of its own for it.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    #[arg(long, visible_alias = "store", env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// A superuser's URL of one PostgreSQL server, which holds nothing else, for all datasets. Unset, pgassay starts a
     /// server of its own for every dataset, which is safer and measures better.

@@ -18,6 +18,7 @@ use crate::snapshot;
 use crate::snapshot::park::Lot;
 use crate::snapshot::pristine;
 use crate::snapshot::pristine::Pristine;
+use crate::source::workplace::Dropped;
 use crate::source::workplace::Workplace;
 use crate::store::held::HeldJob;
 use crate::store::sources;
@@ -180,6 +181,7 @@ impl Builder<'_> {
             statistics_file: None,
             base: &mut None,
             alteration,
+            dropped: Dropped::OutOfSight,
         };
         preparing::apply(self.job, spec.context("a source of the spec")?, place, source_is).await
     }

@@ -183,7 +183,8 @@ impl ExperimentForm {
         }
     }
 
-    pub fn sources(&self) -> Result<Vec<SourceSpec>, Vec<FieldError>> {
+    /// The sources that were chosen, validated, draws each on its own; none twice.
+    pub fn chosen_sources(&self) -> Result<Vec<SourceSpec>, Vec<FieldError>> {
         let mut sources: Vec<SourceSpec> = Vec::new();
         let mut errors: Vec<FieldError> = Vec::new();
         for chosen in self.stats_source.iter().map(|given| self.chosen(given)) {
@@ -200,10 +201,16 @@ impl ExperimentForm {
                 ));
             }
         }
-        if !errors.is_empty() {
-            return Err(errors);
+        if sources.len() > MAX_SOURCES {
+            errors.push(too_many(sources.len()));
         }
-        let mut sources = twins::with_twins(sources).map_err(|error| vec![error])?;
+        if errors.is_empty() { Ok(sources) } else { Err(errors) }
+    }
+
+    /// The same as an experiment measures them: with the first source once more beside each script, and as the control.
+    pub fn sources(&self) -> Result<Vec<SourceSpec>, Vec<FieldError>> {
+        let chosen = self.chosen_sources()?;
+        let mut sources = twins::with_twins(chosen).map_err(|error| vec![error])?;
         if let Some(base) = sources.first().filter(|_| self.control) {
             sources.push(SourceSpec {
                 label: format!("{} again (control)", base.label),
@@ -217,10 +224,7 @@ impl ExperimentForm {
                 "stats_source",
                 "Choose at least one source of statistics.",
             )]),
-            n if n > MAX_SOURCES => Err(vec![FieldError::new(
-                "stats_source",
-                format!("{n} sources are more than the {MAX_SOURCES} allowed."),
-            )]),
+            n if n > MAX_SOURCES => Err(vec![too_many(n)]),
             _ => Ok(sources),
         }
     }
@@ -283,6 +287,11 @@ impl ExperimentForm {
         }
         Ok(expanded.into_iter().map(|params| (given.to_owned(), params)).collect())
     }
+}
+
+fn too_many(n_sources: usize) -> FieldError {
+    let message = format!("{n_sources} sources are more than the {MAX_SOURCES} allowed.");
+    FieldError::new("stats_source", message)
 }
 
 /// The name and the parameters of a source that is given with both; none for a mere name.

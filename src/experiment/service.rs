@@ -18,6 +18,7 @@ use crate::model::dataset::Dataset;
 use crate::model::experiment::ExperimentQuery;
 use crate::model::experiment::ExperimentSpec;
 use crate::model::experiment::PreparedSource;
+use crate::model::experiment::SourceSpec;
 use crate::model::ids::ExperimentId;
 use crate::model::job::JobKind;
 use crate::model::job::JobStatus;
@@ -242,7 +243,7 @@ impl Experiments {
                 format!("The restore of {} has {}.", dataset.name, dataset.job.status.word()),
             ));
         }
-        check_statistics_files(&mut conn, viewer, &dataset, &spec).await?;
+        check_statistics_files(&mut conn, viewer, &dataset, &spec.sources).await?;
         let workload = store::workloads::get(&mut conn, viewer, spec.workload_id)
             .await?
             .ok_or_else(|| refuse("workload", "This workload is gone. Choose another.".to_owned()))?;
@@ -295,13 +296,13 @@ impl Experiments {
 }
 
 /// Sees to it that every statistics file that a source names is there.
-async fn check_statistics_files(
+pub async fn check_statistics_files(
     conn: &mut PgConnection,
     viewer: Viewer,
     dataset: &Dataset,
-    spec: &ExperimentSpec,
+    sources: &[SourceSpec],
 ) -> Result<(), LaunchError> {
-    for source in &spec.sources {
+    for source in sources {
         let Some((parameter, name)) = source::statistics_file(source) else {
             continue;
         };

@@ -61,6 +61,10 @@ define_id!(
     BenchmarkId
 );
 define_id!(
+    /// Names one process of pgassay that takes work from the store.
+    WorkerId
+);
+define_id!(
     /// Names a registered server.
     ServerId
 );

@@ -17,4 +17,5 @@ pub mod text;
 pub mod trial;
 pub mod units;
 pub mod user;
+pub mod worker;
 pub mod workload;

@@ -30,6 +30,7 @@ use crate::source::Group;
 use crate::source::StatsSource;
 use crate::source::parameter::Parameter;
 use crate::source::parameter::ParameterKind;
+use crate::source::workplace::Dropped;
 use crate::source::workplace::Workplace;
 use crate::sql::ident;
 use crate::sql::tuning;
@@ -196,7 +197,7 @@ impl Running<'_, '_> {
             self.order.push(name.clone());
         }
         let took = match step.act {
-            Act::DropIndex | Act::DropObject => self.drop_out_of_sight(step).await?,
+            Act::DropIndex | Act::DropObject => self.drop_something(step).await?,
             Act::Setting(_) | Act::MakeIndex | Act::MakeObject | Act::Target | Act::Analyze => {
                 self.execute(step, &step.sql).await?
             }
@@ -242,8 +243,8 @@ impl Running<'_, '_> {
         format!("the server says: {error}{hint}")
     }
 
-    /// Has the server drop something, notes what it was, and takes it back.
-    async fn drop_out_of_sight(&mut self, step: &Step) -> anyhow::Result<Duration> {
+    /// Has the server drop something and notes what it was; takes it back where others need it.
+    async fn drop_something(&mut self, step: &Step) -> anyhow::Result<Duration> {
         self.execute(step, "begin").await?;
         let took = self.execute(step, &step.sql).await?;
         let conn = &mut self.place.session.conn;
@@ -255,7 +256,8 @@ impl Running<'_, '_> {
             .persistent(false)
             .fetch_all(conn)
             .await?;
-        self.execute(step, "rollback").await?;
+        let stays = self.place.dropped == Dropped::OutOfSight;
+        self.execute(step, if stays { "rollback" } else { "commit" }).await?;
         let is_gone = |id: &u32, left: &[Oid]| !left.contains(&Oid(*id));
         let gone: Vec<Index> = self
             .scene
@@ -274,12 +276,16 @@ impl Running<'_, '_> {
         for index in gone {
             let what = format!("index on {}, dropped", shown(&index.table));
             self.note(format!("{}.{}", index.schema, index.name), what, None);
-            self.place.alteration.dropped.push(index.into());
+            if stays {
+                self.place.alteration.dropped.push(index.into());
+            }
         }
         for (id, object) in gone_objects {
             let what = format!("statistics object on {}, dropped", shown(&object.table));
             self.note(format!("{}.{}", object.schema, object.name), what, None);
-            self.dropped_objects.push(id);
+            if stays {
+                self.dropped_objects.push(id);
+            }
         }
         Ok(took)
     }

@@ -39,9 +39,18 @@ pub struct Workplace<'a> {
     pub base: &'a mut Option<Base>,
     /// Where a source that needs an annex leaves what it changed beside statistics.
     pub alteration: &'a mut Alteration,
+    pub dropped: Dropped,
 }
 
-/// A statistics file as an experiment found it.
+/// What becomes of what a script drops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// It stays, out of sight: another source needs it in the same clone.
+    OutOfSight,
+    Gone,
+}
+
+/// A statistics file as it was found.
 pub struct NamedFile {
     pub contents: StatisticsFile,
     pub sha256: String,

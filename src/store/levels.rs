@@ -52,19 +52,26 @@ pub async fn mark_interrupted(conn: &mut PgConnection, lease: &Lease, id: Benchm
     Ok(())
 }
 
-/// Begins another attempt at a level and returns its number; none when the lease is lost.
+/// Begins another attempt at a level and returns its number; none when the lease is lost. One that runs under this lease
+/// already is the one: it was begun before, and only the answer was lost.
 pub async fn begin(conn: &mut PgConnection, lease: &Lease, id: BenchmarkId, level: Level) -> Result<Option<i32>> {
     sqlx::query_scalar!(
-        "with lease as (
+        r#"with lease as (
              update jobs set lease_until = clock_timestamp() + make_interval(secs => $4)
              where id = $1 and epoch = $2 and lease_owner = $3 and status = 'running'
                and lease_until > clock_timestamp()
-             returning 1)
-         insert into benchmark_levels (benchmark_id, level_idx, attempt, epoch, n_clients, source_idx, status)
-         select $5, $6,
-                (select coalesce(max(attempt), 0) + 1 from benchmark_levels where benchmark_id = $5 and level_idx = $6),
-                $2, $7, $8, 'running'
-         from lease returning attempt",
+             returning 1),
+         running as (
+             select attempt from benchmark_levels, lease
+             where benchmark_id = $5 and level_idx = $6 and epoch = $2 and status = 'running'),
+         begun as (
+             insert into benchmark_levels (benchmark_id, level_idx, attempt, epoch, n_clients, source_idx, status)
+             select $5, $6,
+                    (select coalesce(max(attempt), 0) + 1 from benchmark_levels
+                     where benchmark_id = $5 and level_idx = $6),
+                    $2, $7, $8, 'running'
+             from lease where not exists (select from running) returning attempt)
+         select attempt as "attempt!" from running union all select attempt from begun"#,
         lease.job_id.0,
         lease.epoch,
         lease.owner,
@@ -175,6 +182,21 @@ pub async fn finish(
     Ok(true)
 }
 
+/// Whether an attempt that was begun under this lease has its end.
+pub async fn is_over(conn: &mut PgConnection, lease: &Lease, key: AttemptKey) -> Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select from benchmark_levels
+                          where benchmark_id = $1 and level_idx = $2 and attempt = $3 and epoch = $4
+                            and status <> 'running') as "is_over!""#,
+        key.benchmark_id.0,
+        key.level_idx,
+        key.attempt,
+        lease.epoch,
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// What stands for no command.
 const WHOLE_TRANSACTION: i32 = -1;
 
@@ -224,14 +246,14 @@ pub async fn list_of_several(
     .await
 }
 
-/// Selects seconds; the tail says which.
+/// Selects seconds with their latencies, or with something in their place; the tail says which seconds.
 macro_rules! select_seconds {
-    ($tail:literal, $($bind:expr),* $(,)?) => {
+    ($latencies:literal, $tail:literal, $($bind:expr),* $(,)?) => {
         sqlx::query!(
             r#"select s.level_idx, s.attempt, s.share_idx, s.second_idx, s.started_at, s.span_ms,
-                      s.totals as "totals: Json<Totals>", s.n_connected, s.latencies,
+                      s.totals as "totals: Json<Totals>", s.n_connected,
                       s.errors as "errors: Json<Vec<ErrorCount>>", s.generator_cpu_ms,
-                      s.server as "server: Json<ServerSecond>"
+                      s.server as "server: Json<ServerSecond>", "# + $latencies + r#" as "latencies!"
                from benchmark_seconds s join benchmarks b on b.id = s.benchmark_id "# + $tail,
             $($bind),*
         )
@@ -263,6 +285,24 @@ pub async fn list_seconds(
     select_seconds(conn, viewer, id, level_idx, None).await
 }
 
+/// The same of all levels without their latencies, whose place is empty: read from the store and decoded they cost more
+/// than everything else of a second.
+pub async fn list_seconds_in_short(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    id: BenchmarkId,
+) -> Result<Vec<SecondRecord>> {
+    select_seconds!(
+        "''::bytea",
+        "where s.benchmark_id = $1 and b.owner_id = $2
+         order by s.level_idx, s.attempt, s.second_idx, s.share_idx",
+        id.0,
+        viewer.user_id.0,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// The last seconds of a benchmark, at most `limit`, in the order in which they passed.
 pub async fn list_last_seconds(
     conn: &mut PgConnection,
@@ -286,6 +326,7 @@ pub async fn list_seconds_after(
     after_idx: i32,
 ) -> Result<Vec<SecondRecord>> {
     select_seconds!(
+        "s.latencies",
         "where s.benchmark_id = $1 and b.owner_id = $2 and s.level_idx = $3 and s.attempt = $4 and s.second_idx > $5
          order by s.second_idx, s.share_idx",
         key.benchmark_id.0,
@@ -306,6 +347,7 @@ async fn select_seconds(
     limit: Option<i64>,
 ) -> Result<Vec<SecondRecord>> {
     select_seconds!(
+        "s.latencies",
         "where s.benchmark_id = $1 and b.owner_id = $2 and ($3::integer is null or s.level_idx = $3)
          order by case when $4::bigint is not null then s.started_at end desc,
                   s.level_idx, s.attempt, s.second_idx, s.share_idx

@@ -175,7 +175,27 @@ pub async fn find_for_experiment(
     Ok(row.map(|row| (row.contents.0, row.sha256)))
 }
 
-/// Removes a file, unless an experiment that waits or runs names it. Returns false when it is in use or not there.
+/// The file of this name that is kept for a dataset, with its checksum; none when it is gone.
+pub async fn find_by_name(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    dataset_id: DatasetId,
+    name: &str,
+) -> Result<Option<(StatisticsFile, String)>> {
+    let row = sqlx::query!(
+        r#"select f.contents as "contents: Json<StatisticsFile>", f.sha256
+           from statistics_files f join datasets d on d.id = f.dataset_id
+           where d.id = $1 and d.owner_id = $2 and f.name = $3"#,
+        dataset_id.0,
+        viewer.user_id.0,
+        name,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| (row.contents.0, row.sha256)))
+}
+
+/// Removes a file, unless an experiment or a benchmark that waits or runs names it. Returns false when it is in use or not there.
 pub async fn delete_unused(conn: &mut PgConnection, viewer: Viewer, id: StatisticsFileId) -> Result<bool> {
     let done = sqlx::query!(
         "delete from statistics_files f using datasets d
@@ -183,7 +203,12 @@ pub async fn delete_unused(conn: &mut PgConnection, viewer: Viewer, id: Statisti
              select from experiments e join jobs j on j.id = e.job_id
              join experiment_sources s on s.experiment_id = e.id
              where e.dataset_id = f.dataset_id and j.status in ('queued', 'running')
-               and s.name = 'imported' and s.params ->> 'file' = f.name)",
+               and s.name = 'imported' and s.params ->> 'file' = f.name)
+           and not exists (
+             select from benchmarks b join jobs j on j.id = b.job_id
+             cross join jsonb_array_elements(b.spec -> 'sources') s
+             where b.dataset_id = f.dataset_id and j.status in ('queued', 'running')
+               and s ->> 'name' = 'imported' and s -> 'params' ->> 'file' = f.name)",
         id.0,
         viewer.user_id.0,
     )

@@ -10,6 +10,7 @@ pub mod explain;
 pub mod lease;
 pub mod looking;
 pub mod names;
+pub mod open_files;
 pub mod prepare;
 pub mod registered;
 pub mod role;

@@ -22,6 +22,7 @@ use crate::source::objects;
 use crate::source::objects::Found;
 use crate::source::objects::Scout;
 use crate::source::workplace::Base;
+use crate::source::workplace::Dropped;
 use crate::source::workplace::NamedFile;
 use crate::source::workplace::Workplace;
 use crate::target::lease::Sandbox;
@@ -115,6 +116,7 @@ impl Clone {
             base: &mut self.base,
             database: "one",
             alteration: &mut Alteration::default(),
+            dropped: Dropped::OutOfSight,
         };
         self.notes = found.apply(&mut place, &source.params).await.unwrap();
         capture(&mut self.admin).await.unwrap()

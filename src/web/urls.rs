@@ -53,6 +53,9 @@ pub fn benchmark_like(id: BenchmarkId) -> String {
     format!("{BENCHMARKS_NEW}?like={id}")
 }
 
+/// Who takes work from the store.
+pub const WORKERS: &str = "/workers";
+
 /// The form, to run on a registered server.
 pub fn benchmark_on_server(id: ServerId) -> String {
     format!("{BENCHMARKS_NEW}?server={id}")

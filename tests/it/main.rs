@@ -24,3 +24,4 @@ mod statistics_files;
 mod support;
 mod tidy;
 mod versions;
+mod workers;

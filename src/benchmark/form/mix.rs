@@ -104,8 +104,14 @@ impl BenchmarkForm {
     }
 
     fn own_programs(&self, keep: &mut impl FnMut(FieldError)) -> Option<Vec<ProgramText>> {
+        for name in &self.unreadable {
+            keep(FieldError::new(
+                "program_text",
+                format!("{name} is not text in UTF-8, and was left out. Choose another file."),
+            ));
+        }
         let given: Vec<&GivenProgram> = self.programs.iter().filter(|program| !program.is_empty()).collect();
-        if given.is_empty() {
+        if given.is_empty() && self.unreadable.is_empty() {
             keep(FieldError::new("program_text", "Give at least one program."));
             return None;
         }
@@ -127,7 +133,7 @@ impl BenchmarkForm {
                 }
             }
         }
-        (!is_wrong).then_some(programs)
+        (!is_wrong && self.unreadable.is_empty()).then_some(programs)
     }
 }
 
@@ -219,6 +225,42 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn files_are_programs_behind_the_others_with_weights_in_their_order() {
+        let mut form = form(&[
+            ("operation", "programs"),
+            ("program_name", "typed"),
+            ("program_text", "select 1;"),
+            ("program_name", ""),
+            ("program_text", ""),
+        ]);
+        let file = |name: &str, text: &[u8]| (name.to_owned(), text.to_vec());
+        let files = [
+            file("C:\\load\\read.sql", b"select 2;\r\n"),
+            file("write.v2.sql", b"select 3;"),
+            file(".hidden", b"select 4;"),
+        ];
+        form.add_files(files, "10, 5");
+        let programs = form.parse(7, &[]).unwrap().mix.programs;
+        let told: Vec<(&str, u32, &str)> = programs
+            .iter()
+            .map(|program| (program.name.as_str(), program.weight, program.text.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("typed", 1, "select 1;"),
+                ("read", 10, "select 2;\n"),
+                ("write.v2", 5, "select 3;"),
+                (".hidden", 1, "select 4;"),
+            ]
+        );
+        form.add_files([file("picture.png", &[0xff, 0xd8])], "");
+        let errors = form.parse(7, &[]).unwrap_err();
+        assert_eq!(errors[0].field, "program_text");
+        assert!(errors[0].message.starts_with("picture.png is not text"), "{errors:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::benchmark::form::BenchmarkForm;
 
 impl BenchmarkForm {
     /// All of them with their names, in the order in which people meet them.
-    pub fn texts_mut(&mut self) -> [(&'static str, &mut String); 25] {
+    pub fn texts_mut(&mut self) -> [(&'static str, &mut String); 26] {
         [
             ("request_id", &mut self.request_id),
             ("target", &mut self.target),
@@ -30,6 +30,7 @@ impl BenchmarkForm {
             ("statement_timeout", &mut self.statement_timeout),
             ("settings", &mut self.settings),
             ("seed", &mut self.seed),
+            ("workers", &mut self.workers),
             ("objective", &mut self.objective),
         ]
     }

@@ -1,5 +1,7 @@
 //! A sandbox as the place of a benchmark: in it a base for each source, and clones of that for levels.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
 
@@ -31,17 +33,24 @@ use crate::target::wire::Dial;
 /// Connections beside those of the clients: our own, those that end and are not gone yet, and autovacuum's.
 const SPARE_CONNECTIONS: u32 = 20;
 
+/// How long dropping the clones may take: a statement that obeys nothing keeps its own from going.
+const CLEANING_LIMIT: Duration = Duration::from_mins(1);
+
 /// A running sandbox with its bases.
 pub struct SandboxPlace {
     sandbox: Sandbox,
     sandboxes: Sandboxes,
     /// Of the dataset first, then of the benchmark.
     settings: Vec<Setting>,
+    /// What each source has besides, of a dataset.
+    source_settings: Vec<Vec<Setting>>,
     n_connections: u32,
     writes: bool,
     benchmark: Benchmark,
     /// The base of the clone that is there.
     cloned: Option<String>,
+    /// The source of the level in hand.
+    source_idx: Option<i32>,
 }
 
 impl SandboxPlace {
@@ -71,10 +80,12 @@ impl SandboxPlace {
             sandbox,
             sandboxes: sandboxes.clone(),
             settings,
+            source_settings: Vec::new(),
             n_connections,
             writes: operations::writes(spec.mix.operation),
             benchmark: benchmark.clone(),
             cloned: None,
+            source_idx: None,
         };
         match place.furnish(job).await {
             Ok(()) => Ok(place),
@@ -103,7 +114,7 @@ impl SandboxPlace {
             let made = load_tables::make(&self.sandbox, generated, tell, job.stop_token()).await?;
             Some(made.ok_or(Trouble::Stopped)?)
         } else {
-            sources::prepare(job, &self.benchmark, &self.settings, &self.sandbox).await?;
+            self.source_settings = sources::prepare(job, &self.benchmark, &self.settings, &self.sandbox).await?;
             None
         };
         self.note_environment(job, load.as_ref()).await
@@ -140,6 +151,7 @@ impl SandboxPlace {
     pub async fn database(&mut self, level: Level) -> Result<String, Trouble> {
         let name = clone::level_name(self.benchmark.id);
         let mut admin = self.server().await?;
+        self.source_idx = level.source_idx;
         let base = self.base(level.source_idx);
         if self.writes || self.cloned.as_ref() != Some(&base) {
             clone::create(&mut admin, &self.sandbox.room, &base, &name).await?;
@@ -158,12 +170,15 @@ impl SandboxPlace {
         }
     }
 
-    /// How clients reach a database.
+    /// How clients reach the database of the level in hand.
     pub fn dial(&self, database: &str) -> Dial {
         let mut dial = self.sandbox.address.dial(database);
         let limit_ms = self.benchmark.spec.statement_timeout_ms;
         let own = [("statement_timeout".to_owned(), limit_ms.to_string())];
-        let given = self.settings.iter();
+        let of_source = self
+            .source_idx
+            .and_then(|idx| self.source_settings.get(usize::try_from(idx).ok()?));
+        let given = self.settings.iter().chain(of_source.into_iter().flatten());
         let given = given.map(|setting| (setting.name.clone(), setting.value.clone()));
         dial.settings = given.chain(own).collect();
         dial
@@ -201,12 +216,19 @@ impl SandboxPlace {
         Ok(())
     }
 
-    /// Drops the clones and stops the sandbox; one that was made for generated tables goes with them.
+    /// Drops the clones and stops the sandbox; one that was made for generated tables goes with them. Where dropping does not
+    /// come to its end the server is stopped all the same.
     pub async fn close(self) -> anyhow::Result<()> {
         match self.sandbox.tenant {
             Tenant::Dataset(_) => {
-                self.drop_clones().await?;
-                self.sandbox.stop().await
+                let dropping = tokio::time::timeout(CLEANING_LIMIT, self.drop_clones()).await;
+                match dropping.unwrap_or_else(|_| Err(anyhow::anyhow!("its server does not answer"))) {
+                    Ok(()) => self.sandbox.stop().await,
+                    Err(error) => {
+                        self.sandbox.kill().await?;
+                        Err(error)
+                    }
+                }
             }
             Tenant::Benchmark(id) => {
                 self.sandbox.kill().await?;
@@ -223,6 +245,11 @@ impl SandboxPlace {
             Tenant::Dataset(_) => Ok(()),
             Tenant::Benchmark(id) => self.sandboxes.remove(id).await,
         }
+    }
+
+    /// Whether the server has ended by itself, where it is ours; nobody else starts it again.
+    pub fn has_ended(&self) -> bool {
+        self.sandbox.has_ended()
     }
 
     /// Whether the server has run out of disk.

@@ -9,6 +9,7 @@ use futures_util::FutureExt as _;
 use tracing::warn;
 
 use crate::benchmark::operations;
+use crate::benchmark::route::Route;
 use crate::dataset::generators::load_tables;
 use crate::dataset::generators::load_tables::Loaded;
 use crate::experiment::environment;
@@ -196,6 +197,20 @@ impl ServerPlace {
 
     /// How clients reach the schema.
     pub fn dial(&self, schema: &str) -> Dial {
+        self.registered.dial(schema, self.settings(schema))
+    }
+
+    /// How clients on other machines reach it: each of them gets the password for itself.
+    pub fn route(&self, schema: &str) -> Route {
+        Route::Registered {
+            server_id: self.server_id,
+            application_name: schema.to_owned(),
+            settings: self.settings(schema),
+        }
+    }
+
+    /// What is in force in the sessions of clients.
+    fn settings(&self, schema: &str) -> Vec<(String, String)> {
         let spec = &self.benchmark.spec;
         let own = [
             ("search_path".to_owned(), ident::quote(schema)),
@@ -203,7 +218,7 @@ impl ServerPlace {
         ];
         let given = spec.settings.iter();
         let given = given.map(|setting| (setting.name.clone(), setting.value.clone()));
-        self.registered.dial(schema, given.chain(own))
+        given.chain(own).collect()
     }
 
     /// What tells the planner's statistics of the schema from others.

@@ -15,8 +15,11 @@ use crate::source;
 use crate::source::analyze;
 use crate::source::objects;
 use crate::source::objects::Scout;
+use crate::source::workplace::Dropped;
+use crate::source::workplace::NamedFile;
 use crate::source::workplace::Workplace;
 use crate::store::held::HeldJob;
+use crate::store::statistics_files;
 use crate::target::clone;
 use crate::target::lease::Sandbox;
 use crate::target::session::Admin;
@@ -26,18 +29,20 @@ use crate::target::trouble::Trouble;
 /// What a source may ask of the data before it is applied, at most.
 const SCOUTING_LIMIT: Duration = Duration::from_mins(1);
 
-/// Makes a base for each source; without sources one that is analyzed as it is.
+/// Makes a base for each source; without sources one that is analyzed as it is. Returns the settings that each of them has
+/// besides: a script may set some.
 pub(super) async fn prepare(
     job: &HeldJob,
     benchmark: &Benchmark,
     settings: &[Setting],
     sandbox: &Sandbox,
-) -> Result<(), Trouble> {
+) -> Result<Vec<Vec<Setting>>, Trouble> {
     let template = clone::template_name(sandbox.tenant);
     let n_bases = benchmark.spec.sources.len().max(1);
     let mut server = Admin::connect(&sandbox.address, "postgres").await?;
     // The clone of a level stands beside them.
     clone::require_room(&mut server, &sandbox.room, &template, n_bases as u64 + 1).await?;
+    let mut own_settings = Vec::with_capacity(n_bases);
     for base_idx in 0..n_bases {
         let source = benchmark.spec.sources.get(base_idx);
         let progress = Progress {
@@ -50,8 +55,22 @@ pub(super) async fn prepare(
         job.set_progress("preparing statistics", &progress).await?;
         let number = i32::try_from(base_idx).context("few sources")?;
         let name = clone::benchmark_base_name(benchmark.id, number);
-        clone::create(&mut server, &sandbox.room, &template, &name).await?;
+        let first = benchmark
+            .spec
+            .sources
+            .first()
+            .filter(|first| !source::needs_annex(first));
+        let beneath = match source.filter(|source| source::needs_annex(source)).and(first) {
+            Some(_) => Beneath::FirstSource,
+            None => Beneath::Nothing,
+        };
+        let from = match beneath {
+            Beneath::FirstSource => clone::benchmark_base_name(benchmark.id, 0),
+            Beneath::Nothing => template.clone(),
+        };
+        clone::create(&mut server, &sandbox.room, &from, &name).await?;
         let maker = Maker {
+            job,
             benchmark,
             settings,
             sandbox,
@@ -60,21 +79,31 @@ pub(super) async fn prepare(
         };
         let preparing = async {
             match source {
-                Some(source) => maker.apply(source).await,
-                None => maker.analyze().await,
+                Some(source) => maker.apply(source, beneath).await,
+                None => maker.analyze().await.map(|()| Vec::new()),
             }
         };
         tokio::select! {
-            prepared = preparing => prepared?,
+            prepared = preparing => own_settings.push(prepared?),
             // The sandbox is stopped behind us, and with it whatever still runs there.
             () = job.stop_token().cancelled() => return Err(Trouble::Stopped),
         }
     }
     server.close().await;
-    Ok(())
+    Ok(own_settings)
+}
+
+/// What statistics a base has before its source is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beneath {
+    /// Those of the restore, which has gathered none.
+    Nothing,
+    /// Those of the first source, on top of which a script works.
+    FirstSource,
 }
 
 struct Maker<'a> {
+    job: &'a HeldJob,
     benchmark: &'a Benchmark,
     settings: &'a [Setting],
     sandbox: &'a Sandbox,
@@ -93,10 +122,14 @@ impl Maker<'_> {
         Ok(())
     }
 
-    async fn apply(&self, spec: &SourceSpec) -> Result<(), Trouble> {
+    async fn apply(&self, spec: &SourceSpec, beneath: Beneath) -> Result<Vec<Setting>, Trouble> {
         let unknown = || Trouble::Sentence(format!("This pgassay has no source called {}.", spec.name));
         let source = source::find(&spec.name).ok_or_else(unknown)?;
         let of_source = |error| Trouble::of_source(&spec.label, error);
+        if source.needs_annex() && beneath == Beneath::Nothing {
+            self.analyze().await?;
+        }
+        let statistics_file = self.statistics_file(spec).await?;
         let mut session = self.session(self.settings).await?;
         let mut reading = self.settings.to_vec();
         reading.push(Setting {
@@ -124,8 +157,9 @@ impl Maker<'_> {
         reader.close().await;
         let mut admin = Admin::connect(&self.sandbox.address, self.name).await?;
         let lot = Lot::open(&mut admin).await?;
+        let mut alteration = Alteration::default();
         let mut place = Workplace {
-            statistics_file: None,
+            statistics_file: statistics_file.as_ref(),
             sandbox: self.sandbox,
             database: self.name,
             session: &mut session,
@@ -135,13 +169,29 @@ impl Maker<'_> {
             objects: &found.objects,
             scratch_name: &clone::benchmark_scratch_name(self.benchmark.id),
             base: &mut None,
-            alteration: &mut Alteration::default(),
+            alteration: &mut alteration,
+            // Nobody else is in this database.
+            dropped: Dropped::Gone,
         };
         source.apply(&mut place, &spec.params).await.map_err(of_source)?;
         session.close().await;
         // So that it can be copied.
         admin.close().await;
-        Ok(())
+        Ok(alteration.settings)
+    }
+
+    /// The file that a source names, if it names one.
+    async fn statistics_file(&self, spec: &SourceSpec) -> Result<Option<NamedFile>, Trouble> {
+        let (Some((_, name)), Some(dataset_id)) = (source::statistics_file(spec), self.benchmark.dataset_id) else {
+            return Ok(None);
+        };
+        let mut conn = self.job.conn().await?;
+        match statistics_files::find_by_name(&mut conn, self.job.viewer, dataset_id, name).await? {
+            Some((contents, sha256)) => Ok(Some(NamedFile { contents, sha256 })),
+            None => Err(Trouble::Sentence(format!(
+                "The statistics file {name} is gone. Upload it again on the page of the dataset, and run the benchmark again."
+            ))),
+        }
     }
 
     async fn session(&self, settings: &[Setting]) -> Result<Session, Trouble> {

@@ -7,6 +7,9 @@ use crate::benchmark::form::BenchmarkForm;
 use crate::benchmark::form::GivenProgram;
 use crate::benchmark::operations;
 use crate::benchmark::operations::Shape;
+use crate::dataset::statistics_file::Arrived;
+use crate::dataset::statistics_file::Deleted;
+use crate::experiment::service::LaunchError;
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::KeyDistribution;
 use crate::model::benchmark::LevelRecord;
@@ -308,5 +311,103 @@ async fn a_benchmark_that_is_stopped_keeps_what_was_measured_and_leaves_nothing_
     assert!(ran.benchmark.headline.is_some(), "what was measured is said");
     let left: Vec<_> = std::fs::read_dir(bench.house.layout.sandboxes()).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
+    bench.close().await;
+}
+
+/// Each query fails, and only then, where what its name says is so.
+const SIGNS: &str = "-- name: imported
+select 1 / (coalesce((select n_distinct from pg_stats where attname = 'kind'), 0) <> 7)::integer;
+-- name: set
+select 1 / (current_setting('enable_seqscan') <> 'off')::integer;
+-- name: dropped
+select 1 / (to_regclass('public.part_kind') is not null)::integer;
+-- name: made
+select 1 / (to_regclass('public.part_both') is null)::integer;
+";
+
+const STATISTICS: &str = r#"{"pgassay_statistics": 1,
+    "relations": [{"schemaname": "public", "relname": "part", "relpages": 10, "reltuples": 70000, "relallvisible": 0}],
+    "columns": [{"schemaname": "public", "tablename": "part", "attname": "kind", "inherited": false, "null_frac": 0,
+                 "avg_width": 4, "n_distinct": 7}]}"#;
+
+#[tokio::test]
+async fn imported_statistics_and_scripts_are_in_force_for_the_levels_of_their_source_and_no_others() {
+    let bench = Bench::open().await;
+    let (viewer, datasets) = (bench.house.viewer, &bench.house.datasets);
+    let dataset_id = bench
+        .restored(&format!("{DUMP} create index part_kind on part (kind);"))
+        .await;
+    let arrived = Arrived {
+        request_id: "statistics".to_owned(),
+        file_name: "production.json".to_owned(),
+        bytes: STATISTICS.as_bytes().to_vec(),
+    };
+    let file_id = datasets.add_statistics(viewer, dataset_id, arrived).await.unwrap();
+    let workload_id = bench.workload(SIGNS).await;
+    let (dataset, workload) = (dataset_id.to_string(), workload_id.to_string());
+    let form = |file: &str| {
+        let pairs = [
+            ("request_id", "sources"),
+            ("target", "dataset"),
+            ("dataset", &*dataset),
+            ("operation", "workload"),
+            ("workload", &*workload),
+            ("thread_counts", "1"),
+            ("test_duration", "1s"),
+            ("warm_up", "0"),
+            ("quick", "on"),
+            ("stats_source", "imported"),
+            ("imported.file", file),
+            ("stats_source", "custom_sql"),
+            (
+                "custom_sql.script",
+                "set enable_seqscan = off; drop index part_kind; create index part_both on part (kind, id);",
+            ),
+            ("stats_source", "none"),
+        ];
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        BenchmarkForm::from_pairs(pairs.to_vec())
+    };
+    let refused = bench.house.benchmarks.check(viewer, &form("other.json")).await;
+    assert!(
+        matches!(&refused, Err(LaunchError::Refused(errors)) if errors[0].field == "imported.file"),
+        "{refused:?}"
+    );
+    let id = bench
+        .house
+        .benchmarks
+        .launch(viewer, &form("production.json"))
+        .await
+        .unwrap();
+    let deleted = datasets.delete_statistics(viewer, file_id).await.unwrap();
+    assert!(matches!(deleted, Deleted::InUse), "a benchmark that waits needs it");
+    bench.work().await;
+    let ran = stored(&bench, id).await;
+    assert_eq!(
+        ran.benchmark.job.status,
+        JobStatus::Completed,
+        "{:?}",
+        ran.benchmark.job.message
+    );
+
+    let statements = statements(&bench, id).await;
+    for (level, expected) in ran.levels.iter().zip([
+        &[true, false, false, false][..],
+        // On top of the first source.
+        &[true, true, true, true],
+        &[false; 4],
+    ]) {
+        let of_level = statements.iter().filter(|one| one.level_idx == level.level.level_idx);
+        let whole = of_level.filter(|one| one.command_idx.is_none());
+        let signs: Vec<bool> = whole
+            .map(|one| {
+                assert!((one.n == 0) != (one.n_failed == 0), "always or never: {one:?}");
+                one.n_failed > 0
+            })
+            .collect();
+        assert_eq!(signs, expected, "{level:?}");
+    }
+    let left = bench.databases(dataset_id).await;
+    assert_eq!(left, [format!("t_{dataset_id}")]);
     bench.close().await;
 }

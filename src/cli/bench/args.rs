@@ -99,6 +99,9 @@ pub struct BenchArgs {
     /// Decides which rows are asked for; drawn when not given.
     #[arg(long)]
     seed: Option<String>,
+    /// Who makes the load: `here`, or `all` workers of the store that are free, each with a share of the clients.
+    #[arg(long)]
+    workers: Option<String>,
     /// What every level should keep to: `p95 < 20 ms`.
     #[arg(long)]
     objective: Option<String>,
@@ -231,6 +234,7 @@ impl BenchArgs {
             ("max_errors", self.max_errors.as_deref()),
             ("statement_timeout", self.statement_timeout.as_deref()),
             ("seed", self.seed.as_deref()),
+            ("workers", self.workers.as_deref()),
             ("objective", self.objective.as_deref()),
         ];
         for (name, value) in given {
@@ -329,7 +333,7 @@ mod tests {
         let args = "--threads 2,4 --duration 3s --warm-up 1s --quick --table-rows 5000 --batch-size 7 --loading insert \
                     --operation read_write --keys zipf --read-percent 33 --insert-rows 9 --rate 50.5 --latency-limit 20 \
                     --protocol simple --connection per_transaction --max-tries 5 --max-errors 6 --statement-timeout 8s \
-                    --no-autovacuum --setting work_mem=8MB --setting jit=off --seed 11";
+                    --no-autovacuum --setting work_mem=8MB --setting jit=off --seed 11 --workers all";
         let mut args: Vec<&str> = args.split_whitespace().collect();
         args.extend(["--objective", "p99 < 5 ms"]);
         let mut form = wish(&args).unwrap().form;
@@ -359,6 +363,7 @@ mod tests {
             "8s",
             "work_mem=8MB\njit=off",
             "11",
+            "all",
             "p99 < 5 ms",
         ];
         assert_eq!(own, expected);

@@ -54,7 +54,7 @@ impl From<sqlx::Error> for StatisticsFileError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deleted {
     Done,
-    /// An experiment that waits or runs names it.
+    /// An experiment or a benchmark that waits or runs names it.
     InUse,
 }
 

@@ -28,6 +28,7 @@ use crate::source::objects;
 use crate::source::objects::Found;
 use crate::source::objects::Scout;
 use crate::source::workplace::Base;
+use crate::source::workplace::Dropped;
 use crate::source::workplace::NamedFile;
 use crate::source::workplace::Workplace;
 use crate::store::held::HeldJob;
@@ -98,6 +99,7 @@ pub(super) async fn make(
             scratch_name: &clone::scratch_name(experiment.id),
             base: &mut base,
             alteration: &mut Alteration::default(),
+            dropped: Dropped::OutOfSight,
         };
         let (mut notes, apply_ms) = apply(job, spec, place, SourceIs::New).await?;
         notes.extend(own.notes);
@@ -121,8 +123,7 @@ pub(super) async fn make(
             objects: own.objects,
             alteration: None,
         };
-        let mut conn = job.conn().await?;
-        sources::set_prepared(&mut conn, &job.lease, experiment.id, &prepared, &snapshot).await?;
+        sources::set_prepared(&mut *job.conn().await?, &job.lease, experiment.id, &prepared, &snapshot).await?;
         snapshots.insert(source_idx, snapshot);
         if source_idx == 0 {
             first = Some(prepared);

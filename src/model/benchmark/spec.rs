@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::Level;
 use crate::model::dataset::Setting;
 use crate::model::experiment::SourceSpec;
@@ -37,6 +38,9 @@ pub struct BenchmarkSpec {
     /// Session settings of every client, in the order in which they are set.
     pub settings: Vec<Setting>,
     pub seed: u64,
+    /// Who makes the load.
+    #[serde(default, skip_serializing_if = "Generators::is_here")]
+    pub generators: Generators,
     /// Levels are shorter than ten seconds, which is good for a look and for nothing else.
     #[serde(default)]
     pub is_quick: bool,

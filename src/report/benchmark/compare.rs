@@ -299,7 +299,7 @@ pub fn chart(sides: &[BenchmarkData], measure: Measure, scale: Scale) -> XyChart
         scale,
     };
     XyChart {
-        x: axis("Clients".to_owned(), Unit::Count, Scale::Linear),
+        x: axis("Clients".to_owned(), Unit::Whole, Scale::Linear),
         y: axis(title, unit, scale),
         shape: Shape::Lines,
         series,

@@ -24,8 +24,17 @@ pub struct BenchmarkData {
     pub attempts: Vec<LevelRecord>,
     /// The levels of which an attempt counts, in the order in which they ran.
     pub levels: Vec<LevelData>,
-    /// The seconds of all attempts in the order in which they passed, warm-up included; each once, whoever saw it.
+    /// The seconds of all attempts in the order in which they passed, warm-up included; each once, whoever saw it. Read in
+    /// short, they have no latencies.
     pub seconds: Vec<SecondRecord>,
+}
+
+/// How much of a benchmark is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    Whole,
+    /// Without the latencies of single seconds, which take longer than all else, and of which few pages show anything.
+    InShort,
 }
 
 /// One level by the attempt that counts: the last that finished or was stopped.
@@ -62,13 +71,26 @@ pub fn label(n_clients: u32, source: Option<&str>) -> String {
 }
 
 impl BenchmarkData {
-    /// Reads it; none when there is no such benchmark for this viewer.
+    /// Reads all of it; none when there is no such benchmark for this viewer.
     pub async fn load(conn: &mut PgConnection, viewer: Viewer, id: BenchmarkId) -> anyhow::Result<Option<Self>> {
+        Self::load_with(conn, viewer, id, Detail::Whole).await
+    }
+
+    /// Reads as much as is asked for.
+    pub async fn load_with(
+        conn: &mut PgConnection,
+        viewer: Viewer,
+        id: BenchmarkId,
+        detail: Detail,
+    ) -> anyhow::Result<Option<Self>> {
         let Some(benchmark) = store::benchmarks::get(&mut *conn, viewer, id).await? else {
             return Ok(None);
         };
         let attempts = store::levels::list(&mut *conn, viewer, id).await?;
-        let seconds = store::levels::list_seconds(&mut *conn, viewer, id, None).await?;
+        let seconds = match detail {
+            Detail::Whole => store::levels::list_seconds(&mut *conn, viewer, id, None).await?,
+            Detail::InShort => store::levels::list_seconds_in_short(&mut *conn, viewer, id).await?,
+        };
         let statements = store::levels::list_statements(&mut *conn, viewer, id).await?;
         Self::new(benchmark, attempts, seconds, &statements).map(Some)
     }
@@ -139,6 +161,23 @@ pub fn latencies(bytes: Option<&[u8]>) -> anyhow::Result<Latencies> {
     latencies.context("reading stored latencies")
 }
 
+/// Newest seconds that are not shown until every worker has sent them.
+const MOST_HELD_BACK: usize = 3;
+
+/// Seconds of a level that runs without the newest of them, where fewer workers have sent those than others shortly before:
+/// half of a second would pass for a slow one. A worker that sends nothing any more holds back no more than a few. The
+/// records come as the store lists them.
+pub fn sent_by_all(mut seconds: Vec<SecondRecord>) -> Vec<SecondRecord> {
+    let key = |second: &SecondRecord| (second.level_idx, second.attempt, second.second_idx);
+    let counts: Vec<usize> = seconds.chunk_by(|a, b| key(a) == key(b)).map(<[_]>::len).collect();
+    let recent = counts.iter().rev().take(2 * MOST_HELD_BACK);
+    let n_workers = recent.copied().max().unwrap_or(0);
+    let held_back = counts.iter().rev().take(MOST_HELD_BACK).take_while(|n| **n < n_workers);
+    let n_held_back: usize = held_back.sum();
+    seconds.truncate(seconds.len() - n_held_back);
+    seconds
+}
+
 /// Makes one of what several workers did in the same second. The records come as the store lists them.
 pub fn merge_shares(seconds: Vec<SecondRecord>) -> anyhow::Result<Vec<SecondRecord>> {
     let mut merged: Vec<SecondRecord> = Vec::with_capacity(seconds.len());
@@ -153,9 +192,11 @@ pub fn merge_shares(seconds: Vec<SecondRecord>) -> anyhow::Result<Vec<SecondReco
 }
 
 fn add_share(whole: &mut SecondRecord, share: SecondRecord) -> anyhow::Result<()> {
-    let mut together = latencies(Some(&whole.latencies))?;
-    together.merge(&latencies(Some(&share.latencies))?);
-    whole.latencies = together.to_bytes();
+    if !whole.latencies.is_empty() {
+        let mut together = latencies(Some(&whole.latencies))?;
+        together.merge(&latencies(Some(&share.latencies))?);
+        whole.latencies = together.to_bytes();
+    }
     whole.started_at = whole.started_at.min(share.started_at);
     whole.span_ms = whole.span_ms.max(share.span_ms);
     whole.totals += share.totals;

@@ -3,6 +3,7 @@
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::BenchmarkSpec;
 use crate::model::benchmark::ConnectionMode;
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::LoadRecord;
 use crate::model::benchmark::Loading;
 use crate::model::benchmark::Pace;
@@ -37,6 +38,7 @@ pub fn facts(benchmark: &Benchmark) -> Vec<Setting> {
         facts.push(fact("Sources", list(spec.sources.iter().map(|source| &source.label))));
     }
     facts.extend(load_of(spec));
+    facts.push(fact("Autovacuum", autovacuum(benchmark)));
     facts.extend(spec.objective.map(|objective| fact("Objective", objective.to_string())));
     facts.push(fact("Seed", spec.seed.to_string()));
     facts.push(fact("Launched (UTC)", date(benchmark.created_at)));
@@ -105,14 +107,26 @@ fn load_of(spec: &BenchmarkSpec) -> Vec<Setting> {
         ),
         fact("Limit of one statement", timeout),
         fact(
-            "Autovacuum",
-            match (spec.target.server_id(), spec.autovacuum) {
-                (Some(_), _) => "as the server has it",
-                (None, true) => "on",
-                (None, false) => "off",
+            "Load made by",
+            match spec.generators {
+                Generators::Here => "one worker",
+                Generators::All => "all workers that were free when a level began",
             },
         ),
     ]
+}
+
+fn autovacuum(benchmark: &Benchmark) -> &'static str {
+    match benchmark.spec.autovacuum {
+        _ if is_shared(benchmark) => "as the server has it",
+        true => "on",
+        false => "off",
+    }
+}
+
+/// Whether it ran on a server that pgassay did not start, which datasets share.
+fn is_shared(benchmark: &Benchmark) -> bool {
+    benchmark.environment.iter().any(|fact| fact.name == SHARED_SERVER)
 }
 
 /// How the generated tables were loaded, as pairs of name and value.
@@ -135,6 +149,13 @@ pub fn warnings(benchmark: &Benchmark) -> Vec<String> {
         .filter(|fact| fact.name == SHARED_SERVER)
         .map(|fact| fact.value.clone())
         .collect();
+    if is_shared(benchmark) {
+        warnings.push(
+            "It ran with that server's own settings: autovacuum, max_connections and checkpoints are as they are there, and \
+             the write-ahead log is that of all its databases."
+                .to_owned(),
+        );
+    }
     if benchmark.spec.is_quick {
         warnings.push(
             "This was a quick look: its levels are shorter than ten seconds, and say little about a server that runs for days."

@@ -5,9 +5,11 @@ use chrono::Utc;
 
 use crate::analysis::change::Reading;
 use crate::analysis::sweep;
+use crate::model::benchmark::LevelRecord;
 use crate::model::benchmark::LevelStatus;
 use crate::model::benchmark::Pace;
 use crate::model::benchmark::Totals;
+use crate::model::units::ms_in_words;
 use crate::report::benchmark::data::BenchmarkData;
 use crate::report::benchmark::data::LevelData;
 use crate::report::benchmark::figures;
@@ -137,12 +139,7 @@ fn remarks(data: &BenchmarkData, level: &LevelData, n_attempts: usize) -> Vec<St
     if notes.statistics_moved {
         remarks.push("The planner's statistics changed while it ran.".to_owned());
     }
-    if !notes.gaps.is_empty() {
-        remarks.push(match notes.gaps.len() {
-            1 => "There was no server for a while.".to_owned(),
-            n => format!("{n} times there was no server for a while."),
-        });
-    }
+    remarks.extend(without_server(record));
     if level.latencies.n_above_an_hour() > 0 {
         remarks.push("Some transactions took more than an hour; in percentiles they count as an hour.".to_owned());
     }
@@ -154,6 +151,26 @@ fn remarks(data: &BenchmarkData, level: &LevelData, n_attempts: usize) -> Vec<St
         ));
     }
     remarks
+}
+
+/// When clients had no server; none where they always had one.
+fn without_server(record: &LevelRecord) -> Option<String> {
+    let gaps = &record.notes.gaps;
+    let last = gaps.last()?;
+    let end_ms = record.measured_ms.unwrap_or(last.from_ms);
+    let lengths = gaps.iter().map(|gap| gap.to_ms.unwrap_or(end_ms) - gap.from_ms);
+    let in_all = ms_in_words(lengths.sum::<f64>().max(0.0));
+    let how_often = match gaps.len() {
+        1 => "There was no server for a while".to_owned(),
+        n => format!("{n} times there was no server for a while"),
+    };
+    let until = match last.to_ms {
+        None => ", at last until its end",
+        Some(_) => "",
+    };
+    Some(format!(
+        "{how_often}{until}: {in_all} in all, which count as time of the level."
+    ))
 }
 
 /// One level as a page shows it.

@@ -12,11 +12,13 @@ pub mod made;
 pub mod percentiles;
 pub mod readings;
 pub mod server;
+pub mod shares;
 pub mod statements;
 #[cfg(test)]
 mod tests;
 pub mod trend;
 
 pub use self::data::BenchmarkData;
+pub use self::data::Detail;
 pub use self::data::LevelData;
 pub use self::percentiles::Percentiles;

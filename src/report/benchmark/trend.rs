@@ -11,6 +11,7 @@ use crate::model::benchmark::Benchmark;
 use crate::model::ids::BenchmarkId;
 use crate::model::user::Viewer;
 use crate::report::benchmark::data::BenchmarkData;
+use crate::report::benchmark::data::Detail;
 use crate::report::benchmark::data::LevelData;
 use crate::report::benchmark::data::label;
 use crate::report::benchmark::percentiles::Percentiles;
@@ -32,11 +33,12 @@ pub async fn load(
     viewer: Viewer,
     configuration: &str,
     limit: i64,
+    detail: Detail,
 ) -> anyhow::Result<Vec<BenchmarkData>> {
     let benchmarks = store::benchmarks::list_by_configuration(&mut *conn, viewer, configuration, limit).await?;
     let mut history = Vec::with_capacity(benchmarks.len());
     for benchmark in benchmarks.into_iter().rev() {
-        let data = BenchmarkData::load(&mut *conn, viewer, benchmark.id).await?;
+        let data = BenchmarkData::load_with(&mut *conn, viewer, benchmark.id, detail).await?;
         history.extend(data.filter(|data| !data.levels.is_empty()));
     }
     Ok(history)
@@ -161,7 +163,7 @@ pub fn chart(history: &[BenchmarkData], measure: Measure, scale: Scale) -> XyCha
         scale,
     };
     XyChart {
-        x: axis("Benchmark, from the oldest".to_owned(), Unit::Count, Scale::Linear),
+        x: axis("Benchmark, from the oldest".to_owned(), Unit::Whole, Scale::Linear),
         y: axis(title, unit, scale),
         shape: Shape::Lines,
         series: series.collect(),

@@ -78,8 +78,8 @@ impl Axis {
         let shown = Shown::choose(unit, highest);
         let top = highest / shown.factor;
         let mut step_mark = OneTwoFive::at_least(top / as_f64(n_ticks.max(1)));
-        if unit == Unit::Count && top >= 2.0 {
-            // There is no half client.
+        if unit == Unit::Whole || (unit == Unit::Count && top >= 2.0) {
+            // There is no half client, and hardly a use for half of what is counted in dozens.
             step_mark = step_mark.max(OneTwoFive(0));
         }
         let step = step_mark.value();
@@ -224,6 +224,8 @@ mod tests {
         for (unit, highest, n_ticks, ticks, title) in [
             (Unit::Count, 4.0, 9, &["0", "1", "2", "3", "4"][..], "it"),
             (Unit::Count, 0.4, 2, &["0", "0.2", "0.4"], "it"),
+            (Unit::Whole, 1.0, 9, &["0", "1"], "it"),
+            (Unit::Whole, 3.0, 9, &["0", "1", "2", "3"], "it"),
             (Unit::Count, 24_000.0, 3, &["0", "10k", "20k", "30k"], "it"),
             (Unit::Percent, 9.0, 2, &["0", "5", "10"], "it (%)"),
             (Unit::Bytes, 3.0e6, 3, &["0", "1", "2", "3"], "it (MiB)"),

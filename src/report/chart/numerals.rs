@@ -9,6 +9,8 @@ pub enum Unit {
     Cost,
     /// How many, or how many a second: the title says of what.
     Count,
+    /// How many of what is never divided: clients, runs.
+    Whole,
     /// Hundredths.
     Percent,
     /// The axis shows whichever of bytes, KiB, MiB, GiB or TiB reads best.
@@ -99,8 +101,8 @@ impl Shown {
                 ..120e3 => 2,
                 _ => 3,
             }),
-            Unit::Cost | Unit::Count if highest < 10e3 => Self::multiple(1.0),
-            Unit::Cost | Unit::Count => Self::multiple(highest),
+            Unit::Cost | Unit::Count | Unit::Whole if highest < 10e3 => Self::multiple(1.0),
+            Unit::Cost | Unit::Count | Unit::Whole => Self::multiple(highest),
             Unit::Percent => Self::in_unit(1.0, "%"),
             Unit::Bytes => Self::size(highest),
         }
@@ -115,7 +117,7 @@ impl Shown {
             }
             Unit::Milliseconds | Unit::Percent => Self::choose(unit, highest),
             // Each decade of a cost carries its own suffix.
-            Unit::Cost | Unit::Count => Self::multiple(1.0),
+            Unit::Cost | Unit::Count | Unit::Whole => Self::multiple(1.0),
             Unit::Bytes => Self::size((lowest.ln() / 2.0 + highest.ln() / 2.0).exp()),
         }
     }

@@ -7,6 +7,9 @@ use serde::de::DeserializeOwned;
 
 use crate::web::error::Error;
 
+/// Said of a form that is too large.
+pub const TOO_LARGE: &str = "The form is larger than any of ours.";
+
 /// The fields of a form without files.
 pub struct Form<T>(pub T);
 
@@ -20,7 +23,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
         };
         let status = rejection.status();
         let message = match status {
-            StatusCode::PAYLOAD_TOO_LARGE => "The form is larger than any of ours.",
+            StatusCode::PAYLOAD_TOO_LARGE => TOO_LARGE,
             StatusCode::UNPROCESSABLE_ENTITY => {
                 "Something is missing in the form. Open its page again, and send it from there."
             }

@@ -4,4 +4,5 @@ pub mod form;
 pub mod id;
 pub mod object;
 pub mod parts;
+pub mod posted;
 pub mod user;

@@ -25,6 +25,7 @@ mod results;
 mod servers;
 mod statistics_files;
 mod upload;
+mod workers;
 mod workloads;
 
 use axum::Router;
@@ -51,4 +52,5 @@ pub fn router() -> Router<AppState> {
         .merge(benchmarks::router())
         .merge(servers::router())
         .merge(filing::router())
+        .merge(workers::router())
 }

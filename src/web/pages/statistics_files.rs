@@ -221,7 +221,8 @@ async fn destroy(
         Deleted::Done => Ok(hx.redirect(&urls::dataset(shown.dataset_id))),
         Deleted::InUse => {
             let mut page = DeletePage::new(&shown);
-            page.refusal = Some("An experiment that waits or runs needs this file. Wait for it, or stop it first.");
+            page.refusal =
+                Some("An experiment or a benchmark that waits or runs needs this file. Wait for it, or stop it first.");
             fragment::with_status(StatusCode::CONFLICT, &page)
         }
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::faults::benchmarks;
 use crate::faults::ground;
 use crate::faults::ground::Ground;
 use crate::faults::ground::QUICK_DUMP;
@@ -140,6 +141,37 @@ fn a_query_that_fills_the_disk_has_failed_and_the_run_goes_on() {
     let left = support::processes_of(&ground.sandbox(&dataset));
     assert_eq!(left, Vec::<String>::new());
     ground.assert_at_rest(&dataset);
+    ground.close();
+}
+
+#[test]
+fn a_benchmark_that_fills_the_disk_fails_in_words_and_leaves_nothing() {
+    let mut disk = None;
+    let mut ground = Ground::open_with(&[], |data_dir| {
+        disk = Disk::mount(&data_dir.join("sandboxes"), "150m");
+    });
+    if disk.is_none() {
+        return;
+    }
+    let fields = [
+        ("operation", "insert"),
+        ("insert_rows", "1000"),
+        ("thread_counts", "2"),
+        ("test_duration", "10m"),
+    ];
+    let id = benchmarks::launch(&mut ground, &fields);
+    ground.wait_for_status("benchmarks", &id, "failed");
+    let message = ground.message("benchmarks", &id);
+    assert!(
+        message.contains("the disk that holds the datasets is full"),
+        "{message}"
+    );
+    assert!(
+        ground
+            .page(&format!("/benchmarks/{id}"))
+            .contains("the disk that holds the datasets is full")
+    );
+    ground.assert_no_sandbox(&format!("b{id}"));
     ground.close();
 }
 

@@ -167,6 +167,12 @@ impl Ground {
         self.serve = Some(Serve::start(&self.data_dir, &self.environment));
     }
 
+    /// Stops pgassay in order and starts it again.
+    pub fn stop_and_start(&mut self) {
+        self.serve.take().unwrap().stop();
+        self.serve = Some(Serve::start(&self.data_dir, &self.environment));
+    }
+
     pub fn ask(&self, sql: &str) -> Option<String> {
         support::ask_server(&self.store, sql)
     }

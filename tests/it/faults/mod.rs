@@ -2,6 +2,7 @@
 //! trials, clones, roles, files and processes are counted: nothing is lost, nothing doubled, nothing orphaned, and the
 //! pages say in words what happened.
 
+mod benchmarks;
 mod clocks;
 mod disks;
 mod ground;

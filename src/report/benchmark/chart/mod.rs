@@ -109,6 +109,11 @@ impl ChartKind {
         }
     }
 
+    /// Whether it is drawn from the latencies of each second.
+    pub fn is_of_seconds(self) -> bool {
+        self == Self::LatencyOverTime
+    }
+
     /// Whether there is anything to draw.
     pub fn has_data(self, data: &BenchmarkData) -> bool {
         let seconds = || data.seconds.iter();

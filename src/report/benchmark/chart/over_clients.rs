@@ -46,7 +46,7 @@ pub(super) fn latency(data: &BenchmarkData, wish: &ChartWish) -> XyChart {
 
 fn over_clients(title: &str, unit: Unit, y_scale: Scale, series: Vec<XySeries>) -> XyChart {
     XyChart {
-        x: axis("Clients", Unit::Count, Scale::Linear),
+        x: axis("Clients", Unit::Whole, Scale::Linear),
         y: axis(title, unit, y_scale),
         shape: Shape::Lines,
         series,

@@ -8,6 +8,7 @@ use crate::analysis::change::Verdict;
 use crate::model::benchmark::BenchmarkSpec;
 use crate::model::benchmark::Protocol;
 use crate::report::benchmark::BenchmarkData;
+use crate::report::benchmark::Detail;
 use crate::report::benchmark::Percentiles;
 use crate::report::benchmark::compare;
 use crate::report::benchmark::compare::LineRow;
@@ -115,7 +116,9 @@ async fn what_only_one_of_them_has_is_left_out_and_said() {
 async fn a_configuration_is_followed_over_time() {
     let (world, sides) = two().await;
     let conn = &mut *world.conn().await;
-    let history = trend::load(conn, world.viewer, "the same", 10).await.unwrap();
+    let history = trend::load(conn, world.viewer, "the same", 10, Detail::Whole)
+        .await
+        .unwrap();
     let ids: Vec<i64> = history.iter().map(|data| data.benchmark.id.0).collect();
     assert_eq!(ids, [1, 2], "the oldest first");
     let percentiles = Percentiles::parse("95").unwrap();
@@ -150,5 +153,10 @@ async fn a_configuration_is_followed_over_time() {
         (&[200.0][..], None)
     );
     let stranger = world.stranger().await;
-    assert!(trend::load(conn, stranger, "the same", 10).await.unwrap().is_empty());
+    assert!(
+        trend::load(conn, stranger, "the same", 10, Detail::Whole)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }

@@ -162,7 +162,7 @@ async fn the_report_stands_on_its_own_and_holds_numbers_pictures_and_surrounding
         "<strong><data value=\"200\" title=\"200\">200</data></strong>",
         ">not met<",
         "could not serialize access, ",
-        "4 clients: There was no server for a while.",
+        "4 clients: There was no server for a while: 500 ms in all,",
         "At a fixed rate it counts from",
         "15.20",
         "data:image/png;base64,",

@@ -6,7 +6,11 @@ use super::stored;
 use super::usual;
 use crate::model::benchmark::LevelStatus;
 use crate::report::benchmark::BenchmarkData;
+use crate::report::benchmark::Detail;
 use crate::report::benchmark::Percentiles;
+use crate::report::benchmark::chart::ChartKind;
+use crate::report::benchmark::chart::ChartWish;
+use crate::report::benchmark::chart::chart;
 use crate::report::benchmark::levels;
 use crate::report::benchmark::server;
 use crate::report::benchmark::statements;
@@ -33,6 +37,21 @@ async fn the_last_attempt_counts_and_seconds_of_several_workers_are_one() {
     assert_eq!((&shared.latencies, &shared.errors), (&usual.latencies, &usual.errors));
     assert!((shared.generator_cpu_ms - usual.generator_cpu_ms).abs() < 1e-9);
     assert!(data.uncounted().is_empty());
+
+    let conn = &mut *world.conn().await;
+    let short = BenchmarkData::load_with(conn, world.viewer, id, Detail::InShort).await;
+    let short = short.unwrap().unwrap();
+    assert!(short.seconds.iter().all(|second| second.latencies.is_empty()));
+    // As text: where a line breaks there is no number, which equals nothing.
+    let shown = |data: &BenchmarkData| {
+        let kinds = ChartKind::ALL.into_iter().filter(|kind| !kind.is_of_seconds());
+        let charts: Vec<_> = kinds
+            .map(|kind| chart(data, kind, &ChartWish::default()).unwrap())
+            .collect();
+        let numbers = levels::numbers(data, &Percentiles::default());
+        format!("{numbers:?}{:?}{charts:?}", server::numbers(data))
+    };
+    assert_eq!(shown(&short), shown(&data), "less is read, and the same is shown");
 
     let stranger = world.stranger().await;
     let nothing = BenchmarkData::load(&mut *world.conn().await, stranger, id).await;

@@ -11,6 +11,7 @@ use crate::benchmark::service::Benchmarks;
 use crate::model::benchmark::Benchmark;
 use crate::model::ids::BenchmarkId;
 use crate::report::benchmark::BenchmarkData;
+use crate::report::benchmark::Detail;
 use crate::report::benchmark::Percentiles;
 use crate::report::benchmark::chart;
 use crate::report::benchmark::chart::ChartKind;
@@ -75,6 +76,15 @@ impl ViewParams {
             None => {}
         }
         query
+    }
+
+    /// How much of a benchmark its page, with this chart, shows.
+    pub fn detail(&self) -> Detail {
+        if self.kind.is_of_seconds() {
+            Detail::Whole
+        } else {
+            Detail::InShort
+        }
     }
 
     fn wish(&self) -> ChartWish {
@@ -287,7 +297,7 @@ pub(super) async fn png(
     if let Some(answer) = picture.kept(&headers, &state.charts) {
         return Ok(answer);
     }
-    let data = BenchmarkData::load(&mut *state.pool.acquire().await?, viewer, id).await?;
+    let data = BenchmarkData::load_with(&mut *state.pool.acquire().await?, viewer, id, params.detail()).await?;
     let data = data.ok_or(Error::NotFound("benchmark"))?;
     if !params.kind.has_data(&data) {
         return Err(Error::NotFound("picture"));

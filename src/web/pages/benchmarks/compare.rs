@@ -13,6 +13,7 @@ use crate::model::ids::BenchmarkId;
 use crate::model::units::counted;
 use crate::model::user::Viewer;
 use crate::report::benchmark::BenchmarkData;
+use crate::report::benchmark::Detail;
 use crate::report::benchmark::Percentiles;
 use crate::report::benchmark::compare;
 use crate::report::benchmark::compare::Difference;
@@ -147,7 +148,7 @@ pub(super) async fn show(
     let mut params = CompareParams::read(&pairs);
     let mut conn = pool.acquire().await?;
     let offered = offered(&mut conn, viewer).await?;
-    let sides = load(&mut conn, viewer, &params.ids()).await?;
+    let sides = load(&mut conn, viewer, &params.ids(), Detail::Whole).await?;
     drop(conn);
     let is_there = |id: &BenchmarkId| sides.iter().any(|side| side.benchmark.id == *id);
     for id in params.ids().iter().filter(|id| !is_there(id)) {
@@ -203,10 +204,15 @@ async fn offered(conn: &mut PgConnection, viewer: Viewer) -> PageResult<Vec<Benc
 }
 
 /// Those that there are, in this order.
-async fn load(conn: &mut PgConnection, viewer: Viewer, ids: &[BenchmarkId]) -> anyhow::Result<Vec<BenchmarkData>> {
+async fn load(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    ids: &[BenchmarkId],
+    detail: Detail,
+) -> anyhow::Result<Vec<BenchmarkData>> {
     let mut sides = Vec::with_capacity(ids.len());
     for id in ids {
-        sides.extend(BenchmarkData::load(&mut *conn, viewer, *id).await?);
+        sides.extend(BenchmarkData::load_with(&mut *conn, viewer, *id, detail).await?);
     }
     Ok(sides)
 }
@@ -279,7 +285,13 @@ pub(super) async fn png(
     UrlQuery(pairs): UrlQuery<Vec<(String, String)>>,
 ) -> PageResult<Response> {
     let params = CompareParams::read(&pairs);
-    let sides = load(&mut *state.pool.acquire().await?, viewer, &params.ids()).await?;
+    let sides = load(
+        &mut *state.pool.acquire().await?,
+        viewer,
+        &params.ids(),
+        Detail::InShort,
+    )
+    .await?;
     if sides.is_empty() {
         return Err(Error::NotFound("picture"));
     }

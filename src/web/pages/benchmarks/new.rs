@@ -18,6 +18,7 @@ use crate::benchmark::service::Benchmarks;
 use crate::experiment::fields::FieldError;
 use crate::experiment::service::LaunchError;
 use crate::model::benchmark::ConnectionMode;
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::KeyDistribution;
 use crate::model::benchmark::Loading;
 use crate::model::benchmark::Operation;
@@ -32,7 +33,7 @@ use crate::model::user::Viewer;
 use crate::store;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
-use crate::web::extract::form::Form;
+use crate::web::extract::posted::Posted;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
@@ -60,6 +61,7 @@ const MORE: &[&str] = &[
     "statement_timeout",
     "settings",
     "seed",
+    "workers",
     "objective",
 ];
 
@@ -91,6 +93,7 @@ struct NewPage {
     keys: Vec<Choice>,
     protocols: Vec<Choice>,
     connections: Vec<Choice>,
+    workers: Vec<Choice>,
     sources: SourcesView,
     errors: Vec<FieldError>,
     estimate: Option<EstimateView>,
@@ -171,7 +174,8 @@ impl NewPage {
             text: server.name,
         });
         let servers = servers.collect();
-        let sources = SourcesView::for_load_tests(&form.sources, &errors);
+        let dataset_id = form.dataset.parse().ok();
+        let sources = SourcesView::load(&mut conn, viewer, dataset_id, &form.sources, &errors).await?;
         // There is always room for one.
         if form.programs.is_empty() {
             form.programs.push(GivenProgram::default());
@@ -188,6 +192,7 @@ impl NewPage {
                 connection_title,
                 &form.connection,
             ),
+            workers: choices(&Generators::ALL, Generators::word, workers_title, &form.workers),
             datasets,
             servers,
             workloads,
@@ -263,6 +268,13 @@ fn connection_title(connection: ConnectionMode) -> &'static str {
     }
 }
 
+fn workers_title(generators: Generators) -> &'static str {
+    match generators {
+        Generators::Here => "One worker",
+        Generators::All => "All workers that are free",
+    }
+}
+
 /// GET /benchmarks/new
 pub(super) async fn new(
     State(pool): State<PgPool>,
@@ -313,6 +325,16 @@ fn begun(given: &HashMap<String, String>) -> BenchmarkForm {
     form
 }
 
+/// What a browser sent, files and all.
+fn form_of(posted: Posted) -> BenchmarkForm {
+    let weights = posted.pairs.iter().find(|(name, _)| name == "file_weights");
+    let weights = weights.map(|(_, value)| value.clone()).unwrap_or_default();
+    let mut form = BenchmarkForm::from_pairs(posted.pairs);
+    let programs = posted.files.into_iter().filter(|file| file.field == "program_files");
+    form.add_files(programs.map(|file| (file.name, file.bytes)), &weights);
+    form
+}
+
 /// The benchmark that a form which comes back was filled in from.
 fn like_of(pairs: &[(String, String)]) -> Option<BenchmarkId> {
     let like = pairs.iter().find(|(name, _)| name == "like");
@@ -325,10 +347,10 @@ pub(super) async fn check(
     State(benchmarks): State<Benchmarks>,
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
-    Form(pairs): Form<Vec<(String, String)>>,
+    posted: Posted,
 ) -> PageResult<Response> {
-    let like = like_of(&pairs);
-    let form = BenchmarkForm::from_pairs(pairs);
+    let like = like_of(&posted.pairs);
+    let form = form_of(posted);
     let (estimate, errors) = match benchmarks.check(viewer, &form).await {
         Ok(estimate) => (Some(EstimateView::new(estimate)), Vec::new()),
         Err(LaunchError::Refused(errors)) => (None, errors),
@@ -352,10 +374,10 @@ pub(super) async fn check(
 pub(super) async fn add_program(
     State(pool): State<PgPool>,
     CurrentUser(viewer): CurrentUser,
-    Form(pairs): Form<Vec<(String, String)>>,
+    posted: Posted,
 ) -> PageResult<Response> {
-    let like = like_of(&pairs);
-    let mut form = BenchmarkForm::from_pairs(pairs);
+    let like = like_of(&posted.pairs);
+    let mut form = form_of(posted);
     Operation::Programs.word().clone_into(&mut form.operation);
     form.programs.push(GivenProgram::default());
     let page = NewPage {
@@ -371,10 +393,10 @@ pub(super) async fn create(
     State(benchmarks): State<Benchmarks>,
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
-    Form(pairs): Form<Vec<(String, String)>>,
+    posted: Posted,
 ) -> PageResult<Response> {
-    let like = like_of(&pairs);
-    let mut form = BenchmarkForm::from_pairs(pairs);
+    let like = like_of(&posted.pairs);
+    let mut form = form_of(posted);
     form.request_id = view::request_id_or(form.request_id)?;
     match benchmarks.launch(viewer, &form).await {
         Ok(id) => Ok(hx.redirect(&urls::benchmark(id))),

@@ -174,7 +174,7 @@ async fn settled(
     id: BenchmarkId,
     params: &ViewParams,
 ) -> PageResult<ShowPage> {
-    let data = BenchmarkData::load(&mut *conn, viewer, id).await?;
+    let data = BenchmarkData::load_with(&mut *conn, viewer, id, params.detail()).await?;
     let data = data.ok_or(Error::NotFound("benchmark"))?;
     let (benchmark, job) = (&data.benchmark, &data.benchmark.job);
     let interruptions = store::jobs::list_interruptions(conn, viewer, job.id).await?;

@@ -91,6 +91,21 @@ impl Door {
     }
 }
 
+/// A form as a browser sends it that has files: each field, and each file under the same name.
+fn parts(pairs: &[(&str, &str)], files: &[(&str, &str)]) -> Request<Body> {
+    let fields = pairs
+        .iter()
+        .map(|(name, value)| format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"));
+    let files = files.iter().map(|(name, text)| {
+        format!("--x\r\nContent-Disposition: form-data; name=\"program_files\"; filename=\"{name}\"\r\n\r\n{text}\r\n")
+    });
+    let body: String = fields.chain(files).chain(["--x--\r\n".to_owned()]).collect();
+    Request::post("/benchmarks")
+        .header(header::CONTENT_TYPE, "multipart/form-data; boundary=x")
+        .body(Body::from(body))
+        .unwrap()
+}
+
 async fn read(response: Response) -> (StatusCode, String) {
     let status = response.status();
     let bytes = axum::body::to_bytes(response.into_body(), 1 << 24).await.unwrap();
@@ -194,6 +209,36 @@ async fn programs_come_one_by_one_and_stay_when_another_is_added() {
     assert!(page.contains("<option value=\"programs\" selected>"), "{page}");
     let (status, _) = door.get("/benchmarks/new?like=99").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn programs_that_come_as_files_are_typed_in_when_the_form_comes_back() {
+    let door = Door::open().await;
+    let mut wish = changed("operation", "programs");
+    wish.retain(|(name, _)| *name != "test_duration");
+    wish.extend([("test_duration", "soon"), ("file_weights", "7"), ("program_text", "")]);
+    let files = [("reads.sql", "select 11;"), ("writes.sql", "select 12;"), ("", "")];
+    let (status, page) = read(door.ask(parts(&wish, &files)).await).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    for typed in [
+        "value=\"reads\"",
+        "value=\"7\"",
+        ">select 11;</textarea>",
+        "value=\"writes\"",
+        ">select 12;</textarea>",
+    ] {
+        assert!(page.contains(typed), "{typed}: {page}");
+    }
+    assert_eq!(page.matches("name=\"program_text\"").count(), 2, "{page}");
+    wish.retain(|(name, _)| *name != "test_duration");
+    wish.push(("test_duration", "10s"));
+    let launched = door.ask(parts(&wish, &files)).await;
+    assert_eq!(launched.status(), StatusCode::SEE_OTHER);
+    let like = door.page("/benchmarks/new?like=1").await;
+    assert!(
+        like.contains("value=\"reads\"") && like.contains(">select 12;</textarea>"),
+        "{like}"
+    );
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use sqlx::PgPool;
 use crate::model::ids::BenchmarkId;
 use crate::model::user::Viewer;
 use crate::report::benchmark::BenchmarkData;
+use crate::report::benchmark::Detail;
 use crate::report::benchmark::Percentiles;
 use crate::report::benchmark::figures;
 use crate::report::benchmark::made;
@@ -128,7 +129,7 @@ pub(super) async fn show(
     let get = |name: &str| given.get(name).map(String::as_str).unwrap_or_default();
     let (percentiles, problem) = measure::percentiles(get("p"));
     let measure = measure::read(get("measure"), &percentiles);
-    let (asked, history) = history(&mut *pool.acquire().await?, viewer, id).await?;
+    let (asked, history) = history(&mut *pool.acquire().await?, viewer, id, Detail::Whole).await?;
     let rows = trend::rows(&history, &percentiles)?;
     let query = query(&percentiles);
     let addresses = [urls::benchmark_part(id, "trend"), urls::benchmark_part(id, "trend.png")]
@@ -161,10 +162,15 @@ fn query(percentiles: &Percentiles) -> String {
 }
 
 /// What a benchmark asked for, and the runs that asked for the same, oldest first.
-async fn history(conn: &mut PgConnection, viewer: Viewer, id: BenchmarkId) -> PageResult<(String, Vec<BenchmarkData>)> {
+async fn history(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    id: BenchmarkId,
+    detail: Detail,
+) -> PageResult<(String, Vec<BenchmarkData>)> {
     let benchmark = store::benchmarks::get(&mut *conn, viewer, id).await?;
     let benchmark = benchmark.ok_or(Error::NotFound("benchmark"))?;
-    let history = trend::load(conn, viewer, &benchmark.configuration, MOST).await?;
+    let history = trend::load(conn, viewer, &benchmark.configuration, MOST, detail).await?;
     let asked = format!("{} on {}", index::load(&benchmark), benchmark.target_name);
     Ok((asked, history))
 }
@@ -180,7 +186,7 @@ pub(super) async fn png(
     let get = |name: &str| given.get(name).map(String::as_str).unwrap_or_default();
     let (percentiles, _) = measure::percentiles(get("p"));
     let measure = measure::read(get("measure"), &percentiles);
-    let (_, history) = history(&mut *state.pool.acquire().await?, viewer, id).await?;
+    let (_, history) = history(&mut *state.pool.acquire().await?, viewer, id, Detail::InShort).await?;
     let wish = CanvasWish::read(&given);
     let runs: Vec<String> = history
         .iter()

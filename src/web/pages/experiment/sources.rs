@@ -44,20 +44,11 @@ impl SourcesView {
             dataset_id,
             names: files.into_iter().map(|file| file.name).collect(),
         };
-        Ok(Self::new(form, &User::Experiment(files), errors))
-    }
-
-    /// Everything that load tests can run under.
-    pub fn for_load_tests(form: &ExperimentForm, errors: &[FieldError]) -> Self {
-        Self::new(form, &User::LoadTest, errors)
-    }
-
-    fn new(form: &ExperimentForm, user: &User, errors: &[FieldError]) -> Self {
-        Self {
+        Ok(Self {
             exact: exact(form),
-            groups: choices(form, user),
+            groups: choices(form, &files),
             errors: errors.to_vec(),
-        }
+        })
     }
 
     /// All messages at a field.
@@ -96,12 +87,6 @@ struct Refusal {
     href: Option<String>,
 }
 
-/// What takes the sources.
-enum User {
-    Experiment(Files),
-    LoadTest,
-}
-
 /// The statistics files that the chosen dataset has.
 struct Files {
     /// None while no dataset is chosen.
@@ -136,14 +121,14 @@ struct Tick {
 }
 
 /// Every source, group by group, with what the form says of it.
-fn choices(form: &ExperimentForm, user: &User) -> Vec<GroupChoice> {
+fn choices(form: &ExperimentForm, files: &Files) -> Vec<GroupChoice> {
     let of_group = |group: Group| GroupChoice {
         title: group.title(),
         about: group.about(),
         sources: source::ALL
             .iter()
             .filter(|source| source.group() == group)
-            .map(|source| choice(*source, form, user))
+            .map(|source| choice(*source, form, files))
             .collect(),
     };
     Group::ALL.into_iter().map(of_group).collect()
@@ -163,8 +148,8 @@ fn exact(form: &ExperimentForm) -> Vec<ExactChoice> {
     choices.collect()
 }
 
-fn choice(source: &'static dyn StatsSource, form: &ExperimentForm, user: &User) -> SourceChoice {
-    let refusal = refusal(source, user);
+fn choice(source: &'static dyn StatsSource, form: &ExperimentForm, files: &Files) -> SourceChoice {
+    let refusal = refusal(source, files);
     SourceChoice {
         name: source.name(),
         title: source.title(),
@@ -175,29 +160,15 @@ fn choice(source: &'static dyn StatsSource, form: &ExperimentForm, user: &User) 
             .parameters()
             .iter()
             .filter(|_| refusal.is_none())
-            .map(|parameter| field(source.name(), parameter, form, user))
+            .map(|parameter| field(source.name(), parameter, form, files))
             .collect(),
         refusal,
     }
 }
 
-fn refusal(source: &dyn StatsSource, user: &User) -> Option<Refusal> {
-    let is_of = |parameter: &Parameter| match parameter.kind {
-        ParameterKind::StatisticsFile => (true, false),
-        ParameterKind::Script { .. } => (false, true),
-        ParameterKind::Integer { .. } | ParameterKind::Choice(_) | ParameterKind::Several(_) => (false, false),
-    };
-    let needs = source.parameters().iter().map(is_of);
-    let (needs_file, needs_annex) = needs.fold((false, false), |all, one| (all.0 || one.0, all.1 || one.1));
-    let files = match user {
-        User::Experiment(files) => files,
-        User::LoadTest => {
-            return (needs_file || needs_annex).then_some(Refusal {
-                message: "It is for experiments only.",
-                href: None,
-            });
-        }
-    };
+fn refusal(source: &dyn StatsSource, files: &Files) -> Option<Refusal> {
+    let is_file = |parameter: &Parameter| matches!(parameter.kind, ParameterKind::StatisticsFile);
+    let needs_file = source.parameters().iter().any(is_file);
     match files.dataset_id {
         _ if !needs_file || !files.names.is_empty() => None,
         None => Some(Refusal {
@@ -211,7 +182,7 @@ fn refusal(source: &dyn StatsSource, user: &User) -> Option<Refusal> {
     }
 }
 
-fn field(source: &str, parameter: &Parameter, form: &ExperimentForm, user: &User) -> ParameterField {
+fn field(source: &str, parameter: &Parameter, form: &ExperimentForm, files: &Files) -> ParameterField {
     let name = format!("{source}.{}", parameter.name);
     let value = form
         .params
@@ -236,11 +207,7 @@ fn field(source: &str, parameter: &Parameter, form: &ExperimentForm, user: &User
                 parameter::chosen(&value).any(|chosen| chosen == word)
             })),
             ParameterKind::StatisticsFile => {
-                let names = match user {
-                    User::Experiment(files) => files.names.as_slice(),
-                    User::LoadTest => &[],
-                };
-                let mut words: Vec<&str> = names.iter().map(String::as_str).collect();
+                let mut words: Vec<&str> = files.names.iter().map(String::as_str).collect();
                 // One that is gone is not silently another.
                 if !value.is_empty() && !words.contains(&value.as_str()) {
                     words.insert(0, "");
