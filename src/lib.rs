@@ -41,6 +41,8 @@
 //!   one. The **pace** says how transactions follow each other; the **generator** is what makes the load;
 //!   a **crew** is the clients of one of its threads.
 //! * **reading**: one number of a level with how sure it is. A **change** is what it is beside the same of another level.
+//! * **depot**: where dumps are kept that more than one machine restores: an object store, or a directory that all have
+//!   mounted. **Placement**: in which data directory, and so on which machine, the sandbox of a dataset is.
 //! * **job**: one piece of heavy work in the queue: a restore, a check, an experiment, an instrument, a benchmark. A **lease** is the right to work on it.
 //! * **lab**: what trials run on: one sandbox, one clone with its annexes, the parked snapshots, a session in each.
 //! * **filing**: the **tags** (short words) and the **memo** by which a person finds an experiment, an instrument, a dataset

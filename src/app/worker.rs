@@ -10,6 +10,7 @@ use crate::benchmark;
 use crate::experiment;
 use crate::instrument;
 use crate::model::job::JobKind;
+use crate::store;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
 use crate::store::queue;
@@ -90,8 +91,14 @@ impl<'a> Worker<'a> {
     }
 
     async fn claim(&self) -> crate::store::Result<Option<Claimed>> {
-        let mut conn = self.house.pool.acquire().await?;
-        queue::claim(&mut conn, &self.house.home, &self.host, &self.owner).await
+        let home = &self.house.home;
+        let mut transaction = self.house.pool.begin().await?;
+        let claimed = queue::claim(&mut transaction, home, self.house.reach(), &self.host, &self.owner).await?;
+        if claimed.is_some() {
+            store::homes::note(&mut transaction, home, &lease::this_machine()).await?;
+            transaction.commit().await?;
+        }
+        Ok(claimed)
     }
 
     async fn run(&self, claimed: &Claimed, shutdown: &CancellationToken) -> Parted {

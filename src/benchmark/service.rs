@@ -30,8 +30,6 @@ use crate::store::benchmarks::NewBenchmark;
 #[derive(Clone)]
 pub struct Benchmarks {
     pub pool: PgPool,
-    /// The data directory whose files the work needs.
-    pub home: String,
 }
 
 /// A spec whose target is there.
@@ -71,7 +69,7 @@ impl Benchmarks {
             spec: wish.spec,
         };
         let mut transaction = self.pool.begin().await?;
-        let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Benchmark, &self.home).await?;
+        let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Benchmark, None).await?;
         match store::benchmarks::insert(&mut transaction, viewer, &new, job_id).await {
             Ok(id) => {
                 transaction.commit().await?;

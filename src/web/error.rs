@@ -22,6 +22,7 @@ use crate::dataset::service::UploadError;
 use crate::dataset::statistics_file::StatisticsFileError;
 use crate::experiment::fields::FieldError;
 use crate::experiment::service::LaunchError;
+use crate::files::depot::DepotError;
 use crate::files::intake::IntakeError;
 use crate::store;
 use crate::web::middleware::headers::Face;
@@ -91,6 +92,8 @@ impl From<UploadError> for Error {
             UploadError::Intake(IntakeError::DiskFull | IntakeError::LowDisk(_)) => StatusCode::INSUFFICIENT_STORAGE,
             UploadError::Intake(IntakeError::BrokenOff { .. }) => StatusCode::BAD_REQUEST,
             UploadError::Format(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            UploadError::Depot(DepotError::Fault(_)) => return Self::Fault(error.into()),
+            UploadError::Depot(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::Refused {
             status,

@@ -5,7 +5,7 @@
 mod clocks;
 mod disks;
 mod ground;
-mod http;
+pub mod http;
 mod instruments;
 mod kills;
 mod pairs;
