@@ -62,8 +62,9 @@ impl From<FetchError> for Trouble {
     fn from(error: FetchError) -> Self {
         match error {
             FetchError::Depot(error) if error.may_pass() => Self::Lost(error.into()),
-            FetchError::Depot(DepotError::Fault(error)) | FetchError::Fault(error) => Self::Lost(error),
-            FetchError::Intake(IntakeError::Fault(error)) => Self::Lost(error),
+            FetchError::Depot(DepotError::Fault(error))
+            | FetchError::Intake(IntakeError::Fault(error))
+            | FetchError::Fault(error) => Self::Lost(error),
             FetchError::Depot(_) | FetchError::NoDepot | FetchError::Intake(_) => Self::Sentence(error.to_string()),
         }
     }

@@ -88,13 +88,13 @@ impl Depot {
         if size_bytes <= part_bytes {
             let all = next_part(&mut file.take(part_bytes)).await?;
             let put = self.objects.put(&to, all.into()).await;
-            return put.map(drop).map_err(|error| self.trouble(error));
+            return put.map(drop).map_err(|error| self.trouble(&error));
         }
         let upload = self.objects.put_multipart(&to).await;
-        let upload = upload.map_err(|error| self.trouble(error))?;
+        let upload = upload.map_err(|error| self.trouble(&error))?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, in_memory(part_bytes));
         match self.send(file, part_bytes, &mut upload).await {
-            Ok(()) => upload.finish().await.map(drop).map_err(|error| self.trouble(error)),
+            Ok(()) => upload.finish().await.map(drop).map_err(|error| self.trouble(&error)),
             Err(trouble) => {
                 // What cannot be taken back either is removed by the bucket's own rule for unfinished uploads.
                 let _ = upload.abort().await;
@@ -112,7 +112,7 @@ impl Depot {
             }
             rest.set_limit(part_bytes);
             let room = upload.wait_for_capacity(PARALLEL_PARTS).await;
-            room.map_err(|error| self.trouble(error))?;
+            room.map_err(|error| self.trouble(&error))?;
             upload.put(part);
         }
     }
@@ -131,7 +131,7 @@ impl Depot {
                 async move {
                     let part = start..(start + PART_BYTES).min(size_bytes);
                     let got = self.objects.get_range(&from, part).await;
-                    got.map_err(|error| self.trouble(error))
+                    got.map_err(|error| self.trouble(&error))
                 }
             })
             .buffered(PARALLEL_PARTS)
@@ -141,7 +141,7 @@ impl Depot {
     pub async fn remove(&self, dataset_id: DatasetId) -> Result<(), DepotError> {
         match self.objects.delete(&self.dump(dataset_id)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(self.trouble(error)),
+            Err(error) => Err(self.trouble(&error)),
         }
     }
 
@@ -155,7 +155,7 @@ impl Depot {
                 since: object.last_modified,
             }))
         });
-        held.try_collect().await.map_err(|error| self.trouble(error))
+        held.try_collect().await.map_err(|error| self.trouble(&error))
     }
 
     /// Lists what is there, puts a small file beside it, reads that and removes it.
@@ -170,7 +170,7 @@ impl Depot {
             self.objects.delete(&probe).await?;
             Ok(read)
         };
-        let read = probing.await.map_err(|error| self.trouble(error))?;
+        let read = probing.await.map_err(|error| self.trouble(&error))?;
         if read == words {
             Ok(())
         } else {
@@ -184,8 +184,8 @@ impl Depot {
         self.root.clone().join(dataset_id.to_string())
     }
 
-    fn trouble(&self, error: object_store::Error) -> DepotError {
-        DepotError::of(&self.place, &error)
+    fn trouble(&self, error: &object_store::Error) -> DepotError {
+        DepotError::of(&self.place, error)
     }
 }
 
