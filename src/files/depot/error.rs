@@ -7,6 +7,15 @@ use crate::model::text::shorten;
 
 /// So much is shown of what a depot says.
 const SHOWN_CHARS: usize = 160;
+/// What S3 calls credentials that will not do, whatever the status it sends with that.
+const REFUSED: [&str; 6] = [
+    "AccessDenied",
+    "AuthenticationFailed",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "SignatureDoesNotMatch",
+];
 /// Where a cloud's own machines ask for credentials. Others have none of that name.
 const CREDENTIALS_OF_MACHINES: &str = "169.254.169.254";
 /// How the three providers say that there is no such bucket.
@@ -62,6 +71,7 @@ impl DepotError {
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
                 Self::Refused { place, said }
             }
+            _ if REFUSED.contains(&&*said) => Self::Refused { place, said },
             object_store::Error::NotFound { .. } if NO_BUCKET.iter().any(|words| text.contains(words)) => {
                 Self::NoBucket { place }
             }
@@ -143,6 +153,12 @@ mod tests {
             words.contains("credentials (SignatureDoesNotMatch)") && !words.contains("AWS4"),
             "{words}"
         );
+        let unlucky = object_store::Error::Generic {
+            store: "S3",
+            source: "400 <Error><Code>ExpiredToken</Code>".into(),
+        };
+        let error = DepotError::of("s3://b", &unlucky);
+        assert!(matches!(error, DepotError::Refused { .. }), "{error}");
         let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         let away = object_store::Error::Generic {
             store: "S3",
