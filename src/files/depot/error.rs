@@ -68,13 +68,12 @@ impl DepotError {
         let (place, said) = (place.to_owned(), code(&text).unwrap_or_else(|| innermost(error)));
         match error {
             _ if text.contains(CREDENTIALS_OF_MACHINES) => Self::NoCredentials { place },
+            // The library tells it as an error like any other when it was listing.
+            _ if NO_BUCKET.iter().any(|words| text.contains(words)) => Self::NoBucket { place },
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
                 Self::Refused { place, said }
             }
             _ if REFUSED.contains(&&*said) => Self::Refused { place, said },
-            object_store::Error::NotFound { .. } if NO_BUCKET.iter().any(|words| text.contains(words)) => {
-                Self::NoBucket { place }
-            }
             object_store::Error::NotFound { .. } => Self::Missing { place },
             _ => Self::Away { place, said },
         }
