@@ -19,7 +19,7 @@ ENV SQLX_OFFLINE=true
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/pgassay/target,sharing=locked \
     touch src/lib.rs src/main.rs \
-    && cargo build --release --locked \
+    && cargo build --release --locked --features cloud \
     && cp target/release/pgassay /usr/local/bin/pgassay
 
 

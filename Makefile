@@ -20,7 +20,7 @@ build: setup ## build the release binary
 # Generated cases are the same each time, so that the suite says the same of the same code; `fuzz` tries others.
 test: ## install what the tests need, and run the whole suite
 	.ci/setup --test
-	PROPTEST_RNG_SEED=$${PROPTEST_RNG_SEED:-1} cargo test --locked
+	PROPTEST_RNG_SEED=$${PROPTEST_RNG_SEED:-1} cargo test --locked --features cloud
 
 test-servers: ## run the whole suite on PostgreSQL 16, 17 and 18 as well, and every dump on every server
 	.ci/setup --test
@@ -39,7 +39,8 @@ bench-long: build ## the rest of it: uploads of 2 GB, and a release build from n
 lint: ## check the formatting, and run clippy with warnings as errors
 	cargo fmt --check
 	cargo fmt --check --manifest-path benches/Cargo.toml
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --features cloud -- -D warnings
+	cargo clippy --locked -- -D warnings
 	cargo clippy --locked --manifest-path benches/Cargo.toml --target-dir target/bench -- -D warnings
 
 fmt: ## format the code

@@ -44,6 +44,8 @@
 //!   one. The **pace** says how transactions follow each other; the **generator** is what makes the load;
 //!   a **crew** is the clients of one of its threads.
 //! * **reading**: one number of a level with how sure it is. A **change** is what it is beside the same of another level.
+//! * **depot**: where dumps are kept that more than one machine restores: an object store, or a directory that all have
+//!   mounted. **Placement**: in which data directory, and so on which machine, the sandbox of a dataset is.
 //! * **job**: one piece of heavy work in the queue: a restore, a check, an experiment, an instrument, a benchmark. A **lease** is the right to work on it.
 //! * **worker**: a process of pgassay that takes work from the store: every `serve` is one, and `pgassay worker` is one without
 //!   pages. A **share** is what one worker does of a level; share 0 is that of the worker which does the benchmark. A

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use chrono::TimeDelta;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tracing::info;
@@ -28,18 +29,25 @@ use crate::dataset::pg_restore::PgRestore;
 use crate::dataset::service::Datasets;
 use crate::dataset::work::Restorer;
 use crate::experiment::service::Experiments;
+use crate::files::depot::Depot;
 use crate::files::disk::Disk;
+use crate::files::dumps::Dumps;
 use crate::files::layout::Layout;
 use crate::instrument::service::Instruments;
 use crate::model::user::Viewer;
 use crate::server::Servers;
 use crate::store;
+use crate::store::queue::Reach;
+use crate::target::lease;
 use crate::target::lease::Sandboxes;
 use crate::target::room::Room;
 use crate::target::shared::SharedServer;
 use crate::vault::Vault;
 use crate::web::state::Services;
 use crate::workload::service::Workloads;
+
+/// What is in the depot and in no dataset is still on its way, for so long. Clocks differ, too.
+const UPLOADED_WITHIN: TimeDelta = TimeDelta::days(1);
 
 /// Where root keeps its data when the wished-for place is closed to the user who runs the servers.
 const FALLBACK_DATA_DIR: &str = "/var/lib/pgassay";
@@ -49,6 +57,7 @@ pub struct House {
     pub pool: PgPool,
     pub viewer: Viewer,
     pub layout: Layout,
+    pub dumps: Dumps,
     pub home: String,
     pub datasets: Datasets,
     pub workloads: Workloads,
@@ -73,6 +82,7 @@ impl House {
 
     /// The same, with or without PostgreSQL's programs.
     pub async fn open_with(config: &HouseConfig, programs: Programs) -> anyhow::Result<Self> {
+        let depot = config.files().map(Depot::open).transpose()?;
         let layout = Layout::open(&reachable(&config.data_dir)?)?;
         let master = take_lock(&layout)?;
         let presence = Presence::begin(&layout)?;
@@ -114,32 +124,23 @@ impl House {
             None => embedded_store(&site()?, &layout, master.is_some()).await?,
         };
         let pool = store::open(options).await.context("opening the store")?;
-        let viewer = store::local_viewer(&mut *pool.acquire().await?).await?;
+        let mut conn = pool.acquire().await?;
+        let viewer = store::local_viewer(&mut conn).await?;
+        let store_name = store::name(&mut conn).await?;
+        drop(conn);
+        let dumps = Dumps {
+            layout: layout.clone(),
+            disk: Disk::of(&layout.uploads(), limits.disk_reserve_bytes),
+            depot: depot.map(|depot| depot.of_store(&store_name)),
+        };
         let house = Self {
             datasets: Datasets {
                 pool: pool.clone(),
-                layout: layout.clone(),
+                dumps: dumps.clone(),
                 home: home.clone(),
                 sandboxes: sandboxes.clone(),
                 tools_major: pg_restore.as_ref().map(PgRestore::major),
                 max_upload_bytes: limits.max_upload_bytes,
-                disk: Disk::of(&layout.uploads(), limits.disk_reserve_bytes),
-            },
-            workloads: Workloads {
-                pool: pool.clone(),
-                home: home.clone(),
-            },
-            experiments: Experiments {
-                pool: pool.clone(),
-                home: home.clone(),
-            },
-            instruments: Instruments {
-                pool: pool.clone(),
-                home: home.clone(),
-            },
-            benchmarks: Benchmarks {
-                pool: pool.clone(),
-                home: home.clone(),
             },
             servers: Servers {
                 pool: pool.clone(),
@@ -147,8 +148,12 @@ impl House {
                 secrets: config.secrets_dir.clone().unwrap_or_else(|| layout.secrets()),
                 home: home.clone(),
             },
+            workloads: Workloads { pool: pool.clone() },
+            experiments: Experiments { pool: pool.clone() },
+            instruments: Instruments { pool: pool.clone() },
+            benchmarks: Benchmarks { pool: pool.clone() },
             restorer: Restorer {
-                layout: layout.clone(),
+                dumps: dumps.clone(),
                 sandboxes: sandboxes.clone(),
                 pg_restore: pg_restore.map(|found| found.path),
                 limits: RestoreLimits::of(limits),
@@ -156,6 +161,7 @@ impl House {
             pool,
             viewer,
             layout,
+            dumps,
             home,
             sandboxes,
             store,
@@ -165,7 +171,58 @@ impl House {
         if house.master.is_some() {
             house.clean_up().await?;
         }
+        house.note_presence().await?;
         Ok(house)
+    }
+
+    /// Which restores can be done here.
+    pub fn reach(&self) -> Reach {
+        match self.dumps.depot {
+            Some(_) => Reach::Depot,
+            None => Reach::OwnDumps,
+        }
+    }
+
+    /// Says in the store that a process is there in this data directory, and on which machine.
+    pub async fn note_presence(&self) -> store::Result<()> {
+        let mut conn = self.pool.acquire().await?;
+        store::homes::note_presence(&mut conn, &self.home, &lease::this_machine()).await
+    }
+
+    /// Removes what lies here of datasets that were deleted, or restored elsewhere, by others. Returns how many there were.
+    pub async fn remove_strays(&self) -> anyhow::Result<usize> {
+        let here = self.sandboxes.list().await?;
+        let mut conn = self.pool.acquire().await?;
+        if !store::homes::is_known(&mut conn, &self.home).await? {
+            return Ok(0);
+        }
+        let strays = store::homes::list_strays(&mut conn, &self.home, &here).await?;
+        drop(conn);
+        for id in &strays {
+            self.sandboxes.remove(*id).await?;
+        }
+        Ok(strays.len())
+    }
+
+    /// Removes from the depot what an upload that broke off, or a deletion, has left there. Returns how many files went.
+    pub async fn tidy_depot(&self) -> anyhow::Result<usize> {
+        let Some(depot) = &self.dumps.depot else {
+            return Ok(0);
+        };
+        let held = depot.list().await?;
+        let mut conn = self.pool.acquire().await?;
+        let long_ago = store::now(&mut conn).await? - UPLOADED_WITHIN;
+        let old: Vec<_> = held
+            .iter()
+            .filter(|file| file.since < long_ago)
+            .map(|file| file.dataset_id)
+            .collect();
+        let gone = store::homes::list_gone(&mut conn, &old).await?;
+        drop(conn);
+        for id in &gone {
+            depot.remove(*id).await?;
+        }
+        Ok(gone.len())
     }
 
     /// What the web door needs of the house.
@@ -201,8 +258,7 @@ impl House {
         if n_arriving > 0 {
             info!("Removed {n_arriving} uploads that broke off");
         }
-        // A store that knows nothing of this directory is the wrong one to say what can be removed.
-        if !store::queue::knows_home(&mut conn, &self.home).await? {
+        if !store::homes::is_known(&mut conn, &self.home).await? {
             return Ok(());
         }
         let keep = store::datasets::list_ids_of_home(&mut conn, &self.home).await?;

@@ -11,6 +11,7 @@ use tracing::error;
 use tracing::info;
 use tracing::warn;
 
+use crate::app::caretaker;
 use crate::app::door;
 use crate::app::house::Guests;
 use crate::app::house::House;
@@ -66,9 +67,14 @@ async fn run(house: &HouseConfig, web: &WebConfig, shutdown: &CancellationToken)
         async move { worker::work(&house, &shutdown).await }
     });
     info!("pgassay {} serves http://{address}", env!("CARGO_PKG_VERSION"));
+    let caring = tokio::spawn({
+        let (house, shutdown) = (Arc::clone(&house), shutdown.clone());
+        async move { caretaker::take_care(&house, &shutdown).await }
+    });
     serve_pages(listener, state, shutdown).await;
     shutdown.cancel();
     working.await.context("the worker")?;
+    caring.await.context("the caretaker")?;
     if let Ok(house) = Arc::try_unwrap(house) {
         house.close(Guests::Leave).await?;
     } else {

@@ -23,6 +23,7 @@ use crate::store::held::HeldJob;
 use crate::store::held::Parted;
 use crate::store::queue;
 use crate::store::queue::Claimed;
+use crate::target::lease;
 use crate::store::shares;
 use crate::workload;
 
@@ -148,8 +149,14 @@ impl<'a> Worker<'a> {
     }
 
     async fn claim(&self) -> store::Result<Option<Claimed>> {
-        let mut conn = self.house.pool.acquire().await?;
-        queue::claim(&mut conn, &self.house.home, &self.host, &self.owner).await
+        let home = &self.house.home;
+        let mut transaction = self.house.pool.begin().await?;
+        let claimed = queue::claim(&mut transaction, home, self.house.reach(), &self.host, &self.owner).await?;
+        if claimed.is_some() {
+            store::homes::note(&mut transaction, home, &lease::this_machine()).await?;
+            transaction.commit().await?;
+        }
+        Ok(claimed)
     }
 
     async fn run(&self, claimed: &Claimed, shutdown: &CancellationToken) -> Parted {

@@ -37,8 +37,6 @@ use crate::target::open_files::OpenFiles;
 #[derive(Clone)]
 pub struct Benchmarks {
     pub pool: PgPool,
-    /// The data directory whose files the work needs.
-    pub home: String,
 }
 
 /// A spec whose target is there.
@@ -78,7 +76,7 @@ impl Benchmarks {
             spec: wish.spec,
         };
         let mut transaction = self.pool.begin().await?;
-        let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Benchmark, &self.home).await?;
+        let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Benchmark, None).await?;
         if let Some(server_id) = new.spec.target.server_id() {
             store::jobs::set_server(&mut transaction, job_id, server_id).await?;
         }

@@ -13,6 +13,8 @@ use crate::cluster::leftover;
 use crate::cluster::privileges::Account;
 use crate::config::HouseConfig;
 use crate::dataset::pg_restore::PgRestore;
+use crate::files::depot::Depot;
+use crate::files::depot::DepotError;
 use crate::files::disk::Disk;
 use crate::files::layout::Layout;
 use crate::model::units::bytes_in_words;
@@ -48,6 +50,9 @@ pub async fn doctor(config: &HouseConfig, files_before: Option<OpenFiles>) -> bo
     }
     findings.push(("open files", open_files(files_before)));
     store(config, layout.as_ref(), &mut findings).await;
+    if let Some(address) = config.files() {
+        findings.push(("depot", depot(address).await));
+    }
     match (config.sandbox_url(), &layout) {
         (Some(url), Some(layout)) => shared_server(url, layout, &mut findings).await,
         (None, Some(layout)) => findings.push(("sandboxes", sandboxes(layout))),
@@ -259,6 +264,22 @@ async fn external_store(url: &str) -> Finding {
     match asked.await {
         Ok(version) => Finding::Good(format!("PostgreSQL {version} at DATABASE_URL")),
         Err(error) => Finding::Problem(format!("the server of DATABASE_URL does not answer: {error}. {advice}")),
+    }
+}
+
+/// Whether a small file gets into the depot, out of it and away again.
+async fn depot(address: &str) -> Finding {
+    let checking = async {
+        let depot = Depot::open(address)?;
+        depot.check().await?;
+        Ok::<_, DepotError>(depot)
+    };
+    match checking.await {
+        Ok(depot) => Finding::Good(format!(
+            "{}: it was listed, and a small file was put there, read and removed",
+            depot.place()
+        )),
+        Err(error) => Finding::Problem(error.to_string()),
     }
 }
 

@@ -16,6 +16,10 @@ pub struct HouseConfig {
     /// server of its own for every dataset, which is safer and measures better.
     #[arg(long, env = "SANDBOX_URL", hide_env_values = true)]
     pub sandbox_url: Option<String>,
+    /// Where uploaded dumps are kept so that other machines can restore them: `s3://bucket/prefix`, `gs://bucket/prefix`,
+    /// `az://container/prefix` or `file:///directory`. Unset, they stay in the data directory of the machine that took them.
+    #[arg(long, env = "PGASSAY_FILES")]
+    pub files: Option<String>,
     /// Where the PostgreSQL server programs are; found by themselves when unset.
     #[arg(long, env = "PGASSAY_PG_BINDIR")]
     pub pg_bindir: Option<PathBuf>,
@@ -106,6 +110,11 @@ impl HouseConfig {
     /// The URL of an external store.
     pub fn database_url(&self) -> Option<&str> {
         self.database_url.as_deref().filter(|url| !url.is_empty())
+    }
+
+    /// The address of the depot.
+    pub fn files(&self) -> Option<&str> {
+        self.files.as_deref().filter(|address| !address.is_empty())
     }
 
     /// The URL of the server that all datasets share.

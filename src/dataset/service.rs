@@ -10,11 +10,10 @@ use tokio_util::io::ReaderStream;
 
 use crate::dataset::format;
 use crate::dataset::format::FormatError;
-use crate::files::disk::Disk;
-use crate::files::intake;
+use crate::files::depot::DepotError;
+use crate::files::dumps::Dumps;
 use crate::files::intake::Arrived;
 use crate::files::intake::IntakeError;
-use crate::files::layout::Layout;
 use crate::model::dataset::Dataset;
 use crate::model::dataset::NewDataset;
 use crate::model::ids::DatasetId;
@@ -33,13 +32,12 @@ const READ_BYTES: usize = 256 * 1024;
 #[derive(Clone)]
 pub struct Datasets {
     pub pool: PgPool,
-    pub layout: Layout,
+    pub dumps: Dumps,
     pub home: String,
     pub sandboxes: Sandboxes,
     /// The version of the `pg_restore` that reads archives; none where this machine has none.
     pub tools_major: Option<u32>,
     pub max_upload_bytes: u64,
-    pub disk: Disk,
 }
 
 /// Why an upload is not taken. Nothing of it is left.
@@ -49,6 +47,8 @@ pub enum UploadError {
     Intake(#[from] IntakeError),
     #[error(transparent)]
     Format(#[from] FormatError),
+    #[error(transparent)]
+    Depot(#[from] DepotError),
     #[error(transparent)]
     Fault(#[from] anyhow::Error),
 }
@@ -79,8 +79,7 @@ impl Datasets {
         &self,
         stream: impl Stream<Item = Result<Bytes, E>>,
     ) -> Result<Arrived, UploadError> {
-        let path = self.layout.new_incoming()?;
-        Ok(intake::receive(stream, path, &self.disk, self.max_upload_bytes).await?)
+        Ok(self.dumps.receive(stream, self.max_upload_bytes).await?)
     }
 
     /// Makes a dataset of a file that has arrived, and queues its restore. The same form sent twice makes one.
@@ -102,6 +101,7 @@ impl Datasets {
             sha256: arrived.sha256.clone(),
             format,
             compression,
+            is_in_depot: self.dumps.depot.is_some(),
         };
         // On its own: who leaves now must not leave half a dataset behind.
         let datasets = self.clone();
@@ -111,23 +111,37 @@ impl Datasets {
 
     async fn insert(&self, viewer: Viewer, mut arrived: Arrived, new: NewDataset) -> Result<DatasetId, UploadError> {
         let request_id = &new.request_id;
-        let mut transaction = self.pool.begin().await?;
-        if let Some(id) = store::datasets::find_by_request(&mut transaction, viewer, request_id).await? {
+        let mut conn = self.pool.acquire().await?;
+        if let Some(id) = store::datasets::find_by_request(&mut conn, viewer, request_id).await? {
             return Ok(id);
         }
-        let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Restore, &self.home).await?;
-        let id = match store::datasets::insert(&mut transaction, viewer, &new, job_id).await {
-            Ok(id) => id,
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+        let id = store::datasets::new_id(&mut conn).await?;
+        drop(conn);
+        // Whoever has the depot can restore it. First, and without a connection: it may take long, and may fail.
+        let home = match &self.dumps.depot {
+            Some(depot) => {
+                depot.put(id, arrived.path()).await?;
+                None
+            }
+            None => Some(&*self.home),
+        };
+        let mut transaction = self.pool.begin().await?;
+        let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Restore, home).await?;
+        match store::datasets::insert(&mut transaction, viewer, id, &new, job_id).await {
+            Ok(()) => {}
+            Err(error) if store::is_duplicate(&error) => {
                 transaction.rollback().await?;
+                self.dumps.remove(id).await?;
                 let mut conn = self.pool.acquire().await?;
                 let id = store::datasets::find_by_request(&mut conn, viewer, request_id).await?;
                 return Ok(id.ok_or_else(|| anyhow::anyhow!("a repeated request without its dataset"))?);
             }
             Err(error) => return Err(error.into()),
-        };
-        // Before the commit: a dataset that is there has its file, and a file without its dataset is swept.
-        arrived.keep_as(&self.layout.dump(id)).await?;
+        }
+        if self.dumps.depot.is_none() {
+            // Before the commit: a dataset that is there has its file, and a file without its dataset is swept.
+            arrived.keep_as(&self.dumps.layout.dump(id)).await?;
+        }
         transaction.commit().await?;
         Ok(id)
     }
@@ -172,9 +186,18 @@ impl Datasets {
         // One that runs is ended by whoever runs it, and its dump goes then.
         let job = store::jobs::get(&mut conn, viewer, dataset.job.id).await?;
         if job.is_some_and(|job| job.status == JobStatus::Cancelled) {
-            self.layout.remove_dump(id).await?;
+            self.dumps.layout.remove_dump(id).await?;
         }
         Ok(is_asked)
+    }
+
+    /// Has a dataset restored once more from its dump in the depot, by whichever machine comes first: one whose own machine
+    /// is away, or whose restore ended badly. False when there is no reason to, or something works on it.
+    pub async fn restore_again(&self, viewer: Viewer, id: DatasetId) -> store::Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        let is_queued = store::datasets::restore_again(&mut transaction, viewer, id).await?;
+        transaction.commit().await?;
+        Ok(is_queued)
     }
 
     /// Deletes a dataset that nothing needs, with its dump and its sandbox. Results that it led to stay.
@@ -192,7 +215,7 @@ impl Datasets {
             return Ok(if is_there { Deleted::InUse } else { Deleted::NotThere });
         }
         // The row went first: what a crash leaves of the files is swept at the next start.
-        self.layout.remove_dump(id).await?;
+        self.dumps.remove(id).await?;
         self.sandboxes.remove(id).await?;
         Ok(Deleted::Done)
     }

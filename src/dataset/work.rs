@@ -1,5 +1,6 @@
 //! Does the job of one restore, from the claim to a template that is ready or a sentence that says why not.
 
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 use std::time::Instant;
@@ -18,7 +19,10 @@ use crate::dataset::pieces::Pieces;
 use crate::dataset::reader::Counter;
 use crate::dataset::restore::Done;
 use crate::dataset::restore::Restore;
-use crate::files::layout::Layout;
+use crate::files::depot::DepotError;
+use crate::files::dumps::Dumps;
+use crate::files::dumps::FetchError;
+use crate::files::intake::IntakeError;
 use crate::model::dataset::Compression;
 use crate::model::dataset::Dataset;
 use crate::model::dataset::DumpFormat;
@@ -47,11 +51,23 @@ const TELL_EVERY: Duration = Duration::from_millis(500);
 /// What a restore needs besides its job.
 #[derive(Clone)]
 pub struct Restorer {
-    pub layout: Layout,
+    pub dumps: Dumps,
     pub sandboxes: Sandboxes,
     /// Reads archives; none where this machine has none.
     pub pg_restore: Option<PathBuf>,
     pub limits: RestoreLimits,
+}
+
+impl From<FetchError> for Trouble {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Depot(error) if error.may_pass() => Self::Lost(error.into()),
+            FetchError::Depot(DepotError::Fault(error))
+            | FetchError::Intake(IntakeError::Fault(error))
+            | FetchError::Fault(error) => Self::Lost(error),
+            FetchError::Depot(_) | FetchError::NoDepot | FetchError::Intake(_) => Self::Sentence(error.to_string()),
+        }
+    }
 }
 
 impl Trouble {
@@ -89,7 +105,8 @@ impl Restorer {
         }
     }
 
-    /// Ends the job and removes what was restored so far, and the dump.
+    /// Ends the job and removes what was restored so far, and the dump here. In a depot it stays: another machine may have
+    /// what this one lacks.
     async fn give_up(
         &self,
         job: &HeldJob,
@@ -106,7 +123,7 @@ impl Restorer {
             transaction.commit().await?;
             self.sandboxes.remove(dataset.id).await?;
             // Nothing restores it again: whoever has it uploads it once it is put right.
-            self.layout.remove_dump(dataset.id).await?;
+            self.dumps.layout.remove_dump(dataset.id).await?;
         }
         Ok(Parted::Over)
     }
@@ -119,12 +136,16 @@ impl Restorer {
             .context("the job's dataset")?;
         drop(conn);
         info!(dataset.id = %dataset.id, "Dataset {} is being restored", dataset.id);
+        let path = tokio::select! {
+            path = self.fetch(job, &dataset) => path?,
+            () = job.stop_token().cancelled() => return Err(Trouble::Stopped),
+        };
         job.set_progress("starting its server", &Progress::default()).await?;
         let sandbox = self.sandboxes.start(dataset.id).await?;
         let (tell, told) = watch::channel(Done::default());
         let mut restore = Restore::new(&sandbox.address, dataset.id, tell);
         let result = tokio::select! {
-            result = self.restore(job, &dataset, &sandbox, &mut restore, told) => result,
+            result = self.restore(job, &dataset, &path, &sandbox, &mut restore, told) => result,
             () = tokio::time::sleep(self.limits.time) => Err(Trouble::Sentence(format!(
                 "The restore took longer than the limit of {}. A larger limit is set by PGASSAY_MAX_RESTORE_MINUTES.",
                 seconds_in_words(self.limits.time.as_secs_f64())
@@ -150,21 +171,49 @@ impl Restorer {
         sandbox.stop().await?;
         let notes = &*notes;
         patiently(|| record(job, &dataset, &restored, notes).boxed()).await?;
+        if dataset.is_in_depot {
+            // It has served; the depot has it for whoever restores it again.
+            self.dumps.layout.remove_dump(dataset.id).await?;
+        }
         Ok(())
+    }
+
+    /// The dump on this machine's disk, fetched from the depot where it is not there yet.
+    async fn fetch(&self, job: &HeldJob, dataset: &Dataset) -> Result<PathBuf, Trouble> {
+        let (tell, told) = watch::channel(0);
+        let telling = async {
+            let mut told = told;
+            while told.changed().await.is_ok() {
+                let progress = Progress {
+                    done: *told.borrow_and_update(),
+                    total: dataset.size_bytes,
+                    unit: "bytes".to_owned(),
+                    ..Progress::default()
+                };
+                job.set_progress("fetching its dump", &progress).await?;
+                tokio::time::sleep(TELL_EVERY).await;
+            }
+            // There is nothing more to tell.
+            std::future::pending::<Result<PathBuf, Trouble>>().await
+        };
+        tokio::select! {
+            path = self.dumps.at_hand(dataset, |n_bytes| { tell.send_replace(n_bytes); }) => Ok(path?),
+            trouble = telling => trouble,
+        }
     }
 
     async fn restore(
         &self,
         job: &HeldJob,
         dataset: &Dataset,
+        path: &Path,
         sandbox: &Sandbox,
         restore: &mut Restore<'_>,
         told: watch::Receiver<Done>,
     ) -> Result<Restored, Trouble> {
         let started = Instant::now();
-        let path = self.layout.dump(dataset.id);
         let file = DumpFile {
-            path: &path,
+            path,
             format: format_of(dataset)?,
             compression: compression_of(dataset)?,
             pg_restore: self.pg_restore.as_deref(),
@@ -243,6 +292,8 @@ fn compression_of(dataset: &Dataset) -> anyhow::Result<Compression> {
 
 #[cfg(test)]
 mod bad_input;
+#[cfg(test)]
+mod depot;
 #[cfg(test)]
 mod dumps;
 #[cfg(test)]

@@ -36,6 +36,8 @@ pub struct Place {
     pub position: usize,
     /// What is running now.
     pub behind: Option<String>,
+    /// The machine it waits for, as a sentence, where that is away.
+    pub away: Option<String>,
 }
 
 /// Looks at an experiment; none when there is no such experiment for this viewer.
@@ -103,8 +105,10 @@ async fn place(conn: &mut PgConnection, viewer: Viewer, experiment: &Experiment)
     let running = queue.iter().find(|queued| queued.job.status == JobStatus::Running);
     let waiting = queue.iter().filter(|queued| queued.job.status == JobStatus::Queued);
     let position = waiting.take_while(|queued| queued.job.id != experiment.job.id).count() + 1;
+    let own = queue.iter().find(|queued| queued.job.id == experiment.job.id);
     Ok(Place {
         position,
         behind: running.map(store::jobs::QueuedJob::in_words),
+        away: own.and_then(store::jobs::QueuedJob::away_in_words),
     })
 }

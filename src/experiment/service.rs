@@ -36,8 +36,6 @@ use crate::store::experiments::NewExperiment;
 #[derive(Clone)]
 pub struct Experiments {
     pub pool: PgPool,
-    /// The data directory whose files the work needs.
-    pub home: String,
 }
 
 /// Why an experiment is not launched.
@@ -205,7 +203,7 @@ impl Experiments {
             spec,
         };
         let mut transaction = self.pool.begin().await?;
-        let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Experiment, &self.home).await?;
+        let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Experiment, None).await?;
         match store::experiments::insert(&mut transaction, viewer, &new, job_id).await {
             Ok(id) => {
                 for (prepared, snapshot) in given {

@@ -165,7 +165,8 @@ fn close(dir: &Path) -> io::Result<()> {
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
 }
 
-fn random_hex() -> anyhow::Result<String> {
+/// A name that nobody else has.
+pub fn random_hex() -> anyhow::Result<String> {
     let mut bytes = [0_u8; 16];
     rand::rngs::SysRng
         .try_fill_bytes(&mut bytes)

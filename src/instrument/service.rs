@@ -17,8 +17,6 @@ use crate::store::instruments::NewInstrument;
 #[derive(Clone)]
 pub struct Instruments {
     pub pool: PgPool,
-    /// The data directory whose files the work needs.
-    pub home: String,
 }
 
 impl Instruments {
@@ -41,7 +39,7 @@ impl Instruments {
             spec: wish.spec,
         };
         let mut transaction = self.pool.begin().await?;
-        let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Instrument, &self.home).await?;
+        let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Instrument, None).await?;
         match store::instruments::insert(&mut transaction, viewer, &new, job_id).await {
             Ok(id) => {
                 transaction.commit().await?;

@@ -219,7 +219,6 @@ mod tests {
     use crate::model::instrument::LotteryStep;
     use crate::store::queue;
     use crate::store::queue::Interruption;
-    use crate::testing::world::HOME;
     use crate::testing::world::World;
 
     #[tokio::test]
@@ -255,7 +254,6 @@ mod tests {
         );
         let door = Instruments {
             pool: world.pool.clone(),
-            home: HOME.to_owned(),
         };
         assert_eq!(catch_up(&world.pool).await.unwrap(), 0, "it is to go on");
         assert!(door.stop(world.viewer, id).await.unwrap());

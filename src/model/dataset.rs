@@ -58,6 +58,8 @@ pub struct NewDataset {
     pub sha256: String,
     pub format: DumpFormat,
     pub compression: Compression,
+    /// Whether its dump is in the depot already.
+    pub is_in_depot: bool,
 }
 
 /// A dataset as pages and runners see it; its life is that of its restore job.
@@ -82,7 +84,21 @@ pub struct Dataset {
     pub n_tables: u64,
     pub n_rows: u64,
     pub filing: Filing,
+    /// Whether any machine can fetch the dump.
+    pub is_in_depot: bool,
+    /// None before somebody begins to restore it.
+    pub place: Option<DatasetPlace>,
     pub job: Job,
+}
+
+/// Where a dataset was restored, or is being restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatasetPlace {
+    pub machine: String,
+    /// When a pgassay with that data directory last said that it is there.
+    pub seen_at: DateTime<Utc>,
+    /// Whether that is so long ago that nothing begins there.
+    pub is_away: bool,
 }
 
 /// A session setting, as `SET` would take it.

@@ -4,6 +4,7 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::model::dataset::Dataset;
+use crate::model::dataset::DatasetPlace;
 use crate::model::dataset::NewDataset;
 use crate::model::dataset::Setting;
 use crate::model::ids::DatasetId;
@@ -15,24 +16,30 @@ use crate::model::job::Progress;
 use crate::model::user::Viewer;
 use crate::store::Result;
 use crate::store::filing::filing;
+use crate::store::jobs;
 use crate::store::jobs::job_of;
 use crate::store::to_i64;
 use crate::store::to_u64;
 
-/// Selects datasets with their jobs and counts; the tail says which.
+/// A machine that has said nothing for so many seconds is away.
+pub const AWAY_AFTER_S: f64 = 60.0;
+
+/// Selects datasets with their jobs, places and counts; the tail says which, and its parameters begin with `$2`.
 macro_rules! select_datasets {
     ($tail:literal, $($bind:expr),* $(,)?) => {
         sqlx::query!(
             r#"select d.id as "id: DatasetId", d.name, d.file_name, d.size_bytes, d.sha256, d.format, d.compression,
                       d.created_at, d.server_version, d.encoding, d.locale, d.database_bytes, d.restore_ms,
                       d.extensions, d.settings as "settings: Json<Vec<Setting>>", d.has_imported_statistics,
-                      d.tags, d.memo,
+                      d.tags, d.memo, d.is_in_depot, h.machine as "machine?", h.seen_at as "seen_at?",
+                      coalesce(h.seen_at < clock_timestamp() - make_interval(secs => $1), false) as "is_away!",
                       (select count(*) from dataset_tables t where t.dataset_id = d.id) as "n_tables!",
                       (select coalesce(sum(n_rows), 0)::bigint from dataset_tables t where t.dataset_id = d.id) as "n_rows!",
                       j.id as "job_id: JobId", j.kind as "kind: JobKind", j.status as "status: JobStatus", j.stage,
                       j.progress as "progress: Json<Progress>", j.message, j.cancel_requested,
                       j.created_at as job_created_at, j.started_at, j.finished_at, clock_timestamp() as "read_at!"
-               from datasets d join jobs j on j.id = d.job_id "# + $tail,
+               from datasets d join jobs j on j.id = d.job_id left join homes h on h.home = j.home "# + $tail,
+            AWAY_AFTER_S,
             $($bind),*
         )
         .map(|row| Dataset {
@@ -55,16 +62,37 @@ macro_rules! select_datasets {
             n_tables: to_u64(row.n_tables),
             n_rows: to_u64(row.n_rows),
             filing: filing(row.tags, row.memo),
+            is_in_depot: row.is_in_depot,
+            place: row.machine.zip(row.seen_at).map(|(machine, seen_at)| DatasetPlace {
+                machine,
+                seen_at,
+                is_away: row.is_away,
+            }),
             job: job_of!(row, job_id, job_created_at),
         })
     };
 }
 
-/// Stores a new dataset; `job_id` is the job that will restore it.
-pub async fn insert(conn: &mut PgConnection, viewer: Viewer, new: &NewDataset, job_id: JobId) -> Result<DatasetId> {
-    sqlx::query_scalar!(
-        r#"insert into datasets (owner_id, request_id, job_id, name, file_name, size_bytes, sha256, format, compression)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id as "id: DatasetId""#,
+/// An id for a dataset that is still to be stored: its dump goes into the depot first.
+pub async fn new_id(conn: &mut PgConnection) -> Result<DatasetId> {
+    sqlx::query_scalar!(r#"select nextval(pg_get_serial_sequence('datasets', 'id')) as "id!: DatasetId""#)
+        .fetch_one(conn)
+        .await
+}
+
+/// Stores a new dataset under an id of [`new_id`]; `job_id` is the job that will restore it.
+pub async fn insert(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    id: DatasetId,
+    new: &NewDataset,
+    job_id: JobId,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into datasets (id, owner_id, request_id, job_id, name, file_name, size_bytes, sha256, format, compression,
+                               is_in_depot)
+         overriding system value values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        id.0,
         viewer.user_id.0,
         new.request_id,
         job_id.0,
@@ -74,9 +102,11 @@ pub async fn insert(conn: &mut PgConnection, viewer: Viewer, new: &NewDataset, j
         new.sha256,
         new.format.word(),
         new.compression.word(),
+        new.is_in_depot,
     )
-    .fetch_one(conn)
-    .await
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// The dataset that an earlier sending of the same form made.
@@ -92,14 +122,14 @@ pub async fn find_by_request(conn: &mut PgConnection, viewer: Viewer, request_id
 
 /// One dataset; none when there is no such dataset for this viewer.
 pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: DatasetId) -> Result<Option<Dataset>> {
-    select_datasets!("where d.id = $1 and d.owner_id = $2", id.0, viewer.user_id.0)
+    select_datasets!("where d.id = $2 and d.owner_id = $3", id.0, viewer.user_id.0)
         .fetch_optional(conn)
         .await
 }
 
 /// All datasets of the viewer, newest first.
 pub async fn list(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<Dataset>> {
-    select_datasets!("where d.owner_id = $1 order by d.id desc", viewer.user_id.0)
+    select_datasets!("where d.owner_id = $2 order by d.id desc", viewer.user_id.0)
         .fetch_all(conn)
         .await
 }
@@ -108,7 +138,7 @@ pub async fn list(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<Dataset
 pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[DatasetId]) -> Result<Vec<Dataset>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     select_datasets!(
-        "where d.id = any ($1) and d.owner_id = $2 order by array_position($1, d.id)",
+        "where d.id = any ($2) and d.owner_id = $3 order by array_position($2, d.id)",
         &ids,
         viewer.user_id.0,
     )
@@ -118,7 +148,7 @@ pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[Dataset
 
 /// The dataset that a restore job works for.
 pub async fn get_by_job(conn: &mut PgConnection, lease: &Lease) -> Result<Option<Dataset>> {
-    select_datasets!("where d.job_id = $1", lease.job_id.0)
+    select_datasets!("where d.job_id = $2", lease.job_id.0)
         .fetch_optional(conn)
         .await
 }
@@ -135,6 +165,70 @@ pub async fn list_ids_of_home(conn: &mut PgConnection, home: &str) -> Result<Vec
     .await
 }
 
+/// Has a dataset restored once more, by anybody, from its dump in the depot: one whose machine is away, or whose restore
+/// ended badly. Returns false when there is no reason to, something works on it, or it is not there.
+pub async fn restore_again(conn: &mut PgConnection, viewer: Viewer, id: DatasetId) -> Result<bool> {
+    let status = sqlx::query_scalar!(
+        r#"select j.status as "status: JobStatus"
+           from datasets d join jobs j on j.id = d.job_id left join homes h on h.home = j.home
+           where d.id = $1 and d.owner_id = $2 and d.is_in_depot
+             and (j.status in ('failed', 'cancelled')
+                  or h.seen_at < clock_timestamp() - make_interval(secs => $3))
+             and not exists (
+                 select from jobs busy
+                 where busy.status = 'running' and (busy.id = d.job_id
+                    or busy.id in (select job_id from experiments where dataset_id = d.id
+                                   union all select job_id from instruments where dataset_id = d.id
+                                   union all select job_id from benchmarks where dataset_id = d.id
+                                   union all select job_id from workload_checks where dataset_id = d.id)))
+           for update of d, j"#,
+        id.0,
+        viewer.user_id.0,
+        AWAY_AFTER_S,
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    if status.is_some() {
+        note_move(&mut *conn, id).await?;
+    }
+    match status {
+        None => return Ok(false),
+        Some(JobStatus::Queued) => {
+            sqlx::query!(
+                "update jobs set home = null where id = (select job_id from datasets where id = $1)",
+                id.0
+            )
+            .execute(conn)
+            .await?;
+        }
+        Some(JobStatus::Running | JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled) => {
+            let job_id = jobs::insert(&mut *conn, viewer, JobKind::Restore, None).await?;
+            sqlx::query!("update datasets set job_id = $2 where id = $1", id.0, job_id.0)
+                .execute(conn)
+                .await?;
+        }
+    }
+    Ok(true)
+}
+
+/// Says so at work that has begun on one machine and goes on at another.
+async fn note_move(conn: &mut PgConnection, id: DatasetId) -> Result<()> {
+    sqlx::query!(
+        "insert into interruptions (job_id, stage, reason)
+         select j.id, j.stage, format('its dataset is restored again, perhaps on another machine than %s', h.machine)
+         from datasets d join jobs r on r.id = d.job_id join homes h on h.home = r.home
+         join jobs j on j.started_at is not null and j.status = 'queued'
+             and (j.id in (select job_id from experiments where dataset_id = d.id)
+                  or j.id in (select job_id from instruments where dataset_id = d.id)
+                  or j.id in (select job_id from benchmarks where dataset_id = d.id))
+         where d.id = $1",
+        id.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Removes a dataset, unless a job that waits or runs needs it. Returns false when it is in use or not there.
 pub async fn delete_unused(conn: &mut PgConnection, viewer: Viewer, id: DatasetId) -> Result<bool> {
     let done = sqlx::query!(
@@ -143,6 +237,7 @@ pub async fn delete_unused(conn: &mut PgConnection, viewer: Viewer, id: DatasetI
              where j.status in ('queued', 'running') and (j.id = d.job_id
                 or j.id in (select job_id from experiments e where e.dataset_id = d.id)
                 or j.id in (select job_id from instruments i where i.dataset_id = d.id)
+                or j.id in (select job_id from benchmarks b where b.dataset_id = d.id)
                 or j.id in (select job_id from workload_checks c where c.dataset_id = d.id)))",
         id.0,
         viewer.user_id.0,
@@ -155,7 +250,6 @@ pub async fn delete_unused(conn: &mut PgConnection, viewer: Viewer, id: DatasetI
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::jobs;
     use crate::store::restores;
     use crate::testing::world::HOME;
     use crate::testing::world::World;
@@ -198,10 +292,14 @@ mod tests {
             Some(id)
         );
         assert_eq!(find_by_request(&mut conn, stranger, "shop").await.unwrap(), None);
-        let again = insert(&mut conn, world.viewer, &new_dataset("shop"), job_id).await;
+        let next = new_id(&mut conn).await.unwrap();
+        let again = insert(&mut conn, world.viewer, next, &new_dataset("shop"), job_id).await;
         assert!(matches!(again, Err(sqlx::Error::Database(error)) if error.is_unique_violation()));
         // Another person may happen to send the same words.
-        insert(&mut conn, stranger, &new_dataset("shop"), job_id).await.unwrap();
+        let next = new_id(&mut conn).await.unwrap();
+        insert(&mut conn, stranger, next, &new_dataset("shop"), job_id)
+            .await
+            .unwrap();
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use crate::model::dataset::DatasetPlace;
 use crate::model::ids::BenchmarkId;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
@@ -15,8 +16,10 @@ use crate::model::job::Job;
 use crate::model::job::JobKind;
 use crate::model::job::JobStatus;
 use crate::model::job::Progress;
+use crate::model::units::date;
 use crate::model::user::Viewer;
 use crate::store::Result;
+use crate::store::datasets::AWAY_AFTER_S;
 
 /// A job in the queue with the thing it works for.
 #[derive(Clone, Debug)]
@@ -29,6 +32,8 @@ pub struct QueuedJob {
     pub benchmark: Option<(BenchmarkId, String)>,
     /// The registered server that it needs for itself.
     pub server: Option<(ServerId, String)>,
+    /// The machine without which a waiting job cannot begin, where that one is away.
+    pub waits_for: Option<DatasetPlace>,
     /// Trials planned and stored, of an experiment.
     pub n_trials: Option<i32>,
     pub n_recorded: i64,
@@ -54,8 +59,9 @@ macro_rules! job_of {
 }
 pub(crate) use job_of;
 
-/// Puts a job at the end of the queue of the data directory `home`.
-pub async fn insert(conn: &mut PgConnection, viewer: Viewer, kind: JobKind, home: &str) -> Result<JobId> {
+/// Puts a job at the end of the queue. `home` is the data directory that has to do it; without one it is done where the
+/// dataset is that it is about, or anywhere.
+pub async fn insert(conn: &mut PgConnection, viewer: Viewer, kind: JobKind, home: Option<&str>) -> Result<JobId> {
     sqlx::query_scalar!(
         r#"insert into jobs (owner_id, kind, home) values ($1, $2, $3) returning id as "id: JobId""#,
         viewer.user_id.0,
@@ -134,7 +140,8 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
                   e.id as "experiment_id?: ExperimentId", e.n_trials as "n_trials?",
                   i.id as "instrument_id?: InstrumentId",
                   b.id as "benchmark_id?: BenchmarkId", b.target_name as "target_name?", j.n_recorded,
-                  s.id as "server_id?: ServerId", s.name as "server_name?"
+                  s.id as "server_id?: ServerId", s.name as "server_name?",
+                  h.machine as "machine?", h.seen_at as "seen_at?"
            from jobs j
            left join experiments e on e.job_id = j.id
            left join workload_checks c on c.job_id = j.id
@@ -144,9 +151,13 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
            left join datasets d on d.job_id = j.id or d.id in (e.dataset_id, c.dataset_id, i.dataset_id,
                                                                   b.dataset_id)
            left join workloads w on w.id = coalesce(e.workload_id, c.workload_id)
+           left join jobs r on r.id = d.job_id
+           left join homes h on j.status = 'queued' and h.home = coalesce(j.home, r.home)
+                                and h.seen_at < clock_timestamp() - make_interval(secs => $2)
            where j.status in ('queued', 'running') and j.owner_id = $1
            order by j.status desc, j.kind = 'check' desc, j.id"#,
         viewer.user_id.0,
+        AWAY_AFTER_S,
     )
     .fetch_all(conn)
     .await?;
@@ -157,6 +168,11 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
         instrument_id: row.instrument_id,
         benchmark: row.benchmark_id.zip(row.target_name),
         server: row.server_id.zip(row.server_name),
+        waits_for: row.machine.zip(row.seen_at).map(|(machine, seen_at)| DatasetPlace {
+            machine,
+            seen_at,
+            is_away: true,
+        }),
         n_trials: row.n_trials,
         n_recorded: row.n_recorded,
         job: job_of!(row, id, created_at),
@@ -165,6 +181,16 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
 }
 
 impl QueuedJob {
+    /// Which machine it waits for, as a sentence; none while that is not away.
+    pub fn away_in_words(&self) -> Option<String> {
+        let place = self.waits_for.as_ref()?;
+        Some(format!(
+            "It waits for the machine {}, which has its dataset and was last seen at {} UTC.",
+            place.machine,
+            date(place.seen_at)
+        ))
+    }
+
     /// What the job does, in a few words.
     pub fn in_words(&self) -> String {
         let dataset = self.dataset.as_ref().map_or("a dataset", |(_, name)| name);

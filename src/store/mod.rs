@@ -24,6 +24,7 @@ pub mod experiments;
 pub mod filing;
 pub mod finding;
 pub mod held;
+pub mod homes;
 pub mod instruments;
 pub mod jobs;
 pub mod levels;
@@ -108,6 +109,13 @@ pub(crate) fn to_i64(n: u64) -> i64 {
 /// Counts come back as `bigint` and are never negative.
 pub(crate) fn to_u64(n: i64) -> u64 {
     u64::try_from(n).unwrap_or(0)
+}
+
+/// The name of this store, by which others that use the same depot tell it from theirs.
+pub async fn name(conn: &mut PgConnection) -> Result<String> {
+    sqlx::query_scalar!(r#"select name::text as "name!" from store_names"#)
+        .fetch_one(conn)
+        .await
 }
 
 /// The store's clock, which all stored times are of.

@@ -18,6 +18,15 @@ pub const LEASE_S: f64 = 20.0;
 /// After so many interruptions without anything recorded in between, a job is given up.
 pub const MAX_INTERRUPTIONS: i32 = 3;
 
+/// Which restores a process can do, beside those that its data directory has the dumps of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// No others.
+    OwnDumps,
+    /// Those whose dumps are in the depot.
+    Depot,
+}
+
 /// A job that was just claimed.
 #[derive(Clone, Debug)]
 pub struct Claimed {
@@ -56,10 +65,10 @@ async fn requeue_lapsed(conn: &mut PgConnection, home: Option<&str>, reason: &st
              select id, stage from jobs
              where status = 'running'
                and (lease_until not between clock_timestamp() and clock_timestamp() + make_interval(secs => 2 * $4::float8)
-                    or home = $1)
+                    or lease_home = $1)
              for update),
          requeued as (
-             update jobs set host = null, lease_owner = null, lease_until = null, epoch = epoch + 1,
+             update jobs set host = null, lease_owner = null, lease_home = null, lease_until = null, epoch = epoch + 1,
                     interruptions = interruptions + 1,
                     status = case when cancel_requested then 'cancelled'::job_status
                                   when interruptions + 1 >= $2 then 'failed' else 'queued' end,
@@ -81,17 +90,28 @@ async fn requeue_lapsed(conn: &mut PgConnection, home: Option<&str>, reason: &st
     Ok(done.rows_affected())
 }
 
-/// Claims the next job of the data directory `home` for this machine; none when nothing waits or the machine is busy, be it
-/// with a share of another's load. A job that needs a registered server waits while another runs there, from whatever
-/// machine. A check is quick and goes first, but not before its own dataset is restored.
-pub async fn claim(conn: &mut PgConnection, home: &str, host: &str, owner: &str) -> Result<Option<Claimed>> {
+/// Claims the next job that the data directory `home` can do for this machine; none when nothing waits or the machine is
+/// busy, be it with a share of another's load. A job that needs a registered server waits while another runs there, from
+/// whatever machine. A check is quick and goes first.
+///
+/// Work on a dataset waits until that is restored, and is then done where it was restored. Whoever claims a restore that
+/// anybody can do is the one who has the dataset from then on.
+pub async fn claim(
+    conn: &mut PgConnection,
+    home: &str,
+    reach: Reach,
+    host: &str,
+    owner: &str,
+) -> Result<Option<Claimed>> {
     let claimed = sqlx::query!(
-        r#"update jobs set status = 'running', host = $2, lease_owner = $3, epoch = epoch + 1,
+        r#"update jobs set status = 'running', host = $2, lease_owner = $3, lease_home = $1, epoch = epoch + 1,
+                  home = case when kind = 'restore' then $1 else home end,
                   lease_until = clock_timestamp() + make_interval(secs => $4),
                   started_at = coalesce(started_at, clock_timestamp())
            where id = (
                select id from jobs
-               where status = 'queued' and home = $1 and not cancel_requested
+               where status = 'queued' and not cancel_requested
+                 and coalesce(home = $1, kind <> 'restore' or $5)
                  and not exists (
                      select 1 from jobs busy
                      where busy.status = 'running' and (busy.host = $2 or busy.server_id = jobs.server_id))
@@ -101,9 +121,13 @@ pub async fn claim(conn: &mut PgConnection, home: &str, host: &str, owner: &str)
                      where me.name = $3 and s.status in ('offered', 'connected', 'running')
                        and j.status = 'running' and j.epoch = s.epoch and j.lease_until > clock_timestamp())
                  and not exists (
-                     select 1 from workload_checks c
-                     join datasets d on d.id = c.dataset_id join jobs restore on restore.id = d.job_id
-                     where c.job_id = jobs.id and restore.status in ('queued', 'running'))
+                     select 1 from datasets d join jobs restore on restore.id = d.job_id
+                     where d.id in (select dataset_id from experiments where job_id = jobs.id
+                                    union all select dataset_id from instruments where job_id = jobs.id
+                                    union all select dataset_id from benchmarks where job_id = jobs.id
+                                    union all select dataset_id from workload_checks where job_id = jobs.id)
+                       and (restore.status in ('queued', 'running')
+                            or restore.status = 'completed' and restore.home is distinct from $1))
                order by kind = 'check' desc, id
                limit 1 for update skip locked)
            returning id as "id: JobId", kind as "kind: JobKind", epoch, owner_id as "owner_id: crate::model::ids::UserId""#,
@@ -111,6 +135,7 @@ pub async fn claim(conn: &mut PgConnection, home: &str, host: &str, owner: &str)
         host,
         owner,
         LEASE_S,
+        reach == Reach::Depot,
     )
     .fetch_optional(conn)
     .await;
@@ -171,7 +196,7 @@ pub async fn set_progress(conn: &mut PgConnection, lease: &Lease, stage: &str, p
 pub async fn settle(conn: &mut PgConnection, lease: &Lease, status: JobStatus, message: Option<&str>) -> Result<bool> {
     let done = sqlx::query!(
         "update jobs set status = $4, message = $5, finished_at = clock_timestamp(), stage = 'done',
-                host = null, lease_owner = null, lease_until = null
+                host = null, lease_owner = null, lease_home = null, lease_until = null
          where id = $1 and epoch = $2 and lease_owner = $3 and status = 'running'",
         lease.job_id.0,
         lease.epoch,
@@ -197,7 +222,7 @@ pub async fn release(conn: &mut PgConnection, lease: &Lease, stage: &str, why: &
                 message = case when cancel_requested then 'Stopped on request.' else message end,
                 finished_at = case when cancel_requested then clock_timestamp() end,
                 stage = $4, interruptions = interruptions + $5,
-                host = null, lease_owner = null, lease_until = null
+                host = null, lease_owner = null, lease_home = null, lease_until = null
          where id in (select id from held)",
         lease.job_id.0,
         lease.epoch,
@@ -236,13 +261,6 @@ impl Interruption {
 /// How often a job was interrupted since something was last recorded for it.
 pub async fn interruptions(conn: &mut PgConnection, lease: &Lease) -> Result<i32> {
     sqlx::query_scalar!("select interruptions from jobs where id = $1", lease.job_id.0)
-        .fetch_one(conn)
-        .await
-}
-
-/// Whether this store has ever had work for a data directory.
-pub async fn knows_home(conn: &mut PgConnection, home: &str) -> Result<bool> {
-    sqlx::query_scalar!(r#"select exists (select from jobs where home = $1) as "knows!""#, home)
         .fetch_one(conn)
         .await
 }

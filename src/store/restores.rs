@@ -36,7 +36,10 @@ pub async fn record(conn: &mut PgConnection, lease: &Lease, id: DatasetId, resto
     )
     .execute(&mut *conn)
     .await?;
-    if let Some(statistics) = &restored.statistics {
+    if let Some(statistics) = &restored.statistics
+        // An earlier restore of the same dump has brought it.
+        && statistics_files::find_by_request(&mut *conn, id, &statistics.request_id).await?.is_none()
+    {
         statistics_files::insert(&mut *conn, id, statistics).await?;
     }
     sqlx::query!("delete from dataset_tables where dataset_id = $1", id.0)

@@ -372,7 +372,7 @@ mod tests {
         world.lapse(job_id).await;
         queue::rescue(&mut conn).await.unwrap();
         assert!(!note_schema(&mut conn, &lease, id, "too late").await.unwrap());
-        let again = queue::claim(&mut conn, HOME, "b", "another")
+        let again = queue::claim(&mut conn, HOME, queue::Reach::OwnDumps, "b", "another")
             .await
             .unwrap()
             .unwrap()

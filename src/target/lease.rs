@@ -137,6 +137,24 @@ impl Sandboxes {
         })
     }
 
+    /// The datasets of which something is here. Of a shared server nothing is known to be of this machine alone.
+    pub async fn list(&self) -> anyhow::Result<Vec<DatasetId>> {
+        let Place::Clusters { root, .. } = &self.place else {
+            return Ok(Vec::new());
+        };
+        let mut ids = Vec::new();
+        let mut entries = tokio::fs::read_dir(root).await.context("looking for sandboxes")?;
+        while let Some(entry) = entries.next_entry().await? {
+            ids.extend(
+                entry
+                    .file_name()
+                    .to_str()
+                    .and_then(|name| name.parse::<DatasetId>().ok()),
+            );
+        }
+        Ok(ids)
+    }
+
     /// Whether something of the dataset is here.
     pub async fn is_there(&self, dataset_id: DatasetId) -> anyhow::Result<bool> {
         match &self.place {

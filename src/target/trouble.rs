@@ -3,6 +3,7 @@
 use tracing::error;
 use tracing::info;
 
+use crate::files::depot::DepotError;
 use crate::model::job::JobStatus;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
@@ -91,7 +92,7 @@ where
             Ok(job.release(lease::IN_USE, &Interruption::Busy).await?)
         }
         (None, Trouble::Lost(error)) => {
-            error!(job.id = %id, "Job {id} lost its server: {error:#}");
+            error!(job.id = %id, "Job {id} lost what it works with: {error:#}");
             let lost = in_words(error);
             if job.is_hopeless().await? {
                 return settle(JobStatus::Failed, (words.given_up)(&lost)).await;
@@ -101,8 +102,12 @@ where
     }
 }
 
-/// How a server was lost, for people: in its own words where it had any.
+/// What was lost, and how, for people: in its own words where it had any.
 fn in_words(error: &anyhow::Error) -> String {
+    let depot = error.chain().find_map(|cause| cause.downcast_ref::<DepotError>());
+    if let Some(DepotError::Away { place, said }) = depot {
+        return format!("the depot {place} does not answer as it should ({said})");
+    }
     match ServerError::among(error) {
         _ if format!("{error:#}").contains(NO_SPACE) => OUT_OF_DISK.to_owned(),
         Some(said) if !said.is_fatal => format!("the server says: {said}"),

@@ -1,5 +1,6 @@
 //! A whole house in a directory of its own, with a real store and real sandboxes, that works when it is told to.
 
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -51,10 +52,21 @@ impl Bench {
 
     /// A house whose sandboxes run the server programs of a directory.
     pub async fn open_on(pg_bindir: Option<PathBuf>) -> Self {
+        Self::open_with(pg_bindir, testing::database_url().await, None).await
+    }
+
+    /// A house as another machine has it that uses the same store and the same depot.
+    pub async fn open_beside(database_url: &str, depot: &Path) -> Self {
+        let files = format!("file://{}", depot.display());
+        Self::open_with(testing::pg_bindir(), database_url.to_owned(), Some(files)).await
+    }
+
+    async fn open_with(pg_bindir: Option<PathBuf>, database_url: String, files: Option<String>) -> Self {
         let config = HouseConfig {
             data_dir: scratch::dir(),
-            database_url: Some(testing::database_url().await),
+            database_url: Some(database_url),
             sandbox_url: None,
+            files,
             pg_bindir,
             key_file: None,
             secrets_dir: None,

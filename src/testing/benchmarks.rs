@@ -20,7 +20,6 @@ use crate::model::job::Lease;
 use crate::store;
 use crate::store::levels::AttemptKey;
 use crate::store::levels::LevelEnd;
-use crate::testing::world::HOME;
 use crate::testing::world::World;
 
 /// A form whose benchmark has levels of 2 and 4 clients, ten seconds each.
@@ -49,7 +48,6 @@ impl World {
     pub async fn benchmark(&self, form: &BenchmarkForm) -> BenchmarkId {
         let benchmarks = Benchmarks {
             pool: self.pool.clone(),
-            home: HOME.to_owned(),
         };
         benchmarks.launch(self.viewer, form).await.unwrap()
     }

@@ -28,6 +28,7 @@ use crate::store::experiments::NewExperiment;
 use crate::store::instruments::NewInstrument;
 use crate::store::queue;
 use crate::store::queue::Claimed;
+use crate::store::queue::Reach;
 use crate::testing;
 use crate::workload::read;
 
@@ -62,7 +63,7 @@ impl World {
 
     /// A job in the queue.
     pub async fn job(&self, kind: JobKind) -> JobId {
-        store::jobs::insert(&mut *self.conn().await, self.viewer, kind, HOME)
+        store::jobs::insert(&mut *self.conn().await, self.viewer, kind, Some(HOME))
             .await
             .unwrap()
     }
@@ -71,8 +72,12 @@ impl World {
     pub async fn dataset(&self, name: &str) -> (DatasetId, JobId) {
         let job_id = self.job(JobKind::Restore).await;
         let new = new_dataset(name);
-        let id = store::datasets::insert(&mut *self.conn().await, self.viewer, &new, job_id).await;
-        (id.unwrap(), job_id)
+        let mut conn = self.conn().await;
+        let id = store::datasets::new_id(&mut conn).await.unwrap();
+        store::datasets::insert(&mut conn, self.viewer, id, &new, job_id)
+            .await
+            .unwrap();
+        (id, job_id)
     }
 
     /// A workload of the queries in `script`.
@@ -115,7 +120,12 @@ impl World {
 
     /// Claims the next job for a machine.
     pub async fn claim(&self, host: &str) -> Option<Claimed> {
-        queue::claim(&mut *self.conn().await, HOME, host, &format!("runner on {host}"))
+        self.claim_of(HOME, Reach::OwnDumps, host).await
+    }
+
+    /// The same for whatever data directory.
+    pub async fn claim_of(&self, home: &str, reach: Reach, host: &str) -> Option<Claimed> {
+        queue::claim(&mut *self.conn().await, home, reach, host, &format!("runner on {host}"))
             .await
             .unwrap()
     }
@@ -157,6 +167,7 @@ pub fn new_dataset(name: &str) -> NewDataset {
         sha256: "ab".repeat(32),
         format: DumpFormat::Custom,
         compression: Compression::Zstd,
+        is_in_depot: false,
     }
 }
 

@@ -22,6 +22,7 @@ use crate::dataset::service::UploadError;
 use crate::dataset::statistics_file::StatisticsFileError;
 use crate::experiment::fields::FieldError;
 use crate::experiment::service::LaunchError;
+use crate::files::depot::DepotError;
 use crate::files::intake::IntakeError;
 use crate::server::ServersError;
 use crate::store;
@@ -87,11 +88,14 @@ impl From<askama::Error> for Error {
 impl From<UploadError> for Error {
     fn from(error: UploadError) -> Self {
         let status = match &error {
-            UploadError::Fault(_) | UploadError::Intake(IntakeError::Fault(_)) => return Self::Fault(error.into()),
+            UploadError::Fault(_)
+            | UploadError::Intake(IntakeError::Fault(_))
+            | UploadError::Depot(DepotError::Fault(_)) => return Self::Fault(error.into()),
             UploadError::Intake(IntakeError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             UploadError::Intake(IntakeError::DiskFull | IntakeError::LowDisk(_)) => StatusCode::INSUFFICIENT_STORAGE,
             UploadError::Intake(IntakeError::BrokenOff { .. }) => StatusCode::BAD_REQUEST,
             UploadError::Format(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            UploadError::Depot(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::Refused {
             status,

@@ -136,6 +136,10 @@ pub fn dataset_stop(id: DatasetId) -> String {
     format!("/datasets/{id}/stop")
 }
 
+pub fn dataset_restore(id: DatasetId) -> String {
+    format!("/datasets/{id}/restore")
+}
+
 pub fn dataset_delete(id: DatasetId) -> String {
     format!("/datasets/{id}/delete")
 }

@@ -27,8 +27,6 @@ pub const MAX_SCRIPT_BYTES: usize = 5 << 20;
 #[derive(Clone)]
 pub struct Workloads {
     pub pool: PgPool,
-    /// The data directory whose files the checks need.
-    pub home: String,
 }
 
 /// A script as it arrived.
@@ -144,7 +142,7 @@ impl Workloads {
         {
             return Ok(true);
         }
-        let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Check, &self.home).await?;
+        let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Check, None).await?;
         store::checks::replace(&mut transaction, viewer, workload_id, dataset_id, job_id).await?;
         transaction.commit().await?;
         Ok(true)

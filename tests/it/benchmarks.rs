@@ -13,11 +13,14 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::server::PATIENCE;
 use crate::server::Server;
+use crate::server::client;
 use crate::server::data_dir;
 use crate::support;
 
 async fn post(server: &Server, address: &str, body: &Value) -> Value {
-    let request = reqwest::Client::new()
+    let request = client()
+        .build()
+        .unwrap()
         .post(format!("{}{address}", server.url))
         .header("content-type", "application/json")
         .body(body.to_string());
@@ -25,7 +28,13 @@ async fn post(server: &Server, address: &str, body: &Value) -> Value {
 }
 
 async fn get(server: &Server, address: &str) -> Value {
-    let answer = reqwest::get(format!("{}{address}", server.url)).await.unwrap();
+    let answer = client()
+        .build()
+        .unwrap()
+        .get(format!("{}{address}", server.url))
+        .send()
+        .await
+        .unwrap();
     serde_json::from_str(&answer.text().await.unwrap()).unwrap()
 }
 

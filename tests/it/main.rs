@@ -6,6 +6,8 @@ mod benchmarks;
 mod browser;
 mod bundles;
 mod cli;
+#[cfg(feature = "cloud")]
+mod depot;
 mod docker;
 mod faults;
 mod instruments;

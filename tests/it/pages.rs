@@ -10,6 +10,7 @@ use reqwest::redirect::Policy;
 
 use crate::scratch;
 use crate::server::Server;
+use crate::server::client;
 use crate::server::data_dir;
 use crate::server::repository;
 use crate::server::wait_for;
@@ -25,7 +26,7 @@ impl Plain {
     pub fn of(server: &Server) -> Self {
         Self {
             // No connection is kept: the server ends those that are idle, and a test that waits does not notice.
-            client: Client::builder()
+            client: client()
                 .redirect(Policy::none())
                 .pool_max_idle_per_host(0)
                 .build()

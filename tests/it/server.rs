@@ -27,6 +27,16 @@ pub fn data_dir() -> TempDir {
     dir
 }
 
+/// Asks for pages. Where pgassay has clouds, so has the client of these tests, and wants to know who encrypts for it.
+pub fn client() -> reqwest::ClientBuilder {
+    #[cfg(feature = "cloud")]
+    {
+        // Another test may have said so.
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+    }
+    reqwest::Client::builder()
+}
+
 /// A file of the repository.
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

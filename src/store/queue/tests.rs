@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::job::Job;
 use crate::store::checks;
+use crate::store::homes;
 use crate::store::jobs;
 use crate::store::trials;
 use crate::testing::world::HOME;
@@ -46,12 +47,14 @@ async fn many_claims_at_once_give_a_machine_one_job() {
 async fn jobs_of_another_data_directory_are_left_to_who_holds_it() {
     let world = World::new().await;
     let mut conn = world.conn().await;
-    jobs::insert(&mut conn, world.viewer, JobKind::Restore, "elsewhere")
+    jobs::insert(&mut conn, world.viewer, JobKind::Restore, Some("elsewhere"))
         .await
         .unwrap();
     assert!(world.claim("a").await.is_none());
-    assert!(knows_home(&mut conn, "elsewhere").await.unwrap());
-    assert!(!knows_home(&mut conn, HOME).await.unwrap());
+    assert!(homes::is_known(&mut conn, "elsewhere").await.unwrap());
+    assert!(!homes::is_known(&mut conn, HOME).await.unwrap());
+    homes::note(&mut conn, HOME, "here").await.unwrap();
+    assert!(homes::is_known(&mut conn, HOME).await.unwrap());
 }
 
 #[tokio::test]
@@ -268,4 +271,59 @@ async fn a_settled_job_frees_its_machine_and_never_changes_again() {
     assert_eq!(job(&world, job_id).await.status, JobStatus::Completed);
     world.job(JobKind::Restore).await;
     assert!(world.claim("a").await.is_some());
+}
+
+#[tokio::test]
+async fn a_restore_of_the_depot_is_anybodys_until_it_is_claimed_and_its_dataset_has_a_home_from_then_on() {
+    let world = World::new().await;
+    let (id, restore) = world.dataset("shop").await;
+    let workload_id = world.workload("queries", "select 1").await;
+    let mut conn = world.conn().await;
+    for sql in ["update jobs set home = null", "update datasets set is_in_depot = true"] {
+        sqlx::query(sql).execute(&mut *conn).await.unwrap();
+    }
+    let check = jobs::insert(&mut conn, world.viewer, JobKind::Check, None)
+        .await
+        .unwrap();
+    checks::replace(&mut conn, world.viewer, workload_id, id, check)
+        .await
+        .unwrap();
+
+    assert!(world.claim_of("one", Reach::OwnDumps, "a").await.is_none());
+    let restoring = world.claim_of("one", Reach::Depot, "a").await.unwrap().lease;
+    assert_eq!(restoring.job_id, restore);
+    assert!(
+        world.claim_of("two", Reach::Depot, "b").await.is_none(),
+        "it is not restored yet"
+    );
+    // Put back, it is still its own.
+    assert!(release(&mut conn, &restoring, "lost", &lost()).await.unwrap());
+    assert!(world.claim_of("two", Reach::Depot, "b").await.is_none());
+    let restoring = world.claim_of("one", Reach::OwnDumps, "a").await.unwrap().lease;
+    assert!(settle(&mut conn, &restoring, JobStatus::Completed, None).await.unwrap());
+
+    assert!(
+        world.claim_of("two", Reach::Depot, "b").await.is_none(),
+        "the dataset is elsewhere"
+    );
+    assert_eq!(
+        world.claim_of("one", Reach::OwnDumps, "a").await.unwrap().lease.job_id,
+        check
+    );
+}
+
+#[tokio::test]
+async fn work_on_no_dataset_is_done_by_whoever_comes_first_also_after_an_interruption() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let job_id = jobs::insert(&mut conn, world.viewer, JobKind::Benchmark, None)
+        .await
+        .unwrap();
+    let lease = world.claim_of("one", Reach::OwnDumps, "a").await.unwrap().lease;
+    assert!(release(&mut conn, &lease, "lost", &lost()).await.unwrap());
+    let lease = world.claim_of("two", Reach::OwnDumps, "b").await.unwrap().lease;
+    assert_eq!(lease.job_id, job_id);
+    // Its runner has died, and only the data directory in which it ran knows that at once.
+    assert_eq!(rescue_home(&mut conn, "one").await.unwrap(), 0);
+    assert_eq!(rescue_home(&mut conn, "two").await.unwrap(), 1);
 }

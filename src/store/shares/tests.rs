@@ -6,6 +6,7 @@ use crate::model::benchmark::Totals;
 use crate::model::worker::ClockOffset;
 use crate::model::worker::NewWorker;
 use crate::store;
+use crate::store::queue::Reach;
 use crate::store::queue::Claimed;
 use crate::store::workers;
 use crate::testing::benchmarks;
@@ -244,19 +245,19 @@ async fn who_is_asked_is_here_of_this_version_and_measures_nothing_else() {
         .await
         .unwrap();
 
-    let claim = store::queue::claim(&mut conn, HOME, "elsewhere", "elsewhere:7")
+    let claim = store::queue::claim(&mut conn, HOME, Reach::OwnDumps, "elsewhere", "elsewhere:7")
         .await
         .unwrap();
     assert!(claim.is_none());
     story.world.benchmark(&benchmarks::form("next")).await;
-    let claim = store::queue::claim(&mut conn, HOME, "elsewhere", "elsewhere:7")
+    let claim = store::queue::claim(&mut conn, HOME, Reach::OwnDumps, "elsewhere", "elsewhere:7")
         .await
         .unwrap();
     assert!(claim.is_none(), "a machine that makes a share takes no job");
     lose(&mut conn, &story.claimed.lease, story.key, 1, "silent")
         .await
         .unwrap();
-    let claim = store::queue::claim(&mut conn, HOME, "elsewhere", "elsewhere:7")
+    let claim = store::queue::claim(&mut conn, HOME, Reach::OwnDumps, "elsewhere", "elsewhere:7")
         .await
         .unwrap();
     assert!(claim.is_some());

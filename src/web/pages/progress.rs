@@ -3,6 +3,7 @@
 use askama::Template;
 
 use crate::experiment::progress::ExperimentProgress;
+use crate::experiment::progress::Place;
 use crate::model::ids::ExperimentId;
 use crate::model::job::JobStatus;
 use crate::model::units::seconds_in_words;
@@ -35,6 +36,7 @@ impl ProgressView {
         let job = &look.experiment.job;
         let waiting = match &look.place {
             None => String::new(),
+            Some(Place { away: Some(away), .. }) => away.clone(),
             Some(place) => {
                 let place_word = match place.position {
                     1 => "Next in the queue".to_owned(),

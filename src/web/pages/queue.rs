@@ -87,6 +87,8 @@ fn line(queued: &QueuedJob, place: String) -> QueueLine {
     let mut stage = job.stage.clone();
     if job.cancel_requested {
         "asked to stop".clone_into(&mut stage);
+    } else if let Some(place) = &queued.waits_for {
+        stage = format!("waiting for the machine {}", place.machine);
     } else if let Some(elapsed_s) = job.elapsed_s() {
         stage = format!("{stage}, for {}", seconds_in_words(elapsed_s));
     }
@@ -139,9 +141,12 @@ fn href(queued: &QueuedJob) -> String {
 
 /// What a waiting job waits for: `Waits for restoring Shop, and 1 job before it.`
 pub fn waits_for(jobs: &[QueuedJob], id: JobId) -> String {
+    let own = jobs.iter().find(|queued| queued.job.id == id);
+    if let Some(away) = own.and_then(QueuedJob::away_in_words) {
+        return away;
+    }
     let mut running = jobs.iter().filter(|queued| queued.job.status == JobStatus::Running);
-    let waiting = jobs.iter().find(|queued| queued.job.id == id);
-    if let Some((server_id, name)) = waiting.and_then(|queued| queued.server.as_ref())
+    if let Some((server_id, name)) = own.and_then(|queued| queued.server.as_ref())
         && let Some(there) = running
             .clone()
             .find(|other| other.server.as_ref().is_some_and(|(id, _)| id == server_id))
@@ -169,6 +174,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
+    use crate::model::dataset::DatasetPlace;
     use crate::model::ids::DatasetId;
     use crate::model::ids::ServerId;
     use crate::model::job::Job;
@@ -199,6 +205,7 @@ mod tests {
             instrument_id: None,
             benchmark: None,
             server: None,
+            waits_for: None,
             n_trials: None,
             n_recorded: 0,
         }
@@ -240,5 +247,20 @@ mod tests {
             said.contains("restoring shop 5, which runs on the same server: prod"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn what_waits_for_a_machine_that_is_away_says_so_and_nothing_of_its_place() {
+        let mut jobs = [restore(5, JobStatus::Running), restore(7, JobStatus::Queued)];
+        jobs[1].waits_for = Some(DatasetPlace {
+            machine: "host-b".to_owned(),
+            seen_at: DateTime::UNIX_EPOCH,
+            is_away: true,
+        });
+        assert_eq!(
+            waits_for(&jobs, JobId(7)),
+            "It waits for the machine host-b, which has its dataset and was last seen at 1970-01-01 00:00 UTC."
+        );
+        assert_eq!(QueueView::new(&jobs).lines[1].stage, "waiting for the machine host-b");
     }
 }

@@ -9,6 +9,7 @@ use crate::browser::path;
 use crate::browser::picture_is_drawn;
 use crate::browser::text;
 use crate::server::Server;
+use crate::server::client;
 use crate::server::data_dir;
 use crate::server::wait_for;
 
@@ -97,8 +98,19 @@ async fn a_load_test_is_watched_live_survives_a_reload_and_is_compared() {
     })
     .await;
     let href = link.prop("href").await.unwrap().unwrap();
-    let file: serde_json::Value =
-        serde_json::from_slice(&reqwest::get(href).await.unwrap().bytes().await.unwrap()).unwrap();
+    let file: serde_json::Value = serde_json::from_slice(
+        &client()
+            .build()
+            .unwrap()
+            .get(href)
+            .send()
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap(),
+    )
+    .unwrap();
     assert_eq!(file["levels"].as_array().unwrap().len(), 2, "{file}");
     browser.close().await.unwrap();
     drop(driver);

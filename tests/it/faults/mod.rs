@@ -6,7 +6,7 @@ mod benchmarks;
 mod clocks;
 mod disks;
 mod ground;
-mod http;
+pub mod http;
 mod instruments;
 mod kills;
 mod pairs;

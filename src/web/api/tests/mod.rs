@@ -35,6 +35,7 @@ use crate::store;
 use crate::store::levels::AttemptKey;
 use crate::store::levels::LevelEnd;
 use crate::store::queue;
+use crate::store::queue::Reach;
 use crate::testing::bench::Bench;
 use crate::web;
 use crate::web::AppState;
@@ -96,7 +97,7 @@ impl Door {
     /// Takes the next job, as its runner would.
     async fn claim(&self) -> Lease {
         let mut conn = self.bench.house.pool.acquire().await.unwrap();
-        let claimed = queue::claim(&mut conn, &self.bench.house.home, "here", "a test").await;
+        let claimed = queue::claim(&mut conn, &self.bench.house.home, Reach::OwnDumps, "here", "a test").await;
         claimed.unwrap().unwrap().lease
     }
 

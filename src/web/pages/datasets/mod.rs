@@ -45,6 +45,7 @@ pub fn router() -> Router<AppState> {
         .route("/datasets/{id}", get(show::show))
         .route("/datasets/{id}/status", get(show::status))
         .route("/datasets/{id}/stop", post(stop))
+        .route("/datasets/{id}/restore", post(restore))
         .route("/datasets/{id}/delete", get(delete).post(destroy))
 }
 
@@ -120,6 +121,25 @@ async fn stop(
 ) -> Result<Response, Error> {
     datasets.stop(viewer, id).await?;
     Ok(hx.redirect(&urls::dataset(id)))
+}
+
+/// POST /datasets/{id}/restore: once more, from the depot.
+async fn restore(
+    State(datasets): State<Datasets>,
+    CurrentUser(viewer): CurrentUser,
+    hx: Hx,
+    Id(id): Id<DatasetId>,
+) -> Result<Response, Error> {
+    if datasets.restore_again(viewer, id).await? {
+        return Ok(hx.redirect(&urls::dataset(id)));
+    }
+    Err(Error::Refused {
+        status: StatusCode::CONFLICT,
+        message:
+            "This dataset is not restored again now: something works on it, its machine is there after all, or its \
+                  dump is not in a depot. Its page says how it stands."
+                .to_owned(),
+    })
 }
 
 /// GET /datasets/{id}/delete

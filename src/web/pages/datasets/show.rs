@@ -189,7 +189,7 @@ impl ShowPage {
         let same = datasets.same_content(viewer, &dataset).await?;
         Ok(Self {
             name: dataset.name.clone(),
-            status: StatusView::new(id, &dataset.job, waits_for),
+            status: StatusView::new(&dataset, waits_for),
             warning: datasets.warning(),
             facts: facts(&dataset),
             interruptions: interruptions.iter().map(Interrupted::in_words).collect(),
@@ -217,6 +217,13 @@ fn facts(dataset: &Dataset) -> Vec<Setting> {
         ("Size of the file", Some(bytes_in_words(dataset.size_bytes))),
         ("Uploaded, UTC", Some(view::date(dataset.created_at))),
         ("Restored in", dataset.restore_ms.map(restore_time)),
+        ("Restored on", dataset.place.as_ref().map(|place| place.machine.clone())),
+        (
+            "Dump kept",
+            dataset
+                .is_in_depot
+                .then(|| "in the depot, from where any machine can restore it".to_owned()),
+        ),
         ("Size of the database", dataset.database_bytes.map(bytes_in_words)),
         (
             "Server",
