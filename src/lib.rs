@@ -96,7 +96,9 @@ mod testing;
 mod web;
 mod workload;
 
-/// Runs the command line.
+/// Runs the command line, on a runtime of its own. Not `async`: whoever polls a future compiles all that it awaits, and the
+/// program would compile the library once more.
+#[tokio::main]
 pub async fn run() -> std::process::ExitCode {
     cli::main().await
 }
