@@ -8,7 +8,10 @@ mod dump;
 mod http;
 // The very code that counts latencies in pgassay, most of which has no use here.
 #[path = "../../src/analysis/latency/mod.rs"]
-#[expect(dead_code, reason = "the part on percentiles records and asks, and does nothing else")]
+#[expect(
+    dead_code,
+    reason = "the part on percentiles records and asks, and does nothing else"
+)]
 mod latency;
 mod load;
 mod machine;
