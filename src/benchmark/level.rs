@@ -85,7 +85,7 @@ impl Attempt<'_> {
         let making = async {
             let database = place.database(self.level).await?;
             let statistics = place.statistics(&database).await?;
-            anyhow::Ok((database, statistics))
+            Ok::<_, Trouble>((database, statistics))
         };
         let (database, statistics) = tokio::select! {
             made = making => made?,
