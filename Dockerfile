@@ -40,7 +40,8 @@ RUN apt-get update \
 # PostgreSQL refuses to run as root.
 RUN groupadd --gid 10001 pgassay \
     && useradd --uid 10001 --gid pgassay --no-log-init --home-dir /var/lib/pgassay --no-create-home --shell /usr/sbin/nologin pgassay \
-    && install --directory --owner=pgassay --group=pgassay --mode=0700 /var/lib/pgassay
+    && install --directory --owner=pgassay --group=pgassay --mode=0700 \
+        /var/lib/pgassay /var/lib/pgassay-shared /var/lib/pgassay-shared/secrets
 
 COPY LICENSE /usr/share/doc/pgassay/LICENSE
 COPY samples /usr/share/pgassay/samples

@@ -31,6 +31,9 @@
 //! * **store**: pgassay's own database. **Sandbox**: the PostgreSQL server of one dataset, or the dataset's part of the
 //!   **shared server** of `SANDBOX_URL`. **Target**: the database under test. **Cluster**: a server process that pgassay
 //!   itself started; a **site** is what all clusters of a data directory share.
+//! * **server** (in full: registered server): a PostgreSQL server that an admin registered, to be put under load. Not a
+//!   sandbox: nothing is started or stopped there, and all that is ours is one schema. A **secret** is a file in the
+//!   secrets directory from which a password comes, anew before each connection; the **vault** seals addresses.
 //! * **instrument**: a question about plans that is answered by trying, beside the experiments. What a run of one finds out
 //!   is stored **step** by step; it works on a **stand**: one sandbox, one clone, its sessions.
 //! * **piece**: what is taken from one snapshot into another as a whole: a column, the sizes of a relation, a statistics
@@ -42,6 +45,9 @@
 //!   a **crew** is the clients of one of its threads.
 //! * **reading**: one number of a level with how sure it is. A **change** is what it is beside the same of another level.
 //! * **job**: one piece of heavy work in the queue: a restore, a check, an experiment, an instrument, a benchmark. A **lease** is the right to work on it.
+//! * **worker**: a process of pgassay that takes work from the store: every `serve` is one, and `pgassay worker` is one without
+//!   pages. A **share** is what one worker does of a level; share 0 is that of the worker which does the benchmark. A
+//!   **route** says how clients elsewhere reach the database under load.
 //! * **lab**: what trials run on: one sandbox, one clone with its annexes, the parked snapshots, a session in each.
 //! * **filing**: the **tags** (short words) and the **memo** by which a person finds an experiment, an instrument, a dataset
 //!   or a workload again. It stands beside a thing and changes nothing about it. A **filter** narrows a list, by its address.
@@ -62,8 +68,8 @@
 //!
 //! 1. Only `store` speaks to our database; only `target`, `snapshot`, `source` and `dataset` speak to one under test.
 //! 2. A failed or slow query is an outcome, never an `Err`; `Err` from an executor means that the target is lost.
-//! 3. One measurement at a time per machine or shared server, across processes: a unique index on the running jobs of a
-//!    host.
+//! 3. One measurement at a time per machine, shared server or registered server, across processes: unique indexes on the
+//!    running jobs of a host and of a server.
 //! 4. Every outcome is stored before the next trial begins, or for very short trials before the next visit.
 //! 5. A schedule depends on spec and seed only.
 //! 6. When `execute` returns, no statement of ours runs on the server.
@@ -86,6 +92,7 @@ mod instrument;
 mod model;
 mod plan;
 mod report;
+mod server;
 mod snapshot;
 mod source;
 mod sql;
@@ -93,6 +100,7 @@ mod store;
 mod target;
 #[cfg(test)]
 mod testing;
+mod vault;
 mod web;
 mod workload;
 

@@ -21,6 +21,7 @@ mod percentiles;
 mod program;
 mod readers;
 mod restore;
+mod scale;
 mod table;
 mod trials;
 mod uploads;
@@ -71,6 +72,11 @@ const PARTS: &[Part] = &[
         name: "viewers",
         is_long: false,
         run: load::viewers,
+    },
+    Part {
+        name: "scale",
+        is_long: true,
+        run: scale::run,
     },
     Part {
         name: "uploads",

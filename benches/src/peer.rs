@@ -86,6 +86,12 @@ impl Peer {
         command
     }
 
+    /// The superuser's URL of a database.
+    pub fn url(&self, database: &str) -> String {
+        let dir = self.dir.display().to_string().replace('/', "%2F");
+        format!("postgresql://postgres@{dir}/{database}")
+    }
+
     pub fn sql(&self, database: &str, sql: &[&str]) {
         let mut psql = self.client("psql");
         psql.args(["-Xq", "-v", "ON_ERROR_STOP=1", "-d", database]);

@@ -74,11 +74,16 @@ impl Program {
         log.iter().rev().find(|line| line.contains(text)).cloned()
     }
 
+    /// The directory of the embedded store's socket.
+    pub fn socket_dir(&self) -> String {
+        let status = std::fs::read_to_string(self.data_dir.join("store/postmaster.pid")).expect("the store runs");
+        status.lines().nth(4).expect("its socket").to_owned()
+    }
+
     /// A client of the embedded store.
     pub fn store_client(&self, name: &str) -> Command {
-        let status = std::fs::read_to_string(self.data_dir.join("store/postmaster.pid")).expect("the store runs");
         let mut command = tool(name);
-        command.args(["-U", "postgres", "-h", status.lines().nth(4).expect("its socket")]);
+        command.args(["-U", "postgres", "-h", &self.socket_dir()]);
         command
     }
 

@@ -32,10 +32,12 @@ use crate::files::disk::Disk;
 use crate::files::layout::Layout;
 use crate::instrument::service::Instruments;
 use crate::model::user::Viewer;
+use crate::server::Servers;
 use crate::store;
 use crate::target::lease::Sandboxes;
 use crate::target::room::Room;
 use crate::target::shared::SharedServer;
+use crate::vault::Vault;
 use crate::web::state::Services;
 use crate::workload::service::Workloads;
 
@@ -52,6 +54,7 @@ pub struct House {
     pub workloads: Workloads,
     pub experiments: Experiments,
     pub instruments: Instruments,
+    pub servers: Servers,
     pub benchmarks: Benchmarks,
     pub restorer: Restorer,
     pub sandboxes: Sandboxes,
@@ -65,6 +68,11 @@ pub struct House {
 impl House {
     /// Opens the data directory, starts or finds the store, and cleans up what a crash left behind.
     pub async fn open(config: &HouseConfig) -> anyhow::Result<Self> {
+        Self::open_with(config, Programs::Needed).await
+    }
+
+    /// The same, with or without PostgreSQL's programs.
+    pub async fn open_with(config: &HouseConfig, programs: Programs) -> anyhow::Result<Self> {
         let layout = Layout::open(&reachable(&config.data_dir)?)?;
         let master = take_lock(&layout)?;
         let presence = Presence::begin(&layout)?;
@@ -85,6 +93,8 @@ impl House {
         let site = site.transpose()?.map(Arc::new);
         let site = || site.clone().ok_or(ClusterError::NoBinaries);
         let home = layout.home()?;
+        let key_file = config.key_file.clone().unwrap_or_else(|| layout.key_file());
+        let vault = Arc::new(Vault::open(&key_file)?);
         let limits = &config.limits;
         let sandboxes = if let Some(url) = config.sandbox_url() {
             Sandboxes::shared(SharedServer::open(url, &home).await?, limits.max_database_bytes)
@@ -93,7 +103,11 @@ impl House {
                 disk: Some(Disk::of(&layout.sandboxes(), limits.disk_reserve_bytes)),
                 max_database_bytes: limits.max_database_bytes,
             };
-            Sandboxes::clusters(site()?, layout.sandboxes(), room)
+            let site = match programs {
+                Programs::Needed => Some(site()?),
+                Programs::IfThere => site().ok(),
+            };
+            Sandboxes::clusters(site, layout.sandboxes(), room)
         };
         let (options, store) = match config.database_url() {
             Some(url) => (url.parse::<PgConnectOptions>().context("reading DATABASE_URL")?, None),
@@ -127,6 +141,12 @@ impl House {
                 pool: pool.clone(),
                 home: home.clone(),
             },
+            servers: Servers {
+                pool: pool.clone(),
+                vault,
+                secrets: config.secrets_dir.clone().unwrap_or_else(|| layout.secrets()),
+                home: home.clone(),
+            },
             restorer: Restorer {
                 layout: layout.clone(),
                 sandboxes: sandboxes.clone(),
@@ -158,7 +178,13 @@ impl House {
             experiments: self.experiments.clone(),
             instruments: self.instruments.clone(),
             benchmarks: self.benchmarks.clone(),
+            servers: self.servers.clone(),
         }
+    }
+
+    /// Whether no other process was at work in the data directory when this one came.
+    pub fn began_alone(&self) -> bool {
+        self.presence.began_alone
     }
 
     /// What a process that died left behind: running jobs, running sandboxes, files that belong to nothing.
@@ -247,6 +273,14 @@ impl Presence {
             began_alone,
         })
     }
+}
+
+/// Whether there is anything to do without PostgreSQL's programs, where no server is given to run sandboxes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Programs {
+    Needed,
+    /// Load can be made without.
+    IfThere,
 }
 
 /// What becomes of other processes that use the embedded store of this one.

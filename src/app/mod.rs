@@ -2,8 +2,10 @@
 
 pub mod door;
 pub mod house;
+pub mod membership;
 pub mod sample;
 pub mod serve;
 pub mod store_keeper;
 pub mod telemetry;
+pub mod without_pages;
 pub mod worker;

@@ -25,15 +25,22 @@ use crate::web::AppState;
 pub async fn serve(house: &HouseConfig, web: &WebConfig) -> anyhow::Result<()> {
     web.check()?;
     let shutdown = CancellationToken::new();
-    let serving = run(house, web, &shutdown);
-    tokio::pin!(serving);
+    until_signalled(&shutdown, Box::pin(run(house, web, &shutdown))).await
+}
+
+/// Does what is `running` to its end, which the first signal asks for by `shutdown`, and a second one does not wait for.
+pub async fn until_signalled(
+    shutdown: &CancellationToken,
+    running: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    tokio::pin!(running);
     tokio::select! {
-        result = &mut serving => return result,
+        result = &mut running => return result,
         signal = stop_signal() => info!("{} received: stopping; the same again stops at once", signal?),
     }
     shutdown.cancel();
     tokio::select! {
-        result = serving => result,
+        result = running => result,
         signal = stop_signal() => {
             // Dropping what runs tells the servers that we started to go, too.
             warn!("{} received again: stopping at once", signal?);

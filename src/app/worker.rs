@@ -1,20 +1,29 @@
-//! Takes jobs out of the queue and does them, one at a time.
+//! What a worker does: takes jobs out of the queue, or shares of levels that other workers measure, one thing at a time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::PgPool;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::app::house::House;
+use crate::app::membership;
+use crate::app::membership::Membership;
 use crate::benchmark;
+use crate::benchmark::share;
 use crate::experiment;
 use crate::instrument;
+use crate::model::ids::WorkerId;
 use crate::model::job::JobKind;
+use crate::server::Servers;
+use crate::store;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
 use crate::store::queue;
 use crate::store::queue::Claimed;
-use crate::target::lease;
+use crate::store::shares;
 use crate::workload;
 
 /// How often the queue is looked at while nothing is in hand.
@@ -22,28 +31,42 @@ const LOOK_EVERY: Duration = Duration::from_millis(400);
 /// How often lapsed leases are looked for.
 const RESCUE_EVERY: u32 = 12;
 
-/// Works until `shutdown`; the job in hand then goes back into the queue.
+/// Works until `shutdown`; the job in hand then goes back into the queue, and a share ends. What a killed process has left on
+/// registered servers is dropped meanwhile.
 pub async fn work(house: &House, shutdown: &CancellationToken) {
+    let sweeping = tokio::spawn(sweep(house.servers.clone(), shutdown.clone()));
     let worker = Worker::new(house);
-    let mut n_looks = 0_u32;
-    while !shutdown.is_cancelled() {
-        if n_looks.is_multiple_of(RESCUE_EVERY)
-            && let Err(error) = worker.rescue().await
-        {
-            error!("Interrupted jobs could not be looked for: {error}");
-        }
-        n_looks = n_looks.wrapping_add(1);
-        match worker.claim().await {
-            Ok(Some(claimed)) => {
-                if worker.run(&claimed, shutdown).await == Parted::Released {
-                    // What kept it from going on may need a moment to pass.
-                    wait(shutdown).await;
-                }
-            }
-            Ok(None) => wait(shutdown).await,
-            Err(error) => {
-                error!("The queue could not be read: {error}");
-                wait(shutdown).await;
+    let Some(membership) = Membership::join(house, shutdown).await else {
+        return;
+    };
+    let (id, ended) = (membership.id, CancellationToken::new());
+    let membership = tokio::spawn(membership.keep(ended.clone()));
+    let helper = Helper {
+        id,
+        pool: house.pool.clone(),
+        servers: house.servers.clone(),
+        hands: Arc::clone(&worker.hands),
+        shutdown: shutdown.clone(),
+    };
+    let helping = tokio::spawn(helper.take_shares());
+    if house.sandboxes.can_run() {
+        worker.take_jobs(shutdown).await;
+    }
+    if helping.await.is_err() {
+        error!("Taking shares has ended by a fault");
+    }
+    ended.cancel();
+    // It takes leave, or its silence does; and whoever comes next sweeps.
+    let _ = tokio::join!(membership, sweeping);
+}
+
+/// Drops what killed processes have left on registered servers.
+async fn sweep(servers: Servers, shutdown: CancellationToken) {
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        swept = servers.drop_left_schemas(None) => {
+            if let Err(error) = swept {
+                error!("Schemas that were left on registered servers could not be dropped: {error:#}");
             }
         }
     }
@@ -69,6 +92,8 @@ struct Worker<'a> {
     house: &'a House,
     host: String,
     owner: String,
+    /// Held while something is measured, so that nothing else is. Other processes of this machine see it in the store.
+    hands: Arc<Mutex<()>>,
 }
 
 impl<'a> Worker<'a> {
@@ -76,7 +101,40 @@ impl<'a> Worker<'a> {
         Self {
             house,
             host: house.sandboxes.machine(),
-            owner: format!("{}:{}", lease::this_machine(), std::process::id()),
+            owner: membership::name(),
+            hands: Arc::default(),
+        }
+    }
+
+    async fn take_jobs(&self, shutdown: &CancellationToken) {
+        let mut n_looks = 0_u32;
+        while !shutdown.is_cancelled() {
+            if n_looks.is_multiple_of(RESCUE_EVERY)
+                && let Err(error) = self.rescue().await
+            {
+                error!("Interrupted jobs could not be looked for: {error}");
+            }
+            n_looks = n_looks.wrapping_add(1);
+            let has_worked = {
+                let _hands = self.hands.lock().await;
+                self.take_job(shutdown).await
+            };
+            if !has_worked {
+                wait(shutdown).await;
+            }
+        }
+    }
+
+    /// True when there was a job, and another may follow at once.
+    async fn take_job(&self, shutdown: &CancellationToken) -> bool {
+        match self.claim().await {
+            // What kept a released one from going on may need a moment to pass.
+            Ok(Some(claimed)) => self.run(&claimed, shutdown).await != Parted::Released,
+            Ok(None) => false,
+            Err(error) => {
+                error!("The queue could not be read: {error}");
+                false
+            }
         }
     }
 
@@ -89,20 +147,54 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    async fn claim(&self) -> crate::store::Result<Option<Claimed>> {
+    async fn claim(&self) -> store::Result<Option<Claimed>> {
         let mut conn = self.house.pool.acquire().await?;
         queue::claim(&mut conn, &self.house.home, &self.host, &self.owner).await
     }
 
     async fn run(&self, claimed: &Claimed, shutdown: &CancellationToken) -> Parted {
-        let job = HeldJob::start(self.house.pool.clone(), claimed, shutdown);
+        let house = self.house;
+        let job = HeldJob::start(house.pool.clone(), claimed, shutdown);
         // Boxed: what a job remembers between two steps is too much for the stack of whoever waits for it.
         match claimed.kind {
-            JobKind::Restore => Box::pin(self.house.restorer.run(job)).await,
-            JobKind::Check => Box::pin(workload::check::run(job, &self.house.sandboxes)).await,
-            JobKind::Instrument => Box::pin(instrument::work::run(job, &self.house.sandboxes)).await,
-            JobKind::Benchmark => Box::pin(benchmark::work::run(job, &self.house.sandboxes)).await,
-            JobKind::Experiment => Box::pin(experiment::work::run(job, &self.house.sandboxes)).await,
+            JobKind::Restore => Box::pin(house.restorer.run(job)).await,
+            JobKind::Check => Box::pin(workload::check::run(job, &house.sandboxes)).await,
+            JobKind::Instrument => Box::pin(instrument::work::run(job, &house.sandboxes)).await,
+            JobKind::Benchmark => Box::pin(benchmark::work::run(job, &house.sandboxes, &house.servers)).await,
+            JobKind::Experiment => Box::pin(experiment::work::run(job, &house.sandboxes)).await,
         }
+    }
+}
+
+/// Makes shares of levels that other workers measure.
+struct Helper {
+    id: WorkerId,
+    pool: PgPool,
+    servers: Servers,
+    hands: Arc<Mutex<()>>,
+    shutdown: CancellationToken,
+}
+
+impl Helper {
+    async fn take_shares(self) {
+        while !self.shutdown.is_cancelled() {
+            // With a job in hand nobody asks for more.
+            if let Ok(_hands) = self.hands.try_lock()
+                && let Err(error) = self.take_share().await
+            {
+                error!("It could not be seen whether a share is offered: {error}");
+            }
+            wait(&self.shutdown).await;
+        }
+    }
+
+    async fn take_share(&self) -> store::Result<()> {
+        let mut conn = self.pool.acquire().await?;
+        let offer = shares::next_offer(&mut conn, self.id).await?;
+        drop(conn);
+        if let Some(offer) = offer {
+            Box::pin(share::run(&self.pool, &self.servers, &offer, &self.shutdown)).await;
+        }
+        Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! What a benchmark would take, before it is launched.
 
+use crate::benchmark::operations;
 use crate::model::benchmark::BenchmarkSpec;
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::Loading;
 use crate::model::benchmark::Pace;
-use crate::model::benchmark::TargetSpec;
 use crate::model::units::grouped;
 
 /// Bytes of a row of `pgbench_accounts` with its place in the index: 60 rows fit a page of 8 kB, and 366 keys.
@@ -34,8 +35,8 @@ pub struct Estimate {
 /// What a spec is expected to take. How long loading takes is a guess from a small machine.
 pub fn estimate(spec: &BenchmarkSpec) -> Estimate {
     let levels = spec.levels();
-    let (size_bytes, load_ms) = match spec.target {
-        TargetSpec::Generated(generated) => {
+    let (size_bytes, load_ms) = match spec.target.generated() {
+        Some(generated) => {
             let per_s = match generated.loading {
                 Loading::Copy => COPIED_PER_S,
                 Loading::Insert => INSERTED_PER_S,
@@ -43,8 +44,14 @@ pub fn estimate(spec: &BenchmarkSpec) -> Estimate {
             let load_ms = generated.table_rows.saturating_mul(1000) / per_s;
             (Some(generated.table_rows.saturating_mul(BYTES_PER_ROW)), load_ms)
         }
-        TargetSpec::Dataset { .. } => (None, 0),
+        None => (None, 0),
     };
+    // There is no clone of tables on a server that is not ours.
+    let n_loads = match spec.target.server_id() {
+        Some(_) if operations::writes(spec.mix.operation) => levels.len() as u64,
+        Some(_) | None => 1,
+    };
+    let load_ms = load_ms.saturating_mul(n_loads);
     let around_ms = AROUND_A_LEVEL_MS.saturating_mul(levels.len() as u64);
     Estimate {
         n_levels: levels.len(),
@@ -64,6 +71,16 @@ fn warnings(spec: &BenchmarkSpec) -> Vec<String> {
             "Levels of less than ten seconds are good for a look; their numbers move from run to run. The run is marked."
                 .to_owned(),
         );
+    }
+    if spec.generators == Generators::All && spec.target.server_id().is_none() {
+        warnings.push(
+            "Several workers can share this load only if it runs on the server of SANDBOX_URL, which all of them reach. On a \
+             server of its own the benchmark fails at once."
+                .to_owned(),
+        );
+    }
+    if spec.target.server_id().is_some() && operations::writes(spec.mix.operation) && spec.levels().len() > 1 {
+        warnings.push("The levels may write, so each of them begins with tables that are loaded anew.".to_owned());
     }
     let memory = u64::from(spec.most_clients()) * BYTES_PER_CLIENT;
     if memory > (1 << 30) {

@@ -14,6 +14,7 @@ use crate::experiment::form::ExperimentForm;
 use crate::model::benchmark::BenchmarkSpec;
 use crate::model::benchmark::ConnectionMode;
 use crate::model::benchmark::GeneratedSpec;
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::KeyDistribution;
 use crate::model::benchmark::Loading;
 use crate::model::benchmark::Objective;
@@ -24,6 +25,7 @@ use crate::model::benchmark::Protocol;
 use crate::model::benchmark::TargetSpec;
 use crate::model::experiment::SourceSpec;
 use crate::model::ids::DatasetId;
+use crate::model::ids::ServerId;
 use crate::model::ids::WorkloadId;
 
 /// Fewer rows fit into the processor's cache and say nothing.
@@ -47,16 +49,18 @@ pub const MAX_INSERT_ROWS: u64 = 5_000;
 pub enum TargetKind {
     Generated,
     Dataset,
+    Server,
 }
 
 impl TargetKind {
-    pub const ALL: [Self; 2] = [Self::Generated, Self::Dataset];
+    pub const ALL: [Self; 3] = [Self::Generated, Self::Dataset, Self::Server];
 
     /// The word used in forms, commands and exports.
     pub fn word(self) -> &'static str {
         match self {
             Self::Generated => "generated",
             Self::Dataset => "dataset",
+            Self::Server => "server",
         }
     }
 }
@@ -81,6 +85,8 @@ pub struct BenchmarkForm {
     pub request_id: String,
     pub target: String,
     pub dataset: String,
+    /// A registered server.
+    pub server: String,
     pub workload: String,
     pub table_rows: String,
     pub batch_size: String,
@@ -110,6 +116,8 @@ pub struct BenchmarkForm {
     pub autovacuum: bool,
     pub settings: String,
     pub seed: String,
+    /// Who makes the load: `here` or `all`.
+    pub workers: String,
     pub quick: bool,
     /// `p95 < 20 ms`; empty for none.
     pub objective: String,
@@ -123,6 +131,7 @@ impl Default for BenchmarkForm {
             request_id: String::new(),
             target: TargetKind::Generated.word().to_owned(),
             dataset: String::new(),
+            server: String::new(),
             workload: String::new(),
             table_rows: "1000000".to_owned(),
             batch_size: "10000".to_owned(),
@@ -146,6 +155,7 @@ impl Default for BenchmarkForm {
             autovacuum: true,
             settings: String::new(),
             seed: String::new(),
+            workers: Generators::Here.word().to_owned(),
             quick: false,
             objective: String::new(),
             sources: ExperimentForm {
@@ -258,6 +268,8 @@ impl BenchmarkForm {
         let settings = settings(&self.settings).map_err(&mut keep).ok();
         let seed = optional(&self.seed, |text| number(text, "seed", 0, u64::MAX));
         let seed = seed.map_err(&mut keep).ok();
+        let generators = choice(&self.workers, "workers", &Generators::ALL, Generators::word);
+        let generators = generators.map_err(&mut keep).ok();
         let objective = optional(&self.objective, objective).map_err(&mut keep).ok();
         let sources = self.sources(target.as_ref(), &mut keep);
         let spec = (|| {
@@ -278,6 +290,7 @@ impl BenchmarkForm {
                 autovacuum: self.autovacuum,
                 settings: settings?,
                 seed: seed?.unwrap_or(fresh_seed),
+                generators: generators?,
                 is_quick: duration_ms_read? < MIN_DURATION_MS,
                 objective: objective?,
             })
@@ -291,18 +304,15 @@ impl BenchmarkForm {
     fn target(&self, keep: &mut impl FnMut(FieldError)) -> Option<TargetSpec> {
         let kind = choice(&self.target, "target", &TargetKind::ALL, TargetKind::word);
         match kind.map_err(&mut *keep).ok()? {
-            TargetKind::Generated => {
-                let table_rows = number(&self.table_rows, "table_rows", MIN_TABLE_ROWS, MAX_TABLE_ROWS);
-                let table_rows = table_rows.map_err(&mut *keep).ok();
-                let batch_size = number(&self.batch_size, "batch_size", 1, MAX_BATCH_SIZE);
-                let batch_size = batch_size.map_err(&mut *keep).ok();
-                let loading = choice(&self.loading, "loading", &Loading::ALL, Loading::word);
-                let loading = loading.map_err(&mut *keep).ok();
-                Some(TargetSpec::Generated(GeneratedSpec {
-                    table_rows: table_rows?,
-                    batch_size: u32::try_from(batch_size?).ok()?,
-                    loading: loading?,
-                }))
+            TargetKind::Generated => self.generated(keep).map(TargetSpec::Generated),
+            TargetKind::Server => {
+                let id = id(&self.server, "server", "Choose a registered server.");
+                let id = id.map_err(&mut *keep).ok();
+                let generated = self.generated(keep);
+                Some(TargetSpec::Server {
+                    server_id: ServerId(id?),
+                    generated: generated?,
+                })
             }
             TargetKind::Dataset => {
                 let id = id(&self.dataset, "dataset", "Choose a dataset.");
@@ -314,11 +324,25 @@ impl BenchmarkForm {
         }
     }
 
+    fn generated(&self, keep: &mut impl FnMut(FieldError)) -> Option<GeneratedSpec> {
+        let table_rows = number(&self.table_rows, "table_rows", MIN_TABLE_ROWS, MAX_TABLE_ROWS);
+        let table_rows = table_rows.map_err(&mut *keep).ok();
+        let batch_size = number(&self.batch_size, "batch_size", 1, MAX_BATCH_SIZE);
+        let batch_size = batch_size.map_err(&mut *keep).ok();
+        let loading = choice(&self.loading, "loading", &Loading::ALL, Loading::word);
+        let loading = loading.map_err(&mut *keep).ok();
+        Some(GeneratedSpec {
+            table_rows: table_rows?,
+            batch_size: u32::try_from(batch_size?).ok()?,
+            loading: loading?,
+        })
+    }
+
     fn sources(&self, target: Option<&TargetSpec>, keep: &mut impl FnMut(FieldError)) -> Option<Vec<SourceSpec>> {
         if self.sources.stats_source.is_empty() {
             return Some(Vec::new());
         }
-        if matches!(target, Some(TargetSpec::Generated(_))) {
+        if target.is_some_and(|target| target.generated().is_some()) {
             keep(FieldError::new(
                 "stats_source",
                 "Sources of statistics are for datasets; generated tables are analyzed as they are.",

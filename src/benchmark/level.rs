@@ -1,12 +1,10 @@
 //! One attempt at one level: the generator runs, and each second is stored as it ends.
 
-use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context as _;
 use chrono::DateTime;
-use chrono::TimeDelta;
 use chrono::Utc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -15,22 +13,30 @@ use tracing::warn;
 use crate::benchmark::generator;
 use crate::benchmark::generator::Ended;
 use crate::benchmark::generator::GeneratorError;
-use crate::benchmark::generator::LevelPlan;
 use crate::benchmark::generator::LevelReport;
 use crate::benchmark::generator::SecondReport;
 use crate::benchmark::generator::Weighted;
 use crate::benchmark::journal::Journal;
+use crate::benchmark::load;
+use crate::benchmark::load::Clients;
+use crate::benchmark::load::Origin;
+use crate::benchmark::load::ms;
 use crate::benchmark::place::Place;
-use crate::benchmark::program::Setup;
+use crate::benchmark::route::ONLY_HERE;
+use crate::benchmark::sharing::Gathered;
+use crate::benchmark::sharing::Sharing;
 use crate::model::benchmark::Benchmark;
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::Level;
 use crate::model::benchmark::LevelNotes;
 use crate::model::benchmark::LevelStatus;
-use crate::model::benchmark::SecondRecord;
 use crate::model::benchmark::ServerSecond;
+use crate::model::benchmark::ShareNote;
+use crate::model::benchmark::ShareStatus;
 use crate::model::benchmark::StatementRecord;
 use crate::model::benchmark::Totals;
 use crate::model::job::Progress;
+use crate::server::Servers;
 use crate::store::held::HeldJob;
 use crate::store::held::StopReason;
 use crate::store::levels::AttemptKey;
@@ -57,21 +63,26 @@ const STATISTICS_LIMIT: Duration = Duration::from_mins(1);
 pub(super) struct Attempt<'a> {
     pub job: &'a HeldJob,
     pub benchmark: &'a Benchmark,
+    pub servers: &'a Servers,
     pub programs: &'a [Weighted],
     pub level: Level,
     /// For people: which of how many levels it is.
     pub stage: &'a str,
 }
 
+/// How often the other workers are looked at while the load goes on.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
 /// What is known while an attempt runs.
-struct Running {
-    key: AttemptKey,
+struct Running<'a> {
+    origin: Origin,
     database: String,
-    began_at: DateTime<Utc>,
     counters: Option<Counters>,
+    /// None where this worker makes all of the load.
+    sharing: Option<Sharing<'a>>,
     /// When the server was last seen alive.
     heard_at: Instant,
-    /// Clients that could not connect.
+    /// Clients of this worker that could not connect.
     n_left_out: u32,
     stop: CancellationToken,
     /// Why it must not go on, in a sentence.
@@ -83,7 +94,7 @@ impl Attempt<'_> {
     /// Makes the attempt and stores its end. `Stopped` when the job should not go on behind it.
     pub async fn run(&self, place: &mut Place) -> Result<(), Trouble> {
         let making = async {
-            let database = place.database(self.level).await?;
+            let database = place.database(self.job, self.level).await?;
             let statistics = place.statistics(&database).await?;
             Ok::<_, Trouble>((database, statistics))
         };
@@ -93,42 +104,106 @@ impl Attempt<'_> {
             () = self.job.stop_token().cancelled() => return Err(Trouble::Stopped),
         };
         let (key, began_at) = self.begin().await?;
-        let ready = generator::connect(place.dial(&database), self.plan()).await;
-        let ready = match ready {
+        let mut sharing = match self.benchmark.spec.generators {
+            Generators::Here => None,
+            Generators::All => {
+                let route = place.route(&database);
+                let route = route.ok_or_else(|| Trouble::Sentence(ONLY_HERE.to_owned()))?;
+                Some(Sharing::offer(self.job, self.servers, key, self.level, &route).await?)
+            }
+        };
+        let all = Clients {
+            first: 0,
+            n: self.level.n_clients,
+        };
+        let clients = sharing.as_ref().map_or(all, Sharing::own);
+        let plan = load::plan(&self.benchmark.spec, self.programs, clients);
+        let mut ready = match generator::connect(place.dial(&database), plan).await {
             Ok(ready) => ready,
-            Err(GeneratorError::NoConnection(_)) if place.has_ended() => return Err(self.lost(key).await),
-            Err(GeneratorError::NoConnection(why)) => return self.fail(key, &why).await,
+            Err(GeneratorError::NoConnection(why)) => {
+                if let Some(sharing) = &sharing {
+                    sharing.stop().await?;
+                }
+                if place.has_ended() {
+                    return Err(self.lost(key).await);
+                }
+                return self.fail(key, &why).await;
+            }
             Err(GeneratorError::Fault(error)) => return Err(error.into()),
         };
-        let n_left_out = self.level.n_clients.saturating_sub(ready.n_connected());
+        let n_left_out = clients.n.saturating_sub(ready.n_connected());
+        let (at, began_at) = match &mut sharing {
+            Some(sharing) => {
+                let begin = sharing.begin(ready.n_connected()).await?;
+                ready = ready.among(begin.n_connected);
+                (begin.at, begin.began_at)
+            }
+            None => (Instant::now(), began_at),
+        };
         let stop = self.job.stop_token().child_token();
         let counters = tokio::time::timeout(LOOK_LIMIT, place.counters(&database)).await;
         let mut running = Running {
-            key,
-            began_at,
+            origin: Origin {
+                key,
+                share_idx: 0,
+                began_at,
+            },
             // A server that does not tell now is asked again.
             counters: counters.ok().and_then(Result::ok),
             database,
+            sharing,
             heard_at: Instant::now(),
             n_left_out,
             stop: stop.clone(),
             shortage: None,
             is_lost: false,
         };
-        let (sender, mut seconds) = mpsc::channel(MOST_WAITING);
-        let load = tokio::spawn(ready.run(Instant::now(), stop, sender));
-        while let Some(second) = seconds.recv().await {
-            self.second(place, &mut running, second).await?;
-        }
+        let (sender, seconds) = mpsc::channel(MOST_WAITING);
+        let load = tokio::spawn(ready.run(at, stop, sender));
+        self.follow(place, &mut running, seconds).await?;
         let report = load.await.context("waiting for the generator")?;
         if let Some(counters) = running.counters.take() {
             counters.close().await;
         }
         match report {
-            Ok(report) => self.end(place, running, &report, &statistics).await,
+            Ok(report) => self.end(place, running, report, &statistics).await,
             Err(GeneratorError::NoConnection(why)) => self.fail(key, &why).await,
             Err(GeneratorError::Fault(error)) => Err(error.into()),
         }
+    }
+
+    /// Stores the seconds until the last one, and keeps an eye on the other workers.
+    async fn follow(
+        &self,
+        place: &Place,
+        running: &mut Running<'_>,
+        mut seconds: mpsc::Receiver<SecondReport>,
+    ) -> Result<(), Trouble> {
+        let mut watch = tokio::time::interval(WATCH_EVERY);
+        loop {
+            tokio::select! {
+                second = seconds.recv() => match second {
+                    Some(second) => self.second(place, running, second).await?,
+                    None => return Ok(()),
+                },
+                _ = watch.tick(), if running.sharing.is_some() => self.watch(running).await?,
+            }
+        }
+    }
+
+    /// Notices who is lost, and ends the level when too many transactions have failed in all.
+    async fn watch(&self, running: &mut Running<'_>) -> Result<(), Trouble> {
+        if let Some(sharing) = &mut running.sharing
+            && sharing.look(self.benchmark.spec.max_errors).await?
+        {
+            running.stop.cancel();
+        }
+        if let Some(sharing) = &running.sharing
+            && running.stop.is_cancelled()
+        {
+            sharing.stop().await?;
+        }
+        Ok(())
     }
 
     /// The number of the attempt, and the moment by the store's clock.
@@ -153,33 +228,10 @@ impl Attempt<'_> {
         Trouble::Stopped
     }
 
-    fn plan(&self) -> LevelPlan {
-        let spec = &self.benchmark.spec;
-        let variables = &spec.mix.variables;
-        let scale = variables.iter().find(|(name, _)| name == "scale");
-        LevelPlan {
-            n_clients: self.level.n_clients,
-            first_client: 0,
-            warm_up: Duration::from_millis(spec.warm_up_ms),
-            duration: Duration::from_millis(spec.duration_ms),
-            pace: spec.pace,
-            connection: spec.connection,
-            protocol: spec.protocol,
-            programs: Arc::from(self.programs),
-            setup: Setup {
-                seed: spec.seed,
-                scale: scale.and_then(|(_, value)| value.parse().ok()).unwrap_or(1),
-                definitions: variables.clone(),
-            },
-            max_tries: spec.max_tries,
-            max_errors: spec.max_errors,
-        }
-    }
-
     /// Stores a second, says how far it is, and sees to it that there is room for more.
-    async fn second(&self, place: &Place, running: &mut Running, report: SecondReport) -> Result<(), Trouble> {
+    async fn second(&self, place: &Place, running: &mut Running<'_>, report: SecondReport) -> Result<(), Trouble> {
         let server = running.look(place, &report).await;
-        let second = record(running, &report, server);
+        let second = running.origin.record(&report, server);
         if !self.journal().second(&second).await? {
             return Err(self.replaced());
         }
@@ -188,12 +240,12 @@ impl Attempt<'_> {
             done: (report.from + report.span).as_secs(),
             total: total.as_secs(),
             unit: "seconds".to_owned(),
-            detail: self.detail(),
+            detail: self.detail(running.sharing.as_ref()),
             n_rows: 0,
         };
         self.job.set_progress(self.stage, &progress).await?;
         if report.second_idx % LOOK_EVERY == 0 {
-            running.ask_for_room(place).await;
+            running.ask_for_room().await;
         }
         if place.has_ended() || running.heard_at.elapsed() > LONGEST_SILENCE {
             running.is_lost = true;
@@ -204,10 +256,11 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// `40 clients under built_in`.
-    fn detail(&self) -> String {
+    /// `40 clients of 2 workers under built_in`.
+    fn detail(&self, sharing: Option<&Sharing<'_>>) -> String {
         let n = self.level.n_clients;
-        let clients = format!("{n} {}", if n == 1 { "client" } else { "clients" });
+        let workers = sharing.map(Sharing::in_words).unwrap_or_default();
+        let clients = format!("{n} {}{workers}", if n == 1 { "client" } else { "clients" });
         match self.benchmark.spec.source_label(self.level.source_idx) {
             Some(label) => format!("{clients} under {label}"),
             None => clients,
@@ -218,33 +271,50 @@ impl Attempt<'_> {
     async fn end(
         &self,
         place: &Place,
-        running: Running,
-        report: &LevelReport,
+        running: Running<'_>,
+        report: LevelReport,
         statistics: &str,
     ) -> Result<(), Trouble> {
+        let key = running.origin.key;
         let interrupted = match self.job.stop_reason() {
             Some(StopReason::LeaseLost) => return Err(Trouble::Stopped),
             Some(StopReason::Shutdown) => true,
             Some(StopReason::Requested) | None => running.is_lost || place.has_ended(),
         };
-        let mut notes = notes(report);
         if interrupted {
+            if let Some(sharing) = &running.sharing {
+                sharing.stop().await?;
+            }
+            let notes = notes(&report);
             let end = LevelEnd {
                 status: LevelStatus::Interrupted,
-                ..end(report, &notes, None)
+                ..end(&report, &notes, None)
             };
-            self.store(running.key, &end, &[]).await?;
+            self.store(key, &end, &[]).await?;
             return Err(match self.job.stop_reason() {
                 Some(_) => Trouble::Stopped,
                 None => Trouble::Lost(anyhow::anyhow!("the server under load has ended, or stands still")),
             });
         }
-        if running.n_left_out > 0 {
+        let Gathered {
+            report,
+            notes: shares,
+            remarks,
+        } = match &running.sharing {
+            Some(sharing) => sharing.gather(report).await?,
+            None => Gathered::alone(report),
+        };
+        let mut notes = notes(&report);
+        notes.remarks.extend(remarks);
+        let of_others = shares.iter().skip(1).filter(|share| share.status == ShareStatus::Done);
+        let n_left_out = running.n_left_out + of_others.map(ShareNote::n_left_out).sum::<u32>();
+        notes.shares = shares;
+        if n_left_out > 0 {
             notes.remarks.insert(
                 0,
                 format!(
-                    "{} of {} clients could not connect and took no part; the errors say why.",
-                    running.n_left_out, self.level.n_clients
+                    "{n_left_out} of {} clients could not connect and took no part; the errors say why.",
+                    self.level.n_clients
                 ),
             );
         }
@@ -257,8 +327,8 @@ impl Attempt<'_> {
             notes.remarks.insert(0, shortage.clone());
         }
         let latencies = report.latencies.to_bytes();
-        let end = end(report, &notes, Some(&latencies));
-        self.store(running.key, &end, &statements(running.key, report)).await?;
+        let end = end(&report, &notes, Some(&latencies));
+        self.store(key, &end, &statements(key, &report)).await?;
         match (self.job.stop_reason(), running.shortage) {
             (Some(_), _) => Err(Trouble::Stopped),
             (None, Some(shortage)) => Err(Trouble::Sentence(shortage)),
@@ -306,7 +376,7 @@ impl Attempt<'_> {
     }
 }
 
-impl Running {
+impl Running<'_> {
     /// What the server did in the last second; none while it does not tell. One that ends transactions is alive, whether it
     /// tells or not.
     async fn look(&mut self, place: &Place, report: &SecondReport) -> Option<ServerSecond> {
@@ -336,33 +406,16 @@ impl Running {
     }
 
     /// Asks whether the load may go on. A server that does not tell is asked again.
-    async fn ask_for_room(&mut self, place: &Place) {
+    async fn ask_for_room(&mut self) {
         let Some(counters) = &mut self.counters else {
             return;
         };
-        let asking = counters.shortage(place.room(), &self.database);
+        let asking = counters.shortage();
         match tokio::time::timeout(LOOK_LIMIT, asking).await {
             Ok(Ok(shortage)) => self.shortage = shortage.map(|shortage| shortage.to_string()),
             // An answer that comes later must not be taken for that to another question.
             Ok(Err(_)) | Err(_) => self.counters = None,
         }
-    }
-}
-
-fn record(running: &Running, report: &SecondReport, server: Option<ServerSecond>) -> SecondRecord {
-    SecondRecord {
-        level_idx: running.key.level_idx,
-        attempt: running.key.attempt,
-        share_idx: 0,
-        second_idx: report.second_idx,
-        started_at: running.began_at + TimeDelta::from_std(report.from).unwrap_or_default(),
-        span_ms: ms(report.span),
-        totals: report.totals,
-        n_connected: report.n_connected,
-        latencies: report.latencies.to_bytes(),
-        errors: report.errors.clone().into_counts(),
-        generator_cpu_ms: ms(report.own_cpu),
-        server,
     }
 }
 
@@ -386,6 +439,7 @@ fn notes(report: &LevelReport) -> LevelNotes {
         is_generator_limited: report.is_generator_limited(),
         statistics_moved: false,
         remarks,
+        shares: Vec::new(),
     }
 }
 
@@ -423,8 +477,4 @@ fn statements(key: AttemptKey, report: &LevelReport) -> Vec<StatementRecord> {
         }
     }
     records
-}
-
-fn ms(span: Duration) -> f64 {
-    span.as_secs_f64() * 1000.0
 }

@@ -45,6 +45,7 @@ pub async fn load(conn: &mut PgConnection, viewer: Viewer, id: BenchmarkId) -> R
         missing: Vec::new(),
     };
     dataset(&benchmark, &mut likeness);
+    server(conn, viewer, &benchmark, &mut likeness).await?;
     if benchmark.spec.mix.operation == Operation::Workload {
         workload(conn, viewer, &benchmark, &mut likeness).await?;
     }
@@ -58,6 +59,21 @@ fn dataset(benchmark: &Benchmark, likeness: &mut Likeness) {
         let message = format!("The dataset {} was deleted. Choose another.", benchmark.target_name);
         likeness.missing.push(FieldError::new("dataset", message));
     }
+}
+
+async fn server(conn: &mut PgConnection, viewer: Viewer, benchmark: &Benchmark, likeness: &mut Likeness) -> Result<()> {
+    let Some(id) = benchmark.spec.target.server_id() else {
+        return Ok(());
+    };
+    if store::servers::get(conn, viewer, id).await?.is_none() {
+        likeness.form.server.clear();
+        let message = format!(
+            "The server of {} is not registered any more. Choose another.",
+            benchmark.target_name
+        );
+        likeness.missing.push(FieldError::new("server", message));
+    }
+    Ok(())
 }
 
 /// The workload whose queries ran: its name is not kept, but they are.
@@ -112,6 +128,7 @@ impl BenchmarkForm {
             autovacuum,
             settings,
             seed,
+            generators,
             is_quick,
             objective,
         } = spec;
@@ -141,6 +158,7 @@ impl BenchmarkForm {
             autovacuum: *autovacuum,
             settings: like::lines(settings),
             seed: seed.to_string(),
+            workers: generators.word().to_owned(),
             quick: *is_quick,
             objective: some(&objective.map(|objective| objective.to_string())),
             sources: ExperimentForm {
@@ -154,16 +172,20 @@ impl BenchmarkForm {
             ..Self::default()
         };
         match target {
-            TargetSpec::Generated(generated) => {
-                TargetKind::Generated.word().clone_into(&mut form.target);
-                form.table_rows = generated.table_rows.to_string();
-                form.batch_size = generated.batch_size.to_string();
-                generated.loading.word().clone_into(&mut form.loading);
-            }
+            TargetSpec::Generated(_) => TargetKind::Generated.word().clone_into(&mut form.target),
             TargetSpec::Dataset { dataset_id } => {
                 TargetKind::Dataset.word().clone_into(&mut form.target);
                 form.dataset = dataset_id.to_string();
             }
+            TargetSpec::Server { server_id, .. } => {
+                TargetKind::Server.word().clone_into(&mut form.target);
+                form.server = server_id.to_string();
+            }
+        }
+        if let Some(generated) = target.generated() {
+            form.table_rows = generated.table_rows.to_string();
+            form.batch_size = generated.batch_size.to_string();
+            generated.loading.word().clone_into(&mut form.loading);
         }
         form.ask_for(mix);
         form
@@ -216,6 +238,9 @@ fn shape(mix: &MixSpec) -> Shape {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::server::PasswordSource;
+    use crate::model::server::ShownPlace;
+    use crate::store::servers::NewServer;
     use crate::testing::world::World;
 
     /// What the form makes of the spec of `form`, which has to ask for the same.
@@ -286,6 +311,84 @@ mod tests {
             ..BenchmarkForm::default()
         };
         assert_eq!(again(&form, &[]).programs[1].name, "program 2");
+    }
+
+    #[tokio::test]
+    async fn a_server_is_asked_for_by_name_and_missed_when_it_is_gone() {
+        let world = World::new().await;
+        let mut conn = world.conn().await;
+        let server_id = store::servers::next_id(&mut conn).await.unwrap();
+        let new = NewServer {
+            name: "prod".to_owned(),
+            place: ShownPlace {
+                host: "h".to_owned(),
+                port: 5432,
+                database: "d".to_owned(),
+                user: "me".to_owned(),
+                tls_mode: "prefer".to_owned(),
+            },
+            password: PasswordSource::None,
+            sealed: Vec::new(),
+        };
+        store::servers::insert(&mut conn, world.viewer, server_id, &new)
+            .await
+            .unwrap();
+        let form = BenchmarkForm {
+            request_id: "r".to_owned(),
+            target: "server".to_owned(),
+            server: "prod".to_owned(),
+            ..BenchmarkForm::default()
+        };
+        let id = world.benchmark(&form).await;
+        let likeness = load(&mut conn, world.viewer, id).await.unwrap().unwrap();
+        assert_eq!(likeness.form.server, server_id.to_string());
+        assert_eq!(likeness.form.target, "server");
+        again(&likeness.form, &[]);
+        let waiting = store::servers::delete(&mut conn, world.viewer, server_id).await;
+        assert!(!waiting.unwrap(), "its benchmark waits");
+        let job = store::benchmarks::get(&mut conn, world.viewer, id)
+            .await
+            .unwrap()
+            .unwrap()
+            .job;
+        assert!(
+            store::jobs::request_cancel(&mut conn, world.viewer, job.id)
+                .await
+                .unwrap()
+        );
+        assert!(
+            store::servers::delete(&mut conn, world.viewer, server_id)
+                .await
+                .unwrap()
+        );
+        let likeness = load(&mut conn, world.viewer, id).await.unwrap().unwrap();
+        assert_eq!(likeness.missing[0].field, "server");
+        assert!(
+            likeness.missing[0].message.contains("on prod"),
+            "{:?}",
+            likeness.missing
+        );
+    }
+
+    #[test]
+    fn a_server_takes_neither_workloads_nor_sources_and_says_why() {
+        let form = BenchmarkForm {
+            target: "server".to_owned(),
+            server: "1".to_owned(),
+            operation: "workload".to_owned(),
+            ..BenchmarkForm::default()
+        };
+        let errors = form.parse(7, &[]).unwrap_err();
+        assert!(errors[0].message.contains("only there are the tables"), "{errors:?}");
+        let mut form = BenchmarkForm {
+            operation: "point_read".to_owned(),
+            ..form
+        };
+        assert!(form.parse(7, &[]).is_ok());
+        form.sources.stats_source = vec!["none".to_owned()];
+        assert_eq!(form.parse(7, &[]).unwrap_err()[0].field, "stats_source");
+        form.server.clear();
+        assert_eq!(form.parse(7, &[]).unwrap_err()[0].field, "server");
     }
 
     #[tokio::test]

@@ -9,11 +9,13 @@ use sqlx::PgPool;
 use crate::benchmark::estimate;
 use crate::benchmark::estimate::Estimate;
 use crate::benchmark::form::BenchmarkForm;
+use crate::benchmark::form::TargetKind;
 use crate::experiment::fields::FieldError;
 use crate::experiment::service::LaunchError;
 use crate::experiment::service::check_statistics_files;
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::BenchmarkSpec;
+use crate::model::benchmark::ConnectionMode;
 use crate::model::benchmark::ProgramText;
 use crate::model::benchmark::TargetSpec;
 use crate::model::ids::BenchmarkId;
@@ -21,6 +23,9 @@ use crate::model::ids::DatasetId;
 use crate::model::ids::WorkloadId;
 use crate::model::job::JobKind;
 use crate::model::job::JobStatus;
+use crate::model::server::PasswordSource;
+use crate::model::server::RegisteredServer;
+use crate::model::server::TestOutcome;
 use crate::model::units::grouped;
 use crate::model::user::Viewer;
 use crate::model::workload::QueryClass;
@@ -74,6 +79,9 @@ impl Benchmarks {
         };
         let mut transaction = self.pool.begin().await?;
         let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Benchmark, &self.home).await?;
+        if let Some(server_id) = new.spec.target.server_id() {
+            store::jobs::set_server(&mut transaction, job_id, server_id).await?;
+        }
         match store::benchmarks::insert(&mut transaction, viewer, &new, job_id).await {
             Ok(id) => {
                 transaction.commit().await?;
@@ -113,6 +121,7 @@ impl Benchmarks {
 
     async fn wish(&self, viewer: Viewer, form: &BenchmarkForm, fresh_seed: u64) -> Result<Wish, LaunchError> {
         let mut conn = self.pool.acquire().await?;
+        let form = &with_server(&mut conn, viewer, form).await?;
         let queries = match form.workload_id() {
             Ok(Some(id)) => workload_programs(&mut conn, viewer, id).await?,
             // What is wrong with it is said beside everything else.
@@ -136,6 +145,17 @@ impl Benchmarks {
                 warnings: Vec::new(),
                 spec,
             }),
+            TargetSpec::Server { server_id, generated } => {
+                let server = store::servers::get(&mut conn, viewer, server_id).await?;
+                let gone = || refused("server", "This server is not registered any more. Choose another.");
+                let server = server.ok_or_else(gone)?;
+                Ok(Wish {
+                    target_name: format!("{} rows on {}", grouped(generated.table_rows), server.name),
+                    dataset_id: None,
+                    warnings: warnings_of(&server, &spec),
+                    spec,
+                })
+            }
             TargetSpec::Dataset { dataset_id } => {
                 let dataset = store::datasets::get(&mut conn, viewer, dataset_id).await?;
                 let dataset = dataset.ok_or_else(|| refused("dataset", "This dataset is gone. Choose another."))?;
@@ -178,8 +198,69 @@ fn too_many_clients(n_clients: u32, files: OpenFiles) -> Option<String> {
     })
 }
 
+/// What is known of a server that speaks against a benchmark on it.
+fn warnings_of(server: &RegisteredServer, spec: &BenchmarkSpec) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if matches!(server.password, PasswordSource::Secret(_)) && spec.connection == ConnectionMode::PerTransaction {
+        warnings.push(
+            "The password comes from a secret before each connection; with a new connection for each transaction that is part \
+             of its latency."
+                .to_owned(),
+        );
+    }
+    let report = match server.last_test.as_ref().map(|test| &test.outcome) {
+        Some(TestOutcome::Reached(report)) => report,
+        Some(TestOutcome::Failed { .. }) => {
+            warnings.push(format!("{} could not be reached when it was tested last.", server.name));
+            return warnings;
+        }
+        None => return warnings,
+    };
+    if report.may_create == Some(false) || report.is_replica == Some(true) {
+        warnings.push(format!(
+            "As {} was tested last, no schema could be made there; its page says why.",
+            server.name
+        ));
+    }
+    if let (Some(most), Some(n)) = (report.max_connections, report.n_connections)
+        && spec.most_clients() > most.saturating_sub(n)
+    {
+        warnings.push(format!(
+            "{} allows {most} connections, of which {n} were in use when it was tested last: too few for {} clients.",
+            server.name,
+            spec.most_clients()
+        ));
+    }
+    warnings
+}
+
 fn refused(field: &str, message: &str) -> LaunchError {
     LaunchError::Refused(vec![FieldError::new(field, message)])
+}
+
+/// The form with the number of the server that it calls by name.
+async fn with_server(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    form: &BenchmarkForm,
+) -> Result<BenchmarkForm, LaunchError> {
+    let mut form = form.clone();
+    let given = form.server.trim();
+    if form.target.trim() != TargetKind::Server.word() || given.is_empty() {
+        return Ok(form);
+    }
+    let named = store::servers::find_by_name(conn, viewer, given).await?;
+    match named {
+        Some(server) => form.server = server.id.to_string(),
+        None if given.bytes().all(|byte| byte.is_ascii_digit()) => {}
+        None => {
+            return Err(refused(
+                "server",
+                &format!("There is no registered server called {given}."),
+            ));
+        }
+    }
+    Ok(form)
 }
 
 /// The queries of a workload that can run, each a program of its own.

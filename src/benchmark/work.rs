@@ -12,11 +12,15 @@ use crate::benchmark::level::Attempt;
 use crate::benchmark::place::Place;
 use crate::benchmark::programs;
 use crate::benchmark::progress;
+use crate::benchmark::route::ONLY_HERE;
 use crate::model::benchmark::Benchmark;
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::Level;
 use crate::model::benchmark::LevelRecord;
+use crate::model::benchmark::TargetSpec;
 use crate::model::job::JobStatus;
 use crate::model::job::Progress;
+use crate::server::Servers;
 use crate::store::benchmarks;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
@@ -43,8 +47,8 @@ const WORDS: Words = Words {
 };
 
 /// Does the benchmark of a claimed job until it is settled, put back into the queue, or taken over.
-pub async fn run(job: HeldJob, sandboxes: &Sandboxes) -> Parted {
-    match Box::pin(attempt(&job, sandboxes)).await {
+pub async fn run(job: HeldJob, sandboxes: &Sandboxes, servers: &Servers) -> Parted {
+    match Box::pin(attempt(&job, sandboxes, servers)).await {
         Ok(parted) => parted,
         Err(trouble) => {
             let settle = async |status, message: String| {
@@ -64,7 +68,7 @@ async fn own(job: &HeldJob) -> anyhow::Result<Benchmark> {
     benchmark.context("the job's benchmark")
 }
 
-async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble> {
+async fn attempt(job: &HeldJob, sandboxes: &Sandboxes, servers: &Servers) -> Result<Parted, Trouble> {
     let benchmark = own(job).await?;
     let mut conn = job.conn().await?;
     levels::mark_interrupted(&mut conn, &job.lease, benchmark.id).await?;
@@ -72,10 +76,11 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble
     drop(conn);
     let left = progress::left(&benchmark.spec, &recorded);
     if !left.is_empty() {
+        check_reach(&benchmark, sandboxes)?;
         let programs = programs::read(&benchmark.spec).map_err(|error| Trouble::Sentence(format!("{error}.")))?;
         info!(benchmark.id = %benchmark.id, "Benchmark {} runs on {}", benchmark.id, benchmark.target_name);
-        let mut place = Place::open(job, &benchmark, sandboxes).await?;
-        let ran = run_levels(job, &benchmark, &programs, &left, &mut place).await;
+        let mut place = Place::open(job, &benchmark, sandboxes, servers).await?;
+        let ran = run_levels(job, &benchmark, servers, &programs, &left, &mut place).await;
         let is_out_of_disk = place.is_out_of_disk();
         let closed = match (&ran, job.stop_reason()) {
             // Whoever comes next makes everything anew, so nothing is kept for that.
@@ -100,9 +105,22 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble
     conclude_levels(job, &benchmark).await
 }
 
+/// Refuses to have the load made by workers that cannot reach what it is for.
+fn check_reach(benchmark: &Benchmark, sandboxes: &Sandboxes) -> Result<(), Trouble> {
+    let is_near = match benchmark.spec.target {
+        TargetSpec::Generated(_) | TargetSpec::Dataset { .. } => sandboxes.warning().is_none(),
+        TargetSpec::Server { .. } => false,
+    };
+    match benchmark.spec.generators {
+        Generators::All if is_near => Err(Trouble::Sentence(ONLY_HERE.to_owned())),
+        Generators::All | Generators::Here => Ok(()),
+    }
+}
+
 async fn run_levels(
     job: &HeldJob,
     benchmark: &Benchmark,
+    servers: &Servers,
     programs: &[Weighted],
     left: &[Level],
     place: &mut Place,
@@ -118,6 +136,7 @@ async fn run_levels(
         let attempt = Attempt {
             job,
             benchmark,
+            servers,
             programs,
             level: *level,
             stage: &stage,

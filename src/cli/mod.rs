@@ -1,4 +1,4 @@
-//! The command line: serve, run, bench, instrument, bundle, verify, rerun, doctor, sample, snapshot.
+//! The command line: serve, worker, run, bench, server, instrument, bundle, verify, rerun, doctor, sample, snapshot.
 
 mod bench;
 mod bundle;
@@ -10,6 +10,7 @@ mod rerun;
 mod results;
 mod run;
 mod sample;
+mod server;
 mod snapshot;
 mod working;
 
@@ -20,6 +21,7 @@ use clap::Subcommand;
 
 use crate::app::serve;
 use crate::app::telemetry;
+use crate::app::without_pages;
 use crate::cli::working::RunError;
 use crate::config::HouseConfig;
 use crate::config::WebConfig;
@@ -43,11 +45,19 @@ enum Command {
         #[command(flatten)]
         web: WebConfig,
     },
+    /// Take work from a store that others use too, without pages: make shares of the load of their benchmarks, and, where
+    /// PostgreSQL's programs are, do whatever waits for this data directory.
+    Worker {
+        #[command(flatten)]
+        house: HouseConfig,
+    },
     /// Run one experiment from files to numbers, without a browser.
     Run(Box<run::RunArgs>),
     /// Put a database under load: some numbers of clients, one after the other. Exits with 0 when all levels have ended
     /// and kept to the objective, if there is one; with 3 when one did not, and with 4 when it was stopped.
     Bench(Box<bench::BenchArgs>),
+    /// Registered servers, to be put under load: add, list, test, remove.
+    Server(Box<server::ServerArgs>),
     /// Ask a question about plans that is answered by trying, of what the data directory holds.
     Instrument(Box<instrument::InstrumentArgs>),
     /// Write a finished experiment as one file: settings, queries, statistics, plans, trials and numbers.
@@ -78,6 +88,13 @@ pub async fn main() -> ExitCode {
             telemetry::start(None);
             serve::serve(&house, &web).await
         }
+        Command::Worker { house } => {
+            telemetry::start(None);
+            if house.database_url().is_none() {
+                return code_of(RunError::Arguments(without_pages::NO_STORE.to_owned()));
+            }
+            without_pages::work(&house).await
+        }
         Command::Run(args) => {
             telemetry::start(Some(QUIET));
             match run::run(*args).await {
@@ -91,6 +108,13 @@ pub async fn main() -> ExitCode {
                 Ok(ended) => ended.code(),
                 Err(error) => code_of(error),
             };
+        }
+        Command::Server(args) => {
+            telemetry::start(Some(QUIET));
+            match server::server(*args).await {
+                Ok(()) => Ok(()),
+                Err(error) => return code_of(error),
+            }
         }
         Command::Instrument(args) => {
             telemetry::start(Some(QUIET));

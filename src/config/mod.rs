@@ -10,7 +10,7 @@ pub struct HouseConfig {
     #[arg(long, env = "PGASSAY_DATA_DIR", default_value = "./data")]
     pub data_dir: PathBuf,
     /// The store: pgassay's own database. Unset, pgassay starts a PostgreSQL of its own for it.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    #[arg(long, visible_alias = "store", env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// A superuser's URL of one PostgreSQL server, which holds nothing else, for all datasets. Unset, pgassay starts a
     /// server of its own for every dataset, which is safer and measures better.
@@ -19,6 +19,14 @@ pub struct HouseConfig {
     /// Where the PostgreSQL server programs are; found by themselves when unset.
     #[arg(long, env = "PGASSAY_PG_BINDIR")]
     pub pg_bindir: Option<PathBuf>,
+    /// The key file under which addresses of registered servers are stored; several hosts with one store share one. Unset,
+    /// it is `key` in the data directory. Made where there is none.
+    #[arg(long, env = "PGASSAY_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
+    /// The directory of files that passwords of registered servers come from; one that can be run is run. Unset, it is
+    /// `secrets` in the data directory.
+    #[arg(long, env = "PGASSAY_SECRETS_DIR")]
+    pub secrets_dir: Option<PathBuf>,
     #[command(flatten)]
     pub limits: LimitsConfig,
 }

@@ -4,9 +4,13 @@ use crate::model::dataset::Dataset;
 use crate::model::dataset::Setting;
 use crate::model::experiment::Experiment;
 use crate::model::experiment::SHARED_SERVER;
+use crate::model::server::ServerReport;
 use crate::model::units::bytes_in_words;
+use crate::model::units::ms_in_words;
+use crate::sql::ident;
 use crate::target::clone;
 use crate::target::lease::Sandbox;
+use crate::target::registered::session::OwnSession;
 use crate::target::session::Admin;
 
 /// Server settings that decide plans or times and that experiments do not set themselves.
@@ -25,6 +29,11 @@ const SERVER_SETTINGS: &[&str] = &[
     "shared_preload_libraries",
 ];
 
+/// What people should know of numbers from a server that somebody registered.
+const REGISTERED_WARNING: &str = "It ran on a server that somebody else runs. Whatever else goes on there disturbs the \
+                                  numbers, a network lies between it and pgassay, and what is shown of the server counts \
+                                  everything in its database.";
+
 /// What an experiment runs on, as pairs of name and value in the order in which they are shown.
 pub async fn look(sandbox: &Sandbox, dataset: &Dataset, experiment: &Experiment) -> anyhow::Result<Vec<Setting>> {
     let mut admin = Admin::connect(&sandbox.address, &clone::experiment_name(experiment.id)).await?;
@@ -42,6 +51,25 @@ pub async fn look(sandbox: &Sandbox, dataset: &Dataset, experiment: &Experiment)
 pub async fn of_server(sandbox: &Sandbox, admin: &mut Admin) -> anyhow::Result<Vec<Setting>> {
     let mut environment = of_machine(sandbox, admin).await?;
     environment.extend(of_settings(admin).await?);
+    Ok(environment)
+}
+
+/// The same of a server that somebody registered, which may not tell everything.
+pub async fn of_guest(session: &mut OwnSession, report: &ServerReport) -> anyhow::Result<Vec<Setting>> {
+    let mut environment = vec![
+        pair("pgassay", env!("CARGO_PKG_VERSION")),
+        pair("server", &report.version),
+        pair(SHARED_SERVER, REGISTERED_WARNING),
+        pair("connection", if report.uses_tls { "with TLS" } else { "without TLS" }),
+        pair("round trip to the server", &ms_in_words(report.round_trip_ms)),
+    ];
+    environment.extend(of_processors(" beside pgassay"));
+    for name in SERVER_SETTINGS {
+        let sql = format!("select pg_catalog.current_setting({})", ident::literal(name));
+        if let Some(value) = session.ask_if_told(&sql).await?.filter(|value| !value.is_empty()) {
+            environment.push(pair(name, &value));
+        }
+    }
     Ok(environment)
 }
 
@@ -68,14 +96,16 @@ async fn of_machine(sandbox: &Sandbox, admin: &mut Admin) -> anyhow::Result<Vec<
         }
         None => "",
     };
-    environment.extend([
-        pair(&format!("processor{whose}"), &processor()),
-        pair(
-            &format!("processors{whose}"),
-            &std::thread::available_parallelism().map_or(0, usize::from).to_string(),
-        ),
-    ]);
+    environment.extend(of_processors(whose));
     Ok(environment)
+}
+
+fn of_processors(whose: &str) -> [Setting; 2] {
+    let n_processors = std::thread::available_parallelism().map_or(0, usize::from);
+    [
+        pair(&format!("processor{whose}"), &processor()),
+        pair(&format!("processors{whose}"), &n_processors.to_string()),
+    ]
 }
 
 fn pair(name: &str, value: &str) -> Setting {

@@ -26,10 +26,17 @@ impl Layout {
             .canonicalize()
             .with_context(|| format!("opening the data directory {}", root.display()))?;
         let layout = Self { root };
-        for dir in [layout.uploads(), layout.incoming(), layout.sandboxes()] {
+        for dir in [
+            layout.uploads(),
+            layout.incoming(),
+            layout.sandboxes(),
+            layout.secrets(),
+        ] {
             std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
         }
-        close(&layout.uploads()).context("closing the uploads to others")?;
+        for dir in [layout.uploads(), layout.secrets()] {
+            close(&dir).with_context(|| format!("closing {} to others", dir.display()))?;
+        }
         Ok(layout)
     }
 
@@ -55,6 +62,16 @@ impl Layout {
     /// Held, shared, by every process that works in this directory, master or guest.
     pub fn presence_file(&self) -> PathBuf {
         self.root.join("pgassay.present")
+    }
+
+    /// The key of what is sealed in the store.
+    pub fn key_file(&self) -> PathBuf {
+        self.root.join("key")
+    }
+
+    /// Files that passwords of registered servers come from.
+    pub fn secrets(&self) -> PathBuf {
+        self.root.join("secrets")
     }
 
     pub fn uploads(&self) -> PathBuf {

@@ -60,3 +60,11 @@ define_id!(
     /// Names a benchmark, and with it the sandbox of its generated tables.
     BenchmarkId
 );
+define_id!(
+    /// Names one process of pgassay that takes work from the store.
+    WorkerId
+);
+define_id!(
+    /// Names a registered server.
+    ServerId
+);

@@ -8,6 +8,7 @@ use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
 use crate::model::ids::JobId;
+use crate::model::ids::ServerId;
 use crate::model::ids::WorkloadId;
 use crate::model::job::Interrupted;
 use crate::model::job::Job;
@@ -26,6 +27,8 @@ pub struct QueuedJob {
     pub experiment_id: Option<ExperimentId>,
     pub instrument_id: Option<InstrumentId>,
     pub benchmark: Option<(BenchmarkId, String)>,
+    /// The registered server that it needs for itself.
+    pub server: Option<(ServerId, String)>,
     /// Trials planned and stored, of an experiment.
     pub n_trials: Option<i32>,
     pub n_recorded: i64,
@@ -61,6 +64,14 @@ pub async fn insert(conn: &mut PgConnection, viewer: Viewer, kind: JobKind, home
     )
     .fetch_one(conn)
     .await
+}
+
+/// Says which registered server a job that was just inserted needs for itself.
+pub async fn set_server(conn: &mut PgConnection, id: JobId, server_id: ServerId) -> Result<()> {
+    sqlx::query!("update jobs set server_id = $2 where id = $1", id.0, server_id.0)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// One job; none when there is no such job for this viewer.
@@ -122,12 +133,14 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
                   w.id as "workload_id?: WorkloadId", w.name as "workload_name?",
                   e.id as "experiment_id?: ExperimentId", e.n_trials as "n_trials?",
                   i.id as "instrument_id?: InstrumentId",
-                  b.id as "benchmark_id?: BenchmarkId", b.target_name as "target_name?", j.n_recorded
+                  b.id as "benchmark_id?: BenchmarkId", b.target_name as "target_name?", j.n_recorded,
+                  s.id as "server_id?: ServerId", s.name as "server_name?"
            from jobs j
            left join experiments e on e.job_id = j.id
            left join workload_checks c on c.job_id = j.id
            left join instruments i on i.job_id = j.id
            left join benchmarks b on b.job_id = j.id
+           left join servers s on s.id = j.server_id
            left join datasets d on d.job_id = j.id or d.id in (e.dataset_id, c.dataset_id, i.dataset_id,
                                                                   b.dataset_id)
            left join workloads w on w.id = coalesce(e.workload_id, c.workload_id)
@@ -143,6 +156,7 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
         experiment_id: row.experiment_id,
         instrument_id: row.instrument_id,
         benchmark: row.benchmark_id.zip(row.target_name),
+        server: row.server_id.zip(row.server_name),
         n_trials: row.n_trials,
         n_recorded: row.n_recorded,
         job: job_of!(row, id, created_at),

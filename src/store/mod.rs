@@ -17,6 +17,7 @@ use crate::model::user::Viewer;
 
 pub mod benchmarks;
 pub mod checks;
+pub mod clock;
 pub mod comparisons;
 pub mod datasets;
 pub mod experiments;
@@ -31,11 +32,14 @@ pub mod plans;
 pub mod queue;
 pub mod restores;
 pub mod segments;
+pub mod servers;
+pub mod shares;
 pub mod sources;
 pub mod statistics_files;
 pub mod summaries;
 pub mod taxes;
 pub mod trials;
+pub mod workers;
 pub mod workloads;
 
 /// What a store function may fail with: only faults, never refusals.

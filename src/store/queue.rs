@@ -81,8 +81,9 @@ async fn requeue_lapsed(conn: &mut PgConnection, home: Option<&str>, reason: &st
     Ok(done.rows_affected())
 }
 
-/// Claims the next job of the data directory `home` for this machine; none when nothing waits or the machine is busy.
-/// A check is quick and goes first, but not before its own dataset is restored.
+/// Claims the next job of the data directory `home` for this machine; none when nothing waits or the machine is busy, be it
+/// with a share of another's load. A job that needs a registered server waits while another runs there, from whatever
+/// machine. A check is quick and goes first, but not before its own dataset is restored.
 pub async fn claim(conn: &mut PgConnection, home: &str, host: &str, owner: &str) -> Result<Option<Claimed>> {
     let claimed = sqlx::query!(
         r#"update jobs set status = 'running', host = $2, lease_owner = $3, epoch = epoch + 1,
@@ -91,7 +92,14 @@ pub async fn claim(conn: &mut PgConnection, home: &str, host: &str, owner: &str)
            where id = (
                select id from jobs
                where status = 'queued' and home = $1 and not cancel_requested
-                 and not exists (select 1 from jobs busy where busy.status = 'running' and busy.host = $2)
+                 and not exists (
+                     select 1 from jobs busy
+                     where busy.status = 'running' and (busy.host = $2 or busy.server_id = jobs.server_id))
+                 and not exists (
+                     select 1 from benchmark_shares s join jobs j on j.id = s.job_id
+                     join workers w on w.id = s.worker_id join workers me on me.machine = w.machine
+                     where me.name = $3 and s.status in ('offered', 'connected', 'running')
+                       and j.status = 'running' and j.epoch = s.epoch and j.lease_until > clock_timestamp())
                  and not exists (
                      select 1 from workload_checks c
                      join datasets d on d.id = c.dataset_id join jobs restore on restore.id = d.job_id
@@ -116,7 +124,7 @@ pub async fn claim(conn: &mut PgConnection, home: &str, host: &str, owner: &str)
             kind: row.kind,
             owner_id: row.owner_id,
         })),
-        // Another process of this machine was quicker; the unique index on the host decided.
+        // Another process was quicker; the unique index on the host or on the server decided.
         Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(None),
         Err(error) => Err(error),
     }

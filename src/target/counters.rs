@@ -9,6 +9,9 @@ use sqlx::Row as _;
 
 use crate::model::benchmark::ServerSecond;
 use crate::model::benchmark::WaitCount;
+use crate::sql::ident;
+use crate::target::registered::session::OwnSession;
+use crate::target::registered::session::is_survived;
 use crate::target::room::Room;
 use crate::target::room::Shortage;
 use crate::target::session::Admin;
@@ -21,6 +24,15 @@ select xact_commit, xact_rollback, blks_hit, blks_read, tup_returned + tup_fetch
             else pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::bigint end as wal_bytes
 from pg_catalog.pg_stat_database where datname = $1";
 
+/// The first eight of them, for a guest.
+const GUEST_COUNTERS: &str = "\
+select xact_commit, xact_rollback, blks_hit, blks_read, tup_returned + tup_fetched,
+       tup_inserted + tup_updated + tup_deleted, temp_bytes, deadlocks
+from pg_catalog.pg_stat_database where datname = ";
+/// The last of them. Some servers that speak PostgreSQL's protocol have no such WAL.
+const GUEST_WAL: &str = "\
+select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::bigint";
+
 /// What active sessions wait for; those that wait for nothing are at work.
 const WAITS: &str = "\
 select coalesce(wait_event_type, 'CPU') as class, pg_catalog.count(*)::integer as n
@@ -28,13 +40,40 @@ from pg_catalog.pg_stat_activity
 where datname = $1 and backend_type = 'client backend' and state = 'active' and pid <> pg_catalog.pg_backend_pid()
 group by 1 order by 2 desc, 1";
 
+/// What active sessions wait for, in one line: a guest may see those of its own role only.
+const GUEST_WAITS: &str = "\
+select pg_catalog.string_agg(class || ' ' || n, ',' order by n desc, class)
+from (select coalesce(wait_event_type, 'CPU') as class, pg_catalog.count(*) as n
+      from pg_catalog.pg_stat_activity
+      where backend_type = 'client backend' and state = 'active' and pid <> pg_catalog.pg_backend_pid() and datname = ";
+
 /// Reads the counters of one database again and again, in a session of its own.
 pub struct Counters {
+    eye: Eye,
+    before: Moment,
+}
+
+/// Who looks.
+enum Eye {
+    Host(Host),
+    Guest(Guest),
+}
+
+/// The superuser of a sandbox.
+struct Host {
     admin: Admin,
+    room: Room,
+    /// As the sandbox calls it.
     database: String,
     /// Of the server, where its processes can be seen.
     postmaster_pid: Option<u32>,
-    before: Option<Moment>,
+}
+
+/// Whoever a registered server lets in, who may not see everything, or find everything there.
+struct Guest {
+    session: OwnSession,
+    /// As a literal.
+    database: String,
 }
 
 /// Totals at one moment.
@@ -63,22 +102,90 @@ impl AddAssign for Taken {
 
 impl Counters {
     /// Looks for the first time, so that the next look has something to compare with.
-    pub async fn open(mut admin: Admin, database: &str, postmaster_pid: Option<u32>) -> anyhow::Result<Self> {
-        let database = admin.names.on_server(database);
-        let before = Some(look(&mut admin, &database, postmaster_pid).await?);
-        Ok(Self {
+    pub async fn open(admin: Admin, room: &Room, database: &str, postmaster_pid: Option<u32>) -> anyhow::Result<Self> {
+        Self::begin(Eye::Host(Host {
             admin,
-            database,
+            room: room.clone(),
+            database: database.to_owned(),
             postmaster_pid,
-            before,
-        })
+        }))
+        .await
+    }
+
+    /// The same of a database on a registered server. What that does not tell is left out.
+    pub async fn of_registered(session: OwnSession, database: &str) -> anyhow::Result<Self> {
+        let database = ident::literal(database);
+        Self::begin(Eye::Guest(Guest { session, database })).await
+    }
+
+    async fn begin(mut eye: Eye) -> anyhow::Result<Self> {
+        let before = eye.look().await?;
+        Ok(Self { eye, before })
     }
 
     /// What happened since the last look.
     pub async fn second(&mut self) -> anyhow::Result<ServerSecond> {
-        let now = look(&mut self.admin, &self.database, self.postmaster_pid).await?;
+        let now = self.eye.look().await?;
+        let mut second = between(&self.before, &now);
+        second.waits = self.eye.waits().await?;
+        self.before = now;
+        Ok(second)
+    }
+
+    /// Why the load must not go on; none as long as its database may grow. In the session that is open anyway: another one
+    /// would be one more process beside those under load. Of a registered server nothing is known.
+    pub async fn shortage(&mut self) -> anyhow::Result<Option<Shortage>> {
+        match &mut self.eye {
+            Eye::Host(host) => host.room.shortage(&mut host.admin, &host.database).await,
+            Eye::Guest(_) => Ok(None),
+        }
+    }
+
+    /// Ends the session.
+    pub async fn close(self) {
+        match self.eye {
+            Eye::Host(host) => host.admin.close().await,
+            Eye::Guest(guest) => guest.session.close().await,
+        }
+    }
+}
+
+impl Eye {
+    async fn look(&mut self) -> anyhow::Result<Moment> {
+        match self {
+            Self::Host(host) => host.look().await,
+            Self::Guest(guest) => guest.look().await,
+        }
+    }
+
+    async fn waits(&mut self) -> anyhow::Result<Vec<WaitCount>> {
+        match self {
+            Self::Host(host) => host.waits().await,
+            Self::Guest(guest) => guest.waits().await,
+        }
+    }
+}
+
+impl Host {
+    async fn look(&mut self) -> anyhow::Result<Moment> {
+        let row = sqlx::query(COUNTERS)
+            .bind(self.admin.names.on_server(&self.database))
+            .fetch_one(&mut self.admin.conn)
+            .await
+            .context("reading the counters of the database")?;
+        let mut counts = [None; 9];
+        for (idx, count) in counts.iter_mut().enumerate() {
+            *count = row.try_get(idx).context("reading a counter")?;
+        }
+        Ok(Moment {
+            counts,
+            taken: self.postmaster_pid.and_then(taken),
+        })
+    }
+
+    async fn waits(&mut self) -> anyhow::Result<Vec<WaitCount>> {
         let waits = sqlx::query(WAITS)
-            .bind(&self.database)
+            .bind(self.admin.names.on_server(&self.database))
             .fetch_all(&mut self.admin.conn)
             .await
             .context("asking what sessions wait for")?;
@@ -89,41 +196,38 @@ impl Counters {
                 n: n.unsigned_abs(),
             }
         });
-        let mut second = match &self.before {
-            Some(before) => between(before, &now),
-            None => ServerSecond::default(),
-        };
-        second.waits = waits.collect();
-        self.before = Some(now);
-        Ok(second)
-    }
-
-    /// Why the load must not go on; none as long as its database may grow. In the session that is open anyway: another one
-    /// would be one more process beside those under load.
-    pub async fn shortage(&mut self, room: &Room, database: &str) -> anyhow::Result<Option<Shortage>> {
-        room.shortage(&mut self.admin, database).await
-    }
-
-    /// Ends the session.
-    pub async fn close(self) {
-        self.admin.close().await;
+        Ok(waits.collect())
     }
 }
 
-async fn look(admin: &mut Admin, database: &str, postmaster_pid: Option<u32>) -> anyhow::Result<Moment> {
-    let row = sqlx::query(COUNTERS)
-        .bind(database)
-        .fetch_one(&mut admin.conn)
-        .await
-        .context("reading the counters of the database")?;
-    let mut counts = [None; 9];
-    for (idx, count) in counts.iter_mut().enumerate() {
-        *count = row.try_get(idx).context("reading a counter")?;
+impl Guest {
+    async fn look(&mut self) -> anyhow::Result<Moment> {
+        let mut counts = [None; 9];
+        let sql = format!("{GUEST_COUNTERS}{}", self.database);
+        let told = match self.session.row(&sql).await {
+            Err(error) if is_survived(&error) => Vec::new(),
+            told => told?,
+        };
+        let number = |text: &Option<String>| text.as_ref()?.parse().ok();
+        for (count, text) in counts.iter_mut().zip(&told) {
+            *count = number(text);
+        }
+        counts[8] = number(&self.session.ask_if_told(GUEST_WAL).await?);
+        Ok(Moment { counts, taken: None })
     }
-    Ok(Moment {
-        counts,
-        taken: postmaster_pid.and_then(taken),
-    })
+
+    async fn waits(&mut self) -> anyhow::Result<Vec<WaitCount>> {
+        let sql = format!("{GUEST_WAITS}{} group by 1) waits", self.database);
+        let told = self.session.ask_if_told(&sql).await?.unwrap_or_default();
+        let waits = told.split(',').filter_map(|wait| {
+            let (class, n) = wait.rsplit_once(' ')?;
+            Some(WaitCount {
+                class: class.to_owned(),
+                n: n.parse().ok()?,
+            })
+        });
+        Ok(waits.collect())
+    }
 }
 
 fn between(before: &Moment, now: &Moment) -> ServerSecond {

@@ -41,8 +41,8 @@ pub struct Sandboxes {
 
 #[derive(Clone)]
 enum Place {
-    /// A cluster of its own for each dataset, in a directory below `root`.
-    Clusters { site: Arc<Site>, root: PathBuf },
+    /// A cluster of its own for each dataset, in a directory below `root`; none can be started without a site.
+    Clusters { site: Option<Arc<Site>>, root: PathBuf },
     /// One server, not started by us, for all of them.
     Shared(Arc<SharedServer>),
 }
@@ -61,8 +61,9 @@ enum Running {
 }
 
 impl Sandboxes {
-    /// A cluster for each dataset. `root` is the directory that holds a data directory for each of them.
-    pub fn clusters(site: Arc<Site>, root: PathBuf, room: Room) -> Self {
+    /// A cluster for each dataset. `root` is the directory that holds a data directory for each of them. Without a site,
+    /// which takes PostgreSQL's programs, there are none.
+    pub fn clusters(site: Option<Arc<Site>>, root: PathBuf, room: Room) -> Self {
         Self {
             place: Place::Clusters { site, root },
             room,
@@ -77,6 +78,14 @@ impl Sandboxes {
                 disk: None,
                 max_database_bytes,
             },
+        }
+    }
+
+    /// Whether any can be started.
+    pub fn can_run(&self) -> bool {
+        match &self.place {
+            Place::Clusters { site, .. } => site.is_some(),
+            Place::Shared(_) => true,
         }
     }
 
@@ -112,6 +121,7 @@ impl Sandboxes {
         let tenant = tenant.into();
         let (address, server) = match &self.place {
             Place::Clusters { site, root } => {
+                let site = site.as_ref().ok_or(ClusterError::NoBinaries)?;
                 let mut spec = spec(root, tenant);
                 spec.settings = settings.to_vec();
                 let (address, server) = start_cluster(site, &spec, tenant).await?;

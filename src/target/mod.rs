@@ -12,8 +12,10 @@ pub mod looking;
 pub mod names;
 pub mod open_files;
 pub mod prepare;
+pub mod registered;
 pub mod role;
 pub mod room;
+pub mod secret;
 pub mod session;
 pub mod shared;
 pub mod trouble;
@@ -57,10 +59,15 @@ impl std::fmt::Display for ServerError {
     }
 }
 
+impl std::error::Error for ServerError {}
+
 impl ServerError {
     /// The server's words among the causes of `error`.
     pub fn among(error: &anyhow::Error) -> Option<Self> {
-        error.chain().find_map(|cause| Self::of(cause.downcast_ref()?))
+        error.chain().find_map(|cause| match cause.downcast_ref::<Self>() {
+            Some(said) => Some(said.clone()),
+            None => Self::of(cause.downcast_ref()?),
+        })
     }
 
     /// The server's words in `error`, if it is the server that spoke.

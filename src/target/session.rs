@@ -19,6 +19,7 @@ use crate::target::ServerError;
 use crate::target::execute::Health;
 use crate::target::names::Names;
 use crate::target::role;
+use crate::target::secret::Password;
 use crate::target::wire::Binding;
 use crate::target::wire::Dial;
 use crate::target::wire::Place;
@@ -86,7 +87,7 @@ impl Address {
         Dial {
             place,
             user: self.names.role.clone(),
-            password: Some(self.password.to_string()),
+            password: Password::Given(Arc::clone(&self.password)),
             database: self.names.on_server(database),
             tls: Tls::new(mode, roots, Binding::Preferred),
             application_name: "pgassay load".to_owned(),

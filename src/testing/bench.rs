@@ -56,6 +56,8 @@ impl Bench {
             database_url: Some(testing::database_url().await),
             sandbox_url: None,
             pg_bindir,
+            key_file: None,
+            secrets_dir: None,
             limits: LimitsConfig {
                 max_upload_bytes: 1 << 30,
                 max_expanded_bytes: 1 << 30,

@@ -103,6 +103,14 @@ pub fn options(socket_dir: &std::path::Path, database: &str) -> PgConnectOptions
         .ssl_mode(PgSslMode::Disable)
 }
 
+/// Makes a file that can be run, by a shell that has closed it again: one that another thread's child still holds open for
+/// writing cannot be.
+pub fn command(path: &std::path::Path, script: &str) {
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "printf '#!/bin/sh\n%s\n' \"$1\" > \"$0\" && chmod 700 \"$0\""]);
+    assert!(shell.arg(path).arg(script).status().unwrap().success());
+}
+
 /// The server lives in a thread and a runtime of its own: those of a test end with the test.
 fn start_store() -> PathBuf {
     let (send, receive) = mpsc::channel();

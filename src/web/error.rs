@@ -23,6 +23,7 @@ use crate::dataset::statistics_file::StatisticsFileError;
 use crate::experiment::fields::FieldError;
 use crate::experiment::service::LaunchError;
 use crate::files::intake::IntakeError;
+use crate::server::ServersError;
 use crate::store;
 use crate::web::middleware::headers::Face;
 use crate::web::middleware::headers::RequestId;
@@ -146,6 +147,21 @@ impl From<LaunchError> for Error {
         match error {
             LaunchError::Fault(error) => Self::Fault(error),
             LaunchError::Refused(fields) => Self::Invalid(fields),
+        }
+    }
+}
+
+impl From<ServersError> for Error {
+    fn from(error: ServersError) -> Self {
+        match error {
+            ServersError::Fault(error) => Self::Fault(error),
+            ServersError::Refused(fields) => Self::Invalid(fields),
+            ServersError::NotFound => Self::NotFound("server"),
+            ServersError::InUse(message) => Self::Refused {
+                status: StatusCode::CONFLICT,
+                message,
+            },
+            ServersError::Vault(error) => Self::refused(error.to_string()),
         }
     }
 }

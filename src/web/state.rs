@@ -14,6 +14,7 @@ use crate::dataset::service::Datasets;
 use crate::experiment::service::Experiments;
 use crate::instrument::service::Instruments;
 use crate::model::user::Viewer;
+use crate::server::Servers;
 use crate::web::api::updates::Updates;
 use crate::web::pages::benchmarks::live::watches::Watches;
 use crate::web::pages::chart_cache::ChartCache;
@@ -28,6 +29,7 @@ pub struct AppState {
     pub experiments: Experiments,
     pub instruments: Instruments,
     pub benchmarks: Benchmarks,
+    pub servers: Servers,
     pub watches: Watches,
     pub viewer: Viewer,
     pub hosts: AllowedHosts,
@@ -46,6 +48,7 @@ pub struct Services {
     pub experiments: Experiments,
     pub instruments: Instruments,
     pub benchmarks: Benchmarks,
+    pub servers: Servers,
 }
 
 impl AppState {
@@ -67,6 +70,7 @@ impl AppState {
             experiments: services.experiments.clone(),
             instruments: services.instruments.clone(),
             benchmarks: services.benchmarks.clone(),
+            servers: services.servers.clone(),
             watches: Watches::new(services.pool.clone(), shutdown.clone()),
             viewer: services.viewer,
             hosts: AllowedHosts(Arc::new(hosts)),

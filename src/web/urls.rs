@@ -5,6 +5,7 @@ use crate::model::ids::BenchmarkId;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
+use crate::model::ids::ServerId;
 use crate::model::ids::StatisticsFileId;
 use crate::model::ids::WorkloadId;
 use crate::model::instrument::InstrumentKind;
@@ -50,6 +51,26 @@ pub fn benchmark_part(id: BenchmarkId, part: &str) -> String {
 /// The form, filled in like an earlier benchmark.
 pub fn benchmark_like(id: BenchmarkId) -> String {
     format!("{BENCHMARKS_NEW}?like={id}")
+}
+
+/// Who takes work from the store.
+pub const WORKERS: &str = "/workers";
+
+/// The form, to run on a registered server.
+pub fn benchmark_on_server(id: ServerId) -> String {
+    format!("{BENCHMARKS_NEW}?server={id}")
+}
+
+pub const SERVERS: &str = "/servers";
+pub const SERVERS_NEW: &str = "/servers/new";
+
+pub fn server(id: ServerId) -> String {
+    format!("/servers/{id}")
+}
+
+/// A page or a deed of a registered server.
+pub fn server_part(id: ServerId, part: &str) -> String {
+    format!("/servers/{id}/{part}")
 }
 
 pub const API_BENCHMARKS: &str = "/api/benchmarks";

@@ -256,6 +256,85 @@ fn compose_and_the_image_agree_on_paths_ports_and_the_store() {
     assert_eq!(strings(&store["healthcheck"]["test"])[..2], ["CMD", "pg_isready"]);
 }
 
+#[test]
+fn compose_gives_workers_the_store_and_the_key_of_the_one_with_pages() {
+    let (compose, image) = (compose(), image());
+    let (web, worker) = (&compose["services"]["web"], &compose["services"]["worker"]);
+    assert_eq!(strings(&worker["command"]), ["worker"]);
+    assert_eq!(worker["deploy"]["replicas"].as_i64(), Some(0), "only on request");
+    assert!(
+        worker["ports"].is_badvalue() && worker["container_name"].is_badvalue(),
+        "there may be many"
+    );
+    let (of_web, of_worker) = (environment(web), environment(worker));
+    for name in ["DATABASE_URL", "PGASSAY_KEY_FILE", "PGASSAY_SECRETS_DIR"] {
+        assert_eq!(of_web[name], of_worker[name], "{name}");
+    }
+    let shared = "shared:/var/lib/pgassay-shared";
+    assert!(strings(&web["volumes"]).contains(&shared));
+    assert_eq!(strings(&worker["volumes"]), [format!("{shared}:ro")]);
+    assert!(of_worker["PGASSAY_KEY_FILE"].starts_with("/var/lib/pgassay-shared/"));
+    // An empty volume takes over owner and rights of the directory that is in the image.
+    let makes = image.all("RUN");
+    let makes = makes
+        .iter()
+        .find(|command| command.contains("--owner=pgassay"))
+        .unwrap();
+    assert!(makes.contains(" /var/lib/pgassay-shared "), "{makes}");
+}
+
+#[test]
+fn kubernetes_runs_what_the_image_has_as_nobody_of_importance() {
+    let documents = YamlLoader::load_from_str(&read("deploy/kubernetes.yaml")).unwrap();
+    let image = image();
+    let deployments = documents
+        .iter()
+        .filter(|document| document["kind"].as_str() == Some("Deployment"));
+    let mut started = Vec::new();
+    for deployment in deployments {
+        let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+        assert_eq!(&deployment["spec"]["selector"]["matchLabels"], labels);
+        let pod = &deployment["spec"]["template"]["spec"];
+        let user = pod["securityContext"]["runAsUser"].as_i64().unwrap();
+        assert_eq!(image.last("USER"), format!("{user}:{user}"));
+        assert_eq!(pod["securityContext"]["runAsNonRoot"].as_bool(), Some(true));
+        let container = &pod["containers"][0];
+        let args = strings(&container["args"]);
+        assert!(
+            support::pgassay(&args).arg("--help").output().unwrap().status.success(),
+            "{args:?}"
+        );
+        assert!(container["resources"]["requests"]["memory"].as_str().is_some());
+        let mounted: Vec<&str> = container["volumeMounts"]
+            .as_vec()
+            .unwrap()
+            .iter()
+            .map(|mount| mount["mountPath"].as_str().unwrap())
+            .collect();
+        assert!(
+            mounted.contains(&image.env()["PGASSAY_DATA_DIR"].as_str()),
+            "{mounted:?}"
+        );
+        for variable in container["env"].as_vec().unwrap() {
+            let (name, value) = (variable["name"].as_str().unwrap(), variable["value"].as_str());
+            match (name, value) {
+                ("DATABASE_URL", None) => {
+                    assert_eq!(
+                        variable["valueFrom"]["secretKeyRef"]["key"].as_str(),
+                        Some("DATABASE_URL")
+                    );
+                }
+                ("PGASSAY_KEY_FILE", Some("/etc/pgassay/key")) => assert!(mounted.contains(&"/etc/pgassay")),
+                ("PGASSAY_SECRETS_DIR", Some(dir)) => assert!(mounted.contains(&dir)),
+                ("PGASSAY_LISTEN", Some(listen)) => assert!(listen.starts_with("127.0.0.1:"), "{listen}"),
+                other => panic!("{other:?}"),
+            }
+        }
+        started.push(args.join(" "));
+    }
+    assert_eq!(started, ["serve", "worker"]);
+}
+
 /// The command of the image with an environment of its own, on places of this machine.
 fn started(env: &BTreeMap<String, String>) -> Command {
     let image = image();
@@ -293,6 +372,10 @@ fn the_image_starts_with_compose_its_health_check_tells_and_alone_it_opens_to_no
     cluster.ask(&format!("create role {user} superuser login password '{password}'"));
     cluster.ask(&format!("create database {} owner {user}", given["POSTGRES_DB"]));
     env.extend(environment(&compose["services"]["web"]));
+    for (name, file) in [("PGASSAY_KEY_FILE", "key"), ("PGASSAY_SECRETS_DIR", "secrets")] {
+        let place = dir.path().join(file).to_str().unwrap().to_owned();
+        assert!(env.insert(name.to_owned(), place).is_some());
+    }
     env.insert(
         "DATABASE_URL".to_owned(),
         cluster.url_of(user, password, &given["POSTGRES_DB"]),

@@ -12,6 +12,7 @@ mod instruments;
 mod kill;
 mod lists;
 mod pages;
+mod registered;
 #[path = "../../src/testing/scratch.rs"]
 mod scratch;
 mod server;
@@ -23,3 +24,4 @@ mod statistics_files;
 mod support;
 mod tidy;
 mod versions;
+mod workers;

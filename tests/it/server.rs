@@ -81,6 +81,12 @@ impl Server {
         kib * 1024
     }
 
+    /// Kills it, with nothing done in order.
+    pub fn kill(mut self) {
+        support::send(self.child.id(), Signal::SIGKILL);
+        self.child.wait().unwrap();
+    }
+
     /// Asks it to stop and returns how it ended.
     pub fn stop(mut self) -> Option<i32> {
         support::send(self.child.id(), Signal::SIGTERM);

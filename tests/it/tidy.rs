@@ -13,6 +13,7 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ("sql", ""),
     ("plan", "model"),
     ("analysis", "model"),
+    ("vault", ""),
     ("files", "model config"),
     ("cluster", "model config"),
     ("store", "model config"),
@@ -23,31 +24,33 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ("workload", "model config sql files store target"),
     (
         "experiment",
-        "model config plan analysis store target dataset workload snapshot source",
+        "model config sql plan analysis store target dataset workload snapshot source",
     ),
     (
         "instrument",
         "model sql plan analysis store target snapshot source experiment",
     ),
+    ("server", "model vault store target experiment"),
     (
         "benchmark",
-        "model sql analysis store target dataset workload snapshot source experiment",
+        "model sql analysis store target server dataset workload snapshot source experiment",
     ),
     ("report", "model sql plan analysis store snapshot"),
     ("bundle", "model analysis snapshot store experiment report"),
     (
         "web",
-        "model config sql plan analysis files store dataset workload snapshot source experiment instrument benchmark report bundle",
+        "model config sql plan analysis files store dataset workload snapshot source experiment instrument server benchmark \
+         report bundle",
     ),
     (
         "app",
-        "model config sql plan analysis files cluster store target dataset workload snapshot source experiment instrument \
-         benchmark report bundle web",
+        "model config sql plan analysis vault files cluster store target dataset workload snapshot source experiment instrument \
+         server benchmark report bundle web",
     ),
     (
         "cli",
         "model config sql plan analysis files cluster store target dataset workload snapshot source experiment instrument \
-         benchmark report bundle web app",
+         server benchmark report bundle web app",
     ),
 ];
 

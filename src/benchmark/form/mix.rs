@@ -62,7 +62,7 @@ impl BenchmarkForm {
             (Operation::Workload, None) if is_generated => {
                 keep(FieldError::new(
                     "operation",
-                    "A workload runs on a dataset. Choose one as the target.",
+                    "A workload runs on a dataset. Choose one as the target: only there are the tables that it asks for.",
                 ));
                 return None;
             }
@@ -70,8 +70,7 @@ impl BenchmarkForm {
             (_, None) => self.own_programs(keep)?,
         };
         let variables = match target {
-            Some(TargetSpec::Generated(generated)) => operations::variables(*generated),
-            Some(TargetSpec::Dataset { .. }) => Vec::new(),
+            Some(target) => target.generated().map_or_else(Vec::new, operations::variables),
             // What is wrong with the target is said by itself; here only the names matter.
             None => operations::variables(GeneratedSpec {
                 table_rows: MIN_TABLE_ROWS,
@@ -141,9 +140,7 @@ impl BenchmarkForm {
 /// What is wrong where a program counts accounts by `:scale`, of which each is 100,000, and the last of them would not be
 /// there: its statements would find nothing, and do it fast.
 fn beyond_the_rows(target: &TargetSpec, programs: &[Weighted]) -> Option<FieldError> {
-    let TargetSpec::Generated(GeneratedSpec { table_rows, .. }) = target else {
-        return None;
-    };
+    let table_rows = target.generated()?.table_rows;
     let per_scale = GeneratedSpec::ROWS_PER_BRANCH;
     let by_scale = programs.iter().find(|weighted| weighted.program.needs("scale"))?;
     (!table_rows.is_multiple_of(per_scale)).then(|| {

@@ -4,11 +4,12 @@ use crate::benchmark::form::BenchmarkForm;
 
 impl BenchmarkForm {
     /// All of them with their names, in the order in which people meet them.
-    pub fn texts_mut(&mut self) -> [(&'static str, &mut String); 24] {
+    pub fn texts_mut(&mut self) -> [(&'static str, &mut String); 26] {
         [
             ("request_id", &mut self.request_id),
             ("target", &mut self.target),
             ("dataset", &mut self.dataset),
+            ("server", &mut self.server),
             ("workload", &mut self.workload),
             ("table_rows", &mut self.table_rows),
             ("batch_size", &mut self.batch_size),
@@ -29,6 +30,7 @@ impl BenchmarkForm {
             ("statement_timeout", &mut self.statement_timeout),
             ("settings", &mut self.settings),
             ("seed", &mut self.seed),
+            ("workers", &mut self.workers),
             ("objective", &mut self.objective),
         ]
     }

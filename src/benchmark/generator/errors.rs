@@ -43,6 +43,11 @@ impl Errors {
         entry.n += 1;
     }
 
+    /// What was counted elsewhere.
+    pub fn from_counts(counts: Vec<ErrorCount>) -> Self {
+        Self(counts)
+    }
+
     pub fn merge(&mut self, others: &Self) {
         for other in &others.0 {
             let entry = self.entry(&other.sqlstate);

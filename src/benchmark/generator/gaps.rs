@@ -68,6 +68,21 @@ pub fn together(mut spans: Vec<Span>, measured_from: Duration) -> Vec<Gap> {
     together.iter().map(gap).collect()
 }
 
+/// The gaps of several shares as those of the level, in order. What overlaps is one.
+pub fn union(mut gaps: Vec<Gap>) -> Vec<Gap> {
+    gaps.sort_by(|one, other| one.from_ms.total_cmp(&other.from_ms));
+    let mut union: Vec<Gap> = Vec::new();
+    for gap in gaps {
+        match union.last_mut() {
+            Some(last) if last.to_ms.is_none_or(|to_ms| gap.from_ms <= to_ms) => {
+                last.to_ms = last.to_ms.zip(gap.to_ms).map(|(one, other)| one.max(other));
+            }
+            Some(_) | None => union.push(gap),
+        }
+    }
+    union
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,5 +132,18 @@ mod tests {
         let gap = |from_ms, to_ms| Gap { from_ms, to_ms };
         let expected = [gap(-1000.0, Some(2000.0)), gap(4000.0, Some(5000.0)), gap(6000.0, None)];
         assert_eq!(together(spans, s(2)), expected);
+    }
+
+    #[test]
+    fn gaps_of_shares_that_overlap_are_one() {
+        let gap = |from_ms, to_ms| Gap { from_ms, to_ms };
+        let gaps = vec![
+            gap(8.0, None),
+            gap(1.0, Some(3.0)),
+            gap(2.0, Some(2.5)),
+            gap(6.0, Some(7.0)),
+            gap(9.0, Some(10.0)),
+        ];
+        assert_eq!(union(gaps), [gap(1.0, Some(3.0)), gap(6.0, Some(7.0)), gap(8.0, None)]);
     }
 }

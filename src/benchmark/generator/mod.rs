@@ -15,6 +15,7 @@ mod pace;
 mod plan;
 mod recorder;
 mod report;
+mod sheet;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -58,6 +59,8 @@ pub struct Ready {
     crews: Vec<ReadyCrew>,
     seconds: mpsc::Receiver<SecondReport>,
     n_connected: u32,
+    /// Its part of the level's rate, 0 to 1.
+    part: f64,
 }
 
 struct ReadyCrew {
@@ -134,6 +137,7 @@ pub async fn connect(dial: Dial, plan: LevelPlan) -> Result<Ready, GeneratorErro
         crews,
         seconds,
         n_connected,
+        part: 1.0,
     })
 }
 
@@ -141,6 +145,12 @@ impl Ready {
     /// Clients that are connected.
     pub fn n_connected(&self) -> u32 {
         self.n_connected
+    }
+
+    /// The same as a share of a level by so many connected clients in all: a rate is split among them.
+    pub fn among(mut self, n_connected_in_all: u32) -> Self {
+        self.part = f64::from(self.n_connected) / f64::from(n_connected_in_all.max(self.n_connected));
+        self
     }
 
     /// Makes load from `at` on. Seconds are sent as they end; where they are not taken they wait, and the load does not.
@@ -161,7 +171,7 @@ impl Ready {
         for crew in self.crews {
             let begin = Begin {
                 at,
-                share: f64::from(crew.n_connected) / f64::from(self.n_connected),
+                share: self.part * f64::from(crew.n_connected) / f64::from(self.n_connected),
                 stop: stop.clone(),
             };
             crew.begin.send(begin).ok().context("beginning to make load")?;

@@ -23,7 +23,7 @@ pub struct LevelPlan {
     /// Before what is measured.
     pub warm_up: Duration,
     pub duration: Duration,
-    /// A rate is that of these clients.
+    /// A rate is that of the whole level.
     pub pace: Pace,
     pub connection: ConnectionMode,
     pub protocol: Protocol,

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::Serialize;
+
 use crate::analysis::latency::Latencies;
 use crate::benchmark::generator::errors::Errors;
+use crate::benchmark::generator::sheet;
 use crate::model::benchmark::ErrorCount;
 use crate::model::benchmark::Gap;
 use crate::model::benchmark::Totals;
@@ -57,7 +61,8 @@ impl SecondReport {
 }
 
 /// Why a level was over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Ended {
     /// Its time was up.
     Finished,
@@ -69,18 +74,21 @@ pub enum Ended {
 }
 
 /// What a level came to, without its warm-up unless it is said.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LevelReport {
     /// How long was measured; nothing where it was stopped in the warm-up.
     pub measured: Duration,
     pub totals: Totals,
+    #[serde(with = "sheet")]
     pub latencies: Latencies,
+    #[serde(with = "sheet")]
     pub lag: Latencies,
     /// In the order of the plan.
     pub programs: Vec<ProgramReport>,
     /// Of transactions and of connections, those made before the load included; the most frequent first.
     pub errors: Vec<ErrorCount>,
     /// How long it took to make connections, with those made before the load and in the warm-up.
+    #[serde(with = "sheet")]
     pub connects: Latencies,
     /// Connections that were lost and made again, with those of the warm-up.
     pub n_reconnects: u64,
@@ -109,14 +117,14 @@ impl LevelReport {
 }
 
 /// What one program came to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProgramReport {
     pub whole: Part,
     /// One for each SQL command, in order.
     pub statements: Vec<StatementReport>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StatementReport {
     /// Its place among all commands of the program.
     pub command_idx: usize,
@@ -124,11 +132,12 @@ pub struct StatementReport {
 }
 
 /// A program or a statement of it: how often, and how long it took.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Part {
     /// That came to their end.
     pub n: u64,
     pub n_failed: u64,
+    #[serde(with = "sheet")]
     pub latencies: Latencies,
 }
 

@@ -26,6 +26,7 @@ use crate::model::benchmark::Pace;
 use crate::model::benchmark::Protocol;
 use crate::model::benchmark::Totals;
 use crate::sql::pgbench;
+use crate::target::secret::Password;
 use crate::testing;
 use crate::testing::bench::PATIENCE;
 use crate::testing::scratch;
@@ -566,7 +567,7 @@ async fn clients_that_the_server_refuses_are_counted_and_the_others_go_on() {
     }
     let dial = |user: &str| Dial {
         user: user.to_owned(),
-        password: Some("secret".to_owned()),
+        password: Password::from("secret"),
         database: "load".to_owned(),
         ..server.dial.clone()
     };

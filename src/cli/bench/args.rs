@@ -44,6 +44,9 @@ pub struct BenchArgs {
     /// Put clones of a dataset under load instead of generated tables: its name or number.
     #[arg(long)]
     dataset: Option<String>,
+    /// Put tables on a registered server under load, in a schema of ours: its name or number.
+    #[arg(long, conflicts_with_all = ["dataset", "workload"])]
+    server: Option<String>,
     /// Run the queries of a workload, on a dataset: its name or number.
     #[arg(long, conflicts_with = "files_of_programs")]
     workload: Option<String>,
@@ -96,6 +99,9 @@ pub struct BenchArgs {
     /// Decides which rows are asked for; drawn when not given.
     #[arg(long)]
     seed: Option<String>,
+    /// Who makes the load: `here`, or `all` workers of the store that are free, each with a share of the clients.
+    #[arg(long)]
+    workers: Option<String>,
     /// What every level should keep to: `p95 < 20 ms`.
     #[arg(long)]
     objective: Option<String>,
@@ -176,6 +182,7 @@ impl BenchArgs {
         let looked_up = BenchmarkForm {
             dataset: "1".to_owned(),
             workload: "1".to_owned(),
+            server: "1".to_owned(),
             ..form.clone()
         };
         looked_up.parse(0, &[]).map_err(refusal)?;
@@ -197,6 +204,10 @@ impl BenchArgs {
         form.sources.stats_source.clone_from(&self.sources);
         if self.dataset.is_some() {
             TargetKind::Dataset.word().clone_into(&mut form.target);
+        }
+        if let Some(server) = &self.server {
+            TargetKind::Server.word().clone_into(&mut form.target);
+            form.server.clone_from(server);
         }
         let operation = match (&self.operation, &self.workload) {
             (Some(operation), _) => Some(operation.as_str()),
@@ -223,6 +234,7 @@ impl BenchArgs {
             ("max_errors", self.max_errors.as_deref()),
             ("statement_timeout", self.statement_timeout.as_deref()),
             ("seed", self.seed.as_deref()),
+            ("workers", self.workers.as_deref()),
             ("objective", self.objective.as_deref()),
         ];
         for (name, value) in given {
@@ -321,7 +333,7 @@ mod tests {
         let args = "--threads 2,4 --duration 3s --warm-up 1s --quick --table-rows 5000 --batch-size 7 --loading insert \
                     --operation read_write --keys zipf --read-percent 33 --insert-rows 9 --rate 50.5 --latency-limit 20 \
                     --protocol simple --connection per_transaction --max-tries 5 --max-errors 6 --statement-timeout 8s \
-                    --no-autovacuum --setting work_mem=8MB --setting jit=off --seed 11";
+                    --no-autovacuum --setting work_mem=8MB --setting jit=off --seed 11 --workers all";
         let mut args: Vec<&str> = args.split_whitespace().collect();
         args.extend(["--objective", "p99 < 5 ms"]);
         let mut form = wish(&args).unwrap().form;
@@ -329,6 +341,7 @@ mod tests {
         let expected = [
             "",
             "generated",
+            "",
             "",
             "",
             "5000",
@@ -350,6 +363,7 @@ mod tests {
             "8s",
             "work_mem=8MB\njit=off",
             "11",
+            "all",
             "p99 < 5 ms",
         ];
         assert_eq!(own, expected);

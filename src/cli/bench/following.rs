@@ -117,6 +117,10 @@ async fn news(
         };
         let seconds = store::levels::list_seconds_after(conn, viewer, key, after_idx).await?;
         *told = (place.0, place.1, after_idx);
+        let seconds = match attempt.status {
+            LevelStatus::Running => data::sent_by_all(seconds),
+            _ => seconds,
+        };
         for second in data::merge_shares(seconds)? {
             told.2 = second.second_idx;
             lines.push(line(benchmark, attempt, &second)?);

@@ -6,18 +6,19 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use futures_util::future::BoxFuture;
-use sqlx::AssertSqlSafe;
-use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
 use crate::dataset::template;
 use crate::model::benchmark::GeneratedSpec;
 use crate::model::benchmark::LoadRecord;
 use crate::model::benchmark::Loading;
+use crate::target::ServerError;
 use crate::target::clone;
 use crate::target::lease::Sandbox;
+use crate::target::names::SERVER_DATABASE;
+use crate::target::registered::session::OwnSession;
+use crate::target::role;
 use crate::target::session::Admin;
-use crate::target::session::Session;
 
 /// Without keys: those are made when the rows are there, as pgbench does it.
 const TABLES: &str = "\
@@ -37,6 +38,12 @@ const KEYS: [&str; 3] = [
 const VACUUM: &str =
     "vacuum (analyze) pgbench_branches, pgbench_tellers, pgbench_accounts, pgbench_history, pgassay_rows";
 
+/// Of all tables with their indexes.
+const SIZE: &str = "\
+select pg_catalog.sum(pg_catalog.pg_total_relation_size(oid)) from pg_catalog.pg_class
+where relkind = 'r' and relname in ('pgbench_branches', 'pgbench_tellers', 'pgbench_accounts', 'pgbench_history', 'pgassay_rows')
+  and pg_catalog.pg_table_is_visible(oid)";
+
 /// How far loading is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loaded {
@@ -55,12 +62,26 @@ pub async fn make<'a>(
     let (address, tenant) = (&sandbox.address, sandbox.tenant);
     template::create(address, tenant, None).await?;
     let name = clone::template_name(tenant);
-    let mut session = Session::connect(address, &name, "pgassay load", &[]).await?;
-    let conn = &mut session.conn;
-    sqlx::raw_sql(TABLES)
-        .execute(&mut *conn)
-        .await
-        .context("making tables")?;
+    let mut server = Admin::connect(address, SERVER_DATABASE).await?;
+    role::readmit(&mut server, &address.password, &name).await?;
+    let mut session = OwnSession::open(&address.dial(&name)).await?;
+    let filled = fill(&mut session, generated, tell, stop).await?;
+    session.close().await;
+    if filled.is_some() {
+        clone::allow_connections(&mut server, &name, false).await?;
+    }
+    server.close().await;
+    Ok(filled)
+}
+
+/// Makes the tables in the first schema of the session's search path, and fills them.
+pub async fn fill<'a>(
+    session: &mut OwnSession,
+    generated: GeneratedSpec,
+    tell: impl Fn(Loaded) -> BoxFuture<'a, anyhow::Result<()>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<LoadRecord>> {
+    session.run(TABLES).await.context("making tables")?;
     let started = Instant::now();
     let parts = parts(generated);
     let of_rows = parts.iter().map(|part| part.n_rows).sum();
@@ -72,7 +93,7 @@ pub async fn make<'a>(
                 return Ok(None);
             }
             let last = part.n_rows.min(first + u64::from(generated.batch_size) - 1);
-            send(&mut *conn, &part, first, last, generated.loading)
+            send(session, &part, first, last, generated.loading)
                 .await
                 .with_context(|| format!("loading {}", part.table))?;
             n_rows += last + 1 - first;
@@ -86,26 +107,29 @@ pub async fn make<'a>(
         if stop.is_cancelled() {
             return Ok(None);
         }
-        sqlx::raw_sql(*sql)
-            .execute(&mut *conn)
-            .await
-            .with_context(|| format!("running {sql}"))?;
+        match session.run(sql).await {
+            // Not every server that speaks the protocol cleans up on request.
+            Err(error) if *sql == VACUUM && is_unknown(&error) => {}
+            ran => ran.with_context(|| format!("running {sql}"))?,
+        }
     }
     let finish_ms = started.elapsed().as_secs_f64() * 1000.0;
-    let size_bytes: i64 = sqlx::query_scalar("select pg_catalog.pg_database_size(pg_catalog.current_database())")
-        .fetch_one(&mut *conn)
+    let size = session
+        .ask_if_told(SIZE)
         .await
-        .context("asking for the size of the database")?;
-    session.close().await;
-    let mut server = Admin::connect(address, "postgres").await?;
-    clone::allow_connections(&mut server, &name, false).await?;
-    server.close().await;
+        .context("asking for the size of the tables")?;
     Ok(Some(LoadRecord {
         n_rows,
         load_ms,
         finish_ms,
-        size_bytes: size_bytes.unsigned_abs(),
+        size_bytes: size.and_then(|text| text.parse().ok()).unwrap_or(0),
     }))
+}
+
+/// Whether a server does not know such a statement: `feature_not_supported`, `syntax_error`.
+fn is_unknown(error: &anyhow::Error) -> bool {
+    let said = error.downcast_ref::<ServerError>();
+    said.is_some_and(|said| ["0A000", "42601"].contains(&said.sqlstate.as_str()))
 }
 
 /// One table with its rows.
@@ -155,7 +179,7 @@ fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
 }
 
 /// Sends the rows from `first` to `last`, in one statement and so in one transaction.
-async fn send(conn: &mut PgConnection, part: &Part, first: u64, last: u64, loading: Loading) -> anyhow::Result<()> {
+async fn send(session: &mut OwnSession, part: &Part, first: u64, last: u64, loading: Loading) -> anyhow::Result<()> {
     let (table, columns) = (part.table, part.columns);
     let mut text = String::new();
     match loading {
@@ -165,9 +189,7 @@ async fn send(conn: &mut PgConnection, part: &Part, first: u64, last: u64, loadi
                 text.push('\n');
             }
             let statement = format!("copy {table} ({columns}) from stdin");
-            let mut copy = conn.copy_in_raw(&statement).await?;
-            copy.send(text.into_bytes()).await?;
-            copy.finish().await?;
+            session.copy_in(&statement, text.as_bytes()).await
         }
         Loading::Insert => {
             push(&mut text, format_args!("insert into {table} ({columns}) values "));
@@ -176,9 +198,7 @@ async fn send(conn: &mut PgConnection, part: &Part, first: u64, last: u64, loadi
                 (part.write)(row, ", ", &mut text);
                 text.push(')');
             }
-            // Safe: names of our own and numbers.
-            sqlx::raw_sql(AssertSqlSafe(text)).execute(conn).await?;
+            session.run(&text).await
         }
     }
-    Ok(())
 }

@@ -7,6 +7,8 @@ use chrono::Utc;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::model::benchmark::ShareNote;
+
 /// One number of clients under one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level {
@@ -136,6 +138,9 @@ pub struct LevelNotes {
     pub statistics_moved: bool,
     /// Why a level failed or was stopped, in a sentence; or what else a reader must know.
     pub remarks: Vec<String>,
+    /// Where the load came from, where several workers made it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<ShareNote>,
 }
 
 /// One kind of error.

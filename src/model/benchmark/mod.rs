@@ -1,6 +1,7 @@
 //! Benchmarks: load tests, some numbers of clients for some time each on one target.
 
 mod level;
+mod share;
 mod spec;
 
 use chrono::DateTime;
@@ -23,6 +24,10 @@ pub use self::level::ServerSecond;
 pub use self::level::StatementRecord;
 pub use self::level::Totals;
 pub use self::level::WaitCount;
+pub use self::share::Generators;
+pub use self::share::ShareNote;
+pub use self::share::ShareState;
+pub use self::share::ShareStatus;
 pub use self::spec::BenchmarkSpec;
 pub use self::spec::ConnectionMode;
 pub use self::spec::GeneratedSpec;

@@ -3,10 +3,12 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::Level;
 use crate::model::dataset::Setting;
 use crate::model::experiment::SourceSpec;
 use crate::model::ids::DatasetId;
+use crate::model::ids::ServerId;
 
 /// A validated wish: everything that decides what a benchmark does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +38,9 @@ pub struct BenchmarkSpec {
     /// Session settings of every client, in the order in which they are set.
     pub settings: Vec<Setting>,
     pub seed: u64,
+    /// Who makes the load.
+    #[serde(default, skip_serializing_if = "Generators::is_here")]
+    pub generators: Generators,
     /// Levels are shorter than ten seconds, which is good for a look and for nothing else.
     #[serde(default)]
     pub is_quick: bool,
@@ -88,6 +93,29 @@ pub enum TargetSpec {
     Generated(GeneratedSpec),
     /// Clones of a dataset.
     Dataset { dataset_id: DatasetId },
+    /// The same tables as generated ones, in a schema of ours on a registered server.
+    Server {
+        server_id: ServerId,
+        generated: GeneratedSpec,
+    },
+}
+
+impl TargetSpec {
+    /// The tables that are made for it; none on a dataset.
+    pub fn generated(&self) -> Option<GeneratedSpec> {
+        match self {
+            Self::Generated(generated) | Self::Server { generated, .. } => Some(*generated),
+            Self::Dataset { .. } => None,
+        }
+    }
+
+    /// The registered server that it is on.
+    pub fn server_id(&self) -> Option<ServerId> {
+        match self {
+            Self::Server { server_id, .. } => Some(*server_id),
+            Self::Generated(_) | Self::Dataset { .. } => None,
+        }
+    }
 }
 
 /// The tables of pgbench, of any size. They are pgbench's own, so that its programs run unchanged.

@@ -161,6 +161,23 @@ pub fn latencies(bytes: Option<&[u8]>) -> anyhow::Result<Latencies> {
     latencies.context("reading stored latencies")
 }
 
+/// Newest seconds that are not shown until every worker has sent them.
+const MOST_HELD_BACK: usize = 3;
+
+/// Seconds of a level that runs without the newest of them, where fewer workers have sent those than others shortly before:
+/// half of a second would pass for a slow one. A worker that sends nothing any more holds back no more than a few. The
+/// records come as the store lists them.
+pub fn sent_by_all(mut seconds: Vec<SecondRecord>) -> Vec<SecondRecord> {
+    let key = |second: &SecondRecord| (second.level_idx, second.attempt, second.second_idx);
+    let counts: Vec<usize> = seconds.chunk_by(|a, b| key(a) == key(b)).map(<[_]>::len).collect();
+    let recent = counts.iter().rev().take(2 * MOST_HELD_BACK);
+    let n_workers = recent.copied().max().unwrap_or(0);
+    let held_back = counts.iter().rev().take(MOST_HELD_BACK).take_while(|n| **n < n_workers);
+    let n_held_back: usize = held_back.sum();
+    seconds.truncate(seconds.len() - n_held_back);
+    seconds
+}
+
 /// Makes one of what several workers did in the same second. The records come as the store lists them.
 pub fn merge_shares(seconds: Vec<SecondRecord>) -> anyhow::Result<Vec<SecondRecord>> {
     let mut merged: Vec<SecondRecord> = Vec::with_capacity(seconds.len());

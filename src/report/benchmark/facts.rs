@@ -3,6 +3,7 @@
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::BenchmarkSpec;
 use crate::model::benchmark::ConnectionMode;
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::LoadRecord;
 use crate::model::benchmark::Loading;
 use crate::model::benchmark::Pace;
@@ -51,7 +52,7 @@ fn list(items: impl Iterator<Item = impl ToString>) -> String {
 
 fn target(target: &TargetSpec) -> Vec<Setting> {
     match target {
-        TargetSpec::Generated(generated) => vec![
+        TargetSpec::Generated(generated) | TargetSpec::Server { generated, .. } => vec![
             fact("Rows of pgbench_accounts", grouped(generated.table_rows)),
             fact(
                 "Loaded by",
@@ -105,6 +106,13 @@ fn load_of(spec: &BenchmarkSpec) -> Vec<Setting> {
             spec.max_errors.map_or_else(|| "none".to_owned(), grouped),
         ),
         fact("Limit of one statement", timeout),
+        fact(
+            "Load made by",
+            match spec.generators {
+                Generators::Here => "one worker",
+                Generators::All => "all workers that were free when a level began",
+            },
+        ),
     ]
 }
 

@@ -44,6 +44,29 @@ pub static LEVELS: &[Made] = &[
     },
 ];
 
+/// Of what each worker did of a level.
+pub static SHARES: &[Made] = &[
+    Made {
+        name: "Shares",
+        how: "The clients of a level are split evenly over the workers that were free when it began. All begin at one moment \
+              of the store's clock. Counts and histograms are added up, so a percentile is that of all transactions, whoever \
+              made them; the generator of the level is the busiest of theirs.",
+        reference: "",
+    },
+    Made {
+        name: "Clock",
+        how: "Half of the shortest of eight round trips to the store, just before the beginning: by so much, at most, a \
+              worker can have begun too early or too late.",
+        reference: "RFC 5905, section 8",
+    },
+    Made {
+        name: "Lost",
+        how: "A worker that gives no sign of life for 20 s is lost with its clients, and the level goes on without them. What \
+              it had sent until then counts in the level and its seconds, and not in the table of statements.",
+        reference: "",
+    },
+];
+
 /// Of benchmarks beside each other, and of trends.
 pub static CHANGES: &[Made] = &[
     Made {

@@ -12,6 +12,7 @@ pub mod made;
 pub mod percentiles;
 pub mod readings;
 pub mod server;
+pub mod shares;
 pub mod statements;
 #[cfg(test)]
 mod tests;

@@ -26,8 +26,8 @@ pub struct Answer {
 /// What there is to do after a message.
 pub enum Then {
     Listen,
-    /// The server waits for rows that we do not have.
-    RefuseCopy,
+    /// The server waits for rows.
+    SendRows,
     /// The server ends the session.
     Leave,
     /// The answer is complete.
@@ -77,14 +77,16 @@ impl Answer {
                     return Ok(Then::Leave);
                 }
             }
-            b'G' => {
-                self.fail(copy_refused());
-                return Ok(Then::RefuseCopy);
-            }
+            b'G' => return Ok(Then::SendRows),
             b'H' => self.fail(copy_refused()),
             _ => return Err(Lost::Garbage("it answers a statement with what is no answer")),
         }
         Ok(Then::Listen)
+    }
+
+    /// The server waits for rows that nobody has.
+    pub fn refuse_copy(&mut self) {
+        self.fail(copy_refused());
     }
 
     /// Puts the result before this one aside.

@@ -87,13 +87,15 @@ struct Failure {
 
 /// Tries the addresses of the host in order, until something answers.
 pub(super) async fn connect(dial: &Dial) -> Result<Wire, ConnectError> {
+    let password = dial.password.get().await.map_err(ConnectError::Unmet)?;
+    let password = password.as_deref();
     let resolving = tokio::time::timeout(dial.connect_timeout, dial.place.spots()).await;
     let spots = resolving
         .map_err(|_| ConnectError::too_slow(dial))?
         .map_err(|error| ConnectError::away(dial, error))?;
     let mut last = None;
     for spot in spots {
-        let trying = tokio::time::timeout(dial.connect_timeout, try_spot(dial, &spot));
+        let trying = tokio::time::timeout(dial.connect_timeout, try_spot(dial, password, &spot));
         match trying.await.unwrap_or_else(|_| Err(ConnectError::too_slow(dial))) {
             Err(error @ ConnectError::Away { .. }) => last = Some(error),
             settled => return settled,
@@ -103,7 +105,7 @@ pub(super) async fn connect(dial: &Dial) -> Result<Wire, ConnectError> {
 }
 
 /// Makes the one or two attempts that the TLS mode means.
-async fn try_spot(dial: &Dial, spot: &Spot) -> Result<Wire, ConnectError> {
+async fn try_spot(dial: &Dial, password: Option<&str>, spot: &Spot) -> Result<Wire, ConnectError> {
     let mode = match spot {
         Spot::Unix(_) => TlsMode::Disable,
         Spot::Tcp(_) => dial.tls.mode,
@@ -114,7 +116,7 @@ async fn try_spot(dial: &Dial, spot: &Spot) -> Result<Wire, ConnectError> {
         TlsMode::Prefer => (Means::MaybeTls, Some(Means::Plain)),
         TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => (Means::Tls, None),
     };
-    let failure = match attempt(dial, spot, first).await {
+    let failure = match attempt(dial, password, spot, first).await {
         Ok(wire) => return Ok(wire),
         Err(failure) => failure,
     };
@@ -127,7 +129,7 @@ async fn try_spot(dial: &Dial, spot: &Spot) -> Result<Wire, ConnectError> {
     let Some(second) = second.filter(|_| is_for_another_try) else {
         return Err(failure.error);
     };
-    match attempt(dial, spot, second).await {
+    match attempt(dial, password, spot, second).await {
         Ok(wire) => Ok(wire),
         // What was said over TLS is said to those who may come in; the other says that one has to use it.
         Err(again) => Err(match (&failure.error, &again.error) {
@@ -172,7 +174,7 @@ pub(super) async fn reach(dial: &Dial, spot: &Spot, means: Means) -> Result<Stre
     }
 }
 
-async fn attempt(dial: &Dial, spot: &Spot, means: Means) -> Result<Wire, Failure> {
+async fn attempt(dial: &Dial, password: Option<&str>, spot: &Spot, means: Means) -> Result<Wire, Failure> {
     let stream = reach(dial, spot, means).await.map_err(|error| Failure {
         // A handshake that fails: `prefer` then goes without TLS.
         is_before_admission: true,
@@ -182,6 +184,7 @@ async fn attempt(dial: &Dial, spot: &Spot, means: Means) -> Result<Wire, Failure
     let used_tls = matches!(stream, Stream::Tls(_));
     let mut entrance = Entrance {
         dial,
+        password,
         stream,
         incoming: Incoming::new(),
         outgoing: Outgoing::new(),
@@ -220,6 +223,7 @@ async fn attempt(dial: &Dial, spot: &Spot, means: Means) -> Result<Wire, Failure
 /// A session that is not ready yet.
 struct Entrance<'a> {
     dial: &'a Dial,
+    password: Option<&'a str>,
     stream: Stream,
     incoming: Incoming,
     outgoing: Outgoing,
@@ -378,7 +382,7 @@ impl Entrance<'_> {
 
     fn password(&self) -> Result<&[u8], ConnectError> {
         let dial = self.dial;
-        dial.password.as_ref().map(String::as_bytes).ok_or_else(|| {
+        self.password.map(str::as_bytes).ok_or_else(|| {
             ConnectError::Unmet(format!(
                 "{} asks for the password of {}, and there is none",
                 dial.place, dial.user

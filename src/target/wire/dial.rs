@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::target::secret::Password;
 use crate::target::wire::stream::Spot;
 use crate::target::wire::tls::Tls;
 
@@ -63,7 +64,7 @@ impl Place {
 pub struct Dial {
     pub place: Place,
     pub user: String,
-    pub password: Option<String>,
+    pub password: Password,
     pub database: String,
     /// Means nothing on a Unix socket.
     pub tls: Tls,
@@ -79,7 +80,7 @@ impl fmt::Debug for Dial {
         f.debug_struct("Dial")
             .field("place", &self.place)
             .field("user", &self.user)
-            .field("password", &self.password.as_ref().map(|_| "(not shown)"))
+            .field("password", &"(not shown)")
             .field("database", &self.database)
             .field("tls", &self.tls.mode)
             .field("application_name", &self.application_name)

@@ -15,8 +15,6 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod tls;
-// Until servers can be registered, only tests are told where to go by an address.
-#[cfg(test)]
 mod url;
 
 use std::io;
@@ -40,6 +38,7 @@ pub use crate::target::wire::tls::Binding;
 pub use crate::target::wire::tls::Roots;
 pub use crate::target::wire::tls::Tls;
 pub use crate::target::wire::tls::TlsMode;
+pub use crate::target::wire::url::UrlError;
 
 /// What became of a statement.
 #[derive(Debug, PartialEq, Eq)]
@@ -113,25 +112,31 @@ impl Wire {
     /// Runs a text of one or several statements by the simple protocol.
     pub async fn simple(&mut self, sql: &str) -> Result<Ran, Lost> {
         let put = self.outgoing.simple(sql);
-        self.exchange(put, Protocol::Simple).await
+        self.exchange(put, Protocol::Simple, None).await
+    }
+
+    /// Runs a `COPY ... FROM STDIN` by the simple protocol, with these rows in its text format.
+    pub async fn copy_in(&mut self, sql: &str, rows: &[u8]) -> Result<Ran, Lost> {
+        let put = self.outgoing.simple(sql);
+        self.exchange(put, Protocol::Simple, Some(rows)).await
     }
 
     /// Parses and runs one statement, which the server then forgets.
     pub async fn extended(&mut self, sql: &str, params: &Params) -> Result<Ran, Lost> {
         let put = self.outgoing.extended(sql, params, self.answer.keep_rows);
-        self.exchange(put, Protocol::Extended).await
+        self.exchange(put, Protocol::Extended, None).await
     }
 
     /// Parses one statement, to be run by its name.
     pub async fn prepare(&mut self, name: &str, sql: &str) -> Result<Ran, Lost> {
         let put = self.outgoing.prepare(name, sql);
-        self.exchange(put, Protocol::Extended).await
+        self.exchange(put, Protocol::Extended, None).await
     }
 
     /// Runs a statement that was prepared on this connection.
     pub async fn prepared(&mut self, name: &str, params: &Params) -> Result<Ran, Lost> {
         let put = self.outgoing.prepared(name, params, self.answer.keep_rows);
-        self.exchange(put, Protocol::Extended).await
+        self.exchange(put, Protocol::Extended, None).await
     }
 
     /// Whether the names of columns and the first row are kept of each statement from now on. They are not at first.
@@ -143,6 +148,11 @@ impl Wire {
     /// What the last statement brought.
     pub fn rows(&self) -> Rows<'_> {
         Rows(&self.answer.rows)
+    }
+
+    /// Whether what is said on it can be read by nobody in between.
+    pub fn uses_tls(&self) -> bool {
+        matches!(self.stream, Stream::Tls(_))
     }
 
     /// As it was behind the last statement.
@@ -162,7 +172,12 @@ impl Wire {
         let _ = self.stream.send(self.outgoing.bytes()).await;
     }
 
-    async fn exchange(&mut self, put: Result<(), ServerError>, protocol: Protocol) -> Result<Ran, Lost> {
+    async fn exchange(
+        &mut self,
+        put: Result<(), ServerError>,
+        protocol: Protocol,
+        rows: Option<&[u8]>,
+    ) -> Result<Ran, Lost> {
         if !self.is_usable {
             return Err(Lost::GivenUp);
         }
@@ -173,7 +188,7 @@ impl Wire {
         self.is_usable = false;
         let sent = self.stream.send(self.outgoing.bytes()).await;
         // Where nothing can be sent any more the server's last words may still be there to read.
-        match (self.hear(protocol).await, sent) {
+        match (self.hear(protocol, rows).await, sent) {
             (Ok(status), _) => {
                 self.status = status;
                 self.is_usable = true;
@@ -185,16 +200,21 @@ impl Wire {
         Ok(self.answer.failed.take().map_or(Ran::Done, Ran::Failed))
     }
 
-    /// Reads an answer to its end.
-    async fn hear(&mut self, protocol: Protocol) -> Result<TransactionStatus, Lost> {
+    /// Reads an answer to its end, and sends the rows if it asks for them.
+    async fn hear(&mut self, protocol: Protocol, mut rows: Option<&[u8]>) -> Result<TransactionStatus, Lost> {
         loop {
             while let Some(message) = self.incoming.next(self.answer.keep_rows)? {
                 match self.answer.take(&message)? {
                     Then::Listen => {}
                     Then::Leave => return Err(Lost::Closed),
                     Then::Ready(status) => return Ok(status),
-                    Then::RefuseCopy => {
-                        self.outgoing.no_copy(protocol == Protocol::Extended);
+                    Then::SendRows => {
+                        if let Some(rows) = rows.take() {
+                            self.outgoing.copy(rows);
+                        } else {
+                            self.answer.refuse_copy();
+                            self.outgoing.no_copy(protocol == Protocol::Extended);
+                        }
                         self.stream.send(self.outgoing.bytes()).await.map_err(Lost::Broke)?;
                     }
                 }

@@ -70,6 +70,15 @@ impl Outgoing {
         Ok(())
     }
 
+    /// All rows that a server waits for, and their end.
+    pub fn copy(&mut self, rows: &[u8]) {
+        let out = self.start();
+        for rows in rows.chunks(LONGEST_BYTES / 2) {
+            put(out, b'd', |out| out.extend_from_slice(rows));
+        }
+        put(out, b'c', |_| {});
+    }
+
     /// What a server that waits for rows gets in their place. By the extended protocol it has dropped the Sync that it
     /// found among them.
     pub fn no_copy(&mut self, is_extended: bool) {

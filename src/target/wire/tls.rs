@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
+use serde::Deserialize;
+use serde::Serialize;
 use sha2::Digest as _;
 use sha2::Sha256;
 use sha2::Sha384;
@@ -34,7 +36,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::server::ParsedCertificate;
 
 /// When TLS is used, and what is checked of the server's certificate. The words of libpq.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TlsMode {
     /// Never.
     Disable,
@@ -50,8 +53,32 @@ pub enum TlsMode {
     VerifyFull,
 }
 
+impl TlsMode {
+    pub const ALL: [Self; 6] = [
+        Self::Disable,
+        Self::Allow,
+        Self::Prefer,
+        Self::Require,
+        Self::VerifyCa,
+        Self::VerifyFull,
+    ];
+
+    /// libpq's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Allow => "allow",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
+    }
+}
+
 /// Whether a password is bound to the server's certificate, so that nobody in between can use what proves it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Binding {
     Never,
     /// When the server can.
@@ -61,7 +88,8 @@ pub enum Binding {
 }
 
 /// Whose certificates are trusted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Roots {
     /// No root certificate was given. Certificates are checked in `verify-full` alone, by those of this machine.
     Default,
@@ -88,6 +116,11 @@ impl Tls {
             roots,
             config: Arc::default(),
         }
+    }
+
+    /// Whose certificates are trusted.
+    pub fn roots(&self) -> &Roots {
+        &self.roots
     }
 
     /// Opens a TLS session with the server of that name. The error is a sentence.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::target::secret::Password;
 use crate::target::wire::dial::Dial;
 use crate::target::wire::dial::Place;
 use crate::target::wire::tls::Binding;
@@ -153,7 +154,7 @@ impl Parts {
         let options = self.options.map(|options| ("options".to_owned(), options));
         Ok(Dial {
             place: Place::of(&host, port),
-            password: self.password,
+            password: self.password.as_deref().map_or(Password::None, Password::from),
             database: self.database.unwrap_or_else(|| user.clone()),
             user,
             tls: tls(self.tls_mode, self.roots.unwrap_or(Roots::Default), self.binding)?,
@@ -180,15 +181,10 @@ fn tls(mode: Option<TlsMode>, roots: Roots, binding: Option<Binding>) -> Result<
 }
 
 fn tls_mode(word: &str) -> Result<TlsMode, UrlError> {
-    Ok(match word {
-        "disable" => TlsMode::Disable,
-        "allow" => TlsMode::Allow,
-        "prefer" => TlsMode::Prefer,
-        "require" => TlsMode::Require,
-        "verify-ca" => TlsMode::VerifyCa,
-        "verify-full" => TlsMode::VerifyFull,
-        _ => return wrong("sslmode is one of disable, allow, prefer, require, verify-ca and verify-full."),
-    })
+    match TlsMode::ALL.into_iter().find(|mode| mode.word() == word) {
+        Some(mode) => Ok(mode),
+        None => wrong("sslmode is one of disable, allow, prefer, require, verify-ca and verify-full."),
+    }
 }
 
 fn binding(word: &str) -> Result<Binding, UrlError> {
@@ -243,6 +239,13 @@ mod tests {
         Dial::from_url(url).unwrap()
     }
 
+    fn given(dial: &Dial) -> Option<&str> {
+        match &dial.password {
+            Password::Given(password) => Some(password),
+            Password::None | Password::Secret(_) => None,
+        }
+    }
+
     fn tcp(host: &str, port: u16) -> Place {
         Place::Tcp {
             host: host.to_owned(),
@@ -257,7 +260,7 @@ mod tests {
              options=-c%20a%3Db&connect_timeout=3",
         );
         assert_eq!(dial.place, tcp("db.example.org", 6543));
-        assert_eq!((&*dial.user, dial.password.as_deref()), ("m@x", Some("p:w/ü:x")));
+        assert_eq!((&*dial.user, given(&dial)), ("m@x", Some("p:w/ü:x")));
         assert_eq!((&*dial.database, &*dial.application_name), ("my db", "load"));
         assert_eq!(dial.settings, [("options".to_owned(), "-c a=b".to_owned())]);
         assert_eq!(
@@ -270,8 +273,8 @@ mod tests {
     fn what_an_address_leaves_out_is_as_with_libpq() {
         let dial = dial("postgres://me@host");
         assert_eq!(
-            (&dial.place, &*dial.database, &dial.password),
-            (&tcp("host", 5432), "me", &None)
+            (&dial.place, &*dial.database, given(&dial)),
+            (&tcp("host", 5432), "me", None)
         );
         assert_eq!((dial.tls.mode, dial.tls.binding), (TlsMode::Prefer, Binding::Preferred));
     }

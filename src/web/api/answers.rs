@@ -7,10 +7,8 @@ use serde_json::Number;
 
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::BenchmarkSpec;
-use crate::model::benchmark::GeneratedSpec;
 use crate::model::benchmark::LevelRecord;
 use crate::model::benchmark::LevelStatus;
-use crate::model::benchmark::TargetSpec;
 use crate::model::ids::BenchmarkId;
 use crate::model::ids::DatasetId;
 use crate::model::job::JobStatus;
@@ -54,10 +52,7 @@ impl BenchmarkBody {
     /// `levels` are all attempts at the benchmark's levels.
     pub fn new(benchmark: &Benchmark, levels: &[LevelRecord]) -> anyhow::Result<Self> {
         let (spec, job) = (&benchmark.spec, &benchmark.job);
-        let generated: Option<GeneratedSpec> = match spec.target {
-            TargetSpec::Generated(generated) => Some(generated),
-            TargetSpec::Dataset { .. } => None,
-        };
+        let generated = spec.target.generated();
         let is_settled = job.status.is_settled();
         Ok(Self {
             id: benchmark.id,

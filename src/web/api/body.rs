@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::benchmark::form::BenchmarkForm;
 use crate::benchmark::form::GivenProgram;
+use crate::benchmark::form::TargetKind;
 use crate::experiment::fields::FieldError;
 use crate::model::benchmark::BenchmarkSpec;
 
@@ -18,6 +19,10 @@ pub(super) fn read(body: &Map<String, Value>) -> (BenchmarkForm, Vec<FieldError>
         if let Err(error) = read_field(&mut form, name, value) {
             errors.push(error);
         }
+    }
+    // Who names a server means it.
+    if !form.server.is_empty() && !body.contains_key("target") {
+        TargetKind::Server.word().clone_into(&mut form.target);
     }
     (form, errors)
 }

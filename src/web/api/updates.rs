@@ -300,7 +300,7 @@ impl Writer {
             let seconds = store::levels::list_seconds_after(conn, viewer, key, tally.second_idx).await?;
             told.error_count += tally.n_failed + n_failed(&seconds);
             tally.count_in(&seconds);
-            if let Some(last) = data::merge_shares(seconds)?.pop() {
+            if let Some(last) = data::merge_shares(data::sent_by_all(seconds))?.pop() {
                 told.throughput = throughput(&last);
                 told.avg_latency = data::latencies(Some(&last.latencies))?.mean_ms();
             }

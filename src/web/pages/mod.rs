@@ -22,8 +22,10 @@ mod query;
 mod queue;
 mod restore_log;
 mod results;
+mod servers;
 mod statistics_files;
 mod upload;
+mod workers;
 mod workloads;
 
 use axum::Router;
@@ -48,5 +50,7 @@ pub fn router() -> Router<AppState> {
         .merge(help::router())
         .merge(instruments::router())
         .merge(benchmarks::router())
+        .merge(servers::router())
         .merge(filing::router())
+        .merge(workers::router())
 }

@@ -139,7 +139,17 @@ fn href(queued: &QueuedJob) -> String {
 
 /// What a waiting job waits for: `Waits for restoring Shop, and 1 job before it.`
 pub fn waits_for(jobs: &[QueuedJob], id: JobId) -> String {
-    let running = jobs.iter().find(|queued| queued.job.status == JobStatus::Running);
+    let mut running = jobs.iter().filter(|queued| queued.job.status == JobStatus::Running);
+    let waiting = jobs.iter().find(|queued| queued.job.id == id);
+    if let Some((server_id, name)) = waiting.and_then(|queued| queued.server.as_ref())
+        && let Some(there) = running
+            .clone()
+            .find(|other| other.server.as_ref().is_some_and(|(id, _)| id == server_id))
+    {
+        let there = there.in_words();
+        return format!("It waits for {there}, which runs on the same server: {name} takes one at a time.");
+    }
+    let running = running.next();
     let before = jobs
         .iter()
         .filter(|queued| queued.job.status == JobStatus::Queued)
@@ -160,6 +170,7 @@ mod tests {
 
     use super::*;
     use crate::model::ids::DatasetId;
+    use crate::model::ids::ServerId;
     use crate::model::job::Job;
     use crate::model::job::Progress;
 
@@ -187,6 +198,7 @@ mod tests {
             experiment_id: None,
             instrument_id: None,
             benchmark: None,
+            server: None,
             n_trials: None,
             n_recorded: 0,
         }
@@ -219,5 +231,14 @@ mod tests {
         let jobs = [running, next, last];
         assert!(waits_for(&jobs, JobId(7)).starts_with("It is next, and waits for restoring shop 5"));
         assert!(waits_for(&jobs, JobId(8)).starts_with("It waits for restoring shop 5 and 1 job before it"));
+        let on_one_server = jobs.map(|job| QueuedJob {
+            server: Some((ServerId(3), "prod".to_owned())),
+            ..job
+        });
+        let said = waits_for(&on_one_server, JobId(8));
+        assert!(
+            said.contains("restoring shop 5, which runs on the same server: prod"),
+            "{said}"
+        );
     }
 }

@@ -116,6 +116,7 @@ fn level_body(
         "is_generator_limited": numbers.is_generator_limited,
         "is_objective_met": numbers.is_met,
         "remarks": numbers.remarks,
+        "shares": level.record.notes.shares,
         "errors": level.record.notes.errors,
         "gaps": level.record.notes.gaps,
         "statements": statements.iter().map(|row| statement_body(row, percentiles)).collect::<Vec<Value>>(),

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 
 use crate::model::benchmark::ConnectionMode;
 use crate::model::benchmark::Pace;
-use crate::model::benchmark::TargetSpec;
 use crate::report::benchmark::data::BenchmarkData;
 use crate::report::benchmark::data::LevelData;
 use crate::report::benchmark::levels;
@@ -41,7 +40,7 @@ fn push_level(text: &mut String, data: &BenchmarkData, level: &LevelData, number
         _ => "multiple scripts",
     };
     writeln!(text, "transaction type: {kind}")?;
-    if let TargetSpec::Generated(generated) = spec.target {
+    if let Some(generated) = spec.target.generated() {
         writeln!(text, "scaling factor: {}", generated.n_branches())?;
     }
     writeln!(text, "query mode: {}", spec.protocol.word())?;

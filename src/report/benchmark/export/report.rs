@@ -11,6 +11,8 @@ use crate::report::benchmark::levels;
 use crate::report::benchmark::made;
 use crate::report::benchmark::percentiles::Percentiles;
 use crate::report::benchmark::server;
+use crate::report::benchmark::shares;
+use crate::report::benchmark::shares::LevelShares;
 use crate::report::benchmark::statements;
 use crate::report::document::Block;
 use crate::report::document::Cell;
@@ -117,6 +119,11 @@ fn push_levels(blocks: &mut Vec<Block>, data: &BenchmarkData, percentiles: &Perc
         blocks.push(Block::Items(remarks));
     }
     blocks.push(Block::Made(made::LEVELS));
+    blocks.extend(
+        shares::rows(data)
+            .into_iter()
+            .map(|level| Block::Table(of_workers(level))),
+    );
     for kind in [
         ChartKind::Cdf,
         ChartKind::ThroughputOverTime,
@@ -128,6 +135,34 @@ fn push_levels(blocks: &mut Vec<Block>, data: &BenchmarkData, percentiles: &Perc
         }
     }
     Ok(())
+}
+
+/// Where the load of a level came from.
+fn of_workers(level: LevelShares) -> Table {
+    let rows = level.rows.into_iter().map(|row| {
+        vec![
+            Cell::from(row.worker),
+            Cell::from(row.status.to_owned()),
+            Cell::from(row.clients),
+            Cell::from(row.operations),
+            Cell::from(row.part),
+            Cell::from(row.generator_load),
+            Cell::from(row.clock_error),
+        ]
+    });
+    Table {
+        caption: format!("Where the load came from, {}", level.level),
+        heads: heads(&[
+            ("Worker", false),
+            ("Share", false),
+            ("Clients", true),
+            ("Transactions", true),
+            ("Of all", true),
+            ("Generator", true),
+            ("Clock, at most off by (ms)", true),
+        ]),
+        rows: rows.collect(),
+    }
 }
 
 fn percentile_heads(percentiles: &Percentiles) -> impl Iterator<Item = Head> {

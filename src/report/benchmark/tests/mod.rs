@@ -17,6 +17,7 @@ use crate::model::benchmark::ConnectionMode;
 use crate::model::benchmark::ErrorCount;
 use crate::model::benchmark::Gap;
 use crate::model::benchmark::GeneratedSpec;
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::KeyDistribution;
 use crate::model::benchmark::LevelNotes;
 use crate::model::benchmark::LevelStatus;
@@ -82,6 +83,7 @@ pub(super) fn spec() -> BenchmarkSpec {
         autovacuum: true,
         settings: Vec::new(),
         seed: 7,
+        generators: Generators::Here,
         is_quick: false,
         objective: Some(Objective {
             percentile: 95.0,

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 
 use super::ask;
 use super::dial;
+use crate::target::secret::Password;
 use crate::target::wire::ConnectError;
 use crate::target::wire::Dial;
 use crate::target::wire::Wire;
@@ -39,9 +40,9 @@ async fn passwords_are_proved_in_every_way_that_servers_ask_for() {
             if role == "truster" {
                 continue;
             }
-            dial.password = Some("wrong one".to_owned());
+            dial.password = Password::from("wrong one");
             assert!(refusal(Wire::connect(&dial).await).starts_with("28P01"), "{role}");
-            dial.password = None;
+            dial.password = Password::None;
             let sentence = refusal(Wire::connect(&dial).await);
             assert!(sentence.contains("asks for the password of"), "{sentence}");
         }

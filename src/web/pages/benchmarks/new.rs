@@ -18,6 +18,7 @@ use crate::benchmark::service::Benchmarks;
 use crate::experiment::fields::FieldError;
 use crate::experiment::service::LaunchError;
 use crate::model::benchmark::ConnectionMode;
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::KeyDistribution;
 use crate::model::benchmark::Loading;
 use crate::model::benchmark::Operation;
@@ -60,6 +61,7 @@ const MORE: &[&str] = &[
     "statement_timeout",
     "settings",
     "seed",
+    "workers",
     "objective",
 ];
 
@@ -67,6 +69,7 @@ const MORE: &[&str] = &[
 const FIRST: &[&str] = &[
     "target",
     "dataset",
+    "server",
     "operation",
     "workload",
     "thread_counts",
@@ -83,12 +86,14 @@ struct NewPage {
     form: BenchmarkForm,
     targets: Vec<Choice>,
     datasets: Vec<Choice>,
+    servers: Vec<Choice>,
     operations: Vec<Choice>,
     workloads: Vec<Choice>,
     loadings: Vec<Choice>,
     keys: Vec<Choice>,
     protocols: Vec<Choice>,
     connections: Vec<Choice>,
+    workers: Vec<Choice>,
     sources: SourcesView,
     errors: Vec<FieldError>,
     estimate: Option<EstimateView>,
@@ -162,6 +167,13 @@ impl NewPage {
             value: workload.id.to_string(),
         });
         let (datasets, workloads) = (datasets.collect(), workloads.collect());
+        let servers = store::servers::list(&mut conn, viewer).await?.into_iter();
+        let servers = servers.map(|server| Choice {
+            value: server.id.to_string(),
+            is_chosen: [server.id.to_string(), server.name.clone()].contains(&form.server),
+            text: server.name,
+        });
+        let servers = servers.collect();
         let dataset_id = form.dataset.parse().ok();
         let sources = SourcesView::load(&mut conn, viewer, dataset_id, &form.sources, &errors).await?;
         // There is always room for one.
@@ -180,7 +192,9 @@ impl NewPage {
                 connection_title,
                 &form.connection,
             ),
+            workers: choices(&Generators::ALL, Generators::word, workers_title, &form.workers),
             datasets,
+            servers,
             workloads,
             sources,
             form,
@@ -220,6 +234,7 @@ fn target_title(target: TargetKind) -> &'static str {
     match target {
         TargetKind::Generated => "Generated tables, those of pgbench",
         TargetKind::Dataset => "A copy of a dataset",
+        TargetKind::Server => "Generated tables on a registered server",
     }
 }
 
@@ -250,6 +265,13 @@ fn connection_title(connection: ConnectionMode) -> &'static str {
     match connection {
         ConnectionMode::PerClient => "One for each client",
         ConnectionMode::PerTransaction => "A new one for each transaction",
+    }
+}
+
+fn workers_title(generators: Generators) -> &'static str {
+    match generators {
+        Generators::Here => "One worker",
+        Generators::All => "All workers that are free",
     }
 }
 
@@ -284,17 +306,21 @@ pub(super) async fn new(
     fragment::page(&page)
 }
 
-/// The form as usual, on the dataset and with the workload of an address.
+/// The form as usual, on the dataset and with the workload, or on the registered server, of an address.
 fn begun(given: &HashMap<String, String>) -> BenchmarkForm {
     let get = |name: &str| given.get(name).cloned().unwrap_or_default();
     let mut form = BenchmarkForm {
         dataset: get("dataset"),
+        server: get("server"),
         workload: get("workload"),
         ..BenchmarkForm::default()
     };
     if !form.dataset.is_empty() || !form.workload.is_empty() {
         TargetKind::Dataset.word().clone_into(&mut form.target);
         Operation::Workload.word().clone_into(&mut form.operation);
+    }
+    if !form.server.is_empty() {
+        TargetKind::Server.word().clone_into(&mut form.target);
     }
     form
 }

@@ -14,6 +14,8 @@ use crate::report::benchmark::levels;
 use crate::report::benchmark::levels::LevelRow;
 use crate::report::benchmark::server;
 use crate::report::benchmark::server::ServerRow;
+use crate::report::benchmark::shares;
+use crate::report::benchmark::shares::LevelShares;
 use crate::report::benchmark::statements;
 use crate::report::benchmark::statements::ErrorRow;
 use crate::report::benchmark::statements::StatementRow;
@@ -35,6 +37,8 @@ pub(super) struct ResultView {
     pub has_objective: bool,
     /// What became of levels without a number.
     pub uncounted: Vec<String>,
+    /// Where the load came from, where several workers made it.
+    pub shares: Vec<LevelShares>,
     pub statements: Vec<LevelStatements>,
     pub errors: Vec<ErrorRow>,
     pub server: Vec<ServerRow>,
@@ -82,6 +86,7 @@ impl ResultView {
             has_rate: matches!(spec.pace, Pace::Rate { .. }),
             has_objective: spec.objective.is_some(),
             uncounted: data.uncounted(),
+            shares: shares::rows(data),
             statements: statements?,
             errors: statements::errors(data),
             server: server::rows(data),

@@ -37,6 +37,7 @@ use crate::model::user::Viewer;
 use crate::report::benchmark::data::label;
 use crate::report::benchmark::data::latencies;
 use crate::report::benchmark::data::merge_shares;
+use crate::report::benchmark::data::sent_by_all;
 use crate::store;
 use crate::web::pages::queue;
 use crate::web::view;
@@ -117,8 +118,14 @@ impl Look {
         } else {
             LAST_RECORDS
         };
-        let last = store::levels::list_last_seconds(&mut *conn, viewer, id, limit).await?;
-        let last = merge_shares(last)?;
+        let mut last = store::levels::list_last_seconds(&mut *conn, viewer, id, limit).await?;
+        if last.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
+            // Some workers' shares of the oldest second may be beyond the limit.
+            let oldest = last.first().map(place);
+            last.retain(|record| Some(place(record)) != oldest);
+        }
+        let is_running = records.iter().any(|record| record.status == LevelStatus::Running);
+        let last = merge_shares(if is_running { sent_by_all(last) } else { last })?;
         let interruptions = store::jobs::list_interruptions(conn, viewer, benchmark.job.id).await?;
         Ok(Some(Read {
             benchmark,

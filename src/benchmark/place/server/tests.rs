@@ -1,0 +1,252 @@
+//! Benchmarks on a registered server, from the form to the schema that is gone.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
+
+use sqlx::AssertSqlSafe;
+use sqlx::ConnectOptions as _;
+use sqlx::PgConnection;
+
+use crate::benchmark::form::BenchmarkForm;
+use crate::benchmark::form::GivenProgram;
+use crate::model::benchmark::Benchmark;
+use crate::model::benchmark::LevelRecord;
+use crate::model::benchmark::LevelStatus;
+use crate::model::ids::BenchmarkId;
+use crate::model::job::JobStatus;
+use crate::server::form::ServerForm;
+use crate::store::benchmarks;
+use crate::store::levels;
+use crate::store::servers;
+use crate::testing;
+use crate::testing::bench::Bench;
+use crate::testing::bench::PATIENCE;
+use crate::testing::foreign::foreign;
+
+/// A database of its own on the server of others, in which a role with few rights may make schemas.
+struct Theirs {
+    bench: Bench,
+    admin: PgConnection,
+}
+
+impl Theirs {
+    async fn open(rights: &str) -> Self {
+        static N_DATABASES: AtomicU32 = AtomicU32::new(0);
+        let name = format!("load_{}", N_DATABASES.fetch_add(1, Ordering::Relaxed));
+        let foreign = foreign();
+        let options = |database: &str| testing::options(&foreign.socket_dir, database).port(foreign.port);
+        let mut admin = options("postgres").connect().await.unwrap();
+        let sql = AssertSqlSafe(format!("create database {name}"));
+        sqlx::raw_sql(sql).execute(&mut admin).await.unwrap();
+        let sql = AssertSqlSafe(format!("grant {rights} on database {name} to scrammer"));
+        sqlx::raw_sql(sql).execute(&mut admin).await.unwrap();
+        let bench = Bench::open().await;
+        let form = ServerForm {
+            name: "theirs".to_owned(),
+            address: foreign.url("scrammer", &format!("dbname={name}&sslmode=require")),
+            secret: String::new(),
+        };
+        bench.house.servers.add(bench.house.viewer, &form).await.unwrap();
+        let admin = options(&name).connect().await.unwrap();
+        Self { bench, admin }
+    }
+
+    async fn launch(&self, form: &BenchmarkForm) -> BenchmarkId {
+        self.bench
+            .house
+            .benchmarks
+            .launch(self.bench.house.viewer, form)
+            .await
+            .unwrap()
+    }
+
+    async fn stored(&self, id: BenchmarkId) -> (Benchmark, Vec<LevelRecord>) {
+        let mut conn = self.bench.house.pool.acquire().await.unwrap();
+        let viewer = self.bench.house.viewer;
+        let benchmark = benchmarks::get(&mut conn, viewer, id).await.unwrap().unwrap();
+        (benchmark, levels::list(&mut conn, viewer, id).await.unwrap())
+    }
+
+    /// Schemas that are ours, there and in the store.
+    async fn schemas(&mut self) -> (Vec<String>, i64) {
+        let there =
+            sqlx::query_scalar("select nspname::text from pg_namespace where nspname like 'pgassay%' order by 1");
+        let there = there.fetch_all(&mut self.admin).await.unwrap();
+        let noted = sqlx::query_scalar("select count(*) from server_schemas");
+        (there, noted.fetch_one(&self.bench.house.pool).await.unwrap())
+    }
+
+    async fn close(self) {
+        self.bench.close().await;
+    }
+}
+
+/// One second each on a thousand rows.
+fn quick(operation: &str, thread_counts: &str) -> BenchmarkForm {
+    BenchmarkForm {
+        request_id: "quick".to_owned(),
+        target: "server".to_owned(),
+        server: "theirs".to_owned(),
+        table_rows: "1000".to_owned(),
+        operation: operation.to_owned(),
+        thread_counts: thread_counts.to_owned(),
+        test_duration: "1s".to_owned(),
+        warm_up: "0".to_owned(),
+        quick: true,
+        seed: "7".to_owned(),
+        ..BenchmarkForm::default()
+    }
+}
+
+#[tokio::test]
+async fn levels_run_in_a_schema_of_ours_that_is_gone_behind_them() {
+    let mut theirs = Theirs::open("create").await;
+    let id = theirs.launch(&quick("tpcb_like", "1, 2")).await;
+    let pool = theirs.bench.house.pool.clone();
+    // A kill in an earlier run left this.
+    let sql = "insert into server_schemas select s.id, 'pgassay_old', j.id, 99 from servers s, jobs j";
+    sqlx::query(sql).execute(&pool).await.unwrap();
+    let sql = "create schema pgassay_old authorization scrammer; create table pgassay_old.t (a int)";
+    sqlx::raw_sql(sql).execute(&mut theirs.admin).await.unwrap();
+
+    theirs.bench.work().await;
+    let (benchmark, levels) = theirs.stored(id).await;
+    assert_eq!(
+        benchmark.job.status,
+        JobStatus::Completed,
+        "{:?}",
+        benchmark.job.message
+    );
+    assert_eq!(benchmark.target_name, "1\u{2009}000 rows on theirs");
+    assert_eq!(levels.len(), 2);
+    for level in &levels {
+        assert_eq!(level.status, LevelStatus::Finished);
+        assert!(
+            level.totals.n_transactions > 0 && level.totals.n_failed == 0,
+            "{level:?}"
+        );
+    }
+    let load = benchmark.load.unwrap();
+    assert_eq!(load.n_rows, 1000 + 10 + 1);
+    assert!(load.size_bytes > 100_000, "{load:?}");
+    let told = |name: &str| {
+        benchmark
+            .environment
+            .iter()
+            .find(|fact| fact.name == name)
+            .map(|fact| &*fact.value)
+    };
+    assert_eq!((told("connection"), told("autovacuum")), (Some("with TLS"), Some("on")));
+    assert!(told("round trip to the server").is_some());
+    let viewer = theirs.bench.house.viewer;
+    let seconds = levels::list_seconds(&mut pool.acquire().await.unwrap(), viewer, id, None)
+        .await
+        .unwrap();
+    let commits: i64 = seconds
+        .iter()
+        .filter_map(|second| second.server.as_ref()?.commits)
+        .sum();
+    let wal: i64 = seconds
+        .iter()
+        .filter_map(|second| second.server.as_ref()?.wal_bytes)
+        .sum();
+    assert!(commits > 0 && wal > 0, "{seconds:?}");
+    assert_eq!(theirs.schemas().await, (Vec::new(), 0));
+
+    let everything: String = sqlx::query_scalar(
+        "select concat(array_agg(b::text), (select array_agg(j::text) from jobs j), (select array_agg(l::text) from benchmark_levels l))
+         from benchmarks b",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert!(
+        !everything.contains("ssword") && !everything.contains("scrammer"),
+        "{everything}"
+    );
+    theirs.close().await;
+}
+
+#[tokio::test]
+async fn what_a_server_does_not_allow_is_said_before_anything_is_made() {
+    let mut theirs = Theirs::open("connect").await;
+    let id = theirs.launch(&quick("point_read", "1")).await;
+    theirs.bench.work().await;
+    let (benchmark, levels) = theirs.stored(id).await;
+    let message = benchmark.job.message.unwrap();
+    assert_eq!(benchmark.job.status, JobStatus::Failed);
+    assert!(message.contains("grant create on database"), "{message}");
+    assert!(levels.is_empty());
+
+    let sql = "do $$ begin execute format('grant create on database %I to scrammer', current_database()); end $$";
+    sqlx::raw_sql(sql).execute(&mut theirs.admin).await.unwrap();
+    let mut many = quick("point_read", "500");
+    many.request_id = "many".to_owned();
+    let id = theirs.launch(&many).await;
+    theirs.bench.work().await;
+    let message = theirs.stored(id).await.0.job.message.unwrap();
+    assert!(message.contains("too few for 500 clients"), "{message}");
+    assert_eq!(theirs.schemas().await, (Vec::new(), 0));
+    theirs.close().await;
+}
+
+#[tokio::test]
+async fn the_schema_goes_when_a_benchmark_is_stopped_in_the_middle_of_a_statement() {
+    let mut theirs = Theirs::open("create").await;
+    let form = BenchmarkForm {
+        programs: vec![GivenProgram {
+            name: "slow".to_owned(),
+            weight: String::new(),
+            text: "update pgbench_accounts set abalance = 1 where aid = :client_id + 1;\nselect pg_sleep(600);\n"
+                .to_owned(),
+        }],
+        test_duration: "1h".to_owned(),
+        ..quick("programs", "2")
+    };
+    let id = theirs.launch(&form).await;
+    let house = &theirs.bench.house;
+    let stopping = async {
+        loop {
+            let sql = "select exists (select from benchmark_seconds)";
+            if sqlx::query_scalar(sql).fetch_one(&house.pool).await.unwrap() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        assert!(house.benchmarks.stop(house.viewer, id).await.unwrap());
+    };
+    let both = async { tokio::join!(theirs.bench.work(), stopping) };
+    tokio::time::timeout(PATIENCE, both).await.unwrap();
+    let (benchmark, levels) = theirs.stored(id).await;
+    assert_eq!(benchmark.job.status, JobStatus::Cancelled);
+    assert_eq!(levels[0].status, LevelStatus::Stopped);
+    assert_eq!(theirs.schemas().await, (Vec::new(), 0));
+    theirs.close().await;
+}
+
+#[tokio::test]
+async fn a_schema_that_cannot_be_dropped_now_is_dropped_at_the_next_occasion() {
+    let mut theirs = Theirs::open("create").await;
+    let (desk, viewer) = (theirs.bench.house.servers.clone(), theirs.bench.house.viewer);
+    let server = desk.find_by_name(viewer, "theirs").await.unwrap().unwrap();
+    let id = theirs.launch(&quick("point_read", "1")).await;
+    theirs.bench.work().await;
+    assert_eq!(theirs.stored(id).await.0.job.status, JobStatus::Completed);
+    let sql = "create schema pgassay_left authorization scrammer";
+    sqlx::raw_sql(sql).execute(&mut theirs.admin).await.unwrap();
+    let sql = "insert into server_schemas select s.id, 'pgassay_left', j.id, 1 from servers s, jobs j";
+    sqlx::query(sql).execute(&theirs.bench.house.pool).await.unwrap();
+
+    let sql = "do $$ begin execute format('alter database %I connection limit 0', current_database()); end $$";
+    sqlx::raw_sql(sql).execute(&mut theirs.admin).await.unwrap();
+    desk.drop_left_schemas(None).await.unwrap();
+    assert_eq!(theirs.schemas().await, (vec!["pgassay_left".to_owned()], 1));
+    let sql = "do $$ begin execute format('alter database %I connection limit -1', current_database()); end $$";
+    sqlx::raw_sql(sql).execute(&mut theirs.admin).await.unwrap();
+    desk.delete(viewer, server.id).await.unwrap();
+    assert_eq!(theirs.schemas().await, (Vec::new(), 0));
+    let mut conn = theirs.bench.house.pool.acquire().await.unwrap();
+    assert!(servers::get(&mut conn, viewer, server.id).await.unwrap().is_none());
+    drop(conn);
+    theirs.close().await;
+}
