@@ -49,7 +49,11 @@ pub fn run(table: &mut Table) {
         worst = worst.max(largest_difference(&times_us));
     }
     for (idx, percentile) in SHOWN.iter().enumerate() {
-        let pairs: Vec<(f64, f64)> = ours.iter().zip(&theirs).map(|(ours, theirs)| (ours[idx], theirs[idx])).collect();
+        let pairs: Vec<(f64, f64)> = ours
+            .iter()
+            .zip(&theirs)
+            .map(|(ours, theirs)| (ours[idx], theirs[idx]))
+            .collect();
         let what = format!("point reads at {PER_S} a second, {CLIENTS} clients: p{percentile}");
         table.pairs(&what, "pgbench -R -l", "ms", &pairs, None);
     }
@@ -100,7 +104,15 @@ fn pgbench(peer: &Peer) -> Vec<u64> {
     let ran = peer
         .client("pgbench")
         .args(["-n", "-M", "prepared", "-b", "select-only@1", "-c", CLIENTS, "-j", "2"])
-        .args(["-R", PER_S, "-T", SECONDS, "-l", &format!("--log-prefix={prefix}"), "run"])
+        .args([
+            "-R",
+            PER_S,
+            "-T",
+            SECONDS,
+            "-l",
+            &format!("--log-prefix={prefix}"),
+            "run",
+        ])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();
@@ -109,7 +121,10 @@ fn pgbench(peer: &Peer) -> Vec<u64> {
     for entry in std::fs::read_dir(logs.path()).expect("the logs are there") {
         let text = std::fs::read_to_string(entry.expect("a log").path()).expect("reading a log");
         // client, transaction, time, script, second, microsecond, lag
-        times_us.extend(text.lines().filter_map(|line| line.split(' ').nth(2)?.parse::<u64>().ok()));
+        times_us.extend(
+            text.lines()
+                .filter_map(|line| line.split(' ').nth(2)?.parse::<u64>().ok()),
+        );
     }
     times_us.sort_unstable();
     times_us
@@ -119,11 +134,15 @@ fn pgbench(peer: &Peer) -> Vec<u64> {
 fn exact_ms(times_us: &[u64], percent: f64) -> f64 {
     let n = times_us.len();
     // From hundredths of a percent, by whole numbers: 99.9 / 100 is not 0.999.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "percentiles are small")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "percentiles are small"
+    )]
     let rank = ((percent * 100.0).round() as usize * n).div_ceil(10_000).max(1);
     #[expect(clippy::cast_precision_loss, reason = "microseconds of a short time")]
-    let time_us = times_us.get(rank - 1).copied().unwrap_or_default() as f64;
-    time_us / 1000.0
+    let exact = times_us.get(rank - 1).copied().unwrap_or_default() as f64;
+    exact / 1000.0
 }
 
 /// By how much, as a share, a percentile of the histogram lies from the exact one, at worst.

@@ -274,48 +274,54 @@ macro_rules! select_seconds {
     };
 }
 
-/// The seconds of a benchmark in the order in which they passed, shares of the same second beside each other; of one
-/// level where one is named.
-pub async fn list_seconds(
-    conn: &mut PgConnection,
-    viewer: Viewer,
-    id: BenchmarkId,
-    level_idx: Option<i32>,
-) -> Result<Vec<SecondRecord>> {
-    select_seconds(conn, viewer, id, level_idx, None).await
+/// The seconds of a benchmark in the order of levels and attempts, shares of the same second beside each other.
+pub async fn list_seconds(conn: &mut PgConnection, viewer: Viewer, id: BenchmarkId) -> Result<Vec<SecondRecord>> {
+    // Put in order here: the server would sort rows as wide as these on its disk.
+    let seconds = select_seconds!(
+        "s.latencies",
+        "where s.benchmark_id = $1 and b.owner_id = $2",
+        id.0,
+        viewer.user_id.0,
+    );
+    seconds.fetch_all(conn).await.map(in_order)
 }
 
-/// The same of all levels without their latencies, whose place is empty: read from the store and decoded they cost more
-/// than everything else of a second.
+/// The same without their latencies, whose place is empty: read from the store and decoded they cost more than everything
+/// else of a second.
 pub async fn list_seconds_in_short(
     conn: &mut PgConnection,
     viewer: Viewer,
     id: BenchmarkId,
 ) -> Result<Vec<SecondRecord>> {
-    select_seconds!(
+    let seconds = select_seconds!(
         "''::bytea",
-        "where s.benchmark_id = $1 and b.owner_id = $2
-         order by s.level_idx, s.attempt, s.second_idx, s.share_idx",
+        "where s.benchmark_id = $1 and b.owner_id = $2",
         id.0,
         viewer.user_id.0,
-    )
-    .fetch_all(conn)
-    .await
+    );
+    seconds.fetch_all(conn).await.map(in_order)
 }
 
-/// The last seconds of a benchmark, at most `limit`, in the order in which they passed.
+/// The seconds of a benchmark that began last, at most `limit`, in the same order.
 pub async fn list_last_seconds(
     conn: &mut PgConnection,
     viewer: Viewer,
     id: BenchmarkId,
     limit: i64,
 ) -> Result<Vec<SecondRecord>> {
-    let mut seconds = select_seconds(conn, viewer, id, None, Some(limit)).await?;
-    seconds.sort_by_key(|second| {
-        let SecondRecord { level_idx, attempt, .. } = *second;
-        (level_idx, attempt, second.second_idx, second.share_idx)
-    });
-    Ok(seconds)
+    let seconds = select_seconds!(
+        "s.latencies",
+        "where s.benchmark_id = $1 and b.owner_id = $2 order by s.started_at desc limit $3",
+        id.0,
+        viewer.user_id.0,
+        limit,
+    );
+    seconds.fetch_all(conn).await.map(in_order)
+}
+
+fn in_order(mut seconds: Vec<SecondRecord>) -> Vec<SecondRecord> {
+    seconds.sort_unstable_by_key(|second| (second.level_idx, second.attempt, second.second_idx, second.share_idx));
+    seconds
 }
 
 /// The seconds of one attempt behind `after_idx`, in order.
@@ -334,28 +340,6 @@ pub async fn list_seconds_after(
         key.level_idx,
         key.attempt,
         after_idx,
-    )
-    .fetch_all(conn)
-    .await
-}
-
-async fn select_seconds(
-    conn: &mut PgConnection,
-    viewer: Viewer,
-    id: BenchmarkId,
-    level_idx: Option<i32>,
-    limit: Option<i64>,
-) -> Result<Vec<SecondRecord>> {
-    select_seconds!(
-        "s.latencies",
-        "where s.benchmark_id = $1 and b.owner_id = $2 and ($3::integer is null or s.level_idx = $3)
-         order by case when $4::bigint is not null then s.started_at end desc,
-                  s.level_idx, s.attempt, s.second_idx, s.share_idx
-         limit $4",
-        id.0,
-        viewer.user_id.0,
-        level_idx,
-        limit,
     )
     .fetch_all(conn)
     .await

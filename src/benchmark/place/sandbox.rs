@@ -27,6 +27,7 @@ use crate::target::names::SERVER_DATABASE;
 use crate::target::names::Tenant;
 use crate::target::role;
 use crate::target::session::Admin;
+use crate::target::shared::connect_patiently;
 use crate::target::trouble::Trouble;
 use crate::target::wire::Dial;
 
@@ -150,7 +151,11 @@ impl SandboxPlace {
     /// The database of a level, as the sandbox calls it, with everything that came before it written to disk.
     pub async fn database(&mut self, level: Level) -> Result<String, Trouble> {
         let name = clone::level_name(self.benchmark.id);
-        let mut admin = self.server().await?;
+        // Nobody starts one again that has ended; another may still be recovering from what the last level met with.
+        if self.has_ended() {
+            return Err(Trouble::Lost(anyhow::anyhow!("the server under load has ended")));
+        }
+        let mut admin = connect_patiently(&self.sandbox.address).await?;
         self.source_idx = level.source_idx;
         let base = self.base(level.source_idx);
         if self.writes || self.cloned.as_ref() != Some(&base) {

@@ -52,7 +52,7 @@ async fn stored(bench: &Bench, id: BenchmarkId) -> Ran {
     Ran {
         benchmark: benchmarks::get(&mut conn, viewer, id).await.unwrap().unwrap(),
         levels: levels::list(&mut conn, viewer, id).await.unwrap(),
-        seconds: levels::list_seconds(&mut conn, viewer, id, None).await.unwrap(),
+        seconds: levels::list_seconds(&mut conn, viewer, id).await.unwrap(),
     }
 }
 

@@ -88,7 +88,7 @@ impl BenchmarkData {
         };
         let attempts = store::levels::list(&mut *conn, viewer, id).await?;
         let seconds = match detail {
-            Detail::Whole => store::levels::list_seconds(&mut *conn, viewer, id, None).await?,
+            Detail::Whole => store::levels::list_seconds(&mut *conn, viewer, id).await?,
             Detail::InShort => store::levels::list_seconds_in_short(&mut *conn, viewer, id).await?,
         };
         let statements = store::levels::list_statements(&mut *conn, viewer, id).await?;

@@ -165,7 +165,8 @@ fn without_server(record: &LevelRecord) -> Option<String> {
         n => format!("{n} times there was no server for a while"),
     };
     let until = match last.to_ms {
-        None => ", at last until its end",
+        None if gaps.len() == 1 => ", until its end",
+        None => ", the last time until its end",
         Some(_) => "",
     };
     Some(format!(

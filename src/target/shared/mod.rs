@@ -236,7 +236,7 @@ impl SharedServer {
 }
 
 /// Waits for a server that is away: it may be restarting.
-async fn connect_patiently(address: &Address) -> anyhow::Result<Admin> {
+pub async fn connect_patiently(address: &Address) -> anyhow::Result<Admin> {
     let started = Instant::now();
     let mut is_told = false;
     loop {
@@ -246,10 +246,10 @@ async fn connect_patiently(address: &Address) -> anyhow::Result<Admin> {
         };
         let is_away = error.downcast_ref().is_some_and(store::is_away);
         if !is_away || started.elapsed() > AWAY_LIMIT {
-            return Err(error.context("reaching the shared server"));
+            return Err(error.context("reaching the server"));
         }
         if !is_told {
-            info!("The shared server is away; waiting for it");
+            info!("A PostgreSQL server is away; waiting for it");
             is_told = true;
         }
         tokio::time::sleep(ASK_EVERY).await;
