@@ -23,8 +23,8 @@ use crate::store::held::HeldJob;
 use crate::store::held::Parted;
 use crate::store::queue;
 use crate::store::queue::Claimed;
-use crate::target::lease;
 use crate::store::shares;
+use crate::target::lease;
 use crate::workload;
 
 /// How often the queue is looked at while nothing is in hand.
