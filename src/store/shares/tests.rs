@@ -193,7 +193,7 @@ async fn nothing_is_taken_of_a_share_that_was_given_up_or_whose_lease_is_lost() 
 }
 
 async fn list_seconds_of(conn: &mut PgConnection, story: &Story) -> Vec<SecondRecord> {
-    let seconds = store::levels::list_seconds(conn, story.world.viewer, story.key.benchmark_id, None).await;
+    let seconds = store::levels::list_seconds(conn, story.world.viewer, story.key.benchmark_id).await;
     seconds.unwrap()
 }
 

@@ -139,7 +139,7 @@ async fn levels_run_in_a_schema_of_ours_that_is_gone_behind_them() {
     assert_eq!((told("connection"), told("autovacuum")), (Some("with TLS"), Some("on")));
     assert!(told("round trip to the server").is_some());
     let viewer = theirs.bench.house.viewer;
-    let seconds = levels::list_seconds(&mut pool.acquire().await.unwrap(), viewer, id, None)
+    let seconds = levels::list_seconds(&mut pool.acquire().await.unwrap(), viewer, id)
         .await
         .unwrap();
     let commits: i64 = seconds
