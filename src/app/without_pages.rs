@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 use tracing::warn;
 
+use crate::app::caretaker;
 use crate::app::house::Guests;
 use crate::app::house::House;
 use crate::app::house::Programs;
@@ -29,7 +30,7 @@ async fn run(config: &HouseConfig, shutdown: &CancellationToken) -> anyhow::Resu
         warn!("PostgreSQL's server programs are not on this machine, so this worker makes load and does nothing else");
     }
     info!("pgassay {} works as {}", env!("CARGO_PKG_VERSION"), membership::name());
-    worker::work(&house, shutdown).await;
+    tokio::join!(worker::work(&house, shutdown), caretaker::take_care(&house, shutdown));
     house.close(Guests::Leave).await?;
     info!("pgassay has stopped");
     Ok(())

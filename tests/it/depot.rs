@@ -1,6 +1,7 @@
 //! Several pgassays on one store with their dumps in a bucket: a real server that speaks S3, and what becomes of uploads and
 //! restores when it or one of them fails.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
 use std::io::Write as _;
@@ -36,7 +37,7 @@ const N_LINES: usize = 170_000;
 fn dump() -> Vec<u8> {
     let mut text = "create table t (a integer, b text);\ncopy t from stdin;\n".to_owned();
     for n in 0..N_LINES {
-        text.push_str(&format!("{n}\tthe quick brown fox jumps over the lazy dog, {n}\n"));
+        writeln!(text, "{n}\tthe quick brown fox jumps over the lazy dog, {n}").unwrap();
     }
     text.push_str("\\.\n");
     text.into_bytes()
