@@ -289,10 +289,7 @@ pub fn chart(sides: &[BenchmarkData], measure: Measure, scale: Scale) -> XyChart
     for series in &mut series {
         series.points.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
-    let (title, unit) = match measure {
-        Measure::Throughput => ("Transactions a second".to_owned(), Unit::Count),
-        Measure::Percentile(_) => (format!("Latency, {}", measure.title()), Unit::Milliseconds),
-    };
+    let (title, unit) = measure.axis();
     let axis = |title: String, unit, scale| Numbers {
         title,
         unit: Some(unit),

@@ -7,6 +7,7 @@ use crate::report::benchmark::data::latencies;
 use crate::report::benchmark::levels::throughput;
 use crate::report::benchmark::percentiles::Percentiles;
 use crate::report::benchmark::percentiles::label;
+use crate::report::chart::Unit;
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,6 +23,14 @@ impl Measure {
         match self {
             Self::Throughput => "throughput".to_owned(),
             Self::Percentile(percentile) => label(percentile),
+        }
+    }
+
+    /// The title and the unit of its axis.
+    pub fn axis(self) -> (String, Unit) {
+        match self {
+            Self::Throughput => ("Transactions a second".to_owned(), Unit::Count),
+            Self::Percentile(_) => (format!("Latency, {}", self.title()), Unit::Milliseconds),
         }
     }
 

@@ -153,10 +153,7 @@ pub fn chart(history: &[BenchmarkData], measure: Measure, scale: Scale) -> XyCha
             .map(|(number, data)| (f64::from(number), value(data, key).unwrap_or(f64::NAN)))
             .collect(),
     });
-    let (title, unit) = match measure {
-        Measure::Throughput => ("Transactions a second".to_owned(), Unit::Count),
-        Measure::Percentile(_) => (format!("Latency, {}", measure.title()), Unit::Milliseconds),
-    };
+    let (title, unit) = measure.axis();
     let axis = |title: String, unit, scale| Numbers {
         title,
         unit: Some(unit),
