@@ -133,7 +133,8 @@ impl Benchmarks {
                 return Err(LaunchError::Refused(errors));
             }
         };
-        if let Some(message) = too_many_clients(spec.most_clients(), OpenFiles::now().map_err(anyhow::Error::from)?) {
+        let files = OpenFiles::now().map_err(anyhow::Error::from)?;
+        if let Some(message) = too_many_clients(&spec, files) {
             return Err(refused("thread_counts", &message));
         }
         match spec.target {
@@ -183,9 +184,21 @@ impl Benchmarks {
     }
 }
 
-/// Why so many clients cannot be connected from here; none where they can.
-fn too_many_clients(n_clients: u32, files: OpenFiles) -> Option<String> {
-    (u64::from(n_clients) > files.clients()).then(|| {
+/// Clients of a server that is ours: each is a process of this machine.
+const MOST_IN_SANDBOX: u32 = 2_000;
+
+/// Why so many clients cannot be; none where they can. How many files other workers may open, they know themselves.
+fn too_many_clients(spec: &BenchmarkSpec, files: OpenFiles) -> Option<String> {
+    let n_clients = spec.most_clients();
+    if spec.target.server_id().is_none() && n_clients > MOST_IN_SANDBOX {
+        return Some(format!(
+            "{} clients are too many for a server that runs beside them. Choose at most {}, or put a registered server under \
+             load.",
+            grouped(u64::from(n_clients)),
+            grouped(u64::from(MOST_IN_SANDBOX))
+        ));
+    }
+    (spec.generators.is_here() && u64::from(n_clients) > files.clients()).then(|| {
         format!(
             "{} clients need as many open files, and pgassay may have {}. Choose at most {} clients, or raise the limit \
              (ulimit -Hn) before pgassay starts.",
@@ -297,15 +310,39 @@ fn configuration(spec: &BenchmarkSpec) -> serde_json::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::benchmark::GeneratedSpec;
+    use crate::model::benchmark::Generators;
+    use crate::model::benchmark::Loading;
+    use crate::model::ids::ServerId;
 
     #[test]
-    fn clients_beyond_the_files_that_may_be_open_are_refused_with_how_many_there_may_be() {
+    fn clients_beyond_what_can_be_connected_are_refused_with_how_many_there_may_be() {
+        let spec = |n_clients: u32, generators, target: &TargetSpec| BenchmarkSpec {
+            n_clients: vec![1, n_clients],
+            generators,
+            target: target.clone(),
+            ..BenchmarkForm::default().parse(7, &[]).unwrap()
+        };
+        let generated = GeneratedSpec {
+            table_rows: 1_000,
+            batch_size: 100,
+            loading: Loading::Copy,
+        };
+        let here = TargetSpec::Generated(generated);
+        let there = TargetSpec::Server {
+            server_id: ServerId(1),
+            generated,
+        };
         let files = OpenFiles {
             limit: 1024,
             ceiling: 4096,
         };
-        assert_eq!(too_many_clients(768, files), None);
-        let refused = too_many_clients(769, files).unwrap();
+        let said = |n_clients, generators, target| too_many_clients(&spec(n_clients, generators, target), files);
+        assert_eq!(said(768, Generators::Here, &here), None);
+        let refused = said(769, Generators::Here, &there).unwrap();
         assert!(refused.contains("at most 768 clients"), "{refused}");
+        assert_eq!(said(10_000, Generators::All, &there), None);
+        let refused = said(2_001, Generators::All, &here).unwrap();
+        assert!(refused.contains("at most 2\u{2009}000"), "{refused}");
     }
 }
