@@ -127,7 +127,7 @@ impl Wire {
         self.exchange(put, Protocol::Extended, None).await
     }
 
-    /// Parses one statement, to be run by its name.
+    /// Parses one statement, to be run by its name. One that had the name is forgotten.
     pub async fn prepare(&mut self, name: &str, sql: &str) -> Result<Ran, Lost> {
         let put = self.outgoing.prepare(name, sql);
         self.exchange(put, Protocol::Extended, None).await

@@ -42,11 +42,16 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Parses a statement under a name.
+    /// Parses a statement under a name, which is given free first: a server that stops a Parse when it has done it (it counts
+    /// the Sync behind it as part of the statement) keeps what it says has failed.
     pub fn prepare(&mut self, name: &str, sql: &str) -> Result<(), ServerError> {
         check_text(name)?;
         check_text(sql)?;
         let out = self.start();
+        put(out, b'C', |out| {
+            out.extend_from_slice(b"S");
+            put_text(out, name);
+        });
         put_parse(out, name, sql);
         frontend::sync(out);
         Ok(())

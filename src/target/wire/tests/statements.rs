@@ -44,6 +44,19 @@ async fn a_statement_runs_by_all_three_protocols_and_brings_the_same() {
 }
 
 #[tokio::test]
+async fn a_name_is_free_again_for_a_statement_whose_preparing_was_said_to_have_failed() {
+    let mut wire = wire().await;
+    wire.keep_rows(true);
+    for value in ["1", "2"] {
+        let sql = format!("select {value}");
+        assert_eq!(wire.prepare("one", &sql).await.unwrap(), Ran::Done);
+        assert_eq!(wire.prepared("one", &Params::new()).await.unwrap(), Ran::Done);
+        assert_eq!(first(&wire), [value]);
+    }
+    wire.close().await;
+}
+
+#[tokio::test]
 async fn of_several_statements_the_last_one_counts() {
     let mut wire = wire().await;
     wire.keep_rows(true);
