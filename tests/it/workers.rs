@@ -82,6 +82,17 @@ impl Ground {
         Worker(worker.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 
+    /// From now on what is launched is done by the processes of this data directory, although any could.
+    fn keep_jobs_at(&self, name: &str) {
+        let home = std::fs::read_to_string(self.dir.join(name).join("home-id")).unwrap();
+        self.ask(&format!(
+            "create function keep() returns trigger language plpgsql
+             as 'begin new.home := ''{}''; return new; end';
+             create trigger keep before insert on jobs for each row execute function keep()",
+            home.trim()
+        ));
+    }
+
     fn ask(&self, sql: &str) -> String {
         self.store.ask(sql).join("\n")
     }
@@ -161,6 +172,7 @@ async fn start(ground: &Ground, server: &Server, n_clients: u32, duration: &str)
 async fn a_level_is_shared_by_processes_and_goes_on_without_those_that_are_lost() {
     let ground = Ground::new(Under::Registered);
     let server = ground.serve("a");
+    ground.keep_jobs_at("a");
     let (first, second) = (ground.worker("b"), ground.worker("c"));
     ground.wait_for_workers(3);
     let plain = Plain::of(&server);
@@ -260,6 +272,7 @@ fn settled(benchmark: &Value) -> String {
 async fn shares_end_with_the_one_who_asked_and_the_level_is_tried_again_behind_it() {
     let ground = Ground::new(Under::Shared);
     let server = ground.serve("a");
+    ground.keep_jobs_at("a");
     let worker = ground.worker("b");
     ground.wait_for_workers(2);
     let id = start(&ground, &server, 4, "5s").await;
