@@ -3,7 +3,6 @@
 use std::io::Read as _;
 use std::io::Write as _;
 use std::net::TcpStream;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
@@ -43,14 +42,7 @@ pub fn run(table: &mut Table) {
     let scratch = Scratch::new("load");
     let dir = scratch.path();
     let peer = Peer::start(&dir.join("peer"));
-    peer.empty_database("template");
-    let made = peer
-        .client("pgbench")
-        .args(["-i", "-q", "-s", SCALE, "template"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    assert!(made.is_ok_and(|status| status.success()), "pgbench -i failed");
+    peer.accounts("template", SCALE);
     let program = Program::start(&dir.join("data"));
     for (operation, script) in SCRIPTS {
         for n_clients in CLIENTS {
@@ -132,14 +124,7 @@ fn loaded(program: &Program, id: &str) -> Load {
 fn pgbench(peer: &Peer, script: &str, n_clients: &str) -> Load {
     let n_threads = if n_clients == "1" { "1" } else { "2" };
     let logged = if script == "select-only" { "0.05" } else { "1" };
-    peer.sql(
-        "postgres",
-        &[
-            "drop database if exists run",
-            "create database run template template",
-            "checkpoint",
-        ],
-    );
+    peer.fresh_copy("template", "run");
     let builtin = format!("{script}@1");
     let logs = Scratch::new("pgbench-log");
     let prefix = logs.path().join("log").display().to_string();

@@ -117,6 +117,32 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// A database with pgbench's tables, to be copied.
+    pub fn accounts(&self, name: &str, scale: &str) {
+        self.empty_database(name);
+        let made = self
+            .client("pgbench")
+            .args(["-i", "-q", "-s", scale, name])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        assert!(made.is_ok_and(|status| status.success()), "pgbench -i failed");
+    }
+
+    /// A copy of a database in place of the one before, as every level of a benchmark begins with one.
+    pub fn fresh_copy(&self, of: &str, name: &str) {
+        self.sql(
+            "postgres",
+            &[
+                &format!("drop database if exists {name}"),
+                &format!("create database {name} template {of}"),
+                "checkpoint",
+            ],
+        );
+    }
+}
+
 impl Drop for Peer {
     fn drop(&mut self) {
         let told = Command::new("kill")
