@@ -112,7 +112,6 @@ mod tests {
     use super::*;
     use crate::model::benchmark::LevelNotes;
     use crate::model::benchmark::LevelStatus;
-    use crate::model::benchmark::Totals;
     use crate::testing::benchmarks::form;
     use crate::testing::world::World;
 
@@ -137,13 +136,7 @@ mod tests {
         assert!(!journal.is_over(key).await.unwrap());
 
         let notes = LevelNotes::default();
-        let end = LevelEnd {
-            status: LevelStatus::Interrupted,
-            measured_ms: None,
-            totals: Totals::default(),
-            latencies: None,
-            notes: &notes,
-        };
+        let end = LevelEnd::unmeasured(LevelStatus::Interrupted, &notes);
         assert!(journal.finish(key, &end, &[]).await.unwrap());
         assert!(!journal.finish(key, &end, &[]).await.unwrap(), "only once");
         assert!(journal.is_over(key).await.unwrap());

@@ -34,7 +34,6 @@ use crate::model::benchmark::ServerSecond;
 use crate::model::benchmark::ShareNote;
 use crate::model::benchmark::ShareStatus;
 use crate::model::benchmark::StatementRecord;
-use crate::model::benchmark::Totals;
 use crate::model::job::Progress;
 use crate::server::Servers;
 use crate::store::held::HeldJob;
@@ -342,25 +341,14 @@ impl Attempt<'_> {
             remarks: vec![format!("No client could connect: {why}.")],
             ..LevelNotes::default()
         };
-        let end = LevelEnd {
-            status: LevelStatus::Failed,
-            measured_ms: None,
-            totals: Totals::default(),
-            latencies: None,
-            notes: &notes,
-        };
-        self.store(key, &end, &[]).await
+        self.store(key, &LevelEnd::unmeasured(LevelStatus::Failed, &notes), &[])
+            .await
     }
 
     /// Stores that the server was lost before anything could be measured.
     async fn lost(&self, key: AttemptKey) -> Trouble {
-        let end = LevelEnd {
-            status: LevelStatus::Interrupted,
-            measured_ms: None,
-            totals: Totals::default(),
-            latencies: None,
-            notes: &LevelNotes::default(),
-        };
+        let notes = LevelNotes::default();
+        let end = LevelEnd::unmeasured(LevelStatus::Interrupted, &notes);
         match self.store(key, &end, &[]).await {
             Ok(()) => Trouble::Lost(anyhow::anyhow!("the server under load has ended")),
             Err(trouble) => trouble,

@@ -29,6 +29,19 @@ pub struct LevelEnd<'a> {
     pub notes: &'a LevelNotes,
 }
 
+impl<'a> LevelEnd<'a> {
+    /// Of an attempt that measured nothing.
+    pub fn unmeasured(status: LevelStatus, notes: &'a LevelNotes) -> Self {
+        Self {
+            status,
+            measured_ms: None,
+            totals: Totals::default(),
+            latencies: None,
+            notes,
+        }
+    }
+}
+
 /// Names one attempt at a level.
 #[derive(Clone, Copy, Debug)]
 pub struct AttemptKey {

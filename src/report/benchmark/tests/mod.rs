@@ -252,13 +252,8 @@ impl Runner<'_> {
         for second_idx in 0..3 {
             self.record(&second(story, 0, second_idx)).await;
         }
-        let end = LevelEnd {
-            status: LevelStatus::Interrupted,
-            measured_ms: None,
-            totals: Totals::default(),
-            latencies: None,
-            notes: &LevelNotes::default(),
-        };
+        let notes = LevelNotes::default();
+        let end = LevelEnd::unmeasured(LevelStatus::Interrupted, &notes);
         self.finish(0, attempt, &end, &[]).await;
     }
 
