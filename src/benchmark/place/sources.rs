@@ -42,6 +42,8 @@ pub(super) async fn prepare(
     let mut server = Admin::connect(&sandbox.address, "postgres").await?;
     // The clone of a level stands beside them.
     clone::require_room(&mut server, &sandbox.room, &template, n_bases as u64 + 1).await?;
+    let first = benchmark.spec.sources.first();
+    let has_plain_first = first.is_some_and(|first| !source::needs_annex(first));
     let mut own_settings = Vec::with_capacity(n_bases);
     for base_idx in 0..n_bases {
         let source = benchmark.spec.sources.get(base_idx);
@@ -55,18 +57,10 @@ pub(super) async fn prepare(
         job.set_progress("preparing statistics", &progress).await?;
         let number = i32::try_from(base_idx).context("few sources")?;
         let name = clone::benchmark_base_name(benchmark.id, number);
-        let first = benchmark
-            .spec
-            .sources
-            .first()
-            .filter(|first| !source::needs_annex(first));
-        let beneath = match source.filter(|source| source::needs_annex(source)).and(first) {
-            Some(_) => Beneath::FirstSource,
-            None => Beneath::Nothing,
-        };
-        let from = match beneath {
-            Beneath::FirstSource => clone::benchmark_base_name(benchmark.id, 0),
-            Beneath::Nothing => template.clone(),
+        let (beneath, from) = if has_plain_first && source.is_some_and(source::needs_annex) {
+            (Beneath::FirstSource, clone::benchmark_base_name(benchmark.id, 0))
+        } else {
+            (Beneath::Nothing, template.clone())
         };
         clone::create(&mut server, &sandbox.room, &from, &name).await?;
         let maker = Maker {
