@@ -7,9 +7,13 @@ mod sources;
 use crate::benchmark::place::sandbox::SandboxPlace;
 use crate::benchmark::place::server::ServerPlace;
 use crate::benchmark::route::Route;
+use crate::dataset::generators::load_tables::Loaded;
 use crate::model::benchmark::Benchmark;
+use crate::model::benchmark::BenchmarkSpec;
 use crate::model::benchmark::Level;
 use crate::model::benchmark::TargetSpec;
+use crate::model::dataset::Setting;
+use crate::model::job::Progress;
 use crate::server::Servers;
 use crate::store::held::HeldJob;
 use crate::target::counters::Counters;
@@ -112,5 +116,30 @@ impl Place {
             Self::Sandbox(place) => place.is_out_of_disk(),
             Self::Server(_) => false,
         }
+    }
+}
+
+/// Says how far loading has come.
+async fn tell_loaded(job: &HeldJob, loaded: Loaded) -> anyhow::Result<()> {
+    let progress = Progress {
+        done: loaded.n_rows,
+        total: loaded.of_rows,
+        unit: "rows".to_owned(),
+        ..Progress::default()
+    };
+    Ok(job.set_progress("loading rows", &progress).await?)
+}
+
+/// What is in force in the sessions of clients: what is given, and the limit of one statement.
+fn of_clients<'a>(spec: &BenchmarkSpec, given: impl Iterator<Item = &'a Setting>) -> Vec<(String, String)> {
+    let pair = |setting: &Setting| (setting.name.clone(), setting.value.clone());
+    let limit = setting("statement_timeout", &spec.statement_timeout_ms.to_string());
+    given.map(pair).chain([pair(&limit)]).collect()
+}
+
+fn setting(name: &str, value: &str) -> Setting {
+    Setting {
+        name: name.to_owned(),
+        value: value.to_owned(),
     }
 }

@@ -6,9 +6,10 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 
 use crate::benchmark::operations;
+use crate::benchmark::place;
+use crate::benchmark::place::setting;
 use crate::benchmark::place::sources;
 use crate::dataset::generators::load_tables;
-use crate::dataset::generators::load_tables::Loaded;
 use crate::experiment::environment;
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::Level;
@@ -61,19 +62,18 @@ impl SandboxPlace {
         let n_connections = spec.most_clients() + SPARE_CONNECTIONS;
         let server_settings = server_settings(benchmark, n_connections);
         job.set_progress("starting its server", &Progress::default()).await?;
-        let (tenant, mut settings) = match spec.target {
-            TargetSpec::Generated(_) | TargetSpec::Server { .. } => (Tenant::Benchmark(benchmark.id), Vec::new()),
-            TargetSpec::Dataset { dataset_id } => {
-                let mut conn = job.conn().await?;
-                let gone = || Trouble::Sentence("The dataset of this benchmark is gone.".to_owned());
-                let dataset = store::datasets::get(&mut conn, job.viewer, dataset_id)
-                    .await?
-                    .ok_or_else(gone)?;
-                if !sandboxes.is_there(dataset_id).await? {
-                    return Err(Trouble::Sentence(sandboxes.what_is_gone(&dataset.name)));
-                }
-                (Tenant::Dataset(dataset_id), dataset.settings)
+        let (tenant, mut settings) = if let TargetSpec::Dataset { dataset_id } = spec.target {
+            let mut conn = job.conn().await?;
+            let gone = || Trouble::Sentence("The dataset of this benchmark is gone.".to_owned());
+            let dataset = store::datasets::get(&mut conn, job.viewer, dataset_id)
+                .await?
+                .ok_or_else(gone)?;
+            if !sandboxes.is_there(dataset_id).await? {
+                return Err(Trouble::Sentence(sandboxes.what_is_gone(&dataset.name)));
             }
+            (Tenant::Dataset(dataset_id), dataset.settings)
+        } else {
+            (Tenant::Benchmark(benchmark.id), Vec::new())
         };
         settings.extend(spec.settings.iter().cloned());
         let sandbox = sandboxes.start_with(tenant, &server_settings).await?;
@@ -103,15 +103,7 @@ impl SandboxPlace {
         self.check_connections().await?;
         self.drop_clones().await?;
         let load = if let Some(generated) = self.benchmark.spec.target.generated() {
-            let tell = |loaded: Loaded| {
-                let progress = Progress {
-                    done: loaded.n_rows,
-                    total: loaded.of_rows,
-                    unit: "rows".to_owned(),
-                    ..Progress::default()
-                };
-                async move { Ok(job.set_progress("loading rows", &progress).await?) }.boxed()
-            };
+            let tell = |loaded| place::tell_loaded(job, loaded).boxed();
             let made = load_tables::make(&self.sandbox, generated, tell, job.stop_token()).await?;
             Some(made.ok_or(Trouble::Stopped)?)
         } else {
@@ -178,14 +170,11 @@ impl SandboxPlace {
     /// How clients reach the database of the level in hand.
     pub fn dial(&self, database: &str) -> Dial {
         let mut dial = self.sandbox.address.dial(database);
-        let limit_ms = self.benchmark.spec.statement_timeout_ms;
-        let own = [("statement_timeout".to_owned(), limit_ms.to_string())];
         let of_source = self
             .source_idx
             .and_then(|idx| self.source_settings.get(usize::try_from(idx).ok()?));
         let given = self.settings.iter().chain(of_source.into_iter().flatten());
-        let given = given.map(|setting| (setting.name.clone(), setting.value.clone()));
-        dial.settings = given.chain(own).collect();
+        dial.settings = place::of_clients(&self.benchmark.spec, given);
         dial
     }
 
@@ -275,11 +264,4 @@ fn server_settings(benchmark: &Benchmark, n_connections: u32) -> Vec<Setting> {
         settings.push(setting("autovacuum_analyze_threshold", &i32::MAX.to_string()));
     }
     settings
-}
-
-fn setting(name: &str, value: &str) -> Setting {
-    Setting {
-        name: name.to_owned(),
-        value: value.to_owned(),
-    }
 }

@@ -9,9 +9,10 @@ use futures_util::FutureExt as _;
 use tracing::warn;
 
 use crate::benchmark::operations;
+use crate::benchmark::place;
+use crate::benchmark::place::setting;
 use crate::benchmark::route::Route;
 use crate::dataset::generators::load_tables;
-use crate::dataset::generators::load_tables::Loaded;
 use crate::experiment::environment;
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::GeneratedSpec;
@@ -162,15 +163,7 @@ impl ServerPlace {
         let mut session = OwnSession::open(&self.dial(&self.schema))
             .await
             .context("connecting to load rows")?;
-        let tell = |loaded: Loaded| {
-            let progress = Progress {
-                done: loaded.n_rows,
-                total: loaded.of_rows,
-                unit: "rows".to_owned(),
-                ..Progress::default()
-            };
-            async move { Ok(job.set_progress("loading rows", &progress).await?) }.boxed()
-        };
+        let tell = |loaded| place::tell_loaded(job, loaded).boxed();
         let filling = load_tables::fill(&mut session, self.generated, tell, job.stop_token());
         let filled = tokio::select! {
             filled = filling => filled.map_err(refused)?,
@@ -212,13 +205,8 @@ impl ServerPlace {
     /// What is in force in the sessions of clients.
     fn settings(&self, schema: &str) -> Vec<(String, String)> {
         let spec = &self.benchmark.spec;
-        let own = [
-            ("search_path".to_owned(), ident::quote(schema)),
-            ("statement_timeout".to_owned(), spec.statement_timeout_ms.to_string()),
-        ];
-        let given = spec.settings.iter();
-        let given = given.map(|setting| (setting.name.clone(), setting.value.clone()));
-        given.chain(own).collect()
+        let search_path = setting("search_path", &ident::quote(schema));
+        place::of_clients(spec, spec.settings.iter().chain([&search_path]))
     }
 
     /// What tells the planner's statistics of the schema from others.
