@@ -119,22 +119,23 @@ fn loaded(program: &Program, id: &str) -> Load {
     }
 }
 
-/// One run of pgbench on a fresh copy of its tables. Of many short transactions a few are logged: writing each of them would
-/// make pgbench the limit, and no backend would wait for a processor as it does without.
+/// One run of pgbench on a fresh copy of its tables, behind a second of warm-up as in ours. Of many short transactions a few
+/// are logged: writing each of them would make pgbench the limit, and no backend would wait for a processor as it does
+/// without.
 fn pgbench(peer: &Peer, script: &str, n_clients: &str) -> Load {
     let n_threads = if n_clients == "1" { "1" } else { "2" };
     let logged = if script == "select-only" { "0.05" } else { "1" };
-    peer.fresh_copy("template", "run");
     let builtin = format!("{script}@1");
+    let load = ["-b", &builtin, "-c", n_clients, "-j", n_threads];
+    peer.fresh_copy("template", "run");
+    peer.warm_up("run", &load);
     let logs = Scratch::new("pgbench-log");
     let prefix = logs.path().join("log").display().to_string();
     let output = peer
-        .client("pgbench")
-        .args(["-n", "-M", "prepared", "-b", &builtin, "-c", n_clients, "-j", n_threads])
-        .args(["-T", SECONDS, "-l"])
+        .load("run", SECONDS, &load)
+        .arg("-l")
         .arg(format!("--log-prefix={prefix}"))
         .arg(format!("--sampling-rate={logged}"))
-        .arg("run")
         .output()
         .expect("pgbench runs");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

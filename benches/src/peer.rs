@@ -118,8 +118,12 @@ impl Peer {
 }
 
 impl Peer {
-    /// A database with pgbench's tables, to be copied.
+    /// A database with pgbench's tables, to be copied. From now on there is autovacuum, as in the sandbox of a benchmark.
     pub fn accounts(&self, name: &str, scale: &str) {
+        self.sql(
+            "postgres",
+            &["alter system set autovacuum = on", "select pg_reload_conf()"],
+        );
         self.empty_database(name);
         let made = self
             .client("pgbench")
@@ -140,6 +144,23 @@ impl Peer {
                 "checkpoint",
             ],
         );
+    }
+
+    /// pgbench with prepared statements for so many seconds; whatever else it is to do is in `load`.
+    pub fn load(&self, database: &str, seconds: &str, load: &[&str]) -> Command {
+        let mut pgbench = self.client("pgbench");
+        pgbench
+            .args(["-n", "-M", "prepared", "-T", seconds])
+            .args(load)
+            .arg(database);
+        pgbench
+    }
+
+    /// A second of load that is not measured.
+    pub fn warm_up(&self, database: &str, load: &[&str]) {
+        let mut pgbench = self.load(database, "1", load);
+        let ran = pgbench.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        assert!(ran.is_ok_and(|status| status.success()), "pgbench failed");
     }
 }
 
