@@ -29,6 +29,8 @@ use crate::workload;
 
 /// How often the queue is looked at while nothing is in hand.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
+/// How often it is tried to drop what is left on registered servers.
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
 /// How often lapsed leases are looked for.
 const RESCUE_EVERY: u32 = 12;
 
@@ -61,16 +63,17 @@ pub async fn work(house: &House, shutdown: &CancellationToken) {
     let _ = tokio::join!(membership, sweeping);
 }
 
-/// Drops what killed processes have left on registered servers.
+/// Drops what was left on registered servers: by killed processes, or because a server was away.
 async fn sweep(servers: Servers, shutdown: CancellationToken) {
-    tokio::select! {
-        () = shutdown.cancelled() => {}
-        swept = servers.drop_left_schemas(None) => {
-            if let Err(error) = swept {
-                error!("Schemas that were left on registered servers could not be dropped: {error:#}");
+    let sweeping = async {
+        loop {
+            if let Err(error) = servers.drop_left_schemas(None).await {
+                error!("Schemas that were left on registered servers could not be looked for: {error}");
             }
+            tokio::time::sleep(SWEEP_EVERY).await;
         }
-    }
+    };
+    shutdown.run_until_cancelled(sweeping).await;
 }
 
 /// Does what waits, and returns when nothing does.

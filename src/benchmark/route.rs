@@ -98,7 +98,7 @@ pub async fn dial(servers: &Servers, offer: &Offer) -> anyhow::Result<Dial> {
             application_name,
             settings,
         } => {
-            let (_, registered) = servers.registered(offer.viewer, server_id).await?;
+            let registered = servers.registered(offer.viewer, server_id).await?;
             Ok(registered.dial(&application_name, settings))
         }
         Route::Shared(route) => Ok(route.into_dial()),

@@ -1,5 +1,7 @@
 //! What people can do with benchmarks: check, launch, look, stop, delete.
 
+use std::borrow::Cow;
+
 use rand::TryRng as _;
 use sha2::Digest as _;
 use sha2::Sha256;
@@ -119,7 +121,8 @@ impl Benchmarks {
 
     async fn wish(&self, viewer: Viewer, form: &BenchmarkForm, fresh_seed: u64) -> Result<Wish, LaunchError> {
         let mut conn = self.pool.acquire().await?;
-        let form = &with_server(&mut conn, viewer, form).await?;
+        let form = with_server(&mut conn, viewer, form).await?;
+        let form = form.as_ref();
         let queries = match form.workload_id() {
             Ok(Some(id)) => workload_programs(&mut conn, viewer, id).await?,
             // What is wrong with it is said beside everything else.
@@ -184,7 +187,7 @@ impl Benchmarks {
     }
 }
 
-/// Clients of a server that is ours: each is a process of this machine.
+/// On what is not a registered server: it mostly runs on this machine, and each client is a process there.
 const MOST_IN_SANDBOX: u32 = 2_000;
 
 /// Why so many clients cannot be; none where they can. How many files other workers may open, they know themselves.
@@ -192,8 +195,8 @@ fn too_many_clients(spec: &BenchmarkSpec, files: OpenFiles) -> Option<String> {
     let n_clients = spec.most_clients();
     if spec.target.server_id().is_none() && n_clients > MOST_IN_SANDBOX {
         return Some(format!(
-            "{} clients are too many for a server that runs beside them. Choose at most {}, or put a registered server under \
-             load.",
+            "{} clients are too many for tables and copies that pgassay makes. Choose at most {}, or put a registered server \
+             under load.",
             grouped(u64::from(n_clients)),
             grouped(u64::from(MOST_IN_SANDBOX))
         ));
@@ -233,11 +236,9 @@ fn warnings_of(server: &RegisteredServer, spec: &BenchmarkSpec) -> Vec<String> {
             server.name
         ));
     }
-    if let (Some(most), Some(n)) = (report.max_connections, report.n_connections)
-        && spec.most_clients() > most.saturating_sub(n)
-    {
+    if let Some(why) = report.too_few_connections(spec.most_clients()) {
         warnings.push(format!(
-            "{} allows {most} connections, of which {n} were in use when it was tested last: too few for {} clients.",
+            "When it was tested last, {} {why}: too few for {} clients.",
             server.name,
             spec.most_clients()
         ));
@@ -250,28 +251,26 @@ fn refused(field: &str, message: &str) -> LaunchError {
 }
 
 /// The form with the number of the server that it calls by name.
-async fn with_server(
+async fn with_server<'a>(
     conn: &mut PgConnection,
     viewer: Viewer,
-    form: &BenchmarkForm,
-) -> Result<BenchmarkForm, LaunchError> {
-    let mut form = form.clone();
+    form: &'a BenchmarkForm,
+) -> Result<Cow<'a, BenchmarkForm>, LaunchError> {
     let given = form.server.trim();
     if form.target.trim() != TargetKind::Server.word() || given.is_empty() {
-        return Ok(form);
+        return Ok(Cow::Borrowed(form));
     }
-    let named = store::servers::find_by_name(conn, viewer, given).await?;
-    match named {
-        Some(server) => form.server = server.id.to_string(),
-        None if given.bytes().all(|byte| byte.is_ascii_digit()) => {}
-        None => {
-            return Err(refused(
-                "server",
-                &format!("There is no registered server called {given}."),
-            ));
-        }
+    match store::servers::find_by_name(conn, viewer, given).await? {
+        Some(server) => Ok(Cow::Owned(BenchmarkForm {
+            server: server.id.to_string(),
+            ..form.clone()
+        })),
+        None if given.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Cow::Borrowed(form)),
+        None => Err(refused(
+            "server",
+            &format!("There is no registered server called {given}."),
+        )),
     }
-    Ok(form)
 }
 
 /// The queries of a workload that can run, each a program of its own.

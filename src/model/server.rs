@@ -137,6 +137,24 @@ pub struct ServerReport {
     pub autovacuum: Option<String>,
 }
 
+/// Sessions of ours beside those of the clients: one that asks, one that counts, and one that is just ending.
+const OWN_CONNECTIONS: u32 = 3;
+/// What a server keeps for its superusers, by default.
+const KEPT_CONNECTIONS: u32 = 3;
+
+impl ServerReport {
+    /// Why there is no room for so many clients, behind the server's name. None where there is, or where it does not tell.
+    pub fn too_few_connections(&self, n_clients: u32) -> Option<String> {
+        let (most, n) = (self.max_connections?, self.n_connections?);
+        let free = most.saturating_sub(n + OWN_CONNECTIONS + KEPT_CONNECTIONS);
+        (n_clients > free).then(|| {
+            format!(
+                "allows {most} connections, of which {n} are in use and some are kept for others; that leaves {free}"
+            )
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,13 @@
 /// The longest name that is kept.
 const NAME_CHARS: usize = 255;
 
+/// The same with a capital at its beginning.
+pub fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).collect()
+}
+
 /// A name as it may be shown: path parts, control and direction-changing characters removed, cut to 255 characters.
 ///
 /// Returns `fallback` when nothing is left. Uploaded names are only ever shown, never used for a path.

@@ -3,6 +3,7 @@
 use crate::model::look::Disturbance;
 use crate::model::look::LookCounts;
 use crate::model::look::disturbances_of;
+use crate::model::text::capitalised;
 use crate::model::trial::RecordedTrial;
 use crate::model::units::grouped;
 use crate::report::data::ReportData;
@@ -13,11 +14,9 @@ pub fn sentences(counts: &LookCounts) -> Vec<String> {
     seen.retain(|(n, _)| *n > 0);
     seen.sort_by_key(|(n, _)| std::cmp::Reverse(*n));
     let sentence = |(n, disturbance): (u64, Disturbance)| {
-        let happened = disturbance.happened();
-        let (first, rest) = happened.split_at(1);
         format!(
-            "{}{rest} during {} of {} visits.",
-            first.to_uppercase(),
+            "{} during {} of {} visits.",
+            capitalised(disturbance.happened()),
             grouped(n),
             grouped(counts.n_visits)
         )

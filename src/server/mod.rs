@@ -14,7 +14,6 @@ use tracing::warn;
 
 use crate::experiment::fields::FieldError;
 use crate::model::ids::ServerId;
-use crate::model::server::PasswordSource;
 use crate::model::server::RegisteredServer;
 use crate::model::server::ServerTest;
 use crate::model::server::TestOutcome;
@@ -23,9 +22,8 @@ use crate::server::form::Entry;
 use crate::server::form::ServerForm;
 use crate::store;
 use crate::store::servers::NewServer;
+use crate::store::servers::Way;
 use crate::target::registered::Registered;
-use crate::target::registered::in_words;
-use crate::target::registered::schema;
 use crate::vault::Vault;
 use crate::vault::VaultError;
 
@@ -106,9 +104,16 @@ impl Servers {
 
     /// Makes a server what the form asks for; its address stays as it is where the form has none.
     pub async fn change(&self, viewer: Viewer, id: ServerId, form: &ServerForm) -> Result<(), ServersError> {
-        let (_, address) = self.address(viewer, id).await?;
-        let entry = form.parse(Some(&address)).map_err(ServersError::Refused)?;
+        let way = self.way(viewer, id).await?;
+        // What was sealed with a key that is lost can be entered anew.
+        let keeps_address = form.address.trim().is_empty();
+        let stored = keeps_address.then(|| self.unseal(id, &way.sealed)).transpose()?;
+        let entry = form.parse(stored.as_deref()).map_err(ServersError::Refused)?;
         let new = self.seal(id, &entry)?;
+        if !keeps_address {
+            // Behind it nobody would know how to get there.
+            self.drop_left_schemas(Some(id)).await?;
+        }
         let mut conn = self.pool.acquire().await?;
         match store::servers::update(&mut conn, viewer, id, &new).await {
             Ok(true) => Ok(()),
@@ -122,11 +127,8 @@ impl Servers {
 
     /// Tries to reach a server, and notes what it says of itself.
     pub async fn test(&self, viewer: Viewer, id: ServerId) -> Result<ServerTest, ServersError> {
-        let mut conn = self.pool.acquire().await?;
-        let sealed = store::servers::sealed(&mut conn, viewer, id).await?;
-        let sealed = sealed.ok_or(ServersError::NotFound)?;
-        drop(conn);
-        let outcome = match self.registered(viewer, id).await?.1.test().await {
+        let way = self.way(viewer, id).await?;
+        let outcome = match self.open(id, &way)?.test().await {
             Ok(report) => TestOutcome::Reached(report),
             Err(message) => TestOutcome::Failed { message },
         };
@@ -135,20 +137,18 @@ impl Servers {
             tested_at: store::now(&mut conn).await?,
             outcome,
         };
-        store::servers::note_test(&mut conn, viewer, id, &sealed, &test).await?;
+        store::servers::note_test(&mut conn, viewer, id, &way.sealed, &test).await?;
         Ok(test)
     }
 
     /// Forgets a server. What ran on it keeps its results.
     pub async fn delete(&self, viewer: Viewer, id: ServerId) -> Result<(), ServersError> {
+        self.way(viewer, id).await?;
         // Behind it nobody would know how to get there.
         self.drop_left_schemas(Some(id)).await?;
         let mut conn = self.pool.acquire().await?;
         if store::servers::delete(&mut conn, viewer, id).await? {
             return Ok(());
-        }
-        if store::servers::get(&mut conn, viewer, id).await?.is_none() {
-            return Err(ServersError::NotFound);
         }
         Err(ServersError::InUse(
             "A benchmark waits for this server or runs on it. Stop that first, or delete the server when it has ended."
@@ -156,55 +156,41 @@ impl Servers {
         ))
     }
 
-    /// A server, and the way to connections.
-    pub async fn registered(
-        &self,
-        viewer: Viewer,
-        id: ServerId,
-    ) -> Result<(RegisteredServer, Registered), ServersError> {
-        let (server, address) = self.address(viewer, id).await?;
-        let registered = self.connect_by(&address, &server.password)?;
-        Ok((server, registered))
+    /// A server as connections are made to it.
+    pub async fn registered(&self, viewer: Viewer, id: ServerId) -> Result<Registered, ServersError> {
+        self.open(id, &self.way(viewer, id).await?)
     }
 
     /// Drops the schemas of ours that were left behind, on all servers or on one, as far as they can be reached; the others
     /// are tried again.
-    pub async fn drop_left_schemas(&self, id: Option<ServerId>) -> Result<(), ServersError> {
+    pub async fn drop_left_schemas(&self, id: Option<ServerId>) -> store::Result<()> {
         let left = store::servers::list_left_schemas(&mut *self.pool.acquire().await?, id).await?;
         for left in left {
             let (server_id, name) = (left.server_id, &left.name);
-            let address = self.unseal(server_id, &left.sealed)?;
-            let registered = self.connect_by(&address, &left.password)?;
-            let dropping = async {
-                let mut session = registered.session().await.map_err(|error| in_words(&error))?;
-                let dropped = schema::drop(&mut session, name).await;
-                session.close().await;
-                dropped.map_err(|error| format!("{error:#}."))
-            };
+            let dropping = async { self.open(server_id, &left.way)?.drop_schema(name).await };
             match dropping.await {
                 Ok(()) => {
                     let mut conn = self.pool.acquire().await?;
                     store::servers::forget_schema(&mut conn, server_id, name).await?;
                     info!(server.id = %server_id, "The schema {name} that was left on server {server_id} is dropped");
                 }
-                Err(why) => {
-                    warn!(server.id = %server_id, "The schema {name} is still on server {server_id}: {why}");
+                Err(error) => {
+                    warn!(server.id = %server_id, "The schema {name} is still on server {server_id}: {error:#}");
                 }
             }
         }
         Ok(())
     }
 
-    async fn address(&self, viewer: Viewer, id: ServerId) -> Result<(RegisteredServer, String), ServersError> {
+    async fn way(&self, viewer: Viewer, id: ServerId) -> Result<Way, ServersError> {
         let mut conn = self.pool.acquire().await?;
-        let server = store::servers::get(&mut conn, viewer, id).await?;
-        let sealed = store::servers::sealed(&mut conn, viewer, id).await?;
-        let (server, sealed) = server.zip(sealed).ok_or(ServersError::NotFound)?;
-        Ok((server, self.unseal(id, &sealed)?))
+        let way = store::servers::way(&mut conn, viewer, id).await?;
+        way.ok_or(ServersError::NotFound)
     }
 
-    fn connect_by(&self, address: &str, password: &PasswordSource) -> Result<Registered, ServersError> {
-        let registered = Registered::new(address, password, &self.secrets);
+    fn open(&self, id: ServerId, way: &Way) -> Result<Registered, ServersError> {
+        let address = self.unseal(id, &way.sealed)?;
+        let registered = Registered::new(&address, &way.password, &self.secrets);
         Ok(registered.context("reading a stored address")?)
     }
 

@@ -84,7 +84,7 @@ async fn a_password_from_a_file_is_read_again_for_the_next_connection() {
     let desk = Desk::open().await;
     let id = desk.add(&without_password("scrammer"), "token").await;
     let file = desk.servers.secrets.join("token");
-    let (_, registered) = desk.servers.registered(desk.world.viewer, id).await.unwrap();
+    let registered = desk.servers.registered(desk.world.viewer, id).await.unwrap();
     for (password, is_let_in) in [
         ("old", false),
         (crate::testing::foreign::PASSWORD, true),
@@ -120,6 +120,13 @@ async fn what_is_stored_is_of_no_use_without_the_key() {
         .await
         .unwrap_err();
     assert!(matches!(error, ServersError::Vault(VaultError::OtherKey)), "{error}");
+
+    // It can be entered anew, or forgotten.
+    let anew = form("prod", &foreign().url("scrammer", ""), "");
+    other.change(desk.world.viewer, id, &anew).await.unwrap();
+    let tested = other.test(desk.world.viewer, id).await.unwrap();
+    assert!(matches!(tested.outcome, TestOutcome::Reached(_)), "{tested:?}");
+    desk.servers.delete(desk.world.viewer, id).await.unwrap();
 }
 
 #[tokio::test]

@@ -29,8 +29,15 @@ pub struct NewServer {
 pub struct LeftSchema {
     pub server_id: ServerId,
     pub name: String,
-    pub password: PasswordSource,
+    pub way: Way,
+}
+
+/// How a server is reached, for whoever has the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The address.
     pub sealed: Vec<u8>,
+    pub password: PasswordSource,
 }
 
 /// Selects servers; the tail says which.
@@ -171,15 +178,18 @@ pub async fn find_by_name(conn: &mut PgConnection, viewer: Viewer, name: &str) -
         .await
 }
 
-/// The sealed address of a server.
-pub async fn sealed(conn: &mut PgConnection, viewer: Viewer, id: ServerId) -> Result<Option<Vec<u8>>> {
-    sqlx::query_scalar!(
-        "select sealed from servers where id = $1 and owner_id = $2",
+/// How a server is reached; none when there is no such server for this viewer.
+pub async fn way(conn: &mut PgConnection, viewer: Viewer, id: ServerId) -> Result<Option<Way>> {
+    let way = sqlx::query!(
+        "select sealed, has_password, secret_name from servers where id = $1 and owner_id = $2",
         id.0,
         viewer.user_id.0,
     )
-    .fetch_optional(conn)
-    .await
+    .map(|row| Way {
+        sealed: row.sealed,
+        password: password_source(row.has_password, row.secret_name.as_deref()),
+    });
+    way.fetch_optional(conn).await
 }
 
 /// Notes what a test came to, unless the server has become another since its address was read: `sealed` is that address.
@@ -259,8 +269,10 @@ pub async fn list_left_schemas(conn: &mut PgConnection, id: Option<ServerId>) ->
     .map(|row| LeftSchema {
         server_id: row.server_id,
         name: row.name,
-        password: password_source(row.has_password, row.secret_name.as_deref()),
-        sealed: row.sealed,
+        way: Way {
+            sealed: row.sealed,
+            password: password_source(row.has_password, row.secret_name.as_deref()),
+        },
     });
     left.fetch_all(conn).await
 }
@@ -316,9 +328,13 @@ mod tests {
         let stored = get(&mut conn, world.viewer, id).await.unwrap().unwrap();
         assert_eq!((&*stored.name, stored.place), ("prod", new_server("").place));
         assert_eq!(stored.password, new_server("").password);
-        assert_eq!(sealed(&mut conn, world.viewer, id).await.unwrap(), Some(vec![1, 2, 3]));
+        let way_there = way(&mut conn, world.viewer, id).await.unwrap().unwrap();
+        assert_eq!(
+            (&*way_there.sealed, way_there.password),
+            (&[1, 2, 3][..], stored.password)
+        );
         assert!(get(&mut conn, stranger, id).await.unwrap().is_none());
-        assert!(sealed(&mut conn, stranger, id).await.unwrap().is_none());
+        assert!(way(&mut conn, stranger, id).await.unwrap().is_none());
         assert!(list(&mut conn, stranger).await.unwrap().is_empty());
         assert!(find_by_name(&mut conn, stranger, "prod").await.unwrap().is_none());
         assert!(!update(&mut conn, stranger, id, &new_server("taken")).await.unwrap());
@@ -381,7 +397,7 @@ mod tests {
         let left = list_left_schemas(&mut conn, Some(id)).await.unwrap();
         let names: Vec<&str> = left.iter().map(|left| &*left.name).collect();
         assert_eq!(names, ["ours_1"]);
-        assert_eq!(left[0].sealed, [1, 2, 3]);
+        assert_eq!(left[0].way.sealed, [1, 2, 3]);
         forget_schema(&mut conn, id, "ours_1").await.unwrap();
         assert!(list_left_schemas(&mut conn, None).await.unwrap().is_empty());
     }

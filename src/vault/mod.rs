@@ -6,6 +6,7 @@
 //! for another.
 
 use std::fs;
+use std::fs::File;
 use std::fs::OpenOptions;
 use std::io;
 use std::io::Write as _;
@@ -123,6 +124,8 @@ fn make(path: &Path) -> Result<(), VaultError> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     });
+    // What is sealed with it may outlast a loss of power.
+    let written = written.and_then(|()| path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all()));
     let removed = fs::remove_file(&draft);
     written.and(removed).map_err(failed)
 }

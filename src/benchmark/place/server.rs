@@ -34,10 +34,6 @@ use crate::target::trouble::Trouble;
 use crate::target::wire::ConnectError;
 use crate::target::wire::Dial;
 
-/// Sessions of ours beside those of the clients: one that asks, one that counts, and one that is just ending.
-const OWN_CONNECTIONS: u32 = 3;
-/// What a server keeps for its superusers, by default.
-const KEPT_CONNECTIONS: u32 = 3;
 /// How long a server may be away when a benchmark begins: it may be starting, or waking up.
 const AWAY_LIMIT: Duration = Duration::from_secs(30);
 const ASK_EVERY: Duration = Duration::from_millis(500);
@@ -47,8 +43,6 @@ pub struct ServerPlace {
     servers: Servers,
     server_id: ServerId,
     registered: Registered,
-    /// The database of its address.
-    database: String,
     schema: String,
     generated: GeneratedSpec,
     writes: bool,
@@ -69,14 +63,10 @@ impl ServerPlace {
         generated: GeneratedSpec,
     ) -> Result<Self, Trouble> {
         job.set_progress("reaching the server", &Progress::default()).await?;
-        let (server, registered) = servers.registered(job.viewer, server_id).await.map_err(trouble)?;
-        // No other benchmark is at work there now.
-        servers.drop_left_schemas(Some(server_id)).await.map_err(trouble)?;
         let mut place = Self {
             servers: servers.clone(),
             server_id,
-            registered,
-            database: server.place.database,
+            registered: servers.registered(job.viewer, server_id).await.map_err(trouble)?,
             schema: format!("{}_b{}_{}", servers.prefix(), benchmark.id, job.lease.epoch),
             generated,
             writes: operations::writes(benchmark.spec.mix.operation),
@@ -95,8 +85,17 @@ impl ServerPlace {
 
     /// Everything up to the first level.
     async fn furnish(&mut self, job: &HeldJob) -> Result<(), Trouble> {
-        let mut session = self.reach().await?;
-        let report = registered::report(&mut session).await?;
+        let reaching = async {
+            // No other benchmark is at work there now.
+            self.servers.drop_left_schemas(Some(self.server_id)).await?;
+            let mut session = self.reach().await?;
+            let report = registered::report(&mut session).await?;
+            Ok::<_, Trouble>((session, report))
+        };
+        let (mut session, report) = tokio::select! {
+            reached = reaching => reached?,
+            () = job.stop_token().cancelled() => return Err(Trouble::Stopped),
+        };
         self.check(&report)?;
         let mut conn = job.conn().await?;
         if !store::servers::note_schema(&mut conn, &job.lease, self.server_id, &self.schema).await? {
@@ -141,21 +140,16 @@ impl ServerPlace {
             return refuse(format!(
                 "The user may not make a schema on the server. Somebody who may has to say there: grant create on database {} \
                  to the user.",
-                ident::quote(&self.database)
+                ident::quote(self.registered.database())
             ));
         }
-        let (Some(most), Some(n)) = (report.max_connections, report.n_connections) else {
-            return Ok(());
-        };
         let wanted = self.benchmark.spec.most_clients();
-        let free = most.saturating_sub(n + OWN_CONNECTIONS + KEPT_CONNECTIONS);
-        if wanted > free {
-            return refuse(format!(
-                "The server allows {most} connections, of which {n} are in use and some are kept for others: that leaves {free}, \
-                 which is too few for {wanted} clients. Choose fewer, or raise its max_connections."
-            ));
+        match report.too_few_connections(wanted) {
+            Some(why) => refuse(format!(
+                "The server {why}: too few for {wanted} clients. Choose fewer, or raise its max_connections."
+            )),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Fills the schema, which holds no tables.
@@ -180,7 +174,7 @@ impl ServerPlace {
     pub async fn database(&mut self, job: &HeldJob) -> Result<String, Trouble> {
         if !self.is_fresh {
             let mut session = self.reach().await?;
-            schema::make(&mut session, &self.schema).await?;
+            schema::make(&mut session, &self.schema).await.map_err(refused)?;
             session.close().await;
             self.load(job).await?;
         }
@@ -220,7 +214,7 @@ impl ServerPlace {
     /// The counters of the database from now on.
     pub async fn counters(&self) -> anyhow::Result<Counters> {
         let session = self.registered.session().await?;
-        Counters::of_registered(session, &self.database).await
+        Counters::of_registered(session, self.registered.database()).await
     }
 
     /// Drops the schema. Where that does not come about it stays noted, and is dropped later.
@@ -228,13 +222,7 @@ impl ServerPlace {
         if !self.is_noted {
             return Ok(());
         }
-        let dropping = async {
-            let mut session = self.registered.session().await?;
-            let dropped = schema::drop(&mut session, &self.schema).await;
-            session.close().await;
-            dropped
-        };
-        if let Err(error) = dropping.await {
+        if let Err(error) = self.registered.drop_schema(&self.schema).await {
             warn!(
                 server.id = %self.server_id,
                 "The schema {} stays on server {} for now: {error:#}", self.schema, self.server_id

@@ -13,6 +13,7 @@ use std::time::Instant;
 use crate::model::server::PasswordSource;
 use crate::model::server::ServerReport;
 use crate::model::server::ShownPlace;
+use crate::model::text::capitalised;
 use crate::target::registered::session::OwnSession;
 use crate::target::secret::Password;
 use crate::target::secret::Secret;
@@ -76,9 +77,25 @@ impl Registered {
         dial
     }
 
+    /// The database of its address.
+    pub fn database(&self) -> &str {
+        &self.dial.database
+    }
+
     /// A session for statements of our own, which name everything with its schema.
     pub async fn session(&self) -> Result<OwnSession, ConnectError> {
         OwnSession::open(&self.dial("pgassay", [])).await
+    }
+
+    /// Drops a schema of ours there, and all that is in it.
+    pub async fn drop_schema(&self, name: &str) -> anyhow::Result<()> {
+        let mut session = self
+            .session()
+            .await
+            .map_err(|error| anyhow::anyhow!(in_words(&error)))?;
+        let dropped = schema::drop(&mut session, name).await;
+        session.close().await;
+        dropped
     }
 
     /// Tries to reach the server, and asks what it is. The error is for people: what happened, and what to do.
@@ -163,10 +180,5 @@ pub fn in_words(error: &ConnectError) -> String {
         ConnectError::Lost { .. } => " Check whether it is a PostgreSQL server that listens at that port.",
         ConnectError::Unmet(_) => "",
     };
-    let mut sentence = error.to_string();
-    if let Some(first) = sentence.get(..1) {
-        let first = first.to_uppercase();
-        sentence.replace_range(..1, &first);
-    }
-    format!("{sentence}.{help}")
+    format!("{}.{help}", capitalised(&error.to_string()))
 }

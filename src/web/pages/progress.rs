@@ -6,6 +6,7 @@ use crate::experiment::progress::ExperimentProgress;
 use crate::experiment::progress::Place;
 use crate::model::ids::ExperimentId;
 use crate::model::job::JobStatus;
+use crate::model::text::capitalised;
 use crate::model::units::seconds_in_words;
 use crate::web::view;
 
@@ -65,12 +66,4 @@ impl ProgressView {
             message: job.message.clone().unwrap_or_default(),
         }
     }
-}
-
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars
-        .next()
-        .map(|first| first.to_uppercase().chain(chars).collect())
-        .unwrap_or_default()
 }

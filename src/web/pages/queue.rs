@@ -10,6 +10,7 @@ use sqlx::PgPool;
 use crate::model::ids::JobId;
 use crate::model::job::JobKind;
 use crate::model::job::JobStatus;
+use crate::model::text::capitalised;
 use crate::model::units::counted;
 use crate::model::units::seconds_in_words;
 use crate::store;
@@ -115,10 +116,7 @@ fn what(queued: &QueuedJob) -> String {
         },
         _ => queued.in_words(),
     };
-    let mut letters = words.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    capitalised(&words)
 }
 
 fn href(queued: &QueuedJob) -> String {
@@ -164,8 +162,10 @@ pub fn waits_for(jobs: &[QueuedJob], id: JobId) -> String {
     match (running.map(QueuedJob::in_words), before) {
         (None, 0) => "It begins in a moment.".to_owned(),
         (None, _) => format!("It waits for {jobs_before} before it."),
-        (Some(running), 0) => format!("It is next, and waits for {running}: one job runs at a time."),
-        (Some(running), _) => format!("It waits for {running} and {jobs_before} before it: one job runs at a time."),
+        (Some(running), 0) => format!("It is next, and waits for {running}: one job runs at a time on a machine."),
+        (Some(running), _) => {
+            format!("It waits for {running} and {jobs_before} before it: one job runs at a time on a machine.")
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use super::state;
 use crate::model::dataset::Dataset;
 use crate::model::job::Job;
 use crate::model::job::JobStatus;
+use crate::model::text::capitalised;
 use crate::model::units::bytes_in_words;
 use crate::model::units::counted;
 use crate::model::units::seconds_in_words;
@@ -63,7 +64,7 @@ impl StatusView {
         let (word, class) = state(job.status);
         let (label, text) = match job.status {
             JobStatus::Queued => ("The restore waits".to_owned(), waits_for),
-            JobStatus::Running => (stage(job), how_far(job)),
+            JobStatus::Running => (capitalised(&job.stage), how_far(job)),
             JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => Default::default(),
         };
         Self {
@@ -128,12 +129,6 @@ impl Away {
             },
         })
     }
-}
-
-fn stage(job: &Job) -> String {
-    let mut letters = job.stage.chars();
-    let first = letters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(letters).collect()
 }
 
 /// `1.2 MiB of 3.7 MiB read, 12 000 rows, table orders. Under way for 4 s, about 8 s left.`

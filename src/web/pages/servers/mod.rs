@@ -25,6 +25,7 @@ use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
+use crate::web::pages::experiment::sources;
 use crate::web::pages::servers::view::Line;
 use crate::web::pages::servers::view::TestView;
 use crate::web::state::AppState;
@@ -111,9 +112,7 @@ impl FormPage {
     }
 
     fn error(&self, field: &str) -> Option<String> {
-        let messages = self.errors.iter().filter(|error| error.field == field);
-        let messages: Vec<&str> = messages.map(|error| error.message.as_str()).collect();
-        (!messages.is_empty()).then(|| messages.join(" "))
+        sources::messages(&self.errors, field)
     }
 }
 
