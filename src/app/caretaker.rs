@@ -1,4 +1,4 @@
-//! What a process does on the side for as long as it runs: says that it is there, and clears away what others have left.
+//! What a process does on the side for as long as it runs: clears away what others have left here, and in the depot.
 
 use std::time::Duration;
 
@@ -8,35 +8,28 @@ use tracing::warn;
 
 use crate::app::house::House;
 
-/// How often it says that it is there.
-const EVERY: Duration = Duration::from_secs(10);
-/// After so many times it looks for what others have left here, and in the depot.
-const STRAYS_EVERY: u32 = 6;
-const DEPOT_EVERY: u32 = 360;
+/// How often it looks for what others have left here; and after so many times in the depot.
+const EVERY: Duration = Duration::from_mins(1);
+const DEPOT_EVERY: u32 = 60;
 
 /// Takes care until `shutdown`.
 pub async fn take_care(house: &House, shutdown: &CancellationToken) {
     let taking_care = async {
-        for n in 0_u32.. {
+        for n in 1_u32.. {
+            // What lay here when the process began was looked at then.
+            tokio::time::sleep(EVERY).await;
             if let Err(error) = round(house, n).await {
                 warn!("What lies about could not be cleared away: {error:#}");
             }
-            tokio::time::sleep(EVERY).await;
         }
     };
-    tokio::select! {
-        () = taking_care => {}
-        () = shutdown.cancelled() => {}
-    }
+    shutdown.run_until_cancelled(taking_care).await;
 }
 
 async fn round(house: &House, n: u32) -> anyhow::Result<()> {
-    house.note_presence().await?;
-    if n.is_multiple_of(STRAYS_EVERY) {
-        let n_strays = house.remove_strays().await?;
-        if n_strays > 0 {
-            info!("Removed {n_strays} sandboxes of datasets that are not here any more");
-        }
+    let n_strays = house.remove_strays().await?;
+    if n_strays > 0 {
+        info!("Removed {n_strays} sandboxes of datasets that are not here any more");
     }
     if n.is_multiple_of(DEPOT_EVERY) {
         let n_files = house.tidy_depot().await?;

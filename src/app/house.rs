@@ -34,6 +34,7 @@ use crate::files::disk::Disk;
 use crate::files::dumps::Dumps;
 use crate::files::layout::Layout;
 use crate::instrument::service::Instruments;
+use crate::model::ids::DatasetId;
 use crate::model::user::Viewer;
 use crate::server::Servers;
 use crate::store;
@@ -128,6 +129,7 @@ impl House {
         let viewer = store::local_viewer(&mut conn).await?;
         let store_name = store::name(&mut conn).await?;
         drop(conn);
+        layout.belong_to(&store_name, presence.began_alone)?;
         let dumps = Dumps {
             layout: layout.clone(),
             disk: Disk::of(&layout.uploads(), limits.disk_reserve_bytes),
@@ -171,7 +173,9 @@ impl House {
         if house.master.is_some() {
             house.clean_up().await?;
         }
-        house.note_presence().await?;
+        let mut conn = house.pool.acquire().await?;
+        store::homes::note(&mut conn, &house.home, &lease::this_machine()).await?;
+        drop(conn);
         Ok(house)
     }
 
@@ -183,25 +187,27 @@ impl House {
         }
     }
 
-    /// Says in the store that a process is there in this data directory, and on which machine.
-    pub async fn note_presence(&self) -> store::Result<()> {
-        let mut conn = self.pool.acquire().await?;
-        store::homes::note_presence(&mut conn, &self.home, &lease::this_machine()).await
-    }
-
     /// Removes what lies here of datasets that were deleted, or restored elsewhere, by others. Returns how many there were.
     pub async fn remove_strays(&self) -> anyhow::Result<usize> {
+        // Looked for first: what comes meanwhile is kept.
         let here = self.sandboxes.list().await?;
-        let mut conn = self.pool.acquire().await?;
-        if !store::homes::is_known(&mut conn, &self.home).await? {
+        let Some(keep) = self.kept().await? else {
             return Ok(0);
-        }
-        let strays = store::homes::list_strays(&mut conn, &self.home, &here).await?;
-        drop(conn);
+        };
+        let strays: Vec<_> = here.into_iter().filter(|id| !keep.contains(id)).collect();
         for id in &strays {
             self.sandboxes.remove(*id).await?;
         }
         Ok(strays.len())
+    }
+
+    /// The datasets of which something is to be kept here; none where this store is the wrong one to say.
+    async fn kept(&self) -> store::Result<Option<Vec<DatasetId>>> {
+        let mut conn = self.pool.acquire().await?;
+        if !store::homes::is_known(&mut conn, &self.home).await? {
+            return Ok(None);
+        }
+        store::datasets::list_ids_of_home(&mut conn, &self.home).await.map(Some)
     }
 
     /// Removes from the depot what an upload that broke off, or a deletion, has left there. Returns how many files went.
@@ -239,29 +245,25 @@ impl House {
         }
     }
 
-    /// Whether no other process was at work in the data directory when this one came.
-    pub fn began_alone(&self) -> bool {
-        self.presence.began_alone
-    }
-
     /// What a process that died left behind: running jobs, running sandboxes, files that belong to nothing.
     async fn clean_up(&self) -> anyhow::Result<()> {
         let mut conn = self.pool.acquire().await?;
         // The leases of guests that outlived their master still hold.
         if self.presence.began_alone {
+            store::workers::bury(&mut conn, &self.home).await?;
             let n_rescued = store::queue::rescue_home(&mut conn, &self.home).await?;
             if n_rescued > 0 {
                 info!("{n_rescued} jobs were interrupted and go on");
             }
         }
+        drop(conn);
         let n_arriving = self.layout.sweep_incoming().await?;
         if n_arriving > 0 {
             info!("Removed {n_arriving} uploads that broke off");
         }
-        if !store::homes::is_known(&mut conn, &self.home).await? {
+        let Some(keep) = self.kept().await? else {
             return Ok(());
-        }
-        let keep = store::datasets::list_ids_of_home(&mut conn, &self.home).await?;
+        };
         let n_files = self.layout.sweep_dumps(&keep).await?;
         let n_sandboxes = self.sandboxes.sweep(&keep).await?;
         if n_files + n_sandboxes > 0 {

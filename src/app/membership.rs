@@ -12,6 +12,7 @@ use crate::model::worker::HEARTBEAT_S;
 use crate::model::worker::NewWorker;
 use crate::store;
 use crate::store::clock::StoreClock;
+use crate::store::homes;
 use crate::store::workers;
 use crate::target::lease;
 
@@ -60,9 +61,6 @@ impl Membership {
             home: house.home.clone(),
             clock: clock.offset(),
         };
-        if house.began_alone() {
-            workers::bury(&mut conn, &own.machine, &own.home).await?;
-        }
         let id = workers::register(&mut conn, &own).await?;
         Ok(Self {
             pool: house.pool.clone(),
@@ -91,7 +89,8 @@ impl Membership {
     async fn beat(&mut self) -> store::Result<()> {
         let mut conn = self.pool.acquire().await?;
         self.own.clock = StoreClock::read(&mut conn).await?.offset();
-        workers::beat(&mut conn, self.id, &self.own).await
+        workers::beat(&mut conn, self.id, &self.own).await?;
+        homes::note(&mut conn, &self.own.home, &self.own.machine).await
     }
 
     async fn leave(&self) -> store::Result<()> {

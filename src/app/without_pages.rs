@@ -1,5 +1,5 @@
-//! Works without pages until a signal says to stop: shares of the load of others, and, with PostgreSQL's programs, jobs of the
-//! data directory.
+//! Works without pages until a signal says to stop: shares of the load of others, and, with PostgreSQL's programs, jobs that
+//! can be done from the data directory.
 
 use tokio_util::sync::CancellationToken;
 use tracing::info;

@@ -46,7 +46,8 @@ enum Command {
         web: WebConfig,
     },
     /// Take work from a store that others use too, without pages: make shares of the load of their benchmarks, and, where
-    /// PostgreSQL's programs are, do whatever waits for this data directory.
+    /// PostgreSQL's programs are, do any job that can be done from this data directory: work on its datasets, benchmarks
+    /// that need none, and restores of dumps that lie where `PGASSAY_FILES` says.
     Worker {
         #[command(flatten)]
         house: HouseConfig,

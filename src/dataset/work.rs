@@ -122,7 +122,7 @@ impl Restorer {
         if queue::settle(&mut transaction, &job.lease, status, Some(&message)).await? {
             transaction.commit().await?;
             self.sandboxes.remove(dataset.id).await?;
-            // Nothing restores it again: whoever has it uploads it once it is put right.
+            // Without a depot nothing restores it again: whoever has it uploads it once it is put right.
             self.dumps.layout.remove_dump(dataset.id).await?;
         }
         Ok(Parted::Over)

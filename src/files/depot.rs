@@ -28,7 +28,8 @@ pub use error::DepotError;
 use crate::files::layout;
 use crate::model::ids::DatasetId;
 
-/// What is sent and fetched at a time, and how many of these at once: 32 MiB of memory in all.
+/// What is sent and fetched at a time, and how many of these at once: about 40 MiB of memory in all, and more only where a
+/// file is so large that its parts have to be.
 const PART_BYTES: u64 = 8 << 20;
 const PARALLEL_PARTS: usize = 4;
 /// S3 takes 10,000 at most.

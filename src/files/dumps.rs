@@ -85,7 +85,7 @@ impl Dumps {
         Ok(path)
     }
 
-    /// Removes the dump of a dataset that is gone. What the depot does not do now is done by [`Dumps::sweep_depot`].
+    /// Removes the dump of a dataset that is gone. What the depot does not do now is done by whoever tidies it.
     pub async fn remove(&self, dataset_id: DatasetId) -> anyhow::Result<()> {
         self.layout.remove_dump(dataset_id).await?;
         if let Some(depot) = &self.depot

@@ -103,10 +103,41 @@ impl Layout {
             Err(error) => return Err(error).context("reading the name of the data directory"),
         }
         let home = random_hex()?;
-        let draft = self.root.join("home-id.new");
-        std::fs::write(&draft, &home).context("writing the name of the data directory")?;
-        std::fs::rename(&draft, &path).context("writing the name of the data directory")?;
+        write_whole(&path, &home).context("writing the name of the data directory")?;
         Ok(home)
+    }
+
+    /// Has the directory belong to a store: what lies in it goes by the numbers of datasets, which another store counts, too.
+    /// One in which nothing lies changes hands, when nobody else is at work there.
+    pub fn belong_to(&self, store_name: &str, is_alone: bool) -> anyhow::Result<()> {
+        let path = self.root.join("store-name");
+        let known = match std::fs::read_to_string(&path) {
+            Ok(known) => known.trim().to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error).context("reading whose the data directory is"),
+        };
+        if known == store_name {
+            return Ok(());
+        }
+        let is_free = known.is_empty() || is_alone && self.is_empty()?;
+        if !is_free {
+            anyhow::bail!(
+                "the data directory {root} holds the work of another store. Choose another with --data-dir; or, if nothing of \
+                 that is needed any more, stop what runs there and remove {root}/sandboxes and {root}/uploads",
+                root = self.root.display()
+            );
+        }
+        write_whole(&path, store_name).context("writing whose the data directory is")
+    }
+
+    /// Whether nothing of any dataset is here.
+    fn is_empty(&self) -> anyhow::Result<bool> {
+        let mut dirs = [self.sandboxes(), self.uploads()].into_iter();
+        let has_some = dirs.try_fold(false, |has_some, dir| {
+            let mut entries = std::fs::read_dir(dir)?.filter_map(Result::ok);
+            Ok::<_, io::Error>(has_some || entries.any(|entry| entry.path() != self.incoming()))
+        });
+        Ok(!has_some.context("looking into the data directory")?)
     }
 
     /// Removes what stopped arriving. Returns how many files went. What another process is just taking in is locked by
@@ -127,6 +158,13 @@ impl Layout {
             _ => Ok(()),
         }
     }
+}
+
+/// Writes a file that is there whole or not at all.
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let draft = path.with_extension("new");
+    std::fs::write(&draft, text)?;
+    std::fs::rename(&draft, path)
 }
 
 async fn sweep(dir: &Path, keep: &[DatasetId]) -> anyhow::Result<usize> {
@@ -195,6 +233,23 @@ mod tests {
         assert_eq!(layout.sweep_incoming().await.unwrap(), 1);
         assert!(layout.dump(DatasetId(1)).exists());
         assert!(!layout.dump(DatasetId(2)).exists());
+    }
+
+    #[test]
+    fn what_lies_in_a_directory_is_left_to_its_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::open(dir.path()).unwrap();
+        layout.belong_to("first", false).unwrap();
+        layout.belong_to("first", false).unwrap();
+        assert!(layout.belong_to("second", false).is_err(), "somebody is at work in it");
+        layout.belong_to("second", true).unwrap();
+        std::fs::write(layout.dump(DatasetId(1)), "of the second").unwrap();
+        let error = layout.belong_to("third", true).unwrap_err().to_string();
+        assert!(
+            error.contains("another store") && error.contains("--data-dir"),
+            "{error}"
+        );
+        layout.belong_to("second", true).unwrap();
     }
 
     #[test]

@@ -39,11 +39,10 @@ pub async fn register(conn: &mut PgConnection, new: &NewWorker) -> Result<Worker
     .await
 }
 
-/// Takes leave for those of a data directory on a machine, all of which are dead: somebody has come who found nobody there.
-pub async fn bury(conn: &mut PgConnection, machine: &str, home: &str) -> Result<()> {
+/// Takes leave for those of a data directory, all of which are dead: somebody has come who found nobody there.
+pub async fn bury(conn: &mut PgConnection, home: &str) -> Result<()> {
     sqlx::query!(
-        "update workers set left_at = clock_timestamp() where machine = $1 and home = $2 and left_at is null",
-        machine,
+        "update workers set left_at = clock_timestamp() where home = $1 and left_at is null",
         home,
     )
     .execute(conn)

@@ -137,7 +137,7 @@ impl Sandboxes {
         })
     }
 
-    /// The datasets of which something is here. Of a shared server nothing is known to be of this machine alone.
+    /// The datasets of which something is here. What is on a shared server is not looked for: it is swept at the next start.
     pub async fn list(&self) -> anyhow::Result<Vec<DatasetId>> {
         let Place::Clusters { root, .. } = &self.place else {
             return Ok(Vec::new());
@@ -176,7 +176,7 @@ impl Sandboxes {
         }
     }
 
-    /// Stops whatever runs in a sandbox and removes it.
+    /// Stops whatever runs in a sandbox and removes it. One that a living process holds stays.
     pub async fn remove(&self, tenant: impl Into<Tenant>) -> anyhow::Result<()> {
         let tenant = tenant.into();
         let root = match &self.place {
@@ -187,7 +187,9 @@ impl Sandboxes {
             }
         };
         let data_dir = spec(root, tenant).data_dir;
-        cluster::leftover::stop_leftover(&data_dir, Stop::Immediate).await?;
+        if cluster::leftover::stop_leftover(&data_dir, Stop::Immediate).await? == Found::InUse {
+            return Ok(());
+        }
         remove_files(&data_dir).await
     }
 

@@ -53,8 +53,15 @@ async fn jobs_of_another_data_directory_are_left_to_who_holds_it() {
     assert!(world.claim("a").await.is_none());
     assert!(homes::is_known(&mut conn, "elsewhere").await.unwrap());
     assert!(!homes::is_known(&mut conn, HOME).await.unwrap());
+    jobs::insert(&mut conn, world.viewer, JobKind::Benchmark, None)
+        .await
+        .unwrap();
+    world.claim("a").await.unwrap();
     homes::note(&mut conn, HOME, "here").await.unwrap();
-    assert!(homes::is_known(&mut conn, HOME).await.unwrap());
+    assert!(
+        !homes::is_known(&mut conn, HOME).await.unwrap(),
+        "work that can be done anywhere"
+    );
 }
 
 #[tokio::test]

@@ -234,12 +234,12 @@ async fn who_is_asked_is_here_of_this_version_and_measures_nothing_else() {
         .await
         .unwrap();
     assert!(free(&mut conn, own).await.is_empty());
-    workers::bury(&mut conn, "elsewhere", "another home").await.unwrap();
+    workers::bury(&mut conn, "another home").await.unwrap();
     workers::beat(&mut conn, story.worker_id, &worker("elsewhere", 7))
         .await
         .unwrap();
     assert_eq!(free(&mut conn, own).await, ["elsewhere:7"], "it was only slow");
-    workers::bury(&mut conn, "elsewhere", HOME).await.unwrap();
+    workers::bury(&mut conn, HOME).await.unwrap();
     assert!(free(&mut conn, own).await.is_empty(), "its successor knows better");
     workers::beat(&mut conn, story.worker_id, &worker("elsewhere", 7))
         .await
