@@ -177,10 +177,7 @@ pub async fn restore_again(conn: &mut PgConnection, viewer: Viewer, id: DatasetI
              and not exists (
                  select from jobs busy
                  where busy.status = 'running' and (busy.id = d.job_id
-                    or busy.id in (select job_id from experiments where dataset_id = d.id
-                                   union all select job_id from instruments where dataset_id = d.id
-                                   union all select job_id from benchmarks where dataset_id = d.id
-                                   union all select job_id from workload_checks where dataset_id = d.id)))
+                    or busy.id in (select job_id from dataset_jobs where dataset_id = d.id)))
            for update of d, j"#,
         id.0,
         viewer.user_id.0,
@@ -217,10 +214,8 @@ async fn note_move(conn: &mut PgConnection, id: DatasetId) -> Result<()> {
         "insert into interruptions (job_id, stage, reason)
          select j.id, j.stage, format('its dataset is restored again, perhaps on another machine than %s', h.machine)
          from datasets d join jobs r on r.id = d.job_id join homes h on h.home = r.home
-         join jobs j on j.started_at is not null and j.status = 'queued'
-             and (j.id in (select job_id from experiments where dataset_id = d.id)
-                  or j.id in (select job_id from instruments where dataset_id = d.id)
-                  or j.id in (select job_id from benchmarks where dataset_id = d.id))
+         join dataset_jobs work on work.dataset_id = d.id
+         join jobs j on j.id = work.job_id and j.started_at is not null and j.status = 'queued' and j.kind <> 'check'
          where d.id = $1",
         id.0,
     )
@@ -234,11 +229,8 @@ pub async fn delete_unused(conn: &mut PgConnection, viewer: Viewer, id: DatasetI
     let done = sqlx::query!(
         "delete from datasets d where d.id = $1 and d.owner_id = $2 and not exists (
              select 1 from jobs j
-             where j.status in ('queued', 'running') and (j.id = d.job_id
-                or j.id in (select job_id from experiments e where e.dataset_id = d.id)
-                or j.id in (select job_id from instruments i where i.dataset_id = d.id)
-                or j.id in (select job_id from benchmarks b where b.dataset_id = d.id)
-                or j.id in (select job_id from workload_checks c where c.dataset_id = d.id)))",
+             where j.status in ('queued', 'running')
+               and (j.id = d.job_id or j.id in (select job_id from dataset_jobs where dataset_id = d.id)))",
         id.0,
         viewer.user_id.0,
     )

@@ -122,10 +122,7 @@ pub async fn claim(
                        and j.status = 'running' and j.epoch = s.epoch and j.lease_until > clock_timestamp())
                  and not exists (
                      select 1 from datasets d join jobs restore on restore.id = d.job_id
-                     where d.id in (select dataset_id from experiments where job_id = jobs.id
-                                    union all select dataset_id from instruments where job_id = jobs.id
-                                    union all select dataset_id from benchmarks where job_id = jobs.id
-                                    union all select dataset_id from workload_checks where job_id = jobs.id)
+                     where d.id in (select dataset_id from dataset_jobs where job_id = jobs.id)
                        and (restore.status in ('queued', 'running')
                             or restore.status = 'completed' and restore.home is distinct from $1))
                order by kind = 'check' desc, id
