@@ -34,6 +34,18 @@ pub fn form(request_id: &str) -> BenchmarkForm {
     }
 }
 
+/// A form whose benchmark is over soon: levels of a second on a thousand rows.
+pub fn quick(thread_counts: &str) -> BenchmarkForm {
+    BenchmarkForm {
+        table_rows: "1000".to_owned(),
+        thread_counts: thread_counts.to_owned(),
+        test_duration: "1s".to_owned(),
+        warm_up: "0".to_owned(),
+        quick: true,
+        ..form("quick")
+    }
+}
+
 /// Latencies of `n` transactions that took a millisecond, and one in ten that took `slow_ms`.
 pub fn latencies(n: u64, slow_ms: u64) -> Latencies {
     let mut latencies = Latencies::new();
@@ -66,10 +78,15 @@ impl World {
 
     /// A second in which `n` transactions ended, as [`latencies`] has them, and one failed.
     pub async fn second(&self, lease: &Lease, key: AttemptKey, second_idx: i32, n: u64) {
+        self.share_of_second(lease, key, 0, second_idx, n).await;
+    }
+
+    /// The same of one of several workers.
+    pub async fn share_of_second(&self, lease: &Lease, key: AttemptKey, share_idx: i32, second_idx: i32, n: u64) {
         let second = SecondRecord {
             level_idx: key.level_idx,
             attempt: key.attempt,
-            share_idx: 0,
+            share_idx,
             second_idx,
             started_at: DateTime::UNIX_EPOCH + TimeDelta::seconds(i64::from(100 * key.level_idx + second_idx)),
             span_ms: 1000.0,

@@ -115,13 +115,16 @@ async fn news(
             level_idx: place.0,
             attempt: place.1,
         };
-        let seconds = store::levels::list_seconds_after(conn, viewer, key, after_idx).await?;
+        // With those before, by which it is told how many workers there are.
+        let from_idx = after_idx.saturating_sub(data::SECONDS_TOLD_BY);
+        let seconds = store::levels::list_seconds_after(conn, viewer, key, from_idx).await?;
         *told = (place.0, place.1, after_idx);
         let seconds = match attempt.status {
             LevelStatus::Running => data::sent_by_all(seconds),
             _ => seconds,
         };
-        for second in data::merge_shares(seconds)? {
+        let merged = data::merge_shares(seconds)?;
+        for second in merged.into_iter().filter(|second| second.second_idx > after_idx) {
             told.2 = second.second_idx;
             lines.push(line(benchmark, attempt, &second)?);
         }
@@ -159,4 +162,47 @@ fn line(benchmark: &Benchmark, attempt: &LevelRecord, second: &SecondRecord) -> 
         parts.push(format!("{} skipped", second.totals.n_skipped));
     }
     Ok(parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::benchmark::Level;
+    use crate::testing::benchmarks::form;
+    use crate::testing::world::World;
+
+    #[tokio::test]
+    async fn a_second_is_told_when_all_workers_have_sent_it() {
+        let world = World::new().await;
+        let id = world.benchmark(&form("r")).await;
+        let lease = world.claim("a").await.unwrap().lease;
+        let level = Level {
+            level_idx: 0,
+            n_clients: 2,
+            source_idx: None,
+        };
+        let key = world.begin_level(&lease, id, level).await;
+        let mut told: Told = (0, 0, i32::MIN);
+        let mut expected_of = [vec![0, 1], Vec::new(), vec![2]].into_iter();
+        for sent in [vec![(0, 0), (1, 0), (0, 1), (1, 1)], vec![(0, 2)], vec![(1, 2)]] {
+            for (share_idx, second_idx) in sent {
+                world.share_of_second(&lease, key, share_idx, second_idx, 100).await;
+            }
+            let mut conn = world.conn().await;
+            let benchmark = store::benchmarks::get(&mut conn, world.viewer, id)
+                .await
+                .unwrap()
+                .unwrap();
+            let attempts = store::levels::list(&mut conn, world.viewer, id).await.unwrap();
+            let lines = news(&mut conn, world.viewer, &benchmark, &attempts, &mut told)
+                .await
+                .unwrap();
+            let expected = expected_of.next().unwrap();
+            assert_eq!(lines.len(), expected.len(), "{lines:?}");
+            for (line, second_idx) in lines.iter().zip(expected) {
+                let beginning = format!("second {}: 200 a second", second_idx + 1);
+                assert!(line.contains(&beginning), "{line}");
+            }
+        }
+    }
 }

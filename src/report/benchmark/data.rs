@@ -164,13 +164,16 @@ pub fn latencies(bytes: Option<&[u8]>) -> anyhow::Result<Latencies> {
 /// Newest seconds that are not shown until every worker has sent them.
 const MOST_HELD_BACK: usize = 3;
 
+/// Seconds by which it is told how many workers send: the newest, and as many before.
+pub const SECONDS_TOLD_BY: i32 = 6;
+
 /// Seconds of a level that runs without the newest of them, where fewer workers have sent those than others shortly before:
 /// half of a second would pass for a slow one. A worker that sends nothing any more holds back no more than a few. The
 /// records come as the store lists them.
 pub fn sent_by_all(mut seconds: Vec<SecondRecord>) -> Vec<SecondRecord> {
     let key = |second: &SecondRecord| (second.level_idx, second.attempt, second.second_idx);
     let counts: Vec<usize> = seconds.chunk_by(|a, b| key(a) == key(b)).map(<[_]>::len).collect();
-    let recent = counts.iter().rev().take(2 * MOST_HELD_BACK);
+    let recent = counts.iter().rev().take(SECONDS_TOLD_BY.unsigned_abs() as usize);
     let n_workers = recent.copied().max().unwrap_or(0);
     let held_back = counts.iter().rev().take(MOST_HELD_BACK).take_while(|n| **n < n_workers);
     let n_held_back: usize = held_back.sum();
