@@ -315,19 +315,22 @@ pub async fn list_seconds_in_short(
     seconds.fetch_all(conn).await.map(in_order)
 }
 
-/// The seconds of a benchmark that began last, at most `limit`, in the same order.
+/// The newest seconds of a benchmark, those that began within the last `span_s`, in the same order. All shares of a second
+/// begin at the same moment.
 pub async fn list_last_seconds(
     conn: &mut PgConnection,
     viewer: Viewer,
     id: BenchmarkId,
-    limit: i64,
+    span_s: f64,
 ) -> Result<Vec<SecondRecord>> {
     let seconds = select_seconds!(
         "s.latencies",
-        "where s.benchmark_id = $1 and b.owner_id = $2 order by s.started_at desc limit $3",
+        "where s.benchmark_id = $1 and b.owner_id = $2
+           and s.started_at > (select max(newest.started_at) from benchmark_seconds newest where newest.benchmark_id = $1)
+                              - make_interval(secs => $3)",
         id.0,
         viewer.user_id.0,
-        limit,
+        span_s,
     );
     seconds.fetch_all(conn).await.map(in_order)
 }

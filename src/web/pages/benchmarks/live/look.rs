@@ -44,10 +44,10 @@ use crate::web::view;
 
 /// Seconds that are kept: what charts go back, and a little.
 const KEPT: usize = 320;
-/// Records that are read at first: so many seconds of several workers.
-const FIRST_RECORDS: i64 = 4 * 320;
-/// Records that are read from then on. Workers report a second at different moments.
-const LAST_RECORDS: i64 = 120;
+/// How far back is read at first, and from then on: workers report a second at different moments. In seconds; half of one
+/// lies between two.
+const FIRST_S: f64 = 319.5;
+const LAST_S: f64 = 14.5;
 /// Seconds that the tiles are over.
 const TILE_SECONDS: usize = 5;
 /// Seconds in the table.
@@ -113,17 +113,8 @@ impl Look {
             _ => String::new(),
         };
         let records = store::levels::list(&mut *conn, viewer, id).await?;
-        let limit = if self.seconds.is_empty() {
-            FIRST_RECORDS
-        } else {
-            LAST_RECORDS
-        };
-        let mut last = store::levels::list_last_seconds(&mut *conn, viewer, id, limit).await?;
-        if last.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
-            // Some workers' shares of the oldest second may be beyond the limit.
-            let oldest = last.first().map(place);
-            last.retain(|record| Some(place(record)) != oldest);
-        }
+        let span_s = if self.seconds.is_empty() { FIRST_S } else { LAST_S };
+        let last = store::levels::list_last_seconds(&mut *conn, viewer, id, span_s).await?;
         let is_running = records.iter().any(|record| record.status == LevelStatus::Running);
         let last = merge_shares(if is_running { sent_by_all(last) } else { last })?;
         let interruptions = store::jobs::list_interruptions(conn, viewer, benchmark.job.id).await?;
