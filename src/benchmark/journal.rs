@@ -3,6 +3,7 @@
 
 use chrono::DateTime;
 use chrono::Utc;
+use futures_util::FutureExt as _;
 use sqlx::Connection as _;
 use sqlx::PgPool;
 
@@ -12,6 +13,7 @@ use crate::model::benchmark::StatementRecord;
 use crate::model::ids::BenchmarkId;
 use crate::model::job::Lease;
 use crate::store;
+use crate::store::held;
 use crate::store::held::Patience;
 use crate::store::levels;
 use crate::store::levels::AttemptKey;
@@ -27,14 +29,8 @@ pub struct Journal<'a> {
 
 impl Journal<'_> {
     /// Begins another attempt at a level: its number, and the moment by the store's clock. None when the lease is lost.
-    pub async fn begin(&self, level: Level) -> store::Result<Option<(AttemptKey, DateTime<Utc>)>> {
-        let patience = Patience::begin();
-        loop {
-            match self.try_begin(level).await {
-                Err(error) if patience.waits_for(&error).await => {}
-                begun => return begun,
-            }
-        }
+    pub async fn begin(&self, level: Level) -> anyhow::Result<Option<(AttemptKey, DateTime<Utc>)>> {
+        held::patiently(|| async move { Ok(self.try_begin(level).await?) }.boxed()).await
     }
 
     async fn try_begin(&self, level: Level) -> store::Result<Option<(AttemptKey, DateTime<Utc>)>> {

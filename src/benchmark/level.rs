@@ -1,5 +1,8 @@
 //! One attempt at one level: the generator runs, and each second is stored as it ends.
 
+mod record;
+mod running;
+
 use std::time::Duration;
 use std::time::Instant;
 
@@ -7,20 +10,18 @@ use anyhow::Context as _;
 use chrono::DateTime;
 use chrono::Utc;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
 use crate::benchmark::generator;
-use crate::benchmark::generator::Ended;
 use crate::benchmark::generator::GeneratorError;
 use crate::benchmark::generator::LevelReport;
 use crate::benchmark::generator::SecondReport;
 use crate::benchmark::generator::Weighted;
 use crate::benchmark::journal::Journal;
+use crate::benchmark::level::running::LOOK_LIMIT;
+use crate::benchmark::level::running::Running;
 use crate::benchmark::load;
 use crate::benchmark::load::Clients;
 use crate::benchmark::load::Origin;
-use crate::benchmark::load::ms;
 use crate::benchmark::place::Place;
 use crate::benchmark::route::ONLY_HERE;
 use crate::benchmark::sharing::Gathered;
@@ -30,7 +31,6 @@ use crate::model::benchmark::Generators;
 use crate::model::benchmark::Level;
 use crate::model::benchmark::LevelNotes;
 use crate::model::benchmark::LevelStatus;
-use crate::model::benchmark::ServerSecond;
 use crate::model::benchmark::ShareNote;
 use crate::model::benchmark::ShareStatus;
 use crate::model::benchmark::StatementRecord;
@@ -40,7 +40,6 @@ use crate::store::held::HeldJob;
 use crate::store::held::StopReason;
 use crate::store::levels::AttemptKey;
 use crate::store::levels::LevelEnd;
-use crate::target::counters::Counters;
 use crate::target::trouble::Trouble;
 
 /// Seconds that wait to be stored while the store is away.
@@ -49,11 +48,11 @@ const MOST_WAITING: usize = 64;
 /// How often it is asked whether there is room for what the load writes, in seconds.
 const LOOK_EVERY: i32 = 5;
 
+/// How often the other workers are looked at while the load goes on.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
 /// How long a server may tell nothing, and end no transaction, before it counts as lost.
 const LONGEST_SILENCE: Duration = Duration::from_secs(30);
-
-/// How long it may take to tell what it did. One that stands still is not waited for: seconds would go by unstored.
-const LOOK_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long it may take to read the planner's statistics when the load is over.
 const STATISTICS_LIMIT: Duration = Duration::from_mins(1);
@@ -67,26 +66,6 @@ pub(super) struct Attempt<'a> {
     pub level: Level,
     /// For people: which of how many levels it is.
     pub stage: &'a str,
-}
-
-/// How often the other workers are looked at while the load goes on.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
-
-/// What is known while an attempt runs.
-struct Running<'a> {
-    origin: Origin,
-    database: String,
-    counters: Option<Counters>,
-    /// None where this worker makes all of the load.
-    sharing: Option<Sharing<'a>>,
-    /// When the server was last seen alive.
-    heard_at: Instant,
-    /// Clients of this worker that could not connect.
-    n_left_out: u32,
-    stop: CancellationToken,
-    /// Why it must not go on, in a sentence.
-    shortage: Option<String>,
-    is_lost: bool,
 }
 
 impl Attempt<'_> {
@@ -103,14 +82,7 @@ impl Attempt<'_> {
             () = self.job.stop_token().cancelled() => return Err(Trouble::Stopped),
         };
         let (key, began_at) = self.begin().await?;
-        let mut sharing = match self.benchmark.spec.generators {
-            Generators::Here => None,
-            Generators::All => {
-                let route = place.route(&database);
-                let route = route.ok_or_else(|| Trouble::Sentence(ONLY_HERE.to_owned()))?;
-                Some(Sharing::offer(self.job, self.servers, key, self.level, &route).await?)
-            }
-        };
+        let mut sharing = self.offer(place, key, &database).await?;
         let all = Clients {
             first: 0,
             n: self.level.n_clients,
@@ -131,6 +103,8 @@ impl Attempt<'_> {
             Err(GeneratorError::Fault(error)) => return Err(error.into()),
         };
         let n_left_out = clients.n.saturating_sub(ready.n_connected());
+        // Before the moment at which the load begins: nothing may come between that and its first transaction.
+        let counters = tokio::time::timeout(LOOK_LIMIT, place.counters(&database)).await;
         let (at, began_at) = match &mut sharing {
             Some(sharing) => {
                 let begin = sharing.begin(ready.n_connected()).await?;
@@ -140,7 +114,6 @@ impl Attempt<'_> {
             None => (Instant::now(), began_at),
         };
         let stop = self.job.stop_token().child_token();
-        let counters = tokio::time::timeout(LOOK_LIMIT, place.counters(&database)).await;
         let mut running = Running {
             origin: Origin {
                 key,
@@ -210,6 +183,20 @@ impl Attempt<'_> {
         match self.journal().begin(self.level).await? {
             Some(begun) => Ok(begun),
             None => Err(self.replaced()),
+        }
+    }
+
+    /// Asks the other workers for their shares; none where this one makes all of the load.
+    async fn offer(&self, place: &Place, key: AttemptKey, database: &str) -> Result<Option<Sharing<'_>>, Trouble> {
+        match self.benchmark.spec.generators {
+            Generators::Here => Ok(None),
+            Generators::All => {
+                let route = place.route(database);
+                let route = route.ok_or_else(|| Trouble::Sentence(ONLY_HERE.to_owned()))?;
+                Ok(Some(
+                    Sharing::offer(self.job, self.servers, key, self.level, &route).await?,
+                ))
+            }
         }
     }
 
@@ -284,10 +271,10 @@ impl Attempt<'_> {
             if let Some(sharing) = &running.sharing {
                 sharing.stop().await?;
             }
-            let notes = notes(&report);
+            let notes = record::notes(&report);
             let end = LevelEnd {
                 status: LevelStatus::Interrupted,
-                ..end(&report, &notes, None)
+                ..record::end(&report, &notes, None)
             };
             self.store(key, &end, &[]).await?;
             return Err(match self.job.stop_reason() {
@@ -303,7 +290,7 @@ impl Attempt<'_> {
             Some(sharing) => sharing.gather(report).await?,
             None => Gathered::alone(report),
         };
-        let mut notes = notes(&report);
+        let mut notes = record::notes(&report);
         notes.remarks.extend(remarks);
         let of_others = shares.iter().skip(1).filter(|share| share.status == ShareStatus::Done);
         let n_left_out = running.n_left_out + of_others.map(ShareNote::n_left_out).sum::<u32>();
@@ -326,8 +313,8 @@ impl Attempt<'_> {
             notes.remarks.insert(0, shortage.clone());
         }
         let latencies = report.latencies.to_bytes();
-        let end = end(&report, &notes, Some(&latencies));
-        self.store(key, &end, &statements(key, &report)).await?;
+        let end = record::end(&report, &notes, Some(&latencies));
+        self.store(key, &end, &record::statements(key, &report)).await?;
         match (self.job.stop_reason(), running.shortage) {
             (Some(_), _) => Err(Trouble::Stopped),
             (None, Some(shortage)) => Err(Trouble::Sentence(shortage)),
@@ -362,107 +349,4 @@ impl Attempt<'_> {
             Err(self.replaced())
         }
     }
-}
-
-impl Running<'_> {
-    /// What the server did in the last second; none while it does not tell. One that ends transactions is alive, whether it
-    /// tells or not.
-    async fn look(&mut self, place: &Place, report: &SecondReport) -> Option<ServerSecond> {
-        if report.totals.n_transactions > 0 {
-            self.heard_at = Instant::now();
-        }
-        let looking = async {
-            let counters = match self.counters.take() {
-                Some(counters) => counters,
-                None => place.counters(&self.database).await?,
-            };
-            let counters = self.counters.insert(counters);
-            counters.second().await
-        };
-        let looked = tokio::time::timeout(LOOK_LIMIT, looking).await;
-        match looked.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer within {} s", LOOK_LIMIT.as_secs()))) {
-            Ok(second) => {
-                self.heard_at = Instant::now();
-                Some(second)
-            }
-            Err(error) => {
-                warn!("The server under load does not tell what it does: {error:#}");
-                self.counters = None;
-                None
-            }
-        }
-    }
-
-    /// Asks whether the load may go on. A server that does not tell is asked again.
-    async fn ask_for_room(&mut self) {
-        let Some(counters) = &mut self.counters else {
-            return;
-        };
-        let asking = counters.shortage();
-        match tokio::time::timeout(LOOK_LIMIT, asking).await {
-            Ok(Ok(shortage)) => self.shortage = shortage.map(|shortage| shortage.to_string()),
-            // An answer that comes later must not be taken for that to another question.
-            Ok(Err(_)) | Err(_) => self.counters = None,
-        }
-    }
-}
-
-fn notes(report: &LevelReport) -> LevelNotes {
-    let mut remarks = report.given_up.clone();
-    match report.ended {
-        Ended::Finished | Ended::Stopped => {}
-        Ended::TooManyErrors => remarks.insert(0, "It was ended because too many transactions had failed.".to_owned()),
-        Ended::NoClientLeft => remarks.insert(0, "It was ended because no client could go on.".to_owned()),
-    }
-    LevelNotes {
-        errors: report.errors.clone(),
-        gaps: report.gaps.clone(),
-        n_reconnects: report.n_reconnects,
-        connect_mean_ms: report.connects.mean_ms(),
-        connect_max_ms: report.connects.max_ms(),
-        n_unfinished: report.n_late + report.n_cut,
-        lag_mean_ms: report.lag.mean_ms(),
-        lag_max_ms: report.lag.max_ms(),
-        generator_load: Some(report.generator_load),
-        is_generator_limited: report.is_generator_limited(),
-        statistics_moved: false,
-        remarks,
-        shares: Vec::new(),
-    }
-}
-
-fn end<'a>(report: &LevelReport, notes: &'a LevelNotes, latencies: Option<&'a [u8]>) -> LevelEnd<'a> {
-    LevelEnd {
-        status: match report.ended {
-            Ended::Finished => LevelStatus::Finished,
-            Ended::Stopped | Ended::TooManyErrors | Ended::NoClientLeft => LevelStatus::Stopped,
-        },
-        measured_ms: Some(ms(report.measured)),
-        totals: report.totals,
-        latencies,
-        notes,
-    }
-}
-
-/// Programs, and behind each its statements.
-fn statements(key: AttemptKey, report: &LevelReport) -> Vec<StatementRecord> {
-    let mut records = Vec::new();
-    for (program_idx, program) in (0_i32..).zip(&report.programs) {
-        let parts = program.statements.iter().map(|statement| {
-            let command_idx = i32::try_from(statement.command_idx).unwrap_or(i32::MAX);
-            (Some(command_idx), &statement.part)
-        });
-        for (command_idx, part) in std::iter::once((None, &program.whole)).chain(parts) {
-            records.push(StatementRecord {
-                level_idx: key.level_idx,
-                attempt: key.attempt,
-                program_idx,
-                command_idx,
-                n: part.n,
-                n_failed: part.n_failed,
-                latencies: part.latencies.to_bytes(),
-            });
-        }
-    }
-    records
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use chrono::DateTime;
 use chrono::Utc;
+use futures_util::FutureExt as _;
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::sync::mpsc;
@@ -31,7 +32,7 @@ use crate::model::benchmark::ShareStatus;
 use crate::server::Servers;
 use crate::store;
 use crate::store::clock::StoreClock;
-use crate::store::held::Patience;
+use crate::store::held;
 use crate::store::shares;
 use crate::store::shares::Offer;
 
@@ -73,7 +74,7 @@ pub async fn run(pool: &PgPool, servers: &Servers, offer: &Offer, shutdown: &Can
         }
     };
     if let Err(error) = ended {
-        warn!("The end of a share could not be recorded: {error}");
+        warn!("The end of a share could not be recorded: {error:#}");
     }
 }
 
@@ -183,21 +184,15 @@ impl Share<'_> {
     async fn store_seconds(&self, origin: Origin, mut seconds: mpsc::Receiver<SecondReport>) -> anyhow::Result<()> {
         while let Some(second) = seconds.recv().await {
             let second = origin.record(&second, None);
-            let patience = Patience::begin();
-            loop {
-                let stored = async {
+            let store = || {
+                async {
                     let mut conn = self.pool.acquire().await?;
-                    shares::record_second(&mut conn, self.offer.key, &second).await
-                };
-                match stored.await {
-                    Ok(true) => break,
-                    Ok(false) => {
-                        self.stop.cancel();
-                        break;
-                    }
-                    Err(error) if patience.waits_for(&error).await => {}
-                    Err(error) => return Err(error.into()),
+                    Ok(shares::record_second(&mut conn, self.offer.key, &second).await?)
                 }
+                .boxed()
+            };
+            if !held::patiently(store).await? {
+                self.stop.cancel();
             }
         }
         Ok(())
@@ -228,17 +223,14 @@ impl Share<'_> {
         }
     }
 
-    async fn settle(&self, status: ShareStatus, report: Option<&Value>, message: Option<&str>) -> store::Result<bool> {
-        let patience = Patience::begin();
-        loop {
-            let settled = async {
+    async fn settle(&self, status: ShareStatus, report: Option<&Value>, message: Option<&str>) -> anyhow::Result<bool> {
+        let settle = || {
+            async move {
                 let mut conn = self.pool.acquire().await?;
-                shares::settle(&mut conn, self.offer.key, status, report, message).await
-            };
-            match settled.await {
-                Err(error) if patience.waits_for(&error).await => {}
-                settled => return settled,
+                Ok(shares::settle(&mut conn, self.offer.key, status, report, message).await?)
             }
-        }
+            .boxed()
+        };
+        held::patiently(settle).await
     }
 }
