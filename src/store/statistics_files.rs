@@ -4,7 +4,6 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::model::ids::DatasetId;
-use crate::model::ids::ExperimentId;
 use crate::model::ids::StatisticsFileId;
 use crate::model::statistics_file::FileFormat;
 use crate::model::statistics_file::NewStatisticsFile;
@@ -156,23 +155,6 @@ pub async fn contents(conn: &mut PgConnection, viewer: Viewer, id: StatisticsFil
     .fetch_optional(conn)
     .await?;
     Ok(contents.map(|contents| contents.0))
-}
-
-/// The file that an experiment names, with its checksum; none when it is gone.
-pub async fn find_for_experiment(
-    conn: &mut PgConnection,
-    id: ExperimentId,
-    name: &str,
-) -> Result<Option<(StatisticsFile, String)>> {
-    let row = sqlx::query!(
-        r#"select f.contents as "contents: Json<StatisticsFile>", f.sha256
-           from statistics_files f join experiments e on e.dataset_id = f.dataset_id where e.id = $1 and f.name = $2"#,
-        id.0,
-        name,
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.map(|row| (row.contents.0, row.sha256)))
 }
 
 /// The file of this name that is kept for a dataset, with its checksum; none when it is gone.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
+use crate::experiment::preparing::named_file;
 use crate::model::benchmark::Benchmark;
 use crate::model::dataset::Setting;
 use crate::model::experiment::Alteration;
@@ -16,10 +17,8 @@ use crate::source::analyze;
 use crate::source::objects;
 use crate::source::objects::Scout;
 use crate::source::workplace::Dropped;
-use crate::source::workplace::NamedFile;
 use crate::source::workplace::Workplace;
 use crate::store::held::HeldJob;
-use crate::store::statistics_files;
 use crate::target::clone;
 use crate::target::lease::Sandbox;
 use crate::target::session::Admin;
@@ -123,7 +122,7 @@ impl Maker<'_> {
         if source.needs_annex() && beneath == Beneath::Nothing {
             self.analyze().await?;
         }
-        let statistics_file = self.statistics_file(spec).await?;
+        let statistics_file = named_file(self.job, self.benchmark.dataset_id, spec, "benchmark").await?;
         let mut session = self.session(self.settings).await?;
         let mut reading = self.settings.to_vec();
         reading.push(Setting {
@@ -172,20 +171,6 @@ impl Maker<'_> {
         // So that it can be copied.
         admin.close().await;
         Ok(alteration.settings)
-    }
-
-    /// The file that a source names, if it names one.
-    async fn statistics_file(&self, spec: &SourceSpec) -> Result<Option<NamedFile>, Trouble> {
-        let (Some((_, name)), Some(dataset_id)) = (source::statistics_file(spec), self.benchmark.dataset_id) else {
-            return Ok(None);
-        };
-        let mut conn = self.job.conn().await?;
-        match statistics_files::find_by_name(&mut conn, self.job.viewer, dataset_id, name).await? {
-            Some((contents, sha256)) => Ok(Some(NamedFile { contents, sha256 })),
-            None => Err(Trouble::Sentence(format!(
-                "The statistics file {name} is gone. Upload it again on the page of the dataset, and run the benchmark again."
-            ))),
-        }
     }
 
     async fn session(&self, settings: &[Setting]) -> Result<Session, Trouble> {

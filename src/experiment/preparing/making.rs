@@ -11,6 +11,7 @@ use crate::experiment::preparing::ReadyClone;
 use crate::experiment::preparing::SourceIs;
 use crate::experiment::preparing::apply;
 use crate::experiment::preparing::find;
+use crate::experiment::preparing::named_file;
 use crate::experiment::preparing::stage;
 use crate::model::dataset::Setting;
 use crate::model::experiment::Alteration;
@@ -18,22 +19,18 @@ use crate::model::experiment::Experiment;
 use crate::model::experiment::ExperimentQuery;
 use crate::model::experiment::PreparedSource;
 use crate::model::experiment::SourceSpec;
-use crate::model::ids::ExperimentId;
 use crate::model::snapshot::Snapshot;
 use crate::snapshot;
 use crate::snapshot::park::Lot;
 use crate::snapshot::pristine::Pristine;
-use crate::source;
 use crate::source::objects;
 use crate::source::objects::Found;
 use crate::source::objects::Scout;
 use crate::source::workplace::Base;
 use crate::source::workplace::Dropped;
-use crate::source::workplace::NamedFile;
 use crate::source::workplace::Workplace;
 use crate::store::held::HeldJob;
 use crate::store::sources;
-use crate::store::statistics_files;
 use crate::target::clone;
 use crate::target::lease::Sandbox;
 use crate::target::session::Admin;
@@ -86,7 +83,7 @@ pub(super) async fn make(
         let own = furniture.get_mut(source_idx).map(std::mem::take).unwrap_or_default();
         // In a session of its own, as the dataset's role.
         let mut session = Session::connect(&sandbox.address, &name, "pgassay prepare", settings).await?;
-        let statistics_file = named_file(job, experiment.id, spec).await?;
+        let statistics_file = named_file(job, experiment.dataset_id, spec, "experiment").await?;
         let place = Workplace {
             statistics_file: statistics_file.as_ref(),
             sandbox,
@@ -198,20 +195,6 @@ async fn furnish(
     reader.close().await;
     session.close().await;
     Ok(furniture)
-}
-
-/// The statistics file that a source names, if it is one that does.
-async fn named_file(job: &HeldJob, id: ExperimentId, spec: &SourceSpec) -> Result<Option<NamedFile>, Trouble> {
-    let Some((_, name)) = source::statistics_file(spec) else {
-        return Ok(None);
-    };
-    let mut conn = job.conn().await?;
-    match statistics_files::find_for_experiment(&mut conn, id, name).await? {
-        Some((contents, sha256)) => Ok(Some(NamedFile { contents, sha256 })),
-        None => Err(Trouble::Sentence(format!(
-            "The statistics file {name} is gone. Upload it again on the page of the dataset, and run the experiment again."
-        ))),
-    }
 }
 
 /// The source that others start from is prepared first; otherwise the order is that of the spec.
