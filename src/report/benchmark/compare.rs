@@ -7,6 +7,7 @@ use crate::analysis::change::judge;
 use crate::model::dataset::Setting;
 use crate::model::units::ms_in_words;
 use crate::model::units::rate_in_words;
+use crate::report::benchmark::chart::axis;
 use crate::report::benchmark::data::BenchmarkData;
 use crate::report::benchmark::data::LevelData;
 use crate::report::benchmark::facts;
@@ -14,7 +15,6 @@ use crate::report::benchmark::figures;
 use crate::report::benchmark::percentiles::Percentiles;
 use crate::report::benchmark::readings::Measure;
 use crate::report::benchmark::readings::readings;
-use crate::report::chart::Numbers;
 use crate::report::chart::Scale;
 use crate::report::chart::Shape;
 use crate::report::chart::SourceKey;
@@ -289,15 +289,9 @@ pub fn chart(sides: &[BenchmarkData], measure: Measure, scale: Scale) -> XyChart
     for series in &mut series {
         series.points.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
-    let (title, unit) = measure.axis();
-    let axis = |title: String, unit, scale| Numbers {
-        title,
-        unit: Some(unit),
-        scale,
-    };
     XyChart {
-        x: axis("Clients".to_owned(), Unit::Whole, Scale::Linear),
-        y: axis(title, unit, scale),
+        x: axis("Clients", Unit::Whole, Scale::Linear),
+        y: measure.axis(scale),
         shape: Shape::Lines,
         series,
         marks: Vec::new(),

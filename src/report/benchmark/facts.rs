@@ -118,13 +118,13 @@ fn load_of(spec: &BenchmarkSpec) -> Vec<Setting> {
 
 fn autovacuum(benchmark: &Benchmark) -> &'static str {
     match benchmark.spec.autovacuum {
-        _ if is_shared(benchmark) => "as the server has it",
+        _ if benchmark.spec.target.server_id().is_some() || is_shared(benchmark) => "as the server has it",
         true => "on",
         false => "off",
     }
 }
 
-/// Whether it ran on a server that pgassay did not start, which datasets share.
+/// Whether it ran on a server that pgassay did not start.
 fn is_shared(benchmark: &Benchmark) -> bool {
     benchmark.environment.iter().any(|fact| fact.name == SHARED_SERVER)
 }

@@ -2,11 +2,14 @@
 
 use crate::analysis::change::Reading;
 use crate::analysis::change::Wanted;
+use crate::report::benchmark::chart::axis;
 use crate::report::benchmark::data::LevelData;
 use crate::report::benchmark::data::latencies;
 use crate::report::benchmark::levels::throughput;
 use crate::report::benchmark::percentiles::Percentiles;
 use crate::report::benchmark::percentiles::label;
+use crate::report::chart::Numbers;
+use crate::report::chart::Scale;
 use crate::report::chart::Unit;
 
 /// What is compared.
@@ -26,11 +29,10 @@ impl Measure {
         }
     }
 
-    /// The title and the unit of its axis.
-    pub fn axis(self) -> (String, Unit) {
+    pub fn axis(self, scale: Scale) -> Numbers {
         match self {
-            Self::Throughput => ("Transactions a second".to_owned(), Unit::Count),
-            Self::Percentile(_) => (format!("Latency, {}", self.title()), Unit::Milliseconds),
+            Self::Throughput => axis("Transactions a second", Unit::Count, scale),
+            Self::Percentile(_) => axis(&format!("Latency, {}", self.title()), Unit::Milliseconds, scale),
         }
     }
 

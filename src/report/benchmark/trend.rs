@@ -10,6 +10,7 @@ use crate::analysis::change::judge;
 use crate::model::benchmark::Benchmark;
 use crate::model::ids::BenchmarkId;
 use crate::model::user::Viewer;
+use crate::report::benchmark::chart::axis;
 use crate::report::benchmark::data::BenchmarkData;
 use crate::report::benchmark::data::Detail;
 use crate::report::benchmark::data::LevelData;
@@ -17,7 +18,6 @@ use crate::report::benchmark::data::label;
 use crate::report::benchmark::percentiles::Percentiles;
 use crate::report::benchmark::readings::Measure;
 use crate::report::benchmark::readings::readings;
-use crate::report::chart::Numbers;
 use crate::report::chart::Scale;
 use crate::report::chart::Shape;
 use crate::report::chart::SourceKey;
@@ -153,15 +153,9 @@ pub fn chart(history: &[BenchmarkData], measure: Measure, scale: Scale) -> XyCha
             .map(|(number, data)| (f64::from(number), value(data, key).unwrap_or(f64::NAN)))
             .collect(),
     });
-    let (title, unit) = measure.axis();
-    let axis = |title: String, unit, scale| Numbers {
-        title,
-        unit: Some(unit),
-        scale,
-    };
     XyChart {
-        x: axis("Benchmark, from the oldest".to_owned(), Unit::Whole, Scale::Linear),
-        y: axis(title, unit, scale),
+        x: axis("Benchmark, from the oldest", Unit::Whole, Scale::Linear),
+        y: measure.axis(scale),
         shape: Shape::Lines,
         series: series.collect(),
         marks: Vec::new(),

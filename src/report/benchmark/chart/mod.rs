@@ -171,7 +171,7 @@ fn series(label: String, colour: usize, points: Vec<(f64, f64)>) -> XySeries {
     }
 }
 
-fn axis(title: &str, unit: Unit, scale: Scale) -> Numbers {
+pub(super) fn axis(title: &str, unit: Unit, scale: Scale) -> Numbers {
     Numbers {
         title: title.to_owned(),
         unit: Some(unit),

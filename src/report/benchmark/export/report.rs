@@ -119,11 +119,11 @@ fn push_levels(blocks: &mut Vec<Block>, data: &BenchmarkData, percentiles: &Perc
         blocks.push(Block::Items(remarks));
     }
     blocks.push(Block::Made(made::LEVELS));
-    blocks.extend(
-        shares::rows(data)
-            .into_iter()
-            .map(|level| Block::Table(of_workers(level))),
-    );
+    let shares = shares::rows(data);
+    if !shares.is_empty() {
+        blocks.extend(shares.into_iter().map(|level| Block::Table(of_workers(level))));
+        blocks.push(Block::Made(made::SHARES));
+    }
     for kind in [
         ChartKind::Cdf,
         ChartKind::ThroughputOverTime,
@@ -148,6 +148,7 @@ fn of_workers(level: LevelShares) -> Table {
             Cell::from(row.part),
             Cell::from(row.generator_load),
             Cell::from(row.clock_error),
+            Cell::from(row.message),
         ]
     });
     Table {
@@ -160,6 +161,7 @@ fn of_workers(level: LevelShares) -> Table {
             ("Of all", true),
             ("Generator", true),
             ("Clock, at most off by (ms)", true),
+            ("Why", false),
         ]),
         rows: rows.collect(),
     }
