@@ -27,6 +27,7 @@ use crate::model::experiment::SourceSpec;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ServerId;
 use crate::model::ids::WorkloadId;
+use crate::model::text::display_name;
 
 /// Fewer rows fit into the processor's cache and say nothing.
 pub const MIN_TABLE_ROWS: u64 = 1_000;
@@ -204,6 +205,7 @@ impl BenchmarkForm {
         for (file_name, bytes) in files {
             // What nobody has written into is not kept in between.
             self.programs.retain(|program| !program.is_empty());
+            let file_name = display_name(&file_name, "program");
             let weight = weights.next().unwrap_or_default().to_owned();
             match String::from_utf8(bytes) {
                 Ok(text) => self.programs.push(GivenProgram {
@@ -385,12 +387,11 @@ impl BenchmarkForm {
     }
 }
 
-/// A file's name without what stands before it and without its ending, as a browser of any system sends it.
+/// A file's name without its ending.
 fn stem(file_name: &str) -> &str {
-    let name = file_name.rsplit(['/', '\\']).next().unwrap_or(file_name);
-    match name.rsplit_once('.') {
+    match file_name.rsplit_once('.') {
         Some((stem, _)) if !stem.is_empty() => stem,
-        _ => name,
+        _ => file_name,
     }
 }
 

@@ -22,21 +22,15 @@ use crate::model::ids::BenchmarkId;
 use crate::model::job::JobStatus;
 use crate::store::benchmarks;
 use crate::store::levels;
+use crate::testing;
 use crate::testing::bench::Bench;
 use crate::testing::bench::PATIENCE;
 
-/// One second each on a thousand rows.
+/// In batches of which the last is not full.
 fn quick(thread_counts: &str) -> BenchmarkForm {
     BenchmarkForm {
-        request_id: "quick".to_owned(),
-        table_rows: "1000".to_owned(),
         batch_size: "300".to_owned(),
-        thread_counts: thread_counts.to_owned(),
-        test_duration: "1s".to_owned(),
-        warm_up: "0".to_owned(),
-        quick: true,
-        seed: "7".to_owned(),
-        ..BenchmarkForm::default()
+        ..testing::benchmarks::quick(thread_counts)
     }
 }
 

@@ -2,12 +2,14 @@
 
 use axum::extract::Multipart;
 use axum::extract::multipart::Field;
+use axum::extract::multipart::MultipartError;
 use axum::extract::multipart::MultipartRejection;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::http::header;
 
 use crate::web::error::Error;
+use crate::web::extract::form::TOO_LARGE;
 
 /// What boundaries, headers and the small fields of such a form take up beside its file.
 pub const FORM_SLACK_BYTES: u64 = 64 * 1024;
@@ -30,7 +32,7 @@ pub fn form(form: Result<Multipart, MultipartRejection>) -> Result<Multipart, Er
 
 /// The next part; none after the last.
 pub async fn next(form: &mut Multipart) -> Result<Option<Field<'_>>, Error> {
-    form.next_field().await.map_err(|_| broken())
+    form.next_field().await.map_err(|error| refused(&error))
 }
 
 /// A part as text, for names and numbers; what is too long for that is cut.
@@ -42,7 +44,7 @@ pub async fn word(field: Field<'_>) -> Result<String, Error> {
 /// The first bytes of a part: one more than the limit when there are more, so that the caller can tell.
 pub async fn bytes(mut field: Field<'_>, limit_bytes: usize) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = field.chunk().await.map_err(|_| broken())? {
+    while let Some(chunk) = field.chunk().await.map_err(|error| refused(&error))? {
         let room = (limit_bytes + 1).saturating_sub(bytes.len());
         bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if bytes.len() > limit_bytes {
@@ -52,7 +54,19 @@ pub async fn bytes(mut field: Field<'_>, limit_bytes: usize) -> Result<Vec<u8>, 
     Ok(bytes)
 }
 
-fn broken() -> Error {
+/// Why a form could not be read.
+pub fn refused(error: &MultipartError) -> Error {
+    match error.status() {
+        status @ StatusCode::PAYLOAD_TOO_LARGE => Error::Refused {
+            status,
+            message: TOO_LARGE.to_owned(),
+        },
+        _ => broken(),
+    }
+}
+
+/// What did not arrive as it was sent.
+pub fn broken() -> Error {
     Error::Refused {
         status: StatusCode::BAD_REQUEST,
         message: "The form did not arrive whole. Send it again.".to_owned(),

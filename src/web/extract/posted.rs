@@ -3,13 +3,11 @@
 use axum::extract::FromRequest;
 use axum::extract::Multipart;
 use axum::extract::Request;
-use axum::extract::multipart::MultipartError;
-use axum::http::StatusCode;
 use axum::http::header;
 
 use crate::web::error::Error;
 use crate::web::extract::form::Form;
-use crate::web::extract::form::TOO_LARGE;
+use crate::web::extract::parts;
 
 /// The fields of a form in their order, and its files in theirs.
 #[derive(Debug, Default)]
@@ -41,12 +39,12 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
                 files: Vec::new(),
             });
         }
-        let mut parts = Multipart::from_request(request, state).await.map_err(|_| broken())?;
+        let mut form = parts::form(Multipart::from_request(request, state).await)?;
         let mut posted = Self::default();
-        while let Some(part) = parts.next_field().await.map_err(|error| refused(&error))? {
+        while let Some(part) = parts::next(&mut form).await? {
             let field = part.name().unwrap_or_default().to_owned();
             let file_name = part.file_name().map(str::to_owned);
-            let bytes = part.bytes().await.map_err(|error| refused(&error))?;
+            let bytes = part.bytes().await.map_err(|error| parts::refused(&error))?;
             match file_name {
                 // A field in which no file was chosen.
                 Some(name) if name.is_empty() => {}
@@ -57,33 +55,17 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
                 }),
                 None => posted
                     .pairs
-                    .push((field, String::from_utf8(bytes.into()).map_err(|_| broken())?)),
+                    .push((field, String::from_utf8(bytes.into()).map_err(|_| parts::broken())?)),
             }
         }
         Ok(posted)
     }
 }
 
-fn refused(error: &MultipartError) -> Error {
-    match error.status() {
-        status @ StatusCode::PAYLOAD_TOO_LARGE => Error::Refused {
-            status,
-            message: TOO_LARGE.to_owned(),
-        },
-        _ => broken(),
-    }
-}
-
-fn broken() -> Error {
-    Error::Refused {
-        status: StatusCode::BAD_REQUEST,
-        message: "The form did not arrive whole. Send it again.".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
+    use axum::http::StatusCode;
 
     use super::*;
 

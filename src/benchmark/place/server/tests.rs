@@ -84,17 +84,10 @@ impl Theirs {
 /// One second each on a thousand rows.
 fn quick(operation: &str, thread_counts: &str) -> BenchmarkForm {
     BenchmarkForm {
-        request_id: "quick".to_owned(),
         target: "server".to_owned(),
         server: "theirs".to_owned(),
-        table_rows: "1000".to_owned(),
         operation: operation.to_owned(),
-        thread_counts: thread_counts.to_owned(),
-        test_duration: "1s".to_owned(),
-        warm_up: "0".to_owned(),
-        quick: true,
-        seed: "7".to_owned(),
-        ..BenchmarkForm::default()
+        ..testing::benchmarks::quick(thread_counts)
     }
 }
 
