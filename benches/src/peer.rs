@@ -134,13 +134,14 @@ impl Peer {
         assert!(made.is_ok_and(|status| status.success()), "pgbench -i failed");
     }
 
-    /// A copy of a database in place of the one before, as every level of a benchmark begins with one.
+    /// A copy of a database in place of the one before, as every level of a benchmark begins with one: by files, so that its
+    /// pages are not in the server's memory yet.
     pub fn fresh_copy(&self, of: &str, name: &str) {
         self.sql(
             "postgres",
             &[
                 &format!("drop database if exists {name}"),
-                &format!("create database {name} template {of}"),
+                &format!("create database {name} template {of} strategy file_copy"),
                 "checkpoint",
             ],
         );
