@@ -85,6 +85,8 @@ pub struct Crew {
     pub schedule: Option<RefCell<Schedule>>,
     /// How late a transaction may be.
     pub limit: Option<Duration>,
+    /// Whether it is more than one client.
+    pub has_others: bool,
     alarm: Alarm,
     began: Instant,
 }
@@ -169,6 +171,7 @@ async fn work(orders: Orders) -> std::io::Result<()> {
         recorder: RefCell::new(recorder),
         schedule,
         limit,
+        has_others: wires.len() > 1,
         alarm: Alarm::new()?,
         began: begin.at,
         prepared,
