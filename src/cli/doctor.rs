@@ -23,6 +23,7 @@ use crate::model::units::grouped;
 use crate::store;
 use crate::target::open_files::OpenFiles;
 use crate::target::shared;
+use crate::vault::Vault;
 
 /// With fewer bytes to use a restore may not fit.
 const LOW_DISK_BYTES: u64 = 5 << 30;
@@ -50,6 +51,12 @@ pub async fn doctor(config: &HouseConfig, files_before: Option<OpenFiles>) -> bo
     }
     findings.push(("open files", open_files(files_before)));
     store(config, layout.as_ref(), &mut findings).await;
+    if let Some(layout) = &layout {
+        let key_file = config.key_file.clone().unwrap_or_else(|| layout.key_file());
+        findings.push(("key file", sealing(&key_file)));
+        let dir = config.secrets_dir.clone().unwrap_or_else(|| layout.secrets());
+        findings.push(("secrets", secrets(&dir)));
+    }
     if let Some(address) = config.files() {
         findings.push(("depot", depot(address).await));
     }
@@ -114,6 +121,29 @@ fn data_directory(config: &HouseConfig, findings: &mut Vec<(&'static str, Findin
             ));
             None
         }
+    }
+}
+
+/// What addresses of registered servers are sealed with.
+fn sealing(key_file: &Path) -> Finding {
+    let shown = key_file.display();
+    if !key_file.exists() {
+        return Finding::Good(format!("it will be made: {shown}"));
+    }
+    match Vault::open(key_file) {
+        Ok(_) => Finding::Good(shown.to_string()),
+        Err(error) => Finding::Problem(error.to_string()),
+    }
+}
+
+/// Where passwords of registered servers may come from.
+fn secrets(dir: &Path) -> Finding {
+    match std::fs::read_dir(dir) {
+        Ok(entries) => {
+            let n_secrets = counted(entries.count() as u64, "secret", "secrets");
+            Finding::Good(format!("{n_secrets} in {}", dir.display()))
+        }
+        Err(error) => Finding::Problem(format!("{} cannot be read: {error}.", dir.display())),
     }
 }
 
@@ -301,4 +331,32 @@ fn sandboxes(layout: &Layout) -> Finding {
         "{}, {n_running} running; pgassay is superuser in them because it starts them itself",
         counted(dirs.len() as u64, "sandbox", "sandboxes")
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_others_can_read_is_a_problem_and_none_is_made_by_looking() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("key");
+        assert!(matches!(sealing(&key), Finding::Good(text) if text.starts_with("it will be made")));
+        assert!(!key.exists());
+        Vault::open(&key).unwrap();
+        assert!(matches!(sealing(&key), Finding::Good(_)));
+        std::fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(sealing(&key), Finding::Problem(text) if text.contains("chmod 600")));
+    }
+
+    #[test]
+    fn secrets_are_counted_and_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("rds"), "hidden").unwrap();
+        assert!(matches!(secrets(dir.path()), Finding::Good(text) if text.starts_with("1 secret in ")));
+        assert!(matches!(secrets(&dir.path().join("none")), Finding::Problem(_)));
+    }
 }

@@ -49,7 +49,7 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ),
     (
         "cli",
-        "model config sql plan analysis files cluster store target dataset workload snapshot source experiment instrument \
+        "model config sql plan analysis vault files cluster store target dataset workload snapshot source experiment instrument \
          server benchmark report bundle web app",
     ),
 ];
