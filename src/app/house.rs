@@ -129,7 +129,9 @@ impl House {
         let viewer = store::local_viewer(&mut conn).await?;
         let store_name = store::name(&mut conn).await?;
         drop(conn);
-        layout.belong_to(&store_name, presence.began_alone)?;
+        // What is on a server of somebody else goes by the name of this directory, and is not seen in it.
+        let may_change_hands = presence.began_alone && config.sandbox_url().is_none();
+        layout.belong_to(&store_name, may_change_hands)?;
         let dumps = Dumps {
             layout: layout.clone(),
             disk: Disk::of(&layout.uploads(), limits.disk_reserve_bytes),
@@ -194,11 +196,12 @@ impl House {
         let Some(keep) = self.kept().await? else {
             return Ok(0);
         };
-        let strays: Vec<_> = here.into_iter().filter(|id| !keep.contains(id)).collect();
-        for id in &strays {
-            self.sandboxes.remove(*id).await?;
+        let strays = here.into_iter().filter(|id| !keep.contains(id));
+        let mut n_removed = 0;
+        for id in strays {
+            n_removed += usize::from(self.sandboxes.remove(id).await?);
         }
-        Ok(strays.len())
+        Ok(n_removed)
     }
 
     /// The datasets of which something is to be kept here; none where this store is the wrong one to say.
@@ -261,11 +264,14 @@ impl House {
         if n_arriving > 0 {
             info!("Removed {n_arriving} uploads that broke off");
         }
-        let Some(keep) = self.kept().await? else {
-            return Ok(());
+        let (n_files, n_sandboxes) = match self.kept().await? {
+            Some(keep) => (
+                self.layout.sweep_dumps(&keep).await?,
+                self.sandboxes.sweep(&keep).await?,
+            ),
+            // Benchmarks on generated tables may be done anywhere, and what they made is nobody's.
+            None => (0, self.sandboxes.sweep_scratch().await?),
         };
-        let n_files = self.layout.sweep_dumps(&keep).await?;
-        let n_sandboxes = self.sandboxes.sweep(&keep).await?;
         if n_files + n_sandboxes > 0 {
             info!("Removed {n_files} files and {n_sandboxes} sandboxes that belonged to nothing");
         }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::fs::TryLockError;
 use std::io;
+use std::io::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -108,8 +109,8 @@ impl Layout {
     }
 
     /// Has the directory belong to a store: what lies in it goes by the numbers of datasets, which another store counts, too.
-    /// One in which nothing lies changes hands, when nobody else is at work there.
-    pub fn belong_to(&self, store_name: &str, is_alone: bool) -> anyhow::Result<()> {
+    /// Where it may, one in which nothing of a dataset lies changes hands.
+    pub fn belong_to(&self, store_name: &str, may_change_hands: bool) -> anyhow::Result<()> {
         let path = self.root.join("store-name");
         let known = match std::fs::read_to_string(&path) {
             Ok(known) => known.trim().to_owned(),
@@ -119,7 +120,7 @@ impl Layout {
         if known == store_name {
             return Ok(());
         }
-        let is_free = known.is_empty() || is_alone && self.is_empty()?;
+        let is_free = known.is_empty() || may_change_hands && self.is_empty()?;
         if !is_free {
             anyhow::bail!(
                 "the data directory {root} holds the work of another store. Choose another with --data-dir; or, if nothing of \
@@ -132,12 +133,15 @@ impl Layout {
 
     /// Whether nothing of any dataset is here.
     fn is_empty(&self) -> anyhow::Result<bool> {
-        let mut dirs = [self.sandboxes(), self.uploads()].into_iter();
-        let has_some = dirs.try_fold(false, |has_some, dir| {
-            let mut entries = std::fs::read_dir(dir)?.filter_map(Result::ok);
-            Ok::<_, io::Error>(has_some || entries.any(|entry| entry.path() != self.incoming()))
-        });
-        Ok(!has_some.context("looking into the data directory")?)
+        for dir in [self.sandboxes(), self.uploads()] {
+            for entry in std::fs::read_dir(&dir).with_context(|| format!("looking into {}", dir.display()))? {
+                let name = entry.context("looking into the data directory")?.file_name();
+                if name.to_str().is_some_and(|name| name.parse::<DatasetId>().is_ok()) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Removes what stopped arriving. Returns how many files went. What another process is just taking in is locked by
@@ -161,10 +165,13 @@ impl Layout {
 }
 
 /// Writes a file that is there whole or not at all.
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let draft = path.with_extension("new");
-    std::fs::write(&draft, text)?;
-    std::fs::rename(&draft, path)
+fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
+    // Several processes may begin at once.
+    let draft = path.with_extension(random_hex()?);
+    let mut file = File::create(&draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    Ok(std::fs::rename(&draft, path)?)
 }
 
 async fn sweep(dir: &Path, keep: &[DatasetId]) -> anyhow::Result<usize> {

@@ -18,8 +18,8 @@ pub async fn note(conn: &mut PgConnection, home: &str, machine: &str) -> Result<
     Ok(())
 }
 
-/// Whether a dataset of this store was ever restored, or is to be restored, in a data directory. A store that knows nothing of
-/// it is the wrong one to say what can be removed there: other work of it, which leaves nothing, may be done anywhere.
+/// Whether a dataset of this store was ever restored, or is to be restored, in a data directory. A store that knows of none
+/// is the wrong one to say which can be removed there; other work of it may be done anywhere.
 pub async fn is_known(conn: &mut PgConnection, home: &str) -> Result<bool> {
     sqlx::query_scalar!(r#"select exists (select from jobs where home = $1) as "knows!""#, home,)
         .fetch_one(conn)

@@ -176,21 +176,31 @@ impl Sandboxes {
         }
     }
 
-    /// Stops whatever runs in a sandbox and removes it. One that a living process holds stays.
-    pub async fn remove(&self, tenant: impl Into<Tenant>) -> anyhow::Result<()> {
+    /// Stops whatever runs in a sandbox and removes it. Returns false when it stays, because a living process holds it.
+    pub async fn remove(&self, tenant: impl Into<Tenant>) -> anyhow::Result<bool> {
         let tenant = tenant.into();
         let root = match &self.place {
             Place::Clusters { root, .. } => root,
             Place::Shared(server) => {
                 server.remove(tenant).await;
-                return Ok(());
+                return Ok(true);
             }
         };
         let data_dir = spec(root, tenant).data_dir;
         if cluster::leftover::stop_leftover(&data_dir, Stop::Immediate).await? == Found::InUse {
-            return Ok(());
+            return Ok(false);
         }
-        remove_files(&data_dir).await
+        remove_files(&data_dir).await?;
+        Ok(true)
+    }
+
+    /// Stops what a crash left running in the clusters of datasets, and removes those of others: of benchmarks on generated
+    /// tables. Returns how many were removed.
+    pub async fn sweep_scratch(&self) -> anyhow::Result<usize> {
+        match &self.place {
+            Place::Clusters { .. } => self.sweep(&self.list().await?).await,
+            Place::Shared(_) => Ok(0),
+        }
     }
 
     /// Stops what a crash left running in every sandbox, and removes those that `keep` does not name.

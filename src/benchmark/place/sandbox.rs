@@ -226,7 +226,8 @@ impl SandboxPlace {
             }
             Tenant::Benchmark(id) => {
                 self.sandbox.kill().await?;
-                self.sandboxes.remove(id).await
+                self.sandboxes.remove(id).await?;
+                Ok(())
             }
         }
     }
@@ -235,10 +236,10 @@ impl SandboxPlace {
     pub async fn abandon(self) -> anyhow::Result<()> {
         let tenant = self.sandbox.tenant;
         self.sandbox.kill().await?;
-        match tenant {
-            Tenant::Dataset(_) => Ok(()),
-            Tenant::Benchmark(id) => self.sandboxes.remove(id).await,
+        if let Tenant::Benchmark(id) = tenant {
+            self.sandboxes.remove(id).await?;
         }
+        Ok(())
     }
 
     /// Whether the server has ended by itself, where it is ours; nobody else starts it again.

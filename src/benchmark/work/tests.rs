@@ -405,3 +405,17 @@ async fn imported_statistics_and_scripts_are_in_force_for_the_levels_of_their_so
     assert_eq!(left, [format!("t_{dataset_id}")]);
     bench.close().await;
 }
+
+#[tokio::test]
+async fn what_a_killed_process_had_made_for_a_benchmark_goes_where_no_dataset_was_ever_restored() {
+    let bench = Bench::open().await;
+    let sandboxes = bench.house.layout.sandboxes();
+    for name in ["b7", "12"] {
+        std::fs::create_dir_all(sandboxes.join(name).join("base")).unwrap();
+    }
+    assert_eq!(bench.house.sandboxes.sweep_scratch().await.unwrap(), 1);
+    assert!(!sandboxes.join("b7").exists());
+    // Whose dataset that is, this store cannot say.
+    assert!(sandboxes.join("12").exists());
+    bench.close().await;
+}
