@@ -256,12 +256,14 @@ pub async fn forget_schema(conn: &mut PgConnection, id: ServerId, name: &str) ->
     Ok(())
 }
 
-/// Schemas whose job does not run any more, of all servers or of one.
+/// Schemas whose job does not run any more, of one server, or of all on which nothing is measured.
 pub async fn list_left_schemas(conn: &mut PgConnection, id: Option<ServerId>) -> Result<Vec<LeftSchema>> {
     let left = sqlx::query!(
         r#"select s.id as "server_id: ServerId", n.name, s.has_password, s.secret_name, s.sealed
            from server_schemas n join servers s on s.id = n.server_id
-           where ($1::bigint is null or s.id = $1)
+           where case when $1::bigint is null
+                      then not exists (select from jobs busy where busy.server_id = s.id and busy.status = 'running')
+                      else s.id = $1 end
              and not exists (select from jobs j where j.id = n.job_id and j.epoch = n.epoch and j.status = 'running')
            order by s.id, n.name"#,
         id.map(|id| id.0),
