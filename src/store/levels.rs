@@ -1,5 +1,7 @@
 //! What benchmarks measured: attempts at levels, their seconds, their statements. Every write carries the lease.
 
+use chrono::DateTime;
+use chrono::Utc;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -315,21 +317,23 @@ pub async fn list_seconds_in_short(
     seconds.fetch_all(conn).await.map(in_order)
 }
 
-/// The newest seconds of a benchmark, those that began within the last `span_s`, in the same order. All shares of a second
-/// begin at the same moment.
+/// The newest seconds of a benchmark, in the same order: those that began later than `span_s` before `from`, or before the
+/// newest. All shares of a second begin at the same moment.
 pub async fn list_last_seconds(
     conn: &mut PgConnection,
     viewer: Viewer,
     id: BenchmarkId,
+    from: Option<DateTime<Utc>>,
     span_s: f64,
 ) -> Result<Vec<SecondRecord>> {
     let seconds = select_seconds!(
         "s.latencies",
         "where s.benchmark_id = $1 and b.owner_id = $2
-           and s.started_at > (select max(newest.started_at) from benchmark_seconds newest where newest.benchmark_id = $1)
-                              - make_interval(secs => $3)",
+           and s.started_at > coalesce($3, (select max(newest.started_at) from benchmark_seconds newest
+                                            where newest.benchmark_id = $1)) - make_interval(secs => $4)",
         id.0,
         viewer.user_id.0,
+        from,
         span_s,
     );
     seconds.fetch_all(conn).await.map(in_order)

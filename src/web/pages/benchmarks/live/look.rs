@@ -44,8 +44,8 @@ use crate::web::view;
 
 /// Seconds that are kept: what charts go back, and a little.
 const KEPT: usize = 320;
-/// How far back is read at first, and from then on: workers report a second at different moments. In seconds; half of one
-/// lies between two.
+/// How far back is read at first from the newest second that there is, and later from the newest that is known: workers report
+/// a second at different moments. In seconds; half of one lies between two.
 const FIRST_S: f64 = 319.5;
 const LAST_S: f64 = 14.5;
 /// Seconds that the tiles are over.
@@ -113,8 +113,10 @@ impl Look {
             _ => String::new(),
         };
         let records = store::levels::list(&mut *conn, viewer, id).await?;
-        let span_s = if self.seconds.is_empty() { FIRST_S } else { LAST_S };
-        let last = store::levels::list_last_seconds(&mut *conn, viewer, id, span_s).await?;
+        // What waited while the store was away comes late, and all at once.
+        let newest = self.seconds.values().map(|second| second.started_at).max();
+        let span_s = newest.map_or(FIRST_S, |_| LAST_S);
+        let last = store::levels::list_last_seconds(&mut *conn, viewer, id, newest, span_s).await?;
         let is_running = records.iter().any(|record| record.status == LevelStatus::Running);
         let last = merge_shares(if is_running { sent_by_all(last) } else { last })?;
         let interruptions = store::jobs::list_interruptions(conn, viewer, benchmark.job.id).await?;
