@@ -10,6 +10,7 @@ use crate::cli::working::LOOK_EVERY;
 use crate::cli::working::MAX_FAILED_LOOKS;
 use crate::cli::working::ProgressLine;
 use crate::model::benchmark::Benchmark;
+use crate::model::benchmark::Generators;
 use crate::model::benchmark::LevelRecord;
 use crate::model::benchmark::LevelStatus;
 use crate::model::benchmark::SecondRecord;
@@ -104,6 +105,8 @@ async fn news(
     told: &mut Told,
 ) -> anyhow::Result<Vec<String>> {
     let mut lines = Vec::new();
+    let is_shared = benchmark.spec.generators == Generators::All;
+    let idx = |second: &SecondRecord| second.second_idx;
     for attempt in attempts {
         let place = (attempt.level.level_idx, attempt.attempt);
         if place < (told.0, told.1) {
@@ -120,6 +123,8 @@ async fn news(
         let seconds = store::levels::list_seconds_after(conn, viewer, key, from_idx).await?;
         *told = (place.0, place.1, after_idx);
         let seconds = match attempt.status {
+            // By the first alone it cannot be told how many workers there are.
+            LevelStatus::Running if is_shared && seconds.first().map(idx) == seconds.last().map(idx) => Vec::new(),
             LevelStatus::Running => data::sent_by_all(seconds),
             _ => seconds,
         };
@@ -183,16 +188,15 @@ mod tests {
         };
         let key = world.begin_level(&lease, id, level).await;
         let mut told: Told = (0, 0, i32::MIN);
-        let mut expected_of = [vec![0, 1], Vec::new(), vec![2]].into_iter();
-        for sent in [vec![(0, 0), (1, 0), (0, 1), (1, 1)], vec![(0, 2)], vec![(1, 2)]] {
+        let mut expected_of = [Vec::new(), vec![0, 1], Vec::new(), vec![2]].into_iter();
+        for sent in [vec![(0, 0)], vec![(1, 0), (0, 1), (1, 1)], vec![(0, 2)], vec![(1, 2)]] {
             for (share_idx, second_idx) in sent {
                 world.share_of_second(&lease, key, share_idx, second_idx, 100).await;
             }
             let mut conn = world.conn().await;
-            let benchmark = store::benchmarks::get(&mut conn, world.viewer, id)
-                .await
-                .unwrap()
-                .unwrap();
+            let found = store::benchmarks::get(&mut conn, world.viewer, id).await.unwrap();
+            let mut benchmark = found.unwrap();
+            benchmark.spec.generators = Generators::All;
             let attempts = store::levels::list(&mut conn, world.viewer, id).await.unwrap();
             let lines = news(&mut conn, world.viewer, &benchmark, &attempts, &mut told)
                 .await

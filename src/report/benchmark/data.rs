@@ -162,10 +162,10 @@ pub fn latencies(bytes: Option<&[u8]>) -> anyhow::Result<Latencies> {
 }
 
 /// Newest seconds that are not shown until every worker has sent them.
-const MOST_HELD_BACK: usize = 3;
+const MOST_HELD_BACK: i32 = 3;
 
 /// Seconds by which it is told how many workers send: the newest, and as many before.
-pub const SECONDS_TOLD_BY: i32 = 6;
+pub const SECONDS_TOLD_BY: i32 = 2 * MOST_HELD_BACK;
 
 /// Seconds of a level that runs without the newest of them, where fewer workers have sent those than others shortly before:
 /// half of a second would pass for a slow one. A worker that sends nothing any more holds back no more than a few. The
@@ -175,7 +175,11 @@ pub fn sent_by_all(mut seconds: Vec<SecondRecord>) -> Vec<SecondRecord> {
     let counts: Vec<usize> = seconds.chunk_by(|a, b| key(a) == key(b)).map(<[_]>::len).collect();
     let recent = counts.iter().rev().take(SECONDS_TOLD_BY.unsigned_abs() as usize);
     let n_workers = recent.copied().max().unwrap_or(0);
-    let held_back = counts.iter().rev().take(MOST_HELD_BACK).take_while(|n| **n < n_workers);
+    let held_back = counts
+        .iter()
+        .rev()
+        .take(MOST_HELD_BACK.unsigned_abs() as usize)
+        .take_while(|n| **n < n_workers);
     let n_held_back: usize = held_back.sum();
     seconds.truncate(seconds.len() - n_held_back);
     seconds
