@@ -105,6 +105,28 @@ pub async fn prepare(
     }
 }
 
+/// The statistics file that a source names, if it is one that does. `work` is what runs under it.
+pub async fn named_file(
+    job: &HeldJob,
+    dataset_id: Option<DatasetId>,
+    spec: &SourceSpec,
+    work: &str,
+) -> Result<Option<NamedFile>, Trouble> {
+    let Some((_, name)) = source::statistics_file(spec) else {
+        return Ok(None);
+    };
+    let found = match dataset_id {
+        Some(id) => statistics_files::find_by_name(&mut *job.conn().await?, job.viewer, id, name).await?,
+        None => None,
+    };
+    let Some((contents, sha256)) = found else {
+        return Err(Trouble::Sentence(format!(
+            "The statistics file {name} is gone. Upload it again on the page of the dataset, and run the {work} again."
+        )));
+    };
+    Ok(Some(NamedFile { contents, sha256 }))
+}
+
 fn find(spec: &SourceSpec) -> Result<&'static dyn StatsSource, Trouble> {
     source::find(&spec.name)
         .ok_or_else(|| Trouble::Sentence(format!("This pgassay has no source called {}.", spec.name)))
@@ -151,26 +173,4 @@ async fn stage(job: &HeldJob, stage: &str, done: usize, total: usize, detail: &s
     } else {
         Ok(())
     }
-}
-
-/// The statistics file that a source names, if it is one that does. `work` is what runs under it.
-pub async fn named_file(
-    job: &HeldJob,
-    dataset_id: Option<DatasetId>,
-    spec: &SourceSpec,
-    work: &str,
-) -> Result<Option<NamedFile>, Trouble> {
-    let Some((_, name)) = source::statistics_file(spec) else {
-        return Ok(None);
-    };
-    let found = match dataset_id {
-        Some(id) => statistics_files::find_by_name(&mut *job.conn().await?, job.viewer, id, name).await?,
-        None => None,
-    };
-    let Some((contents, sha256)) = found else {
-        return Err(Trouble::Sentence(format!(
-            "The statistics file {name} is gone. Upload it again on the page of the dataset, and run the {work} again."
-        )));
-    };
-    Ok(Some(NamedFile { contents, sha256 }))
 }
