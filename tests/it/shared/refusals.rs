@@ -26,7 +26,7 @@ fn assert_refused(data_dir: &Path, url: &str, words: &str) {
         );
         assert_eq!(output.status.code(), Some(1), "{command}: {said}");
         assert!(said.contains(words), "{command}: {words} in {said}");
-        assert!(!said.contains("secret"), "{command} keeps passwords: {said}");
+        assert!(!said.contains("hush-hush"), "{command} keeps passwords: {said}");
     }
     assert!(!data_dir.join("store").exists());
 }
@@ -35,16 +35,16 @@ fn assert_refused(data_dir: &Path, url: &str, words: &str) {
 fn a_server_that_cannot_be_shared_is_refused_in_words() {
     let ground = Ground::new();
     let (cluster, data_dir, url) = (&ground.cluster, &ground.data_dir, ground.cluster.url());
-    cluster.ask("create role guest login password 'secret'");
+    cluster.ask("create role guest login password 'hush-hush'");
     for (url, words) in [
-        ("secret@nowhere", "SANDBOX_URL cannot be read"),
-        ("postgres://postgres:secret@127.0.0.1:1/postgres", "does not answer"),
+        ("hush-hush@nowhere", "SANDBOX_URL cannot be read"),
+        ("postgres://postgres:hush-hush@127.0.0.1:1/postgres", "does not answer"),
         (
-            &cluster.url_of("postgres", "secret", "postgres"),
+            &cluster.url_of("postgres", "hush-hush", "postgres"),
             "password authentication failed",
         ),
         (
-            &cluster.url_of("guest", "secret", "postgres"),
+            &cluster.url_of("guest", "hush-hush", "postgres"),
             "The user guest of SANDBOX_URL is not a superuser",
         ),
     ] {
