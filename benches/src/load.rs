@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::http;
 use crate::machine::Scratch;
+use crate::machine::cpu_seconds;
 use crate::peer::Peer;
 use crate::program::Program;
 use crate::table::Table;
@@ -212,20 +213,47 @@ impl Viewers {
     }
 }
 
+/// A level, whoever looks at it, and what pgassay took of the processors for all but the load itself, in seconds.
+fn viewed(program: &Program, start: impl FnOnce(&str) -> Option<Viewers>, stop: impl FnOnce(Viewers)) -> (Load, f64) {
+    let before_s = cpu_seconds(program.pid());
+    let id = begin(program, "point_read", "20", VIEWED_SECONDS);
+    let viewers = start(&id);
+    program.wait_until_idle();
+    if let Some(viewers) = viewers {
+        stop(viewers);
+    }
+    let all_s = cpu_seconds(program.pid()) - before_s;
+    let of_load = format!("select sum(generator_cpu_ms) / 1000 from benchmark_seconds where benchmark_id = {id}");
+    (loaded(program, &id), all_s - program.store_number(&of_load))
+}
+
 /// The same level alone and beside viewers, in turns.
 pub fn viewers(table: &mut Table) {
     let scratch = Scratch::new("viewers");
     let program = Program::start(&scratch.path().join("data"));
     let (mut alone, mut beside, mut shown_mb) = (Vec::new(), Vec::new(), 0);
     launch(&program, "point_read", "20", "2");
+    let mut viewing_s = Vec::new();
     for _ in 0..N_VIEWED {
-        alone.push(launch(&program, "point_read", "20", VIEWED_SECONDS).per_s);
-        let id = begin(&program, "point_read", "20", VIEWED_SECONDS);
-        let viewers = Viewers::start(&program.address, &id);
-        program.wait_until_idle();
-        shown_mb += viewers.stop();
-        beside.push(loaded(&program, &id).per_s);
+        let (load, alone_s) = viewed(&program, |_| None, |_| ());
+        alone.push(load.per_s);
+        let start = |id: &str| Some(Viewers::start(&program.address, id));
+        let (load, beside_s) = viewed(&program, start, |viewers| shown_mb += viewers.stop());
+        beside.push(load.per_s);
+        viewing_s.push(beside_s - alone_s);
     }
+    let level_s: f64 = VIEWED_SECONDS.parse().expect("a number");
+    let n_processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    #[expect(clippy::cast_precision_loss, reason = "a few")]
+    let part = median(viewing_s.iter().copied()) / (level_s * n_processors as f64);
+    table.row(
+        &format!("{N_VIEWERS} viewers: pgassay's processor time for them"),
+        &format!("{:.2} %", part * 100.0),
+        "of what the machine has",
+        "",
+        "at most 2 %",
+        verdict(Some(part <= 0.02)),
+    );
     let ratio = median(beside.iter().zip(&alone).map(|(beside, alone)| beside / alone));
     table.row(
         &format!("20 clients beside {N_VIEWERS} viewers: transactions a second"),

@@ -50,6 +50,17 @@ pub fn tool(name: &str) -> Command {
     Command::new(if path.exists() { path } else { PathBuf::from(name) })
 }
 
+/// What a process has taken of the processors so far, in seconds (proc(5): utime and stime, in ticks of 10 ms on Linux).
+pub fn cpu_seconds(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks = |place: usize| -> f64 {
+        let field = behind_name.split_whitespace().nth(place);
+        field.and_then(|field| field.parse().ok()).unwrap_or(f64::NAN)
+    };
+    (ticks(11) + ticks(12)) / 100.0
+}
+
 /// A file of the checkout.
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
