@@ -115,9 +115,7 @@ impl Peer {
             ],
         );
     }
-}
 
-impl Peer {
     /// A database with pgbench's tables, to be copied. From now on there is autovacuum, as in the sandbox of a benchmark.
     pub fn accounts(&self, name: &str, scale: &str) {
         self.sql(
