@@ -67,7 +67,7 @@ pub async fn work(house: &House, shutdown: &CancellationToken) {
 async fn sweep(servers: Servers, shutdown: CancellationToken) {
     let sweeping = async {
         loop {
-            if let Err(error) = servers.drop_left_schemas(None).await {
+            if let Err(error) = servers.drop_left_schemas(None, None).await {
                 error!("Schemas that were left on registered servers could not be looked for: {error}");
             }
             tokio::time::sleep(SWEEP_EVERY).await;

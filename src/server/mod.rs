@@ -13,6 +13,7 @@ use tracing::info;
 use tracing::warn;
 
 use crate::experiment::fields::FieldError;
+use crate::model::ids::JobId;
 use crate::model::ids::ServerId;
 use crate::model::server::RegisteredServer;
 use crate::model::server::ServerTest;
@@ -21,7 +22,6 @@ use crate::model::user::Viewer;
 use crate::server::form::Entry;
 use crate::server::form::ServerForm;
 use crate::store;
-use crate::store::servers::LeftSchema;
 use crate::store::servers::NewServer;
 use crate::store::servers::Way;
 use crate::target::registered::Registered;
@@ -111,17 +111,13 @@ impl Servers {
         let stored = keeps_address.then(|| self.unseal(id, &way.sealed)).transpose()?;
         let entry = form.parse(stored.as_deref()).map_err(ServersError::Refused)?;
         let new = self.seal(id, &entry)?;
+        if !keeps_address {
+            // Behind it nobody would know how to get there.
+            self.drop_left_schemas(Some(id), None).await?;
+        }
         let mut conn = self.pool.acquire().await?;
-        // Behind the change nobody would know how to get there.
-        let left = if keeps_address {
-            Vec::new()
-        } else {
-            store::servers::list_left_schemas(&mut conn, Some(id)).await?
-        };
-        let changed = store::servers::update(&mut conn, viewer, id, &new).await;
-        drop(conn);
-        match changed {
-            Ok(true) => Ok(self.drop_schemas(left).await?),
+        match store::servers::update(&mut conn, viewer, id, &new).await {
+            Ok(true) => Ok(()),
             Ok(false) => Err(ServersError::InUse(
                 "A benchmark runs on this server. Change it when that has ended.".to_owned(),
             )),
@@ -150,7 +146,7 @@ impl Servers {
     pub async fn delete(&self, viewer: Viewer, id: ServerId) -> Result<(), ServersError> {
         self.way(viewer, id).await?;
         // Behind it nobody would know how to get there.
-        self.drop_left_schemas(Some(id)).await?;
+        self.drop_left_schemas(Some(id), None).await?;
         let mut conn = self.pool.acquire().await?;
         if store::servers::delete(&mut conn, viewer, id).await? {
             return Ok(());
@@ -166,14 +162,10 @@ impl Servers {
         self.open(id, &self.way(viewer, id).await?)
     }
 
-    /// Drops the schemas of ours that were left behind, on one server, or on all on which nothing is measured, as far as they
-    /// can be reached; the others are tried again.
-    pub async fn drop_left_schemas(&self, id: Option<ServerId>) -> store::Result<()> {
-        let left = store::servers::list_left_schemas(&mut *self.pool.acquire().await?, id).await?;
-        self.drop_schemas(left).await
-    }
-
-    async fn drop_schemas(&self, left: Vec<LeftSchema>) -> store::Result<()> {
+    /// Drops the schemas of ours that were left behind, on all servers or on one, as far as they can be reached; the others
+    /// are tried again. A server on which a job runs that is not `own` is left in peace: that may be measuring.
+    pub async fn drop_left_schemas(&self, id: Option<ServerId>, own: Option<JobId>) -> store::Result<()> {
+        let left = store::servers::list_left_schemas(&mut *self.pool.acquire().await?, id, own).await?;
         for left in left {
             let (server_id, name) = (left.server_id, &left.name);
             let dropping = async { self.open(server_id, &left.way)?.drop_schema(name).await };

@@ -5,6 +5,7 @@ use chrono::Utc;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use crate::model::ids::JobId;
 use crate::model::ids::ServerId;
 use crate::model::job::Lease;
 use crate::model::server::PasswordSource;
@@ -256,17 +257,22 @@ pub async fn forget_schema(conn: &mut PgConnection, id: ServerId, name: &str) ->
     Ok(())
 }
 
-/// Schemas whose job does not run any more, of one server, or of all on which nothing is measured.
-pub async fn list_left_schemas(conn: &mut PgConnection, id: Option<ServerId>) -> Result<Vec<LeftSchema>> {
+/// Schemas whose job does not run any more, of all servers or of one; none of a server on which a job runs that is not `own`.
+pub async fn list_left_schemas(
+    conn: &mut PgConnection,
+    id: Option<ServerId>,
+    own: Option<JobId>,
+) -> Result<Vec<LeftSchema>> {
     let left = sqlx::query!(
         r#"select s.id as "server_id: ServerId", n.name, s.has_password, s.secret_name, s.sealed
            from server_schemas n join servers s on s.id = n.server_id
-           where case when $1::bigint is null
-                      then not exists (select from jobs busy where busy.server_id = s.id and busy.status = 'running')
-                      else s.id = $1 end
+           where ($1::bigint is null or s.id = $1)
+             and not exists (select from jobs busy
+                             where busy.server_id = s.id and busy.status = 'running' and busy.id is distinct from $2)
              and not exists (select from jobs j where j.id = n.job_id and j.epoch = n.epoch and j.status = 'running')
            order by s.id, n.name"#,
         id.map(|id| id.0),
+        own.map(|id| id.0),
     )
     .map(|row| LeftSchema {
         server_id: row.server_id,
@@ -282,7 +288,6 @@ pub async fn list_left_schemas(conn: &mut PgConnection, id: Option<ServerId>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ids::JobId;
     use crate::model::job::JobKind;
     use crate::model::job::JobStatus;
     use crate::store::is_duplicate;
@@ -385,7 +390,7 @@ mod tests {
         let lease = world.claim("a").await.unwrap().lease;
         let mut conn = world.conn().await;
         assert!(note_schema(&mut conn, &lease, id, "ours_1").await.unwrap());
-        assert!(list_left_schemas(&mut conn, None).await.unwrap().is_empty());
+        assert!(list_left_schemas(&mut conn, None, None).await.unwrap().is_empty());
 
         world.lapse(job_id).await;
         queue::rescue(&mut conn).await.unwrap();
@@ -396,11 +401,18 @@ mod tests {
             .unwrap()
             .lease;
         assert!(note_schema(&mut conn, &again, id, "ours_2").await.unwrap());
-        let left = list_left_schemas(&mut conn, Some(id)).await.unwrap();
+        let left = list_left_schemas(&mut conn, Some(id), None).await.unwrap();
+        assert!(left.is_empty(), "somebody measures there");
+        let left = list_left_schemas(&mut conn, Some(id), Some(job_id)).await.unwrap();
         let names: Vec<&str> = left.iter().map(|left| &*left.name).collect();
         assert_eq!(names, ["ours_1"]);
         assert_eq!(left[0].way.sealed, [1, 2, 3]);
         forget_schema(&mut conn, id, "ours_1").await.unwrap();
-        assert!(list_left_schemas(&mut conn, None).await.unwrap().is_empty());
+        assert!(
+            list_left_schemas(&mut conn, None, Some(job_id))
+                .await
+                .unwrap()
+                .is_empty()
+        );
     }
 }

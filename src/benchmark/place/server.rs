@@ -86,8 +86,8 @@ impl ServerPlace {
     /// Everything up to the first level.
     async fn furnish(&mut self, job: &HeldJob) -> Result<(), Trouble> {
         let reaching = async {
-            // No other benchmark is at work there now.
-            self.servers.drop_left_schemas(Some(self.server_id)).await?;
+            let own = Some(job.lease.job_id);
+            self.servers.drop_left_schemas(Some(self.server_id), own).await?;
             let mut session = self.reach().await?;
             let report = registered::report(&mut session).await?;
             Ok::<_, Trouble>((session, report))

@@ -232,7 +232,7 @@ async fn a_schema_that_cannot_be_dropped_now_is_dropped_at_the_next_occasion() {
 
     let sql = "do $$ begin execute format('alter database %I connection limit 0', current_database()); end $$";
     sqlx::raw_sql(sql).execute(&mut theirs.admin).await.unwrap();
-    desk.drop_left_schemas(None).await.unwrap();
+    desk.drop_left_schemas(None, None).await.unwrap();
     assert_eq!(theirs.schemas().await, (vec!["pgassay_left".to_owned()], 1));
     let sql = "do $$ begin execute format('alter database %I connection limit -1', current_database()); end $$";
     sqlx::raw_sql(sql).execute(&mut theirs.admin).await.unwrap();
