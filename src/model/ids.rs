@@ -68,3 +68,19 @@ define_id!(
     /// Names a registered server.
     ServerId
 );
+define_id!(
+    /// Names a browser that is signed in.
+    SessionId
+);
+define_id!(
+    /// Names an API token.
+    TokenId
+);
+define_id!(
+    /// Names an invitation.
+    InvitationId
+);
+define_id!(
+    /// Names a link that shows one thing.
+    LinkId
+);

@@ -48,9 +48,9 @@ pub async fn list(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> 
         "select l.first_trial, l.last_trial, l.n_visits, l.took_ms, l.saw_checkpoint, l.n_autovacuum, l.n_sessions,
                 l.cpu_wait_ms, l.io_wait_ms, l.steal_ms
          from looks l join experiments e on e.id = l.experiment_id
-         where l.experiment_id = $1 and e.owner_id = $2 order by l.first_trial",
+         where l.experiment_id = $1 and may_see($2, e) order by l.first_trial",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await
@@ -73,9 +73,9 @@ pub async fn count(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) ->
                         l.io_wait_ms >= l.took_ms * $3 and l.io_wait_ms > 0 as disk,
                         l.steal_ms >= l.took_ms * $3 and l.steal_ms >= $4 as steal
                  from looks l join experiments e on e.id = l.experiment_id
-                 where l.experiment_id = $1 and e.owner_id = $2) seen"#,
+                 where l.experiment_id = $1 and may_see($2, e)) seen"#,
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
         WAITING_SHARE,
         LEAST_STEAL_MS,
     )

@@ -13,8 +13,10 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::postgres::PgPoolOptions;
 
 use crate::model::ids::UserId;
+use crate::model::user::Role;
 use crate::model::user::Viewer;
 
+pub mod audit;
 pub mod benchmarks;
 pub mod checks;
 pub mod clock;
@@ -26,20 +28,26 @@ pub mod finding;
 pub mod held;
 pub mod homes;
 pub mod instruments;
+pub mod invitations;
 pub mod jobs;
 pub mod levels;
+pub mod links;
 pub mod looks;
 pub mod plans;
 pub mod queue;
 pub mod restores;
 pub mod segments;
 pub mod servers;
+pub mod sessions;
+pub mod settings;
 pub mod shares;
 pub mod sources;
 pub mod statistics_files;
 pub mod summaries;
 pub mod taxes;
+pub mod tokens;
 pub mod trials;
+pub mod users;
 pub mod workers;
 pub mod workloads;
 
@@ -79,12 +87,12 @@ pub async fn open(options: PgConnectOptions) -> anyhow::Result<PgPool> {
     Ok(pool)
 }
 
-/// The one account there is until people can sign in.
+/// The account that everything belongs to where nobody signs in.
 pub async fn local_viewer(conn: &mut PgConnection) -> Result<Viewer> {
-    let user_id = sqlx::query_scalar!(r#"select id as "id: UserId" from users where name = 'local'"#)
+    let user_id = sqlx::query_scalar!(r#"select id as "id: UserId" from users where is_local"#)
         .fetch_one(conn)
         .await?;
-    Ok(Viewer { user_id })
+    Ok(Viewer::account(user_id, Role::Admin))
 }
 
 /// The version of the server that holds the store, as it names itself.

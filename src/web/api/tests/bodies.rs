@@ -214,9 +214,7 @@ async fn the_list_is_read_stretch_by_stretch_without_gaps_and_only_by_its_owner(
 
     let stranger = sqlx::query_scalar("insert into users (name) values ('stranger') returning id");
     let user_id = stranger.fetch_one(&door.bench.house.pool).await.unwrap();
-    let stranger = crate::model::user::Viewer {
-        user_id: crate::model::ids::UserId(user_id),
-    };
+    let stranger = crate::model::user::Viewer::owner(crate::model::ids::UserId(user_id));
     let theirs = router(&door.bench, stranger, &door.shutdown);
     let ask = async |address: &str| send(&theirs, of_a_program(Request::get(address), Body::empty())).await;
     assert_eq!(ask("/api/benchmarks").await.body, json!([]));
