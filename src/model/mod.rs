@@ -6,6 +6,7 @@ pub mod dataset;
 pub mod estimate;
 pub mod experiment;
 pub mod filing;
+pub mod hashed;
 pub mod ids;
 pub mod instrument;
 pub mod job;
