@@ -1,4 +1,6 @@
 //! Who may come in, how often, and how much of the house is theirs: tokens, passwords, the address of a client, limits and
 //! quotas. Knows neither pages nor requests.
 
+mod common;
+pub mod password;
 pub mod token;
