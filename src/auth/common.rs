@@ -100,11 +100,11 @@ fn common() -> impl Iterator<Item = &'static str> {
 }
 
 fn is_step(from: char, to: char) -> bool {
-    let is_on = |walk: &&str| {
+    let is_on = |walk: &str| {
         let steps = walk.chars().zip(walk.chars().skip(1));
         steps.into_iter().any(|step| step == (from, to) || step == (to, from))
     };
-    from == to || WALKS.iter().any(|walk| is_on(&walk))
+    from == to || WALKS.iter().any(|walk| is_on(walk))
 }
 
 #[cfg(test)]
