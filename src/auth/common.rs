@@ -1,6 +1,6 @@
 //! Passwords that are tried first: made of nothing but the commonest words, walks over the keyboard, repetition, and names.
 //!
-//! Lists of leaked passwords hold few of twelve characters or more, and nearly all of those are one of the commonest short
+//! Lists of leaked passwords hold few of twelve characters or more, and many of those are one of the commonest short
 //! ones, grown: with four digits behind it, twice, or with a row of keys. So what is listed here is the parts, and what is
 //! asked is how much of a password is left without them. What a password is made of beside that is nobody's business.
 

@@ -3,5 +3,6 @@
 
 pub mod address;
 mod common;
+pub mod limit;
 pub mod password;
 pub mod token;

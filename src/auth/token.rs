@@ -26,10 +26,6 @@ const SHOWN_CHARS: usize = 6;
 pub struct Secret(String);
 
 impl Secret {
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
     /// The text itself, for the one place that hands it over.
     pub fn expose(&self) -> &str {
         &self.0

@@ -10,6 +10,7 @@ pub mod hashed;
 pub mod ids;
 pub mod instrument;
 pub mod job;
+pub mod limit;
 pub mod look;
 pub mod server;
 pub mod snapshot;

@@ -28,6 +28,7 @@ pub mod homes;
 pub mod instruments;
 pub mod jobs;
 pub mod levels;
+pub mod limits;
 pub mod looks;
 pub mod plans;
 pub mod queue;
