@@ -55,6 +55,10 @@
 //!   or a workload again. It stands beside a thing and changes nothing about it. A **filter** narrows a list, by its address.
 //! * **likeness**: an earlier experiment, or run of an instrument, as the form that asks for the same, to be changed and sent.
 //! * **bundle**: a settled experiment as one file, from which its numbers can be computed and its measuring repeated.
+//! * **token**: 256 bits of chance by which a browser (**session**), a program (**API token**) or a person (**invitation**,
+//!   **link**, **setup token**) is known again.
+//! * **net**: the network of a client's address as far as one household or company has it. **Limit**: how often something
+//!   may be asked for, by an account or from a net. **Quota**: how much one account may have or ask for.
 //! * **home**: the name of a data directory in the store. **Prefix**: what all its names on a shared server begin with.
 //!
 //! # Flow
@@ -82,6 +86,8 @@
 
 mod analysis;
 mod app;
+#[cfg_attr(not(test), expect(dead_code, reason = "the doors do not use it yet"))]
+mod auth;
 mod benchmark;
 mod bundle;
 mod cli;

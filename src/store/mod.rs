@@ -31,6 +31,7 @@ pub mod instruments;
 pub mod invitations;
 pub mod jobs;
 pub mod levels;
+pub mod limits;
 pub mod links;
 pub mod looks;
 pub mod plans;

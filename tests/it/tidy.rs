@@ -17,6 +17,7 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ("files", "model config"),
     ("cluster", "model config"),
     ("store", "model config"),
+    ("auth", "model config store"),
     ("target", "model config sql plan files cluster store"),
     ("snapshot", "model sql target"),
     ("source", "model sql plan target snapshot"),
@@ -39,18 +40,18 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ("bundle", "model analysis snapshot store experiment report"),
     (
         "web",
-        "model config sql plan analysis files store dataset workload snapshot source experiment instrument server benchmark \
-         report bundle",
+        "model config sql plan analysis files store auth dataset workload snapshot source experiment instrument server \
+         benchmark report bundle",
     ),
     (
         "app",
-        "model config sql plan analysis vault files cluster store target dataset workload snapshot source experiment instrument \
-         server benchmark report bundle web",
+        "model config sql plan analysis vault files cluster store auth target dataset workload snapshot source experiment \
+         instrument server benchmark report bundle web",
     ),
     (
         "cli",
-        "model config sql plan analysis vault files cluster store target dataset workload snapshot source experiment instrument \
-         server benchmark report bundle web app",
+        "model config sql plan analysis vault files cluster store auth target dataset workload snapshot source experiment \
+         instrument server benchmark report bundle web app",
     ),
 ];
 
