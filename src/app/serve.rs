@@ -56,7 +56,7 @@ async fn run(house: &HouseConfig, web: &WebConfig, shutdown: &CancellationToken)
         .with_context(|| format!("{} cannot be listened on; another program may use it", web.listen))?;
     let address = listener.local_addr()?;
     let house = Arc::new(House::open(house).await?);
-    let state = web::AppState::new(&house.services(), web, address, shutdown.clone());
+    let state = web::AppState::new(&house.services(), web, address, shutdown.clone())?;
     if web.sample
         && let Err(error) = sample::load_once(&house, &web.samples_dir).await
     {

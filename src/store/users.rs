@@ -132,8 +132,8 @@ pub async fn set_standing(conn: &mut PgConnection, id: UserId, role: Role, is_di
         .execute(&mut *conn)
         .await?;
     let done = sqlx::query!(
-        "update users set role = $2, is_disabled = $3
-         where id = $1 and ($2 = 'admin' and not $3
+        "update users set role = $2::user_role, is_disabled = $3
+         where id = $1 and ($2::user_role = 'admin' and not $3
                             or exists (select from users other
                                        where other.id <> $1 and other.role = 'admin' and not other.is_disabled
                                          and other.password_hash is not null))",
