@@ -32,6 +32,7 @@ pub mod limits;
 pub mod looks;
 pub mod plans;
 pub mod queue;
+pub mod quotas;
 pub mod restores;
 pub mod segments;
 pub mod servers;
