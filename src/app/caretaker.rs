@@ -1,4 +1,5 @@
-//! What a process does on the side for as long as it runs: clears away what others have left here, and in the depot.
+//! What a process does on the side for as long as it runs: clears away what others have left here, in the store, and in the
+//! depot.
 
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tracing::info;
 use tracing::warn;
 
 use crate::app::house::House;
+use crate::store;
 
 /// How often it looks for what others have left here; and after so many times in the depot.
 const EVERY: Duration = Duration::from_mins(1);
@@ -31,6 +33,7 @@ async fn round(house: &House, n: u32) -> anyhow::Result<()> {
     if n_strays > 0 {
         info!("Removed {n_strays} sandboxes of datasets that are not here any more");
     }
+    store::limits::sweep(&mut *house.pool.acquire().await?).await?;
     if n.is_multiple_of(DEPOT_EVERY) {
         let n_files = house.tidy_depot().await?;
         if n_files > 0 {

@@ -7,4 +7,5 @@ pub mod address;
 mod common;
 pub mod limit;
 pub mod password;
+pub mod quota;
 pub mod token;

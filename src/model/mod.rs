@@ -12,6 +12,7 @@ pub mod instrument;
 pub mod job;
 pub mod limit;
 pub mod look;
+pub mod quota;
 pub mod server;
 pub mod snapshot;
 pub mod statistics_file;

@@ -36,6 +36,7 @@ pub mod links;
 pub mod looks;
 pub mod plans;
 pub mod queue;
+pub mod quotas;
 pub mod restores;
 pub mod segments;
 pub mod servers;
