@@ -86,7 +86,6 @@
 
 mod analysis;
 mod app;
-#[cfg_attr(not(test), expect(dead_code, reason = "the doors do not use it yet"))]
 mod auth;
 mod benchmark;
 mod bundle;

@@ -36,6 +36,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::debug;
 use tracing::warn;
 
+use crate::web::Peer;
+
 /// Half of the files that a process may usually have open. Who comes later waits for one to leave.
 const MOST_CONNECTIONS: usize = 512;
 /// From a connection's beginning, or from the last answer, to the end of the next request's headers.
@@ -55,13 +57,13 @@ pub async fn serve(listener: TcpListener, router: &Router, shutdown: &Cancellati
         loop {
             let place = Arc::clone(&room).acquire_owned().await;
             match listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     let (router, shutdown) = (router.clone(), shutdown.clone());
                     let visit = Visit {
                         _place: place.ok(),
                         _token: connections.token(),
                     };
-                    tokio::spawn(async move { attend(stream, visit, router, &shutdown).await });
+                    tokio::spawn(async move { attend(stream, Peer(peer), visit, router, &shutdown).await });
                 }
                 Err(error) => {
                     warn!("A connection could not be let in: {error}");
@@ -135,12 +137,12 @@ impl AsyncWrite for Socket {
 }
 
 /// Answers the requests of one connection until it ends, or becomes something else than HTTP.
-async fn attend(stream: TcpStream, visit: Visit, router: Router, shutdown: &CancellationToken) {
+async fn attend(stream: TcpStream, peer: Peer, visit: Visit, router: Router, shutdown: &CancellationToken) {
     // Answers are written whole; waiting for more to send would only delay them. Without it they are merely late.
     let _ = stream.set_nodelay(true);
     let stream = Mutex::new(stream);
     let socket = Socket(Arc::new(Held { stream, visit }));
-    if let Err(error) = answer(socket.clone(), router, shutdown).await {
+    if let Err(error) = answer(socket.clone(), peer, router, shutdown).await {
         debug!("A connection ended badly: {error}");
     }
     let Some(Held { stream, visit }) = Arc::into_inner(socket.0) else {
@@ -153,7 +155,7 @@ async fn attend(stream: TcpStream, visit: Visit, router: Router, shutdown: &Canc
     drop(visit);
 }
 
-async fn answer(socket: Socket, router: Router, shutdown: &CancellationToken) -> hyper::Result<()> {
+async fn answer(socket: Socket, peer: Peer, router: Router, shutdown: &CancellationToken) -> hyper::Result<()> {
     let service = TowerToHyperService::new(router);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -161,7 +163,11 @@ async fn answer(socket: Socket, router: Router, shutdown: &CancellationToken) ->
         .max_buf_size(HEADERS_BYTES)
         .serve_connection(
             TokioIo::new(socket),
-            service_fn(move |request: Request<Incoming>| Box::pin(service.call(request.map(Body::new)))),
+            service_fn(move |request: Request<Incoming>| {
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(peer);
+                Box::pin(service.call(request))
+            }),
         );
     let mut connection = pin!(connection.with_upgrades());
     let mut is_stopping = false;

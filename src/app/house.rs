@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::fs::TryLockError;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use tracing::info;
 use tracing::warn;
 
 use crate::app::store_keeper::StoreKeeper;
+use crate::auth::accounts::Accounts;
+use crate::auth::password::Hasher;
 use crate::benchmark::service::Benchmarks;
 use crate::cluster;
 use crate::cluster::ClusterError;
@@ -65,6 +68,7 @@ pub struct House {
     pub experiments: Experiments,
     pub instruments: Instruments,
     pub servers: Servers,
+    pub accounts: Accounts,
     pub benchmarks: Benchmarks,
     pub restorer: Restorer,
     pub sandboxes: Sandboxes,
@@ -152,6 +156,7 @@ impl House {
                 secrets: config.secrets_dir.clone().unwrap_or_else(|| layout.secrets()),
                 home: home.clone(),
             },
+            accounts: Accounts::new(pool.clone(), Hasher::new(n_processors())),
             workloads: Workloads { pool: pool.clone() },
             experiments: Experiments { pool: pool.clone() },
             instruments: Instruments { pool: pool.clone() },
@@ -245,6 +250,7 @@ impl House {
             instruments: self.instruments.clone(),
             benchmarks: self.benchmarks.clone(),
             servers: self.servers.clone(),
+            accounts: self.accounts.clone(),
         }
     }
 
@@ -354,6 +360,11 @@ pub enum Guests {
     WaitFor,
     /// Stop now; they say that the store is away.
     Leave,
+}
+
+/// As many as passwords are hashed on at once.
+fn n_processors() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// The data directory, or the fallback when we are root and the user of the servers cannot get there.

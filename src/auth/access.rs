@@ -161,15 +161,47 @@ mod tests {
             (Need::Account, How::Changes, nobody, None, true, Err(Denied::Unknown)),
             (Need::Admin, How::Looks, nobody, None, true, Err(Denied::Unknown)),
             (Need::Account, How::Changes, viewer, None, false, Ok(())),
-            (Need::Editor, How::Changes, viewer, None, true, Err(Denied::NotFor(Role::Viewer))),
+            (
+                Need::Editor,
+                How::Changes,
+                viewer,
+                None,
+                true,
+                Err(Denied::NotFor(Role::Viewer)),
+            ),
             (Need::Editor, How::Changes, editor, None, false, Ok(())),
-            (Need::Editor, How::Changes, editor, Some(TokenScope::Read), false, Err(Denied::OnlyReads)),
+            (
+                Need::Editor,
+                How::Changes,
+                editor,
+                Some(TokenScope::Read),
+                false,
+                Err(Denied::OnlyReads),
+            ),
             (Need::Account, How::Looks, editor, Some(TokenScope::Read), false, Ok(())),
-            (Need::Editor, How::Changes, editor, Some(TokenScope::Write), false, Ok(())),
-            (Need::Admin, How::Looks, editor, None, false, Err(Denied::NotFor(Role::Editor))),
+            (
+                Need::Editor,
+                How::Changes,
+                editor,
+                Some(TokenScope::Write),
+                false,
+                Ok(()),
+            ),
+            (
+                Need::Admin,
+                How::Looks,
+                editor,
+                None,
+                false,
+                Err(Denied::NotFor(Role::Editor)),
+            ),
             (Need::Admin, How::Changes, admin, None, false, Ok(())),
         ] {
-            assert_eq!(check(least, how, asker, scope, is_shown), expected, "{least:?} {how:?} {asker:?}");
+            assert_eq!(
+                check(least, how, asker, scope, is_shown),
+                expected,
+                "{least:?} {how:?} {asker:?}"
+            );
         }
     }
 }

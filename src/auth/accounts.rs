@@ -33,6 +33,7 @@ use crate::store;
 /// How long the token is good by which the first admin is made.
 const SETUP_LIFETIME: Duration = Duration::from_hours(24);
 /// How long an invitation is good.
+#[expect(dead_code, reason = "admins make invitations in a moment")]
 pub const INVITATION_LIFETIME: Duration = Duration::from_hours(7 * 24);
 /// Of what a browser says of itself, this much is kept.
 const MOST_AGENT_CHARS: usize = 200;
@@ -71,7 +72,9 @@ pub enum AccountError {
     NoInvitation,
     #[error("Nobody can make an account here just now. Ask an admin.")]
     Closed,
-    #[error("This is not the setup token that pgassay printed when it started, or it is older than a day. Start pgassay again to get a new one.")]
+    #[error(
+        "This is not the setup token that pgassay printed when it started, or it is older than a day. Start pgassay again to get a new one."
+    )]
     NoSetup,
     #[error("There is an admin already. Sign in.")]
     AlreadySetUp,
@@ -284,7 +287,9 @@ impl Accounts {
         };
         let role = invited.as_ref().map_or(Role::Editor, |invitation| invitation.role);
         let (name, hash) = (chosen.name.as_str(), chosen.hash.to_text());
-        let viewer = store::users::insert(&mut transaction, name, role, &hash).await.map_err(taken)?;
+        let viewer = store::users::insert(&mut transaction, name, role, &hash)
+            .await
+            .map_err(taken)?;
         if let Some(invitation) = invited {
             store::invitations::use_up(&mut transaction, invitation.id, viewer.user_id).await?;
         }
@@ -328,7 +333,9 @@ impl Accounts {
     ) -> Result<(), AccountError> {
         let mut conn = self.pool.acquire().await?;
         let account = store::users::get(&mut conn, user_id).await?;
-        let name = account.ok_or_else(|| anyhow::anyhow!("an account that is not there"))?.name;
+        let name = account
+            .ok_or_else(|| anyhow::anyhow!("an account that is not there"))?
+            .name;
         drop(conn);
         let verified = self.verify(&name, old, address).await;
         verified.map_err(|error| match error {

@@ -169,13 +169,12 @@ impl HouseConfig {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn web(listen: &str, access: Option<Access>) -> WebConfig {
-        WebConfig {
-            listen: listen.parse().unwrap(),
-            access,
+impl WebConfig {
+    /// Nothing said, at an address of this machine.
+    pub fn unsaid() -> Self {
+        Self {
+            listen: ([127, 0, 0, 1], 0).into(),
+            access: None,
             public_url: None,
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
@@ -184,6 +183,19 @@ mod tests {
             allowed_hosts: Vec::new(),
             sample: false,
             samples_dir: PathBuf::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn web(listen: &str, access: Option<Access>) -> WebConfig {
+        WebConfig {
+            listen: listen.parse().unwrap(),
+            access,
+            ..WebConfig::unsaid()
         }
     }
 
@@ -212,7 +224,13 @@ mod tests {
         for url in ["https://assay.example.org", "http://assay.example.org:8080/"] {
             assert!(with(url).check().is_ok(), "{url}");
         }
-        for url in ["https://assay.example.org/x", "https://u:p@assay.example.org", "ftp://a", "https://a/?b", "https://a/#b"] {
+        for url in [
+            "https://assay.example.org/x",
+            "https://u:p@assay.example.org",
+            "ftp://a",
+            "https://a/?b",
+            "https://a/#b",
+        ] {
             assert!(with(url).check().is_err(), "{url}");
         }
         assert!(with("https://a").is_https() && !with("http://a").is_https());

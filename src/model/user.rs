@@ -39,6 +39,15 @@ impl Role {
         Self::ALL.into_iter().find(|role| role.word() == word)
     }
 
+    /// What somebody of it does here: "With it you ...".
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Viewer => "look at what others share with everybody",
+            Self::Editor => "upload, launch experiments and benchmarks, and look at what others share",
+            Self::Admin => "do everything, and look after accounts, servers and settings",
+        }
+    }
+
     pub fn may_change(self) -> bool {
         self >= Self::Editor
     }
@@ -75,7 +84,10 @@ impl AccountName {
         match name.chars().count() {
             0 => return Err("A name is needed.".to_owned()),
             n if n > Self::MOST_CHARS => {
-                return Err(format!("A name has at most {} characters; this has {n}.", Self::MOST_CHARS));
+                return Err(format!(
+                    "A name has at most {} characters; this has {n}.",
+                    Self::MOST_CHARS
+                ));
             }
             _ => {}
         }

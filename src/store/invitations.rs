@@ -156,7 +156,9 @@ mod tests {
         assert!(!delete(&mut conn, id).await.unwrap(), "who came by it stays known");
 
         let late = Hashed([2; 32]);
-        insert(&mut conn, late, admin, Role::Editor, Some(stranger), Duration::ZERO).await.unwrap();
+        insert(&mut conn, late, admin, Role::Editor, Some(stranger), Duration::ZERO)
+            .await
+            .unwrap();
         assert_eq!(find(&mut conn, late).await.unwrap(), None);
         assert!(list(&mut conn).await.unwrap().is_empty());
     }

@@ -272,7 +272,10 @@ mod tests {
         let seen = store::datasets::list(&mut conn, holder).await.unwrap();
         assert_eq!(seen.iter().map(|dataset| dataset.id).collect::<Vec<_>>(), [shown]);
         let sharing = get(&mut conn, holder, thing).await.unwrap().unwrap();
-        assert!(!sharing.is_own && sharing.links.is_empty(), "who came by a link sees no others");
+        assert!(
+            !sharing.is_own && sharing.links.is_empty(),
+            "who came by a link sees no others"
+        );
         assert!(!store::datasets::delete_unused(&mut conn, holder, shown).await.unwrap());
         assert!(!delete(&mut conn, Filed::Dataset(hidden), link).await.unwrap());
         assert!(delete(&mut conn, thing, link).await.unwrap());

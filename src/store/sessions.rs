@@ -77,9 +77,12 @@ pub async fn find(conn: &mut PgConnection, token: Hashed) -> Result<Option<Signe
         return Ok(None);
     };
     if row.is_old {
-        sqlx::query!("update sessions set seen_at = clock_timestamp() where id = $1", row.id.0)
-            .execute(conn)
-            .await?;
+        sqlx::query!(
+            "update sessions set seen_at = clock_timestamp() where id = $1",
+            row.id.0
+        )
+        .execute(conn)
+        .await?;
     }
     Ok(Some(SignedIn {
         session_id: row.id,
@@ -166,7 +169,10 @@ mod tests {
     async fn who_is_idle_too_long_or_signed_in_too_long_ago_or_shut_out_is_nobody() {
         let world = World::new().await;
         let mut conn = world.conn().await;
-        let ada = users::insert(&mut conn, "ada", Role::Editor, "hash").await.unwrap().user_id;
+        let ada = users::insert(&mut conn, "ada", Role::Editor, "hash")
+            .await
+            .unwrap()
+            .user_id;
         for sql in [
             "update sessions set seen_at = seen_at - interval '12 h 1 s'",
             "update sessions set expires_at = clock_timestamp()",
@@ -190,7 +196,10 @@ mod tests {
     async fn use_is_written_down_once_a_minute() {
         let world = World::new().await;
         let mut conn = world.conn().await;
-        let ada = users::insert(&mut conn, "ada", Role::Editor, "hash").await.unwrap().user_id;
+        let ada = users::insert(&mut conn, "ada", Role::Editor, "hash")
+            .await
+            .unwrap()
+            .user_id;
         insert(&mut conn, ONE, ada, "::1", "a browser").await.unwrap();
         let seen = list(&mut conn, ada).await.unwrap()[0].seen_at;
         find(&mut conn, ONE).await.unwrap();

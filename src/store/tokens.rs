@@ -84,9 +84,12 @@ pub async fn find(conn: &mut PgConnection, token: Hashed) -> Result<Option<Beare
         return Ok(None);
     };
     if row.is_old {
-        sqlx::query!("update api_tokens set used_at = clock_timestamp() where id = $1", row.id.0)
-            .execute(conn)
-            .await?;
+        sqlx::query!(
+            "update api_tokens set used_at = clock_timestamp() where id = $1",
+            row.id.0
+        )
+        .execute(conn)
+        .await?;
     }
     Ok(Some(Bearer {
         viewer: Viewer::account(row.user_id, row.role),

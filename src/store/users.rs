@@ -174,7 +174,11 @@ mod tests {
         assert!(is_duplicate(&again));
         let known = find_known(&mut conn, "ADA").await.unwrap().unwrap();
         assert_eq!((known.viewer, known.password_hash.as_deref()), (ada, Some("hash")));
-        assert!(set_standing(&mut conn, ada.user_id, Role::Editor, true).await.unwrap_or(true));
+        assert!(
+            set_standing(&mut conn, ada.user_id, Role::Editor, true)
+                .await
+                .unwrap_or(true)
+        );
         let is_out = get(&mut conn, ada.user_id).await.unwrap().unwrap().is_disabled;
         assert_eq!(find_known(&mut conn, "ada").await.unwrap().is_none(), is_out);
     }
@@ -197,7 +201,15 @@ mod tests {
         let mut conn = world.conn().await;
         let ada = insert(&mut conn, "ada", Role::Editor, "first").await.unwrap().user_id;
         assert!(set_password(&mut conn, ada, None, "second").await.unwrap());
-        assert!(!set_password(&mut conn, ada, Some("first"), "first, better").await.unwrap());
-        assert!(set_password(&mut conn, ada, Some("second"), "second, better").await.unwrap());
+        assert!(
+            !set_password(&mut conn, ada, Some("first"), "first, better")
+                .await
+                .unwrap()
+        );
+        assert!(
+            set_password(&mut conn, ada, Some("second"), "second, better")
+                .await
+                .unwrap()
+        );
     }
 }

@@ -17,6 +17,8 @@ use serde_json::Value;
 use serde_json::json;
 use tracing::error;
 
+use crate::auth::accounts::AccountError;
+use crate::auth::limit::TooOften;
 use crate::bundle::BundleError;
 use crate::dataset::service::UploadError;
 use crate::dataset::statistics_file::StatisticsFileError;
@@ -28,6 +30,7 @@ use crate::server::ServersError;
 use crate::store;
 use crate::web::middleware::headers::Face;
 use crate::web::middleware::headers::RequestId;
+use crate::web::urls;
 use crate::workload::service::AddError;
 
 /// How a handler fails.
@@ -43,6 +46,13 @@ pub enum Error {
     /// The same, field by field.
     Invalid(Vec<FieldError>),
     Fault(anyhow::Error),
+    /// Nobody knows yet who asks, and what is asked for is not for everybody. Signed in, they go on to this address.
+    SignIn(String),
+    /// A program's token is good for nothing: the sentence that says why.
+    BadToken(String),
+    /// Sent by a page of another site.
+    Foreign,
+    TooOften(TooOften),
     /// What is asked for is a part of the page at this address, and is shown there.
     Elsewhere(String),
 }
@@ -56,6 +66,44 @@ impl Error {
         Self::Refused {
             status: StatusCode::UNPROCESSABLE_ENTITY,
             message: message.into(),
+        }
+    }
+}
+
+impl Error {
+    /// A refusal of what the one who asks may not do.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::Refused {
+            status: StatusCode::FORBIDDEN,
+            message: message.into(),
+        }
+    }
+}
+
+impl From<AccountError> for Error {
+    fn from(error: AccountError) -> Self {
+        let status = match error {
+            AccountError::Fault(error) => {
+                return match error.downcast::<sqlx::Error>() {
+                    Ok(error) => error.into(),
+                    Err(error) => Self::Fault(error),
+                };
+            }
+            AccountError::TooOften(often) => return Self::TooOften(often),
+            AccountError::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            AccountError::Closed => StatusCode::FORBIDDEN,
+            AccountError::AlreadySetUp => StatusCode::CONFLICT,
+            AccountError::Wrong
+            | AccountError::NotYours
+            | AccountError::Name(_)
+            | AccountError::Password(_)
+            | AccountError::Taken
+            | AccountError::NoInvitation
+            | AccountError::NoSetup => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Self::Refused {
+            status,
+            message: error.to_string(),
         }
     }
 }
@@ -181,6 +229,7 @@ struct ErrorPage {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let face = Face::current();
+        let (mut code, mut retry_after_s) = (None, None);
         let (status, title, message, fields) = match self {
             Self::NotFound(what) => (
                 StatusCode::NOT_FOUND,
@@ -189,6 +238,36 @@ impl IntoResponse for Error {
                 Vec::new(),
             ),
             Self::Elsewhere(page) => return Redirect::to(&page).into_response(),
+            Self::SignIn(next) => match face {
+                Face::Page => return Redirect::to(&urls::login(&next)).into_response(),
+                Face::Fragment => return sign_in_by_htmx(),
+                Face::Json => (
+                    StatusCode::UNAUTHORIZED,
+                    "Not signed in",
+                    "This needs a token: the header Authorization: Bearer, with one from the page Account.".to_owned(),
+                    Vec::new(),
+                ),
+            },
+            Self::BadToken(message) => (StatusCode::UNAUTHORIZED, "Not signed in", message, Vec::new()),
+            Self::Foreign => {
+                code = Some("foreign_origin");
+                let message = "This was sent by a page of another site. Programs send no Origin and are let in.";
+                (
+                    StatusCode::FORBIDDEN,
+                    "That did not work",
+                    message.to_owned(),
+                    Vec::new(),
+                )
+            }
+            Self::TooOften(often) => {
+                retry_after_s = Some(often.retry_after_s());
+                (
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "Too often",
+                    often.to_string(),
+                    Vec::new(),
+                )
+            }
             Self::Refused { status, message } => (status, "That did not work", message, Vec::new()),
             Self::Invalid(fields) => {
                 let messages: Vec<&str> = fields.iter().map(|field| field.message.as_str()).collect();
@@ -216,14 +295,26 @@ impl IntoResponse for Error {
             Face::Page => html(status, page.render()),
             // htmx puts the message alone into the page's own place for errors.
             Face::Fragment => html(status, page.as_message().render()),
-            Face::Json => (status, Json(envelope(status, &page, &fields))).into_response(),
+            Face::Json => (status, Json(envelope(code.unwrap_or(code_of(status)), &page, &fields))).into_response(),
         };
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            let headers = response.headers_mut();
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            retry_after_s = Some(5);
+        }
+        if let Some(seconds) = retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 6750, section 3.
+            let scheme = HeaderValue::from_static("Bearer realm=\"pgassay\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
         }
         response
     }
+}
+
+/// What a fragment's request gets of somebody who is not signed in, or no more: htmx leads the whole page to the sign-in.
+fn sign_in_by_htmx() -> Response {
+    (StatusCode::UNAUTHORIZED, [("hx-redirect", urls::LOGIN)]).into_response()
 }
 
 fn html(status: StatusCode, rendered: askama::Result<String>) -> Response {
@@ -235,16 +326,12 @@ fn html(status: StatusCode, rendered: askama::Result<String>) -> Response {
 
 /// What programs get: a code that never changes its meaning, the sentence for whoever reads their log, and what is wrong
 /// with each field that is.
-fn envelope(status: StatusCode, page: &ErrorPage, fields: &[FieldError]) -> Value {
+fn envelope(code: &str, page: &ErrorPage, fields: &[FieldError]) -> Value {
     let fields: Vec<Value> = fields
         .iter()
         .map(|FieldError { field, message }| json!({ "field": field, "message": message }))
         .collect();
-    let code = if fields.is_empty() {
-        code_of(status)
-    } else {
-        "invalid_fields"
-    };
+    let code = if fields.is_empty() { code } else { "invalid_fields" };
     let mut error = json!({ "code": code, "message": page.message, "fields": fields });
     if let Some(request_id) = page.request_id {
         error["request_id"] = request_id.to_string().into();
@@ -255,7 +342,10 @@ fn envelope(status: StatusCode, page: &ErrorPage, fields: &[FieldError]) -> Valu
 fn code_of(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => "bad_request",
-        StatusCode::FORBIDDEN => "foreign_origin",
+        StatusCode::UNAUTHORIZED => "unauthorized",
+        StatusCode::FORBIDDEN => "forbidden",
+        StatusCode::CONFLICT => "conflict",
+        StatusCode::TOO_MANY_REQUESTS => "too_often",
         StatusCode::NOT_FOUND => "not_found",
         StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
         StatusCode::REQUEST_TIMEOUT => "too_slow",
@@ -284,10 +374,7 @@ pub async fn wrong_method(method: Method) -> Error {
 
 /// For a browser that sends here what a page of somebody else's told it to.
 pub fn foreign() -> Error {
-    Error::Refused {
-        status: StatusCode::FORBIDDEN,
-        message: "This was sent by a page of another site. Programs send no Origin and are let in.".to_owned(),
-    }
+    Error::Foreign
 }
 
 /// A handler that panicked hurts only its own request.

@@ -2,6 +2,7 @@
 
 mod api;
 mod assets;
+mod cookies;
 mod error;
 mod extract;
 mod fragment;
@@ -11,6 +12,7 @@ pub mod state;
 mod urls;
 mod view;
 
+pub use middleware::identity::Peer;
 pub use state::AppState;
 
 use axum::Router;
@@ -35,6 +37,10 @@ pub fn router(state: AppState) -> Router {
         .layer(axum::middleware::from_fn_with_state(
             Pace::default(),
             middleware::pace::keep,
+        ))
+        .layer(axum::middleware::from_fn_with_state(
+            state.clone(),
+            middleware::identity::know,
         ))
         .layer(CsrfLayer::new().with_rejection_response(|_| error::foreign().into_response()))
         .layer(CatchPanicLayer::custom(error::panicked))

@@ -82,7 +82,13 @@ impl AppState {
             SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
         });
         hosts.extend(config.allowed_hosts.iter().map(|host| host.trim().to_owned()));
-        hosts.extend(config.public_url.as_ref().and_then(|url| url.host_str()).map(str::to_owned));
+        hosts.extend(
+            config
+                .public_url
+                .as_ref()
+                .and_then(|url| url.host_str())
+                .map(str::to_owned),
+        );
         let gate = Gate {
             access: config.access(),
             local: services.viewer,

@@ -11,6 +11,43 @@ use crate::model::ids::WorkloadId;
 use crate::model::instrument::InstrumentKind;
 
 pub const DASHBOARD: &str = "/";
+pub const LOGIN: &str = "/login";
+pub const LOGOUT: &str = "/logout";
+/// Where the first admin is made.
+pub const SETUP: &str = "/setup";
+pub const REGISTER: &str = "/register";
+pub const ACCOUNT: &str = "/account";
+pub const ADMIN: &str = "/admin";
+pub const METRICS: &str = "/metrics";
+
+/// Where somebody signs in who then goes on to `next`.
+pub fn login(next: &str) -> String {
+    with_query(
+        LOGIN,
+        [("next", next)].into_iter().filter(|(_, next)| *next != DASHBOARD),
+    )
+}
+
+/// An address of ours that somebody is to go to, from a query or a form; the dashboard where it is none.
+pub fn own(address: &str) -> &str {
+    let mut chars = address.chars();
+    // "//" and "/\" lead to other hosts, and browsers leave control characters out.
+    let is_own = chars.next() == Some('/')
+        && !matches!(chars.next(), Some('/' | '\\'))
+        && !address.chars().any(|c| c.is_control() || c == '\\');
+    if is_own { address } else { DASHBOARD }
+}
+
+/// Where an account is made by an invitation.
+pub fn register(token: &str) -> String {
+    with_query(REGISTER, [("invitation", token)])
+}
+
+/// The address by which somebody without an account is shown one thing.
+pub fn link(token: &str) -> String {
+    format!("/links/{token}")
+}
+
 pub const QUEUE: &str = "/queue";
 pub const UPLOAD: &str = "/upload";
 pub const UPLOAD_DUMP: &str = "/upload/dump";

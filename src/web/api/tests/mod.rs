@@ -4,7 +4,6 @@ mod bodies;
 mod refusals;
 mod updates;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
@@ -162,16 +161,10 @@ impl Door {
 }
 
 fn router(bench: &Bench, viewer: Viewer, shutdown: &CancellationToken) -> Router {
-    let config = WebConfig {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        access: None,
-        allowed_hosts: Vec::new(),
-        sample: false,
-        samples_dir: PathBuf::new(),
-    };
+    let config = WebConfig::unsaid();
     let mut services = bench.house.services();
     services.viewer = viewer;
-    web::router(AppState::new(&services, &config, config.listen, shutdown.clone()))
+    web::router(AppState::new(&services, &config, config.listen, shutdown.clone()).unwrap())
 }
 
 async fn send(router: &Router, request: Request<Body>) -> Answer {
