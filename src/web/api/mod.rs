@@ -3,6 +3,7 @@
 mod answers;
 mod benchmarks;
 mod body;
+mod idempotency;
 mod paging;
 mod socket;
 #[cfg(test)]
