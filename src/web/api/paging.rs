@@ -6,6 +6,7 @@ use std::str::FromStr;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::header;
+use utoipa::IntoParams;
 
 use crate::experiment::fields::FieldError;
 use crate::experiment::fields::number;
@@ -14,6 +15,19 @@ use crate::web::urls;
 
 const USUAL: u64 = 20;
 const MOST: u64 = 100;
+
+/// The parameters of every list, as the document describes them.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read pair by pair, and described here")]
+pub(super) struct StretchParams {
+    /// How many at most.
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u64>,
+    /// Only what is older than the one with this id. The header `Link` of every answer but the last leads on.
+    #[param(minimum = 1)]
+    before: Option<i64>,
+}
 
 /// Which part of a list of things with such ids is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +44,10 @@ impl<I: FromStr + fmt::Display> Stretch<I> {
         let mut errors: Vec<FieldError> = Vec::new();
         let limit = last(pairs, "limit").map_or(Ok(USUAL), |text| number(text, "limit", 1, MOST));
         let limit = limit.map_err(|error| errors.push(error));
-        let before = last(pairs, "before").map(|text| text.trim().parse());
-        let before = before.transpose().map_err(|_| {
-            errors.push(FieldError::new("before", format!("This takes the id of {what}.")));
-        });
+        let before = last(pairs, "before").map(|text| read_id(text.trim()));
+        let before =
+            before.map(|id| id.ok_or_else(|| FieldError::new("before", format!("This takes the id of {what}."))));
+        let before = before.transpose().map_err(|error| errors.push(error));
         match (limit, before) {
             (Ok(limit), Ok(before)) => Ok(Self {
                 limit: usize::try_from(limit).unwrap_or(usize::MAX),
@@ -64,6 +78,12 @@ impl<I: FromStr + fmt::Display> Stretch<I> {
         let value = HeaderValue::try_from(format!("<{address}>; rel=\"next\"")).ok()?;
         Some((header::LINK, value))
     }
+}
+
+/// Ids are counted from 1.
+fn read_id<I: FromStr>(text: &str) -> Option<I> {
+    let is_id = text.parse::<i64>().is_ok_and(|id| id >= 1);
+    text.parse().ok().filter(|_| is_id)
 }
 
 /// The last value of a name in a query string.
