@@ -158,6 +158,12 @@ async fn a_program_asks_which_statistics_matter_and_reads_the_numbers_that_the_e
         assert!(summary["median_ms"].as_f64().unwrap() > 0.0, "{summary}");
     }
 
+    the_trials_are_those_of_the_export(&program, &plain, &address, &export).await;
+    another_run_is_like_the_first_and_can_be_stopped(&program, &address, &shown).await;
+    assert_eq!(server.stop(), Some(0));
+}
+
+async fn the_trials_are_those_of_the_export(program: &Program, plain: &Plain, address: &str, export: &Value) {
     let trials = program.text(&format!("{address}/trials"), "application/jsonl").await;
     let mut measured = Vec::new();
     for line in trials.lines() {
@@ -170,12 +176,15 @@ async fn a_program_asks_which_statistics_matter_and_reads_the_numbers_that_the_e
     assert_eq!((measured.len(), trials.lines().count()), (27, 36));
     assert_eq!(json!(measured), export["trials"]);
     let rows = program.text(&format!("{address}/trials?after=30"), "text/csv").await;
-    let whole = plain.page(&format!("/results/{id}/trials.csv")).await;
+    let whole = plain.page(&format!("/results/{}/trials.csv", id(address))).await;
     assert_eq!(
         rows.lines().skip(1).collect::<Vec<_>>(),
         whole.lines().skip(31).collect::<Vec<_>>()
     );
+}
 
+/// `shown` is the first, which has settled.
+async fn another_run_is_like_the_first_and_can_be_stopped(program: &Program, address: &str, shown: &Value) {
     let rerun = program
         .send(Method::POST, &format!("{address}/rerun"), None, None)
         .await;
@@ -194,6 +203,5 @@ async fn a_program_asks_which_statistics_matter_and_reads_the_numbers_that_the_e
     read(late, StatusCode::CONFLICT).await;
     let listed = program.get("/api/experiments").await;
     let ids: Vec<&Value> = listed.as_array().unwrap().iter().map(|one| &one["id"]).collect();
-    assert_eq!(ids, [&rerun["id"], id]);
-    assert_eq!(server.stop(), Some(0));
+    assert_eq!(ids, [&rerun["id"], &shown["id"]]);
 }

@@ -239,13 +239,15 @@ async fn cancel_experiment(
 ) -> Result<Json<ExperimentBody>, Error> {
     let is_asked = experiments.stop(viewer, id).await?;
     let experiment = get_one(&pool, viewer, id).await?;
-    match experiment.job.status {
-        JobStatus::Completed | JobStatus::Failed if !is_asked => Err(conflict(format!(
-            "Experiment {id} has ended: it is {}.",
-            experiment.job.status.word()
-        ))),
-        _ => Ok(Json(ExperimentBody::new(&experiment))),
+    let status = experiment.job.status;
+    let has_ended = match status {
+        JobStatus::Completed | JobStatus::Failed => true,
+        JobStatus::Queued | JobStatus::Running | JobStatus::Cancelled => false,
+    };
+    if has_ended && !is_asked {
+        return Err(conflict(format!("Experiment {id} has ended: it is {}.", status.word())));
     }
+    Ok(Json(ExperimentBody::new(&experiment)))
 }
 
 /// Launches an experiment again: a new one, with the same spec, seed included.

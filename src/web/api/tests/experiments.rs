@@ -212,6 +212,7 @@ async fn what_a_check_answers_asks_for_the_same_again() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 async fn every_field_that_cannot_be_is_named_and_nothing_is_launched() {
     let (door, doc) = (Door::open().await, described());
     let (dataset, wish) = door.wish().await;
