@@ -4,6 +4,7 @@ use chrono::DateTime;
 use chrono::Utc;
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::model::ids::JobId;
 use crate::model::units::date;
@@ -26,7 +27,7 @@ pub enum JobKind {
 ///   ^          |
 ///   +----------+  interrupted (shutdown or lost lease)
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "job_status", rename_all = "snake_case")]
 pub enum JobStatus {

@@ -168,6 +168,23 @@ pub async fn list_newest(conn: &mut PgConnection, viewer: Viewer, limit: u32) ->
     .await
 }
 
+/// Experiments, newest first, at most `limit`, and only those older than `before` where that is given.
+pub async fn list_before(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    before: Option<ExperimentId>,
+    limit: i64,
+) -> Result<Vec<Experiment>> {
+    select_experiments!(
+        "where e.owner_id = $1 and ($2::bigint is null or e.id < $2) order by e.id desc limit $3",
+        viewer.user_id.0,
+        before.map(|id| id.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// These experiments, in this order; those that are not the viewer's are left out.
 pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[ExperimentId]) -> Result<Vec<Experiment>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();

@@ -13,9 +13,9 @@ use axum::response::Html;
 use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
-use serde_json::Value;
-use serde_json::json;
+use serde::Serialize;
 use tracing::error;
+use utoipa::ToSchema;
 
 use crate::auth::accounts::AccountError;
 use crate::auth::limit::TooOften;
@@ -295,7 +295,7 @@ impl IntoResponse for Error {
             Face::Page => html(status, page.render()),
             // htmx puts the message alone into the page's own place for errors.
             Face::Fragment => html(status, page.as_message().render()),
-            Face::Json => (status, Json(envelope(code.unwrap_or(code_of(status)), &page, &fields))).into_response(),
+            Face::Json => (status, Json(Envelope::new(code.unwrap_or(code_of(status)), page, fields))).into_response(),
         };
         if status == StatusCode::SERVICE_UNAVAILABLE {
             retry_after_s = Some(5);
@@ -324,19 +324,49 @@ fn html(status: StatusCode, rendered: askama::Result<String>) -> Response {
     }
 }
 
-/// What programs get: a code that never changes its meaning, the sentence for whoever reads their log, and what is wrong
-/// with each field that is.
-fn envelope(code: &str, page: &ErrorPage, fields: &[FieldError]) -> Value {
-    let fields: Vec<Value> = fields
-        .iter()
-        .map(|FieldError { field, message }| json!({ "field": field, "message": message }))
-        .collect();
-    let code = if fields.is_empty() { code } else { "invalid_fields" };
-    let mut error = json!({ "code": code, "message": page.message, "fields": fields });
-    if let Some(request_id) = page.request_id {
-        error["request_id"] = request_id.to_string().into();
+/// What programs get when something goes wrong.
+#[derive(Serialize, ToSchema)]
+pub struct Envelope {
+    error: EnvelopeError,
+}
+
+/// What went wrong.
+#[derive(Serialize, ToSchema)]
+struct EnvelopeError {
+    /// A word that never changes its meaning.
+    code: &'static str,
+    /// A sentence for whoever reads the log of the program.
+    message: String,
+    /// What is wrong with each field that is.
+    fields: Vec<EnvelopeField>,
+    /// Of a fault: the number under which the log of the server tells more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    request_id: Option<String>,
+}
+
+/// A field, a parameter or a header that cannot be.
+#[derive(Serialize, ToSchema)]
+struct EnvelopeField {
+    field: String,
+    message: String,
+}
+
+impl Envelope {
+    fn new(code: &'static str, page: ErrorPage, fields: Vec<FieldError>) -> Self {
+        let code = if fields.is_empty() { code } else { "invalid_fields" };
+        let fields = fields.into_iter();
+        Self {
+            error: EnvelopeError {
+                code,
+                message: page.message,
+                fields: fields
+                    .map(|FieldError { field, message }| EnvelopeField { field, message })
+                    .collect(),
+                request_id: page.request_id.map(|request_id| request_id.to_string()),
+            },
+        }
     }
-    json!({ "error": error })
 }
 
 fn code_of(status: StatusCode) -> &'static str {
@@ -344,10 +374,10 @@ fn code_of(status: StatusCode) -> &'static str {
         StatusCode::BAD_REQUEST => "bad_request",
         StatusCode::UNAUTHORIZED => "unauthorized",
         StatusCode::FORBIDDEN => "forbidden",
-        StatusCode::CONFLICT => "conflict",
         StatusCode::TOO_MANY_REQUESTS => "too_often",
         StatusCode::NOT_FOUND => "not_found",
         StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
+        StatusCode::CONFLICT => "conflict",
         StatusCode::REQUEST_TIMEOUT => "too_slow",
         StatusCode::PAYLOAD_TOO_LARGE => "too_large",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "unsupported_media_type",

@@ -112,6 +112,14 @@ pub fn server_part(id: ServerId, part: &str) -> String {
 
 pub const API_BENCHMARKS: &str = "/api/benchmarks";
 pub const API_RESULTS: &str = "/api/results";
+pub const API_SOURCES: &str = "/api/sources";
+pub const API_EXPERIMENTS: &str = "/api/experiments";
+
+/// An experiment, for programs.
+pub fn api_experiment(id: ExperimentId) -> String {
+    format!("{API_EXPERIMENTS}/{id}")
+}
+
 /// Messages of all benchmarks as they go on, for programs.
 pub const UPDATES: &str = "/ws";
 

@@ -29,6 +29,7 @@ use crate::web::api::answers;
 use crate::web::api::answers::BenchmarkBody;
 use crate::web::api::answers::ResultBody;
 use crate::web::api::body;
+use crate::web::api::idempotency;
 use crate::web::api::paging::Stretch;
 use crate::web::error::Error;
 use crate::web::extract::id::Id;
@@ -40,10 +41,6 @@ use crate::web::view;
 
 /// Room for a mix of many programs; other bodies are small.
 const BODY_BYTES: usize = 4 << 20;
-
-/// By which a client that sends its request again is known.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
-const MOST_KEY_CHARS: usize = 200;
 
 pub(super) fn router() -> Router<AppState> {
     Router::new()
@@ -66,7 +63,7 @@ async fn start_benchmark(
     Object(body): Object,
 ) -> Result<Json<BenchmarkBody>, Error> {
     let (mut form, mut wrong) = body::read(&body);
-    match idempotency_key(&headers) {
+    match idempotency::key(&headers) {
         Ok(Some(key)) => form.request_id = key,
         Ok(None) => form.request_id = view::request_id_or(form.request_id)?,
         Err(error) => wrong.push(error),
@@ -162,13 +159,11 @@ async fn list(
     pairs: &[(String, String)],
     status: Option<JobStatus>,
 ) -> Result<Response, Error> {
-    let stretch = Stretch::read(pairs)?;
+    let stretch = Stretch::read(pairs, "a benchmark")?;
     let mut conn = pool.acquire().await?;
-    // One more tells whether there is more.
-    let limit = i64::try_from(stretch.limit + 1).unwrap_or(i64::MAX);
-    let mut benchmarks = store::benchmarks::list_before(&mut conn, viewer, stretch.before, status, limit).await?;
-    let is_more = benchmarks.len() > stretch.limit;
-    benchmarks.truncate(stretch.limit);
+    let (before, n_rows) = (stretch.before, stretch.n_rows());
+    let mut benchmarks = store::benchmarks::list_before(&mut conn, viewer, before, status, n_rows).await?;
+    let next = stretch.cut(address, &mut benchmarks, |benchmark| benchmark.id);
     let ids: Vec<BenchmarkId> = benchmarks.iter().map(|benchmark| benchmark.id).collect();
     let levels = store::levels::list_of_several(&mut conn, viewer, &ids).await?;
     drop(conn);
@@ -179,9 +174,7 @@ async fn list(
         bodies.push(BenchmarkBody::new(benchmark, &own)?);
     }
     let mut response = Json(bodies).into_response();
-    if let Some(last) = ids.last().filter(|_| is_more) {
-        response.headers_mut().extend(stretch.next(address, *last));
-    }
+    response.headers_mut().extend(next);
     Ok(response)
 }
 
@@ -206,18 +199,5 @@ fn in_their_words(error: LaunchError) -> Error {
     match error {
         LaunchError::Refused(fields) => Error::Invalid(fields.into_iter().map(body::field_name).collect()),
         error @ LaunchError::Fault(_) => error.into(),
-    }
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, FieldError> {
-    let Some(key) = headers.get(IDEMPOTENCY_KEY) else {
-        return Ok(None);
-    };
-    match key.to_str().map(str::trim) {
-        Ok(key) if !key.is_empty() && key.len() <= MOST_KEY_CHARS => Ok(Some(key.to_owned())),
-        _ => Err(FieldError::new(
-            "Idempotency-Key",
-            format!("This header takes 1 to {MOST_KEY_CHARS} letters, digits and signs."),
-        )),
     }
 }

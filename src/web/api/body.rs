@@ -140,7 +140,7 @@ fn programs(name: &str, value: &Value) -> Result<Vec<GivenProgram>, FieldError> 
 }
 
 /// JSON has one kind of number, so `20.0` is as good as `20`.
-fn digits(number: &Number) -> String {
+pub(super) fn digits(number: &Number) -> String {
     match number.as_f64() {
         Some(value) if number.is_f64() && value.fract() == 0.0 => format!("{value:.0}"),
         _ => number.to_string(),

@@ -1,7 +1,9 @@
 //! The API from outside: requests through the router, with a real store behind it.
 
 mod bodies;
+mod experiments;
 mod refusals;
+mod schema;
 mod updates;
 
 use std::time::Duration;
@@ -50,6 +52,8 @@ struct Door {
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
+    text: String,
+    /// The text as JSON; null where it is none.
     body: Value,
 }
 
@@ -173,6 +177,7 @@ async fn send(router: &Router, request: Request<Body>) -> Answer {
     Answer {
         status: parts.status,
         headers: parts.headers,
+        text: String::from_utf8(body.to_vec()).unwrap(),
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     }
 }
