@@ -68,3 +68,7 @@ define_id!(
     /// Names a registered server.
     ServerId
 );
+define_id!(
+    /// Names a dump that arrives part by part.
+    UploadId
+);

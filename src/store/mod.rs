@@ -40,6 +40,7 @@ pub mod statistics_files;
 pub mod summaries;
 pub mod taxes;
 pub mod trials;
+pub mod uploads;
 pub mod workers;
 pub mod workloads;
 
