@@ -7,10 +7,12 @@ mod extract;
 mod fragment;
 mod middleware;
 mod pages;
+mod sent;
 pub mod state;
 mod urls;
 mod view;
 
+pub use api::openapi::document as openapi;
 pub use state::AppState;
 
 use axum::Router;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::benchmark::service::Benchmarks;
 use crate::config::WebConfig;
 use crate::dataset::service::Datasets;
+use crate::dataset::uploads::Uploads;
 use crate::experiment::service::Experiments;
 use crate::instrument::service::Instruments;
 use crate::model::user::Viewer;
@@ -25,6 +26,7 @@ use crate::workload::service::Workloads;
 pub struct AppState {
     pub pool: PgPool,
     pub datasets: Datasets,
+    pub uploads: Uploads,
     pub workloads: Workloads,
     pub experiments: Experiments,
     pub instruments: Instruments,
@@ -66,6 +68,7 @@ impl AppState {
         Self {
             pool: services.pool.clone(),
             datasets: services.datasets.clone(),
+            uploads: Uploads::new(services.datasets.clone()),
             workloads: services.workloads.clone(),
             experiments: services.experiments.clone(),
             instruments: services.instruments.clone(),

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::header;
+use utoipa::IntoParams;
 
 use crate::experiment::fields::FieldError;
 use crate::experiment::fields::number;
@@ -14,6 +15,19 @@ use crate::web::urls;
 
 const USUAL: u64 = 20;
 const MOST: u64 = 100;
+
+/// The parameters of every list, as the document describes them.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read pair by pair, and described here")]
+pub(super) struct StretchParams {
+    /// How many at most.
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u64>,
+    /// Only what is older than the one with this id. The header `Link` of every answer but the last leads on.
+    #[param(minimum = 1)]
+    before: Option<i64>,
+}
 
 /// Which part of a list of things with such ids is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
