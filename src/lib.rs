@@ -5,6 +5,8 @@
 //! One word, one meaning, in code, pages, tables and logs.
 //!
 //! * **dataset**: what a dump holds, restored once into a pristine template database and cloned at will.
+//!   An **upload** is a dump on its way in; where its client wants that, it comes **part** by part, and has a **key** by which
+//!   the client finds it again.
 //! * **workload**: a file of labelled **queries**; runs on any dataset it checks against.
 //! * **source**: where the planner's statistics come from. Never a bare "stats".
 //!   A **draw** is one of several sources that differ in nothing but the sample that ANALYZE took; a **note** says what

@@ -34,6 +34,10 @@ async fn round(house: &House, n: u32) -> anyhow::Result<()> {
         info!("Removed {n_strays} sandboxes of datasets that are not here any more");
     }
     store::limits::sweep(&mut *house.pool.acquire().await?).await?;
+    let n_given_up = house.sweep_uploads().await?;
+    if n_given_up > 0 {
+        info!("Removed {n_given_up} uploads of which nothing more arrived for a day");
+    }
     if n.is_multiple_of(DEPOT_EVERY) {
         let n_files = house.tidy_depot().await?;
         if n_files > 0 {

@@ -209,6 +209,21 @@ impl House {
         Ok(n_removed)
     }
 
+    /// Removes uploads of which nothing more has arrived for a day. Returns how many files went.
+    pub async fn sweep_uploads(&self) -> anyhow::Result<usize> {
+        // Looked for first: what comes meanwhile is kept.
+        let here = self.layout.list_parts().await?;
+        let mut conn = self.pool.acquire().await?;
+        store::uploads::delete_given_up(&mut conn, &self.home).await?;
+        let keep = store::uploads::list_ids_of_home(&mut conn, &self.home).await?;
+        drop(conn);
+        let given_up: Vec<_> = here.into_iter().filter(|id| !keep.contains(id)).collect();
+        for id in &given_up {
+            self.layout.remove_part(*id).await?;
+        }
+        Ok(given_up.len())
+    }
+
     /// The datasets of which something is to be kept here; none where this store is the wrong one to say.
     async fn kept(&self) -> store::Result<Option<Vec<DatasetId>>> {
         let mut conn = self.pool.acquire().await?;
@@ -269,6 +284,10 @@ impl House {
         let n_arriving = self.layout.sweep_incoming().await?;
         if n_arriving > 0 {
             info!("Removed {n_arriving} uploads that broke off");
+        }
+        let n_given_up = self.sweep_uploads().await?;
+        if n_given_up > 0 {
+            info!("Removed {n_given_up} uploads that were given up");
         }
         let (n_files, n_sandboxes) = match self.kept().await? {
             Some(keep) => (

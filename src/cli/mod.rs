@@ -1,4 +1,5 @@
-//! The command line: serve, worker, run, bench, server, instrument, bundle, verify, rerun, doctor, sample, snapshot.
+//! The command line: serve, worker, run, bench, server, instrument, bundle, verify, rerun, doctor, sample, snapshot,
+//! openapi.
 
 mod bench;
 mod bundle;
@@ -14,8 +15,10 @@ mod server;
 mod snapshot;
 mod working;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Parser;
 use clap::Subcommand;
 
@@ -27,6 +30,7 @@ use crate::config::HouseConfig;
 use crate::config::WebConfig;
 use crate::model::text::for_terminal;
 use crate::target::open_files;
+use crate::web;
 
 /// The lab bench for PostgreSQL: which planner statistics change which plans, by how much, and how sure that is.
 #[derive(Debug, Parser)]
@@ -77,6 +81,8 @@ enum Command {
     Sample(sample::SampleArgs),
     /// Get planner statistics out of a server.
     Snapshot(snapshot::SnapshotArgs),
+    /// Print the description of the API, in JSON.
+    Openapi,
 }
 
 /// Runs the command of this process. Exit codes: 0 done, 1 failed, 2 bad arguments; a benchmark has two more.
@@ -149,11 +155,17 @@ pub async fn main() -> ExitCode {
         }
         Command::Sample(args) => sample::sample(&args),
         Command::Snapshot(args) => snapshot::snapshot(args).await,
+        Command::Openapi => openapi(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => code_of(RunError::Failed(error)),
     }
+}
+
+fn openapi() -> anyhow::Result<()> {
+    let text = web::openapi().to_pretty_json().context("writing the description")?;
+    writeln!(std::io::stdout(), "{text}").context("writing the description")
 }
 
 /// Says what is wrong, and whether it is the arguments.

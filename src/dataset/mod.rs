@@ -28,4 +28,5 @@ mod tar;
 mod template;
 #[cfg(test)]
 mod truncation;
+pub mod uploads;
 pub mod work;

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use rand::TryRng as _;
 
 use crate::model::ids::DatasetId;
+use crate::model::ids::UploadId;
 
 /// One data directory.
 #[derive(Clone, Debug)]
@@ -30,6 +31,7 @@ impl Layout {
         for dir in [
             layout.uploads(),
             layout.incoming(),
+            layout.parts(),
             layout.sandboxes(),
             layout.secrets(),
         ] {
@@ -82,6 +84,16 @@ impl Layout {
     /// Files that are still arriving.
     fn incoming(&self) -> PathBuf {
         self.uploads().join("incoming")
+    }
+
+    /// Files that arrive part by part.
+    fn parts(&self) -> PathBuf {
+        self.uploads().join("parts")
+    }
+
+    /// What has arrived of an upload.
+    pub fn part(&self, upload_id: UploadId) -> PathBuf {
+        self.parts().join(upload_id.to_string())
     }
 
     /// The dump of a dataset.
@@ -155,12 +167,29 @@ impl Layout {
         sweep(&self.uploads(), keep).await
     }
 
+    /// The uploads of which something lies here.
+    pub async fn list_parts(&self) -> anyhow::Result<Vec<UploadId>> {
+        let mut found = Vec::new();
+        let mut entries = tokio::fs::read_dir(self.parts()).await.context("looking for uploads")?;
+        while let Some(entry) = entries.next_entry().await? {
+            found.extend(
+                entry
+                    .file_name()
+                    .to_str()
+                    .and_then(|name| name.parse::<UploadId>().ok()),
+            );
+        }
+        Ok(found)
+    }
+
+    /// Removes what has arrived of an upload, if it is there.
+    pub async fn remove_part(&self, upload_id: UploadId) -> anyhow::Result<()> {
+        remove(&self.part(upload_id)).await.context("removing an upload")
+    }
+
     /// Removes the dump of a dataset, if it is there.
     pub async fn remove_dump(&self, dataset_id: DatasetId) -> anyhow::Result<()> {
-        match tokio::fs::remove_file(self.dump(dataset_id)).await {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).context("removing a dump"),
-            _ => Ok(()),
-        }
+        remove(&self.dump(dataset_id)).await.context("removing a dump")
     }
 }
 
@@ -172,6 +201,13 @@ fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     Ok(std::fs::rename(&draft, path)?)
+}
+
+async fn remove(file: &Path) -> io::Result<()> {
+    match tokio::fs::remove_file(file).await {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 async fn sweep(dir: &Path, keep: &[DatasetId]) -> anyhow::Result<usize> {

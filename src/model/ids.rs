@@ -84,3 +84,7 @@ define_id!(
     /// Names a link that shows one thing.
     LinkId
 );
+define_id!(
+    /// Names a dump that arrives part by part.
+    UploadId
+);

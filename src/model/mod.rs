@@ -19,6 +19,7 @@ pub mod statistics_file;
 pub mod text;
 pub mod trial;
 pub mod units;
+pub mod upload;
 pub mod user;
 pub mod worker;
 pub mod workload;

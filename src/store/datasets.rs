@@ -134,6 +134,23 @@ pub async fn list(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<Dataset
         .await
 }
 
+/// The viewer's datasets that are older than `before`, newest first.
+pub async fn list_before(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    before: Option<DatasetId>,
+    limit: i64,
+) -> Result<Vec<Dataset>> {
+    select_datasets!(
+        "where d.owner_id = $2 and ($3::bigint is null or d.id < $3) order by d.id desc limit $4",
+        viewer.user_id.0,
+        before.map(|id| id.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// These datasets, in this order; those that are not the viewer's are left out.
 pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[DatasetId]) -> Result<Vec<Dataset>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();

@@ -49,6 +49,7 @@ pub mod summaries;
 pub mod taxes;
 pub mod tokens;
 pub mod trials;
+pub mod uploads;
 pub mod users;
 pub mod workers;
 pub mod workloads;

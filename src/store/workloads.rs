@@ -94,6 +94,23 @@ pub async fn list(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<Workloa
         .await
 }
 
+/// The viewer's workloads that are older than `before`, newest first.
+pub async fn list_before(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    before: Option<WorkloadId>,
+    limit: i64,
+) -> Result<Vec<Workload>> {
+    select_workloads!(
+        "where w.owner_id = $1 and ($2::bigint is null or w.id < $2) order by w.id desc limit $3",
+        viewer.user_id.0,
+        before.map(|id| id.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// These workloads, in this order; those that are not the viewer's are left out.
 pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[WorkloadId]) -> Result<Vec<Workload>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();

@@ -22,6 +22,7 @@ use crate::auth::limit::TooOften;
 use crate::bundle::BundleError;
 use crate::dataset::service::UploadError;
 use crate::dataset::statistics_file::StatisticsFileError;
+use crate::dataset::uploads::PartError;
 use crate::experiment::fields::FieldError;
 use crate::experiment::service::LaunchError;
 use crate::files::depot::DepotError;
@@ -144,6 +145,27 @@ impl From<UploadError> for Error {
             UploadError::Intake(IntakeError::BrokenOff { .. }) => StatusCode::BAD_REQUEST,
             UploadError::Format(_) => StatusCode::UNPROCESSABLE_ENTITY,
             UploadError::Depot(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::Refused {
+            status,
+            message: error.to_string(),
+        }
+    }
+}
+
+impl From<PartError> for Error {
+    fn from(error: PartError) -> Self {
+        let status = match error {
+            PartError::Upload(error) => return error.into(),
+            PartError::NotThere => return Self::NotFound("upload"),
+            PartError::Gap { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+            PartError::BrokenOff { .. } | PartError::TooLong => StatusCode::BAD_REQUEST,
+            PartError::OtherSize { .. }
+            | PartError::OtherBytes { .. }
+            | PartError::TakenOver
+            | PartError::Busy
+            | PartError::TooMany
+            | PartError::Elsewhere => StatusCode::CONFLICT,
         };
         Self::Refused {
             status,
@@ -308,6 +330,11 @@ impl IntoResponse for Error {
             let scheme = HeaderValue::from_static("Bearer realm=\"pgassay\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
         }
+        // A body that was not read to its end cannot be followed by another request.
+        if status == StatusCode::PAYLOAD_TOO_LARGE {
+            let headers = response.headers_mut();
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         response
     }
 }
@@ -381,10 +408,12 @@ fn code_of(status: StatusCode) -> &'static str {
         StatusCode::REQUEST_TIMEOUT => "too_slow",
         StatusCode::PAYLOAD_TOO_LARGE => "too_large",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "unsupported_media_type",
+        StatusCode::RANGE_NOT_SATISFIABLE => "wrong_range",
         StatusCode::MISDIRECTED_REQUEST => "unknown_host",
         StatusCode::UPGRADE_REQUIRED => "upgrade_required",
         StatusCode::INTERNAL_SERVER_ERROR => "fault",
         StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+        StatusCode::INSUFFICIENT_STORAGE => "no_room",
         _ => "refused",
     }
 }

@@ -8,11 +8,13 @@ mod extract;
 mod fragment;
 mod middleware;
 mod pages;
+mod sent;
 pub mod state;
 mod urls;
 mod view;
 
 pub use middleware::identity::Peer;
+pub use api::openapi::document as openapi;
 pub use state::AppState;
 
 use axum::Router;

@@ -15,6 +15,7 @@ use crate::benchmark::service::Benchmarks;
 use crate::config::Access;
 use crate::config::WebConfig;
 use crate::dataset::service::Datasets;
+use crate::dataset::uploads::Uploads;
 use crate::experiment::service::Experiments;
 use crate::instrument::service::Instruments;
 use crate::model::user::Viewer;
@@ -29,6 +30,7 @@ use crate::workload::service::Workloads;
 pub struct AppState {
     pub pool: PgPool,
     pub datasets: Datasets,
+    pub uploads: Uploads,
     pub workloads: Workloads,
     pub experiments: Experiments,
     pub instruments: Instruments,
@@ -101,6 +103,7 @@ impl AppState {
         Ok(Self {
             pool: services.pool.clone(),
             datasets: services.datasets.clone(),
+            uploads: Uploads::new(services.datasets.clone()),
             workloads: services.workloads.clone(),
             experiments: services.experiments.clone(),
             instruments: services.instruments.clone(),

@@ -120,6 +120,27 @@ pub fn api_experiment(id: ExperimentId) -> String {
     format!("{API_EXPERIMENTS}/{id}")
 }
 
+pub const API_DATASETS: &str = "/api/datasets";
+pub const API_WORKLOADS: &str = "/api/workloads";
+
+/// A dataset, for programs.
+pub fn api_dataset(id: DatasetId) -> String {
+    format!("{API_DATASETS}/{id}")
+}
+
+/// A workload, for programs.
+pub fn api_workload(id: WorkloadId) -> String {
+    format!("{API_WORKLOADS}/{id}")
+}
+
+/// The check of a workload against a dataset, for programs.
+pub fn api_check(id: WorkloadId, dataset_id: DatasetId) -> String {
+    format!("{API_WORKLOADS}/{id}/checks/{dataset_id}")
+}
+
+/// What there is for programs, as the document that they read and as the page for people.
+pub const API_DOCUMENT: &str = "/api/openapi.json";
+pub const API_DOCS: &str = "/api/docs";
 /// Messages of all benchmarks as they go on, for programs.
 pub const UPDATES: &str = "/ws";
 

@@ -361,10 +361,12 @@ impl Ground {
 
     /// The files of uploads and sandboxes are those of these datasets.
     pub fn assert_files(&self, datasets: &[&str]) {
-        assert_eq!(names(&self.data_dir.join("uploads/incoming")), Vec::<String>::new());
+        for dir in ["uploads/incoming", "uploads/parts"] {
+            assert_eq!(names(&self.data_dir.join(dir)), Vec::<String>::new(), "{dir}");
+        }
         assert_eq!(names(&self.data_dir.join("sandboxes")), datasets);
         let uploads = names(&self.data_dir.join("uploads"));
-        assert_eq!(uploads, [datasets, &["incoming"]].concat());
+        assert_eq!(uploads, [datasets, &["incoming", "parts"]].concat());
     }
 
     /// Stops in order, and looks for what is left.
