@@ -1,5 +1,7 @@
 //! What a person can set from outside: options with their environment variables, one section a room.
 
+pub mod variables;
+
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::path::PathBuf;

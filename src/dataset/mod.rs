@@ -9,7 +9,7 @@ mod batch;
 mod damage;
 mod encoding;
 mod error;
-mod extensions;
+pub mod extensions;
 mod finish;
 pub mod format;
 pub mod generators;

@@ -243,9 +243,23 @@ impl From<ServersError> for Error {
 #[derive(Template)]
 #[template(path = "error.html", blocks = ["message"])]
 struct ErrorPage {
+    status: StatusCode,
     title: &'static str,
     message: String,
     request_id: Option<RequestId>,
+}
+
+impl ErrorPage {
+    /// The place in help that explains such a refusal, where there is one.
+    fn explained_at(&self) -> Option<&'static str> {
+        match self.status {
+            StatusCode::PAYLOAD_TOO_LARGE => Some("dumps#limits"),
+            StatusCode::INSUFFICIENT_STORAGE => Some("operations#disk"),
+            StatusCode::MISDIRECTED_REQUEST => Some("operations#network"),
+            StatusCode::TOO_MANY_REQUESTS => Some("operations#limits"),
+            _ => None,
+        }
+    }
 }
 
 impl IntoResponse for Error {
@@ -309,6 +323,7 @@ impl IntoResponse for Error {
         let is_fault = status == StatusCode::INTERNAL_SERVER_ERROR;
         let request_id = is_fault.then(RequestId::current);
         let page = ErrorPage {
+            status,
             title,
             message,
             request_id,

@@ -61,7 +61,13 @@ pub const EXPERIMENT_QUERIES: &str = "/experiment/queries";
 pub const EXPERIMENT_SOURCES: &str = "/experiment/sources";
 pub const RESULTS: &str = "/results";
 pub const COMPARE: &str = "/compare";
+pub const HELP: &str = "/help";
 pub const GLOSSARY: &str = "/help/glossary";
+
+/// A topic of help by its name, with the place in it that is meant behind a `#` where there is one.
+pub fn help(topic: &str) -> String {
+    format!("{HELP}/{topic}")
+}
 
 /// A word of the glossary, by the id of its entry.
 pub fn glossary(word: &str) -> String {

@@ -12,6 +12,7 @@ mod cli;
 mod depot;
 mod docker;
 mod faults;
+mod help;
 mod instruments;
 mod kill;
 mod lists;

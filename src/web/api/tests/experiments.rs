@@ -496,9 +496,7 @@ async fn experiments_are_listed_stretch_by_stretch_and_only_to_whom_they_belong(
 
     let stranger = sqlx::query_scalar("insert into users (name) values ('stranger') returning id");
     let stranger = stranger.fetch_one(&door.bench.house.pool).await.unwrap();
-    let stranger = crate::model::user::Viewer {
-        user_id: crate::model::ids::UserId(stranger),
-    };
+    let stranger = crate::model::user::Viewer::owner(crate::model::ids::UserId(stranger));
     let theirs = router(&door.bench, stranger, &door.shutdown);
     let get = async |address: String| send(&theirs, of_a_program(Request::get(address), Body::empty())).await;
     assert_eq!(get(CREATE.to_owned()).await.body, json!([]));

@@ -102,7 +102,7 @@ impl Door {
     async fn of_a_stranger(&self) -> Router {
         let insert = sqlx::query_scalar("insert into users (name) values ('stranger') returning id");
         let user_id = UserId(insert.fetch_one(&self.bench.house.pool).await.unwrap());
-        router(&self.bench, Viewer { user_id }, &self.shutdown)
+        router(&self.bench, Viewer::owner(user_id), &self.shutdown)
     }
 
     /// Starts what a body asks for.
@@ -196,139 +196,6 @@ fn router(bench: &Bench, viewer: Viewer, shutdown: &CancellationToken) -> Router
 fn router_of(services: &Services, shutdown: &CancellationToken) -> Router {
     let config = WebConfig::unsaid();
     web::router(AppState::new(services, &config, config.listen, shutdown.clone()).unwrap())
-}
-
-async fn send(&self, request: Request<Body>) -> Answer {
-        send(&self.router, request).await
-    }
-
-    async fn get(&self, address: &str) -> Answer {
-        self.send(of_a_program(Request::get(address), Body::empty())).await
-    }
-
-    async fn post(&self, address: &str, body: &Value) -> Answer {
-        let request = Request::post(address).header(header::CONTENT_TYPE, "application/json");
-        self.send(of_a_program(request, Body::from(body.to_string()))).await
-    }
-
-    async fn delete(&self, address: &str) -> Answer {
-        self.send(of_a_program(Request::delete(address), Body::empty())).await
-    }
-
-    /// Sends a body of some kind.
-    async fn post_as(&self, address: &str, kind: &str, body: impl Into<Body>) -> Answer {
-        let request = Request::post(address).header(header::CONTENT_TYPE, kind);
-        self.send(of_a_program(request, body.into())).await
-    }
-
-    /// The door as somebody else meets it.
-    async fn of_a_stranger(&self) -> Router {
-        let insert = sqlx::query_scalar("insert into users (name) values ('stranger') returning id");
-        let user_id = UserId(insert.fetch_one(&self.bench.house.pool).await.unwrap());
-        router(&self.bench, Viewer { user_id }, &self.shutdown)
-    }
-
-    /// Starts what a body asks for.
-    async fn start(&self, body: &Value) -> BenchmarkId {
-        let answer = self.post("/api/benchmarks/start", body).await;
-        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
-        BenchmarkId(answer.body["id"].as_i64().unwrap())
-    }
-
-    /// Starts a benchmark of quick levels.
-    async fn start_quick(&self, thread_counts: &[u32]) -> BenchmarkId {
-        let body = json!({
-            "thread_counts": thread_counts, "table_rows": 1000, "test_duration": 2, "warm_up": 1, "quick": true,
-        });
-        self.start(&body).await
-    }
-
-    /// Takes the next job, as its runner would.
-    async fn claim(&self) -> Lease {
-        let mut conn = self.bench.house.pool.acquire().await.unwrap();
-        let claimed = queue::claim(&mut conn, &self.bench.house.home, Reach::OwnDumps, "here", "a test").await;
-        claimed.unwrap().unwrap().lease
-    }
-
-    async fn begin(&self, lease: &Lease, id: BenchmarkId, level_idx: i32, n_clients: u32) -> AttemptKey {
-        let mut conn = self.bench.house.pool.acquire().await.unwrap();
-        let level = Level {
-            level_idx,
-            n_clients,
-            source_idx: None,
-        };
-        let attempt = store::levels::begin(&mut conn, lease, id, level).await.unwrap();
-        AttemptKey {
-            benchmark_id: id,
-            level_idx,
-            attempt: attempt.unwrap(),
-        }
-    }
-
-    /// Stores a second in which operations took so many milliseconds each.
-    async fn record(&self, lease: &Lease, key: AttemptKey, second_idx: i32, ms: &[u64], n_failed: u64) {
-        let mut conn = self.bench.house.pool.acquire().await.unwrap();
-        let second = SecondRecord {
-            level_idx: key.level_idx,
-            attempt: key.attempt,
-            share_idx: 0,
-            second_idx,
-            started_at: DateTime::<Utc>::UNIX_EPOCH,
-            span_ms: 1000.0,
-            totals: totals(ms, n_failed),
-            n_connected: 1,
-            latencies: latencies(ms).to_bytes(),
-            errors: Vec::new(),
-            generator_cpu_ms: 1.0,
-            server: None,
-        };
-        let is_held = store::levels::record_second(&mut conn, lease, key.benchmark_id, &second).await;
-        assert!(is_held.unwrap());
-    }
-
-    /// Ends an attempt of two seconds.
-    async fn finish(&self, lease: &Lease, key: AttemptKey, status: LevelStatus, ms: &[u64], n_failed: u64) {
-        let mut conn = self.bench.house.pool.acquire().await.unwrap();
-        let end = LevelEnd {
-            status,
-            measured_ms: Some(2000.0),
-            totals: totals(ms, n_failed),
-            latencies: Some(&latencies(ms).to_bytes()),
-            notes: &LevelNotes::default(),
-        };
-        assert!(store::levels::finish(&mut conn, lease, key, &end, &[]).await.unwrap());
-    }
-
-    async fn settle(&self, lease: &Lease, status: JobStatus, message: Option<&str>) {
-        let mut conn = self.bench.house.pool.acquire().await.unwrap();
-        assert!(queue::settle(&mut conn, lease, status, message).await.unwrap());
-    }
-
-    async fn close(self) {
-        self.shutdown.cancel();
-        self.bench.close().await;
-    }
-}
-
-fn router(bench: &Bench, viewer: Viewer, shutdown: &CancellationToken) -> Router {
-    let config = WebConfig::unsaid();
-    let mut services = bench.house.services();
-    services.viewer = viewer;
-    web::router(AppState::new(&services, &config, config.listen, shutdown.clone()).unwrap())
-    let mut services = bench.house.services();
-    services.viewer = viewer;
-    router_of(&services, shutdown)
-}
-
-fn router_of(services: &Services, shutdown: &CancellationToken) -> Router {
-    let config = WebConfig {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        access: None,
-        allowed_hosts: Vec::new(),
-        sample: false,
-        samples_dir: PathBuf::new(),
-    };
-    web::router(AppState::new(services, &config, config.listen, shutdown.clone()))
 }
 
 async fn send(router: &Router, request: Request<Body>) -> Answer {
