@@ -23,6 +23,7 @@ use crate::cluster::ServerSpec;
 use crate::cluster::binaries::Binaries;
 use crate::cluster::privileges::Account;
 use crate::cluster::site::Site;
+use crate::condition::Condition;
 use crate::config::HouseConfig;
 use crate::dataset::growth::RestoreLimits;
 use crate::dataset::pg_restore::PgRestore;
@@ -34,6 +35,7 @@ use crate::files::disk::Disk;
 use crate::files::dumps::Dumps;
 use crate::files::layout::Layout;
 use crate::instrument::service::Instruments;
+use crate::metrics::Metrics;
 use crate::model::ids::DatasetId;
 use crate::model::user::Viewer;
 use crate::server::Servers;
@@ -67,6 +69,7 @@ pub struct House {
     pub servers: Servers,
     pub benchmarks: Benchmarks,
     pub restorer: Restorer,
+    pub condition: Condition,
     pub sandboxes: Sandboxes,
     /// The embedded store, when this process started it.
     store: Option<StoreKeeper>,
@@ -137,6 +140,7 @@ impl House {
             disk: Disk::of(&layout.uploads(), limits.disk_reserve_bytes),
             depot: depot.map(|depot| depot.of_store(&store_name)),
         };
+        let metrics = Metrics::default();
         let house = Self {
             datasets: Datasets {
                 pool: pool.clone(),
@@ -145,6 +149,13 @@ impl House {
                 sandboxes: sandboxes.clone(),
                 tools_major: pg_restore.as_ref().map(PgRestore::major),
                 max_upload_bytes: limits.max_upload_bytes,
+                metrics: metrics.clone(),
+            },
+            condition: Condition {
+                pool: pool.clone(),
+                sandboxes: sandboxes.clone(),
+                disk: Disk::of(layout.root(), limits.disk_reserve_bytes),
+                metrics,
             },
             servers: Servers {
                 pool: pool.clone(),
@@ -245,6 +256,7 @@ impl House {
             instruments: self.instruments.clone(),
             benchmarks: self.benchmarks.clone(),
             servers: self.servers.clone(),
+            condition: self.condition.clone(),
         }
     }
 
@@ -357,7 +369,7 @@ pub enum Guests {
 }
 
 /// The data directory, or the fallback when we are root and the user of the servers cannot get there.
-fn reachable(wished: &Path) -> anyhow::Result<PathBuf> {
+pub(super) fn reachable(wished: &Path) -> anyhow::Result<PathBuf> {
     let Some(account) = Account::for_servers()? else {
         return Ok(wished.to_owned());
     };
@@ -378,7 +390,7 @@ fn reachable(wished: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// None when another process is the master of this directory.
-fn take_lock(layout: &Layout) -> anyhow::Result<Option<File>> {
+pub(super) fn take_lock(layout: &Layout) -> anyhow::Result<Option<File>> {
     let path = layout.lock_file();
     let file = File::create(&path).with_context(|| format!("opening {}", path.display()))?;
     match file.try_lock() {
@@ -405,12 +417,7 @@ async fn embedded_store(
     layout: &Layout,
     is_master: bool,
 ) -> anyhow::Result<(PgConnectOptions, Option<StoreKeeper>)> {
-    let spec = ServerSpec {
-        data_dir: layout.store(),
-        socket_name: "store".to_owned(),
-        kind: Kind::Store,
-        settings: Vec::new(),
-    };
+    let spec = store_spec(layout);
     if is_master {
         let store = StoreKeeper::start(Arc::clone(site), spec).await?;
         return Ok((store_options(&store.socket_dir), Some(store)));
@@ -429,7 +436,18 @@ async fn embedded_store(
     Ok((options, None))
 }
 
-fn store_options(socket_dir: &Path) -> PgConnectOptions {
+/// The embedded store as a server.
+pub(super) fn store_spec(layout: &Layout) -> ServerSpec {
+    ServerSpec {
+        data_dir: layout.store(),
+        socket_name: "store".to_owned(),
+        kind: Kind::Store,
+        settings: Vec::new(),
+    }
+}
+
+/// How the embedded store is reached.
+pub(super) fn store_options(socket_dir: &Path) -> PgConnectOptions {
     PgConnectOptions::new_without_pgpass()
         .socket(socket_dir)
         .port(cluster::PORT)

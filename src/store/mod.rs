@@ -9,6 +9,7 @@ use chrono::DateTime;
 use chrono::Utc;
 use sqlx::PgConnection;
 use sqlx::PgPool;
+use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::postgres::PgPoolOptions;
 
@@ -23,6 +24,7 @@ pub mod datasets;
 pub mod experiments;
 pub mod filing;
 pub mod finding;
+pub mod gauges;
 pub mod held;
 pub mod homes;
 pub mod instruments;
@@ -68,6 +70,14 @@ pub fn is_duplicate(error: &sqlx::Error) -> bool {
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_CONNECTIONS: u32 = 12;
 
+/// All steps from an empty database to the tables of today, oldest first.
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// The number of the newest migration.
+pub fn schema_version() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
 /// Opens the store and brings its tables up to date. Safe when two processes start together: sqlx takes a lock.
 pub async fn open(options: PgConnectOptions) -> anyhow::Result<PgPool> {
     let pool = PgPoolOptions::new()
@@ -75,7 +85,7 @@ pub async fn open(options: PgConnectOptions) -> anyhow::Result<PgPool> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_with(options.application_name("pgassay"))
         .await?;
-    sqlx::migrate!("./migrations").run(&pool).await?;
+    MIGRATIONS.run(&pool).await?;
     Ok(pool)
 }
 

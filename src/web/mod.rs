@@ -42,6 +42,10 @@ pub fn router(state: AppState) -> Router {
             state.clone(),
             middleware::host::check,
         ))
+        .layer(axum::middleware::from_fn_with_state(
+            state.clone(),
+            middleware::count::count,
+        ))
         .layer(axum::middleware::from_fn(middleware::headers::add))
         .with_state(state)
 }

@@ -9,10 +9,12 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::benchmark::service::Benchmarks;
+use crate::condition::Condition;
 use crate::config::WebConfig;
 use crate::dataset::service::Datasets;
 use crate::experiment::service::Experiments;
 use crate::instrument::service::Instruments;
+use crate::metrics::Metrics;
 use crate::model::user::Viewer;
 use crate::server::Servers;
 use crate::web::api::updates::Updates;
@@ -30,6 +32,8 @@ pub struct AppState {
     pub instruments: Instruments,
     pub benchmarks: Benchmarks,
     pub servers: Servers,
+    pub condition: Condition,
+    pub metrics: Metrics,
     pub watches: Watches,
     pub viewer: Viewer,
     pub hosts: AllowedHosts,
@@ -49,6 +53,7 @@ pub struct Services {
     pub instruments: Instruments,
     pub benchmarks: Benchmarks,
     pub servers: Servers,
+    pub condition: Condition,
 }
 
 impl AppState {
@@ -71,6 +76,8 @@ impl AppState {
             instruments: services.instruments.clone(),
             benchmarks: services.benchmarks.clone(),
             servers: services.servers.clone(),
+            condition: services.condition.clone(),
+            metrics: services.condition.metrics.clone(),
             watches: Watches::new(services.pool.clone(), shutdown.clone()),
             viewer: services.viewer,
             hosts: AllowedHosts(Arc::new(hosts)),

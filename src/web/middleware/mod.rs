@@ -1,5 +1,6 @@
 //! What every request and every answer passes.
 
+pub mod count;
 pub mod headers;
 pub mod host;
 pub mod pace;
