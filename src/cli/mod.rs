@@ -18,12 +18,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::Subcommand;
+use tracing::error;
 
 use crate::app::serve;
 use crate::app::telemetry;
 use crate::app::without_pages;
 use crate::cli::working::RunError;
 use crate::config::HouseConfig;
+use crate::config::LogConfig;
+use crate::config::LogFormat;
 use crate::config::WebConfig;
 use crate::model::text::for_terminal;
 use crate::target::open_files;
@@ -34,6 +37,8 @@ use crate::target::open_files;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    log: LogConfig,
 }
 
 #[derive(Debug, Subcommand)]
@@ -82,54 +87,55 @@ enum Command {
 /// Runs the command of this process. Exit codes: 0 done, 1 failed, 2 bad arguments; a benchmark has two more.
 pub async fn main() -> ExitCode {
     let cli = Cli::parse();
+    let log = cli.log;
     // Where it cannot be raised there are fewer clients, and forms and `doctor` say how many.
     let files_before = open_files::raise().ok();
     let result = match cli.command {
         Command::Serve { house, web } => {
-            telemetry::start(None);
-            serve::serve(&house, &web).await
+            telemetry::start(None, log);
+            return ended(serve::serve(&house, &web).await, log);
         }
         Command::Worker { house } => {
-            telemetry::start(None);
+            telemetry::start(None, log);
             if house.database_url().is_none() {
                 return code_of(RunError::Arguments(without_pages::NO_STORE.to_owned()));
             }
-            without_pages::work(&house).await
+            return ended(without_pages::work(&house).await, log);
         }
         Command::Run(args) => {
-            telemetry::start(Some(QUIET));
+            telemetry::start(Some(QUIET), log);
             match run::run(*args).await {
                 Ok(()) => Ok(()),
                 Err(error) => return code_of(error),
             }
         }
         Command::Bench(args) => {
-            telemetry::start(Some(QUIET));
+            telemetry::start(Some(QUIET), log);
             return match bench::run(*args).await {
                 Ok(ended) => ended.code(),
                 Err(error) => code_of(error),
             };
         }
         Command::Server(args) => {
-            telemetry::start(Some(QUIET));
+            telemetry::start(Some(QUIET), log);
             match server::server(*args).await {
                 Ok(()) => Ok(()),
                 Err(error) => return code_of(error),
             }
         }
         Command::Instrument(args) => {
-            telemetry::start(Some(QUIET));
+            telemetry::start(Some(QUIET), log);
             match instrument::run(*args).await {
                 Ok(()) => Ok(()),
                 Err(error) => return code_of(error),
             }
         }
         Command::Bundle(args) => {
-            telemetry::start(Some(QUIET));
+            telemetry::start(Some(QUIET), log);
             bundle::bundle(&args).await
         }
         Command::Rerun(args) => {
-            telemetry::start(Some(QUIET));
+            telemetry::start(Some(QUIET), log);
             match rerun::rerun(*args).await {
                 Ok(()) => Ok(()),
                 Err(error) => return code_of(error),
@@ -153,6 +159,18 @@ pub async fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => code_of(RunError::Failed(error)),
+    }
+}
+
+/// How a process ends that logs for as long as it runs: its last word stands where the others do, and as they do.
+fn ended(result: anyhow::Result<()>, log: LogConfig) -> ExitCode {
+    match (result, log.log_format) {
+        (Ok(()), _) => ExitCode::SUCCESS,
+        (Err(error), LogFormat::Json) => {
+            error!("pgassay ends: {error:#}");
+            ExitCode::FAILURE
+        }
+        (Err(error), LogFormat::Text) => code_of(RunError::Failed(error)),
     }
 }
 

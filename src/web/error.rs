@@ -200,7 +200,8 @@ impl IntoResponse for Error {
             }
             Self::Fault(error) => {
                 let request_id = RequestId::current();
-                error!(request.id = %request_id, "Request {request_id} failed: {error:#}");
+                // The line carries the number by itself; who reads it shall not have to know where.
+                error!("Request {request_id} failed: {error:#}");
                 let message = "Something went wrong on our side. The log tells more under this number.".to_owned();
                 (StatusCode::INTERNAL_SERVER_ERROR, "A fault", message, Vec::new())
             }
