@@ -13,6 +13,7 @@ mod faults;
 mod instruments;
 mod kill;
 mod lists;
+mod operations;
 mod pages;
 mod registered;
 #[path = "../../src/testing/scratch.rs"]

@@ -5,7 +5,7 @@
 mod benchmarks;
 mod clocks;
 mod disks;
-mod ground;
+pub mod ground;
 pub mod http;
 mod instruments;
 mod kills;
