@@ -4,7 +4,7 @@
 
 mod benchmarks;
 mod clocks;
-mod disks;
+pub mod disks;
 pub mod ground;
 pub mod http;
 mod instruments;
