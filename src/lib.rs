@@ -55,6 +55,7 @@
 //!   or a workload again. It stands beside a thing and changes nothing about it. A **filter** narrows a list, by its address.
 //! * **likeness**: an earlier experiment, or run of an instrument, as the form that asks for the same, to be changed and sent.
 //! * **bundle**: a settled experiment as one file, from which its numbers can be computed and its measuring repeated.
+//! * **backup**: the store and the files that cannot be made anew, as one file.
 //! * **condition**: whether this pgassay can work just now, and what it has counted, for whoever watches over it.
 //! * **home**: the name of a data directory in the store. **Prefix**: what all its names on a shared server begin with.
 //!
@@ -83,6 +84,7 @@
 
 mod analysis;
 mod app;
+mod backup;
 mod benchmark;
 mod bundle;
 mod cli;

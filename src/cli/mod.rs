@@ -1,5 +1,6 @@
-//! The command line: serve, worker, run, bench, server, instrument, bundle, verify, rerun, doctor, sample, snapshot.
+//! The command line: serve, worker, run, bench, server, instrument, bundle, verify, rerun, backup, restore, doctor, sample, snapshot.
 
+mod backup;
 mod bench;
 mod bundle;
 mod columns;
@@ -73,6 +74,11 @@ enum Command {
     Verify(bundle::VerifyArgs),
     /// Measure again what a bundle holds, on the same dump, under the same planner statistics and in the same order.
     Rerun(Box<rerun::RerunArgs>),
+    /// Write the store and the files that cannot be made anew as one file, while pgassay runs or while it does not. The key
+    /// file is in it, so keep it as you keep that.
+    Backup(backup::BackupArgs),
+    /// Make a data directory and a store of a backup. Both are empty, or not there yet.
+    Restore(backup::RestoreArgs),
     /// Say what this machine has, and what to do about what it has not.
     Doctor {
         #[command(flatten)]
@@ -133,6 +139,14 @@ pub async fn main() -> ExitCode {
         Command::Bundle(args) => {
             telemetry::start(Some(QUIET), log);
             bundle::bundle(&args).await
+        }
+        Command::Backup(args) => {
+            telemetry::start(Some(QUIET), log);
+            backup::back_up(&args).await
+        }
+        Command::Restore(args) => {
+            telemetry::start(Some(QUIET), log);
+            backup::restore(&args).await
         }
         Command::Rerun(args) => {
             telemetry::start(Some(QUIET), log);

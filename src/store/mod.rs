@@ -16,6 +16,7 @@ use sqlx::postgres::PgPoolOptions;
 use crate::model::ids::UserId;
 use crate::model::user::Viewer;
 
+pub mod backups;
 pub mod benchmarks;
 pub mod checks;
 pub mod clock;

@@ -1,6 +1,7 @@
 //! The product from outside: its binary, its pages, a real browser, and the rules of its house.
 
 mod attacks;
+mod backups;
 mod bad_input;
 mod benchmarks;
 mod browser;

@@ -39,6 +39,7 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ("report", "model sql plan analysis store snapshot"),
     ("bundle", "model analysis snapshot store experiment report"),
     ("condition", "model metrics files store target"),
+    ("backup", "model cluster"),
     (
         "web",
         "model config sql plan analysis metrics files store dataset workload snapshot source experiment instrument server \
@@ -47,12 +48,12 @@ const MAY_KNOW: &[(&str, &str)] = &[
     (
         "app",
         "model config sql plan analysis vault metrics files cluster store target dataset workload snapshot source experiment \
-         instrument server benchmark report bundle condition web",
+         instrument server benchmark report bundle condition backup web",
     ),
     (
         "cli",
         "model config sql plan analysis vault metrics files cluster store target dataset workload snapshot source experiment \
-         instrument server benchmark report bundle condition web app",
+         instrument server benchmark report bundle condition backup web app",
     ),
 ];
 
