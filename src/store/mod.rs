@@ -32,6 +32,8 @@ pub mod instruments;
 pub mod jobs;
 pub mod levels;
 pub mod looks;
+#[cfg(test)]
+mod migrations;
 pub mod plans;
 pub mod queue;
 pub mod restores;
