@@ -35,7 +35,6 @@ use crate::files::disk::Disk;
 use crate::files::dumps::Dumps;
 use crate::files::layout::Layout;
 use crate::instrument::service::Instruments;
-use crate::metrics::Metrics;
 use crate::model::ids::DatasetId;
 use crate::model::user::Viewer;
 use crate::server::Servers;
@@ -140,7 +139,7 @@ impl House {
             disk: Disk::of(&layout.uploads(), limits.disk_reserve_bytes),
             depot: depot.map(|depot| depot.of_store(&store_name)),
         };
-        let metrics = Metrics::default();
+        let condition = Condition::new(&pool, &sandboxes, Disk::of(layout.root(), limits.disk_reserve_bytes));
         let house = Self {
             datasets: Datasets {
                 pool: pool.clone(),
@@ -149,13 +148,7 @@ impl House {
                 sandboxes: sandboxes.clone(),
                 tools_major: pg_restore.as_ref().map(PgRestore::major),
                 max_upload_bytes: limits.max_upload_bytes,
-                metrics: metrics.clone(),
-            },
-            condition: Condition {
-                pool: pool.clone(),
-                sandboxes: sandboxes.clone(),
-                disk: Disk::of(layout.root(), limits.disk_reserve_bytes),
-                metrics,
+                metrics: condition.metrics.clone(),
             },
             servers: Servers {
                 pool: pool.clone(),
@@ -173,6 +166,7 @@ impl House {
                 pg_restore: pg_restore.map(|found| found.path),
                 limits: RestoreLimits::of(limits),
             },
+            condition,
             pool,
             viewer,
             layout,

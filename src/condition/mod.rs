@@ -24,3 +24,15 @@ pub struct Condition {
     pub disk: Disk,
     pub metrics: Metrics,
 }
+
+impl Condition {
+    /// Of a house that has counted nothing yet. `disk` is the one of the data directory.
+    pub fn new(pool: &PgPool, sandboxes: &Sandboxes, disk: Disk) -> Self {
+        Self {
+            pool: pool.clone(),
+            sandboxes: sandboxes.clone(),
+            disk,
+            metrics: Metrics::default(),
+        }
+    }
+}
