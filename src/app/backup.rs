@@ -74,8 +74,9 @@ pub struct Restored {
 pub async fn back_up(config: &HouseConfig, path: &Path, stop: &CancellationToken) -> anyhow::Result<Written> {
     // Nothing is started for a name that is taken.
     let draft = Draft::begin(path, stop.clone())?;
-    let house = House::open_with(config, Programs::IfThere).await?;
-    let written = write(config, &house, draft, stop).await;
+    // Boxed, both: what they remember between two steps is too much for the stack of whoever waits for them.
+    let house = Box::pin(House::open_with(config, Programs::IfThere)).await?;
+    let written = Box::pin(write(config, &house, draft, stop)).await;
     house.close(Guests::WaitFor).await?;
     written
 }
@@ -266,7 +267,7 @@ pub async fn restore(config: &HouseConfig, path: &Path, stop: &CancellationToken
         pg_restore,
         stop,
     };
-    let restored = restoring.run(backup, binaries.ok()).await;
+    let restored = Box::pin(restoring.run(backup, binaries.ok())).await;
     if restored.is_err() {
         clear(layout.root()).await?;
     }

@@ -33,7 +33,8 @@ pub struct RestoreArgs {
 /// Writes a backup, and says what is in it and what is not.
 pub async fn back_up(args: &BackupArgs) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
-    let written = until_stopped(&stop, backup::back_up(&args.house, &args.file, &stop)).await?;
+    let writing = Box::pin(backup::back_up(&args.house, &args.file, &stop));
+    let written = until_stopped(&stop, writing).await?;
     let size_bytes = std::fs::metadata(&args.file)?.len();
     println!(
         "{}",
@@ -48,7 +49,8 @@ pub async fn back_up(args: &BackupArgs) -> anyhow::Result<()> {
 /// Restores a backup, and says what is left to do.
 pub async fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
-    let restored = until_stopped(&stop, backup::restore(&args.house, &args.file, &stop)).await?;
+    let restoring = Box::pin(backup::restore(&args.house, &args.file, &stop));
+    let restored = until_stopped(&stop, restoring).await?;
     for line in lines_of_restore(&restored) {
         println!("{}", for_terminal(&line));
     }
@@ -58,10 +60,8 @@ pub async fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
 /// A signal asks it to stop, and what it has begun is taken back.
 async fn until_stopped<T>(
     stop: &CancellationToken,
-    running: impl Future<Output = anyhow::Result<T>>,
+    mut running: impl Future<Output = anyhow::Result<T>> + Unpin,
 ) -> anyhow::Result<T> {
-    // Boxed: what it remembers between two steps is too much for the stack of whoever waits for it.
-    let mut running = Box::pin(running);
     tokio::select! {
         result = &mut running => return result,
         signal = serve::stop_signal() => { signal?; }

@@ -229,7 +229,7 @@ fn what_is_no_whole_backup_is_refused_in_words_and_leaves_nothing() {
     damaged[at] ^= 0x01;
     let newer = with_manifest(&bytes, |manifest| manifest["schema_version"] = 9999.into());
     let forged = with_manifest(&bytes, |manifest| {
-        manifest["members"][0]["sha256"] = "00".repeat(32).into()
+        manifest["members"][0]["sha256"] = "00".repeat(32).into();
     });
     for (bytes, words) in [
         (&bytes[..bytes.len() / 2], "or not a whole one"),
