@@ -26,6 +26,7 @@ use crate::cluster::ServerSpec;
 use crate::cluster::binaries::Binaries;
 use crate::cluster::privileges::Account;
 use crate::cluster::site::Site;
+use crate::condition::Condition;
 use crate::config::HouseConfig;
 use crate::dataset::growth::RestoreLimits;
 use crate::dataset::pg_restore::PgRestore;
@@ -71,6 +72,7 @@ pub struct House {
     pub accounts: Accounts,
     pub benchmarks: Benchmarks,
     pub restorer: Restorer,
+    pub condition: Condition,
     pub sandboxes: Sandboxes,
     /// The embedded store, when this process started it.
     store: Option<StoreKeeper>,
@@ -141,6 +143,7 @@ impl House {
             disk: Disk::of(&layout.uploads(), limits.disk_reserve_bytes),
             depot: depot.map(|depot| depot.of_store(&store_name)),
         };
+        let condition = Condition::new(&pool, &sandboxes, Disk::of(layout.root(), limits.disk_reserve_bytes));
         let house = Self {
             datasets: Datasets {
                 pool: pool.clone(),
@@ -149,6 +152,7 @@ impl House {
                 sandboxes: sandboxes.clone(),
                 tools_major: pg_restore.as_ref().map(PgRestore::major),
                 max_upload_bytes: limits.max_upload_bytes,
+                metrics: condition.metrics.clone(),
             },
             servers: Servers {
                 pool: pool.clone(),
@@ -167,6 +171,7 @@ impl House {
                 pg_restore: pg_restore.map(|found| found.path),
                 limits: RestoreLimits::of(limits),
             },
+            condition,
             pool,
             viewer,
             layout,
@@ -266,6 +271,7 @@ impl House {
             benchmarks: self.benchmarks.clone(),
             servers: self.servers.clone(),
             accounts: self.accounts.clone(),
+            condition: self.condition.clone(),
         }
     }
 
@@ -387,7 +393,7 @@ fn n_processors() -> NonZeroUsize {
 }
 
 /// The data directory, or the fallback when we are root and the user of the servers cannot get there.
-fn reachable(wished: &Path) -> anyhow::Result<PathBuf> {
+pub(super) fn reachable(wished: &Path) -> anyhow::Result<PathBuf> {
     let Some(account) = Account::for_servers()? else {
         return Ok(wished.to_owned());
     };
@@ -408,7 +414,7 @@ fn reachable(wished: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// None when another process is the master of this directory.
-fn take_lock(layout: &Layout) -> anyhow::Result<Option<File>> {
+pub(super) fn take_lock(layout: &Layout) -> anyhow::Result<Option<File>> {
     let path = layout.lock_file();
     let file = File::create(&path).with_context(|| format!("opening {}", path.display()))?;
     match file.try_lock() {
@@ -435,12 +441,7 @@ async fn embedded_store(
     layout: &Layout,
     is_master: bool,
 ) -> anyhow::Result<(PgConnectOptions, Option<StoreKeeper>)> {
-    let spec = ServerSpec {
-        data_dir: layout.store(),
-        socket_name: "store".to_owned(),
-        kind: Kind::Store,
-        settings: Vec::new(),
-    };
+    let spec = store_spec(layout);
     if is_master {
         let store = StoreKeeper::start(Arc::clone(site), spec).await?;
         return Ok((store_options(&store.socket_dir), Some(store)));
@@ -459,7 +460,18 @@ async fn embedded_store(
     Ok((options, None))
 }
 
-fn store_options(socket_dir: &Path) -> PgConnectOptions {
+/// The embedded store as a server.
+pub(super) fn store_spec(layout: &Layout) -> ServerSpec {
+    ServerSpec {
+        data_dir: layout.store(),
+        socket_name: "store".to_owned(),
+        kind: Kind::Store,
+        settings: Vec::new(),
+    }
+}
+
+/// How the embedded store is reached.
+pub(super) fn store_options(socket_dir: &Path) -> PgConnectOptions {
     PgConnectOptions::new_without_pgpass()
         .socket(socket_dir)
         .port(cluster::PORT)

@@ -62,6 +62,26 @@ pub struct LimitsConfig {
     pub disk_reserve_bytes: Option<u64>,
 }
 
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object on each line, for programs.
+    Json,
+}
+
+/// What goes to standard error. `PGASSAY_LOG` says which levels.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct LogConfig {
+    /// How the log is written: `text` for people, `json` for programs, an object on each line.
+    #[arg(long, env = "PGASSAY_LOG_FORMAT", default_value = "text", global = true)]
+    pub log_format: LogFormat,
+    /// Log a line for every request that was answered: its method, path, status and duration.
+    #[arg(long, env = "PGASSAY_LOG_REQUESTS", global = true)]
+    pub log_requests: bool,
+}
+
 /// Who may come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Access {

@@ -6,6 +6,7 @@ use clap::Args as _;
 use clap::Command;
 
 use crate::config::HouseConfig;
+use crate::config::LogConfig;
 use crate::config::WebConfig;
 
 /// One environment variable, and the option of `pgassay serve` that means the same.
@@ -22,7 +23,9 @@ pub struct Variable {
 
 /// All variables of `pgassay serve`, in the order of its help.
 pub fn all() -> Vec<Variable> {
-    let command = WebConfig::augment_args(HouseConfig::augment_args(Command::new("serve")));
+    let command = LogConfig::augment_args(WebConfig::augment_args(HouseConfig::augment_args(Command::new(
+        "serve",
+    ))));
     command.get_arguments().filter_map(variable).collect()
 }
 

@@ -120,6 +120,11 @@ impl Layout {
         Ok(home)
     }
 
+    /// Gives the directory the name that another one had, whose place it takes. It has none yet.
+    pub fn succeed(&self, home: &str) -> anyhow::Result<()> {
+        write_whole(&self.root.join("home-id"), home).context("writing the name of the data directory")
+    }
+
     /// Has the directory belong to a store: what lies in it goes by the numbers of datasets, which another store counts, too.
     /// Where it may, one in which nothing of a dataset lies changes hands.
     pub fn belong_to(&self, store_name: &str, may_change_hands: bool) -> anyhow::Result<()> {

@@ -20,6 +20,27 @@ pub enum JobKind {
     Benchmark,
 }
 
+impl JobKind {
+    pub const ALL: [Self; 5] = [
+        Self::Restore,
+        Self::Check,
+        Self::Experiment,
+        Self::Instrument,
+        Self::Benchmark,
+    ];
+
+    /// As the store and programs name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Restore => "restore",
+            Self::Check => "check",
+            Self::Experiment => "experiment",
+            Self::Instrument => "instrument",
+            Self::Benchmark => "benchmark",
+        }
+    }
+}
+
 /// The life of a job, and so of the dataset or experiment it makes:
 ///
 /// ```text
@@ -39,6 +60,25 @@ pub enum JobStatus {
 }
 
 impl JobStatus {
+    pub const ALL: [Self; 5] = [
+        Self::Queued,
+        Self::Running,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// As the store and programs name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
     /// A settled job never changes again, so what it made may be cached.
     pub fn is_settled(self) -> bool {
         match self {

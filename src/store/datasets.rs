@@ -142,8 +142,8 @@ pub async fn list_before(
     limit: i64,
 ) -> Result<Vec<Dataset>> {
     select_datasets!(
-        "where d.owner_id = $2 and ($3::bigint is null or d.id < $3) order by d.id desc limit $4",
-        viewer.user_id.0,
+        "where may_see($2, d) and ($3::bigint is null or d.id < $3) order by d.id desc limit $4",
+        viewer as Viewer,
         before.map(|id| id.0),
         limit,
     )

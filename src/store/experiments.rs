@@ -176,8 +176,8 @@ pub async fn list_before(
     limit: i64,
 ) -> Result<Vec<Experiment>> {
     select_experiments!(
-        "where e.owner_id = $1 and ($2::bigint is null or e.id < $2) order by e.id desc limit $3",
-        viewer.user_id.0,
+        "where may_see($1, e) and ($2::bigint is null or e.id < $2) order by e.id desc limit $3",
+        viewer as Viewer,
         before.map(|id| id.0),
         limit,
     )

@@ -71,12 +71,12 @@ pub async fn list_between(
         "select l.first_trial, l.last_trial, l.n_visits, l.took_ms, l.saw_checkpoint, l.n_autovacuum, l.n_sessions,
                 l.cpu_wait_ms, l.io_wait_ms, l.steal_ms
          from looks l join experiments e on e.id = l.experiment_id
-         where l.experiment_id = $1 and e.owner_id = $2 and l.first_trial <= $4 and l.last_trial >= $3
+         where l.experiment_id = $1 and may_see($2, e) and l.first_trial <= $4 and l.last_trial >= $3
            and l.first_trial >= coalesce((select max(first_trial) from looks
                                           where experiment_id = $1 and first_trial <= $3), 0)
          order by l.first_trial",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
         first,
         last,
     )

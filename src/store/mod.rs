@@ -9,6 +9,7 @@ use chrono::DateTime;
 use chrono::Utc;
 use sqlx::PgConnection;
 use sqlx::PgPool;
+use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::postgres::PgPoolOptions;
 
@@ -17,6 +18,7 @@ use crate::model::user::Role;
 use crate::model::user::Viewer;
 
 pub mod audit;
+pub mod backups;
 pub mod benchmarks;
 pub mod checks;
 pub mod clock;
@@ -25,6 +27,7 @@ pub mod datasets;
 pub mod experiments;
 pub mod filing;
 pub mod finding;
+pub mod gauges;
 pub mod held;
 pub mod homes;
 pub mod instruments;
@@ -34,6 +37,8 @@ pub mod levels;
 pub mod limits;
 pub mod links;
 pub mod looks;
+#[cfg(test)]
+mod migrations;
 pub mod plans;
 pub mod queue;
 pub mod quotas;
@@ -79,6 +84,14 @@ pub fn is_duplicate(error: &sqlx::Error) -> bool {
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_CONNECTIONS: u32 = 12;
 
+/// All steps from an empty database to the tables of today, oldest first.
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// The number of the newest migration.
+pub fn schema_version() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
 /// Opens the store and brings its tables up to date. Safe when two processes start together: sqlx takes a lock.
 pub async fn open(options: PgConnectOptions) -> anyhow::Result<PgPool> {
     let pool = PgPoolOptions::new()
@@ -86,7 +99,7 @@ pub async fn open(options: PgConnectOptions) -> anyhow::Result<PgPool> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_with(options.application_name("pgassay"))
         .await?;
-    sqlx::migrate!("./migrations").run(&pool).await?;
+    MIGRATIONS.run(&pool).await?;
     Ok(pool)
 }
 

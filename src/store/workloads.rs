@@ -102,8 +102,8 @@ pub async fn list_before(
     limit: i64,
 ) -> Result<Vec<Workload>> {
     select_workloads!(
-        "where w.owner_id = $1 and ($2::bigint is null or w.id < $2) order by w.id desc limit $3",
-        viewer.user_id.0,
+        "where may_see($1, w) and ($2::bigint is null or w.id < $2) order by w.id desc limit $3",
+        viewer as Viewer,
         before.map(|id| id.0),
         limit,
     )

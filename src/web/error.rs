@@ -315,7 +315,8 @@ impl IntoResponse for Error {
             }
             Self::Fault(error) => {
                 let request_id = RequestId::current();
-                error!(request.id = %request_id, "Request {request_id} failed: {error:#}");
+                // The line carries the number by itself; who reads it shall not have to know where.
+                error!("Request {request_id} failed: {error:#}");
                 let message = "Something went wrong on our side. The log tells more under this number.".to_owned();
                 (StatusCode::INTERNAL_SERVER_ERROR, "A fault", message, Vec::new())
             }
@@ -332,7 +333,11 @@ impl IntoResponse for Error {
             Face::Page => html(status, page.render()),
             // htmx puts the message alone into the page's own place for errors.
             Face::Fragment => html(status, page.as_message().render()),
-            Face::Json => (status, Json(Envelope::new(code.unwrap_or(code_of(status)), page, fields))).into_response(),
+            Face::Json => (
+                status,
+                Json(Envelope::new(code.unwrap_or(code_of(status)), page, fields)),
+            )
+                .into_response(),
         };
         if status == StatusCode::SERVICE_UNAVAILABLE {
             retry_after_s = Some(5);

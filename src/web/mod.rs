@@ -13,8 +13,8 @@ pub mod state;
 mod urls;
 mod view;
 
-pub use middleware::identity::Peer;
 pub use api::openapi::document as openapi;
+pub use middleware::identity::Peer;
 pub use state::AppState;
 
 use axum::Router;
@@ -49,6 +49,10 @@ pub fn router(state: AppState) -> Router {
         .layer(axum::middleware::from_fn_with_state(
             state.clone(),
             middleware::host::check,
+        ))
+        .layer(axum::middleware::from_fn_with_state(
+            state.clone(),
+            middleware::count::count,
         ))
         .layer(axum::middleware::from_fn(middleware::headers::add))
         .with_state(state)

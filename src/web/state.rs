@@ -12,12 +12,14 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::accounts::Accounts;
 use crate::auth::address::TrustedProxies;
 use crate::benchmark::service::Benchmarks;
+use crate::condition::Condition;
 use crate::config::Access;
 use crate::config::WebConfig;
 use crate::dataset::service::Datasets;
 use crate::dataset::uploads::Uploads;
 use crate::experiment::service::Experiments;
 use crate::instrument::service::Instruments;
+use crate::metrics::Metrics;
 use crate::model::user::Viewer;
 use crate::server::Servers;
 use crate::web::api::updates::Updates;
@@ -37,6 +39,8 @@ pub struct AppState {
     pub benchmarks: Benchmarks,
     pub servers: Servers,
     pub accounts: Accounts,
+    pub condition: Condition,
+    pub metrics: Metrics,
     pub watches: Watches,
     pub gate: Gate,
     pub hosts: AllowedHosts,
@@ -57,6 +61,7 @@ pub struct Services {
     pub benchmarks: Benchmarks,
     pub servers: Servers,
     pub accounts: Accounts,
+    pub condition: Condition,
 }
 
 /// How the door is kept.
@@ -110,6 +115,8 @@ impl AppState {
             benchmarks: services.benchmarks.clone(),
             servers: services.servers.clone(),
             accounts: services.accounts.clone(),
+            condition: services.condition.clone(),
+            metrics: services.condition.metrics.clone(),
             watches: Watches::new(services.pool.clone(), shutdown.clone()),
             gate,
             hosts: AllowedHosts(Arc::new(hosts)),

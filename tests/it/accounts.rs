@@ -26,7 +26,10 @@ struct Answer {
 
 impl<'a> Person<'a> {
     fn of(server: &'a Server) -> Self {
-        let client = server::client().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = server::client()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
         Self {
             server,
             client,
@@ -35,7 +38,9 @@ impl<'a> Person<'a> {
     }
 
     async fn send(&mut self, method: Method, path: &str, form: &[(&str, &str)]) -> Answer {
-        let mut request = self.client.request(method.clone(), format!("{}{path}", self.server.url));
+        let mut request = self
+            .client
+            .request(method.clone(), format!("{}{path}", self.server.url));
         if method != Method::GET {
             request = request.form(form);
         }
@@ -43,7 +48,12 @@ impl<'a> Person<'a> {
             request = request.header(header::COOKIE, cookie);
         }
         let answer = request.send().await.unwrap();
-        let header = |name| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let header = |name| {
+            answer
+                .headers()
+                .get(name)
+                .map(|value| value.to_str().unwrap().to_owned())
+        };
         if let Some(given) = header(header::SET_COOKIE) {
             assert!(given.contains("; HttpOnly; SameSite=Lax"), "{given}");
             let (pair, _) = given.split_once(';').unwrap();
@@ -80,7 +90,10 @@ async fn the_first_admin_is_made_by_the_token_that_was_printed_and_then_nobody_e
     let token = server.setup_token.clone().expect("a token was printed");
     let mut ada = Person::of(&server);
     let answer = ada.get("/").await;
-    assert_eq!((answer.status, answer.location.as_deref()), (StatusCode::SEE_OTHER, Some("/login")));
+    assert_eq!(
+        (answer.status, answer.location.as_deref()),
+        (StatusCode::SEE_OTHER, Some("/login"))
+    );
     assert_eq!(ada.get("/login").await.location.as_deref(), Some("/setup"));
 
     for (token, name, password, said) in [
@@ -97,7 +110,10 @@ async fn the_first_admin_is_made_by_the_token_that_was_printed_and_then_nobody_e
     }
     let form = [("token", &*token), ("name", "ada"), ("password", PASSWORD)];
     let answer = ada.post("/setup", &form).await;
-    assert_eq!((answer.status, answer.location.as_deref()), (StatusCode::SEE_OTHER, Some("/")));
+    assert_eq!(
+        (answer.status, answer.location.as_deref()),
+        (StatusCode::SEE_OTHER, Some("/"))
+    );
     let page = ada.get("/").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.text.contains(">ada</a>") && page.text.contains("Administration") && page.text.contains("Sign out"));
@@ -106,7 +122,11 @@ async fn the_first_admin_is_made_by_the_token_that_was_printed_and_then_nobody_e
     let again = eve.post("/setup", &form).await;
     assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY, "the token is used up");
     assert_eq!(eve.get("/setup").await.location.as_deref(), Some("/login"));
-    assert_eq!(eve.get("/register").await.status, StatusCode::FORBIDDEN, "closed until an admin says otherwise");
+    assert_eq!(
+        eve.get("/register").await.status,
+        StatusCode::FORBIDDEN,
+        "closed until an admin says otherwise"
+    );
 }
 
 #[tokio::test]
@@ -120,7 +140,10 @@ async fn two_who_claim_at_once_make_one_admin() {
     });
     let [one, two] = claims;
     let (one, two) = tokio::join!(one, two);
-    let came_in = [one, two].iter().filter(|status| **status == StatusCode::SEE_OTHER).count();
+    let came_in = [one, two]
+        .iter()
+        .filter(|status| **status == StatusCode::SEE_OTHER)
+        .count();
     assert_eq!(came_in, 1, "{one} {two}");
     let n_admins = support::ask_store(dir.path(), "select count(*) from users where password_hash is not null");
     assert_eq!(n_admins.as_deref(), Some("1"));
@@ -132,7 +155,8 @@ async fn a_session_is_new_at_each_sign_in_is_stored_as_a_hash_and_ends_when_it_i
     let server = start(dir.path());
     let token = server.setup_token.clone().unwrap();
     let mut ada = Person::of(&server);
-    ada.post("/setup", &[("token", &*token), ("name", "ada"), ("password", PASSWORD)]).await;
+    ada.post("/setup", &[("token", &*token), ("name", "ada"), ("password", PASSWORD)])
+        .await;
     let first = ada.cookie.clone().unwrap();
 
     // What somebody has planted is not taken over.
@@ -143,19 +167,30 @@ async fn a_session_is_new_at_each_sign_in_is_stored_as_a_hash_and_ends_when_it_i
     let second = planted.cookie.clone().unwrap();
     assert!(second != first && !second.ends_with("AAAA"));
 
-    let stored = support::ask_store(dir.path(), "select string_agg(encode(token_hash, 'escape'), ' ') from sessions");
+    let stored = support::ask_store(
+        dir.path(),
+        "select string_agg(encode(token_hash, 'escape'), ' ') from sessions",
+    );
     let secret = first.strip_prefix("session=").unwrap();
     assert!(!stored.unwrap().contains(secret));
     let mut thief = Person::of(&server);
     let hash = support::ask_store(dir.path(), "select encode(token_hash, 'base64') from sessions limit 1").unwrap();
     let hash = hash.trim_end_matches('=').replace('+', "-").replace('/', "_");
     thief.cookie = Some(format!("session={hash}"));
-    assert_eq!(thief.get("/").await.status, StatusCode::SEE_OTHER, "a row of the store opens nothing");
+    assert_eq!(
+        thief.get("/").await.status,
+        StatusCode::SEE_OTHER,
+        "a row of the store opens nothing"
+    );
 
     let answer = ada.post("/logout", &[]).await;
     assert_eq!((answer.status, ada.cookie.clone()), (StatusCode::SEE_OTHER, None));
     ada.cookie = Some(first);
-    assert_eq!(ada.get("/").await.status, StatusCode::SEE_OTHER, "a session that was ended stays so");
+    assert_eq!(
+        ada.get("/").await.status,
+        StatusCode::SEE_OTHER,
+        "a session that was ended stays so"
+    );
     assert_eq!(planted.get("/").await.status, StatusCode::OK, "the other goes on");
 }
 
@@ -166,7 +201,8 @@ async fn whoever_tries_passwords_has_to_wait_and_locks_nobody_else_out() {
     let server = Server::start_with(dir.path(), &options);
     let token = server.setup_token.clone().unwrap();
     let mut ada = Person::of(&server);
-    ada.post("/setup", &[("token", &*token), ("name", "ada"), ("password", PASSWORD)]).await;
+    ada.post("/setup", &[("token", &*token), ("name", "ada"), ("password", PASSWORD)])
+        .await;
 
     let from = async |address: &str, name: &str, password: &str| {
         let form = [("name", name), ("password", password)];
@@ -202,7 +238,8 @@ async fn programs_need_a_token_and_fragments_lead_to_the_sign_in() {
     let server = start(dir.path());
     let token = server.setup_token.clone().unwrap();
     let mut ada = Person::of(&server);
-    ada.post("/setup", &[("token", &*token), ("name", "ada"), ("password", PASSWORD)]).await;
+    ada.post("/setup", &[("token", &*token), ("name", "ada"), ("password", PASSWORD)])
+        .await;
 
     let answer = ada.get("/api/benchmarks").await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "a cookie is no token");
@@ -214,16 +251,27 @@ async fn programs_need_a_token_and_fragments_lead_to_the_sign_in() {
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     assert!(answer.headers().contains_key(header::WWW_AUTHENTICATE));
 
-    let request = ada.client.get(format!("{}/queue", server.url)).header("hx-request", "true");
+    let request = ada
+        .client
+        .get(format!("{}/queue", server.url))
+        .header("hx-request", "true");
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(answer.headers()["hx-redirect"], "/login");
 
     let mut nobody = Person::of(&server);
-    for (path, led_to) in [("/results?tag=x", "/login?next=%2Fresults%3Ftag%3Dx"), ("/admin", "/login?next=%2Fadmin")] {
+    for (path, led_to) in [
+        ("/results?tag=x", "/login?next=%2Fresults%3Ftag%3Dx"),
+        ("/admin", "/login?next=%2Fadmin"),
+    ] {
         assert_eq!(nobody.get(path).await.location.as_deref(), Some(led_to), "{path}");
     }
-    for elsewhere in ["https://evil.example/", "//evil.example/", "/\\evil.example/", "/\t/evil.example"] {
+    for elsewhere in [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example/",
+        "/\t/evil.example",
+    ] {
         let form = [("name", "ada"), ("password", PASSWORD), ("next", elsewhere)];
         let answer = Person::of(&server).post("/login", &form).await;
         assert_eq!(answer.location.as_deref(), Some("/"), "{elsewhere}");

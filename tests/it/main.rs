@@ -3,6 +3,7 @@
 mod accounts;
 mod api;
 mod attacks;
+mod backups;
 mod bad_input;
 mod benchmarks;
 mod browser;
@@ -16,6 +17,7 @@ mod help;
 mod instruments;
 mod kill;
 mod lists;
+mod operations;
 mod pages;
 mod registered;
 #[path = "../../src/testing/scratch.rs"]

@@ -98,9 +98,11 @@ pub fn ask_store(data_dir: &Path, sql: &str) -> Option<String> {
 /// Asks the server of a data directory, as superuser; none while it does not run.
 pub fn ask_server(server: &Path, sql: &str) -> Option<String> {
     let (_, socket_dir) = postmaster(server)?;
+    let lock_file = fs::read_to_string(server.join("postmaster.pid")).ok()?;
     let psql = tool("psql")
         .args(["-XAtq", "-U", "postgres", "-d", "postgres", "-c", sql, "-h"])
         .arg(socket_dir)
+        .args(["-p", lock_file.lines().nth(3)?.trim()])
         .output()
         .unwrap();
     let answer = String::from_utf8(psql.stdout).unwrap().trim().to_owned();
@@ -308,6 +310,18 @@ impl Cluster {
     pub fn become_standby(&mut self) {
         fs::write(self.dir.join("data/standby.signal"), "").unwrap();
         self.restart(Signal::SIGINT);
+    }
+
+    /// Stops it, until it is started again.
+    pub fn stop(&mut self) {
+        send(self.postmaster.id(), Signal::SIGINT);
+        self.postmaster.wait().unwrap();
+    }
+
+    pub fn start_again(&mut self) {
+        self.postmaster = wait_for("the cluster", || {
+            start_postmaster(&self.dir, self.port, &self.environment)
+        });
     }
 
     /// Ends it by a signal, and starts it again on the same port.

@@ -29,6 +29,7 @@ use utoipa::openapi::security::SecurityScheme;
 
 use crate::web::api::benchmarks::BenchmarksDoc;
 use crate::web::api::datasets::DatasetsDoc;
+use crate::web::api::experiments::ExperimentsDoc;
 use crate::web::api::workloads::WorkloadsDoc;
 use crate::web::error::Envelope;
 use crate::web::state::AppState;
@@ -116,6 +117,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
         DatasetsDoc::openapi(),
         WorkloadsDoc::openapi(),
         BenchmarksDoc::openapi(),
+        ExperimentsDoc::openapi(),
     ] {
         document.merge(part);
     }

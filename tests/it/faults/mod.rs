@@ -4,8 +4,8 @@
 
 mod benchmarks;
 mod clocks;
-mod disks;
-mod ground;
+pub mod disks;
+pub mod ground;
 pub mod http;
 mod instruments;
 mod kills;
