@@ -208,6 +208,9 @@ fn a_store_of_somebody_elses_is_backed_up_and_restored_by_its_url_without_a_word
     assert_eq!(cluster.ask_in("first", tables), cluster.ask(tables));
     // The ground asks the database that is named postgres, which holds the old store; pages are of the new one.
     let restored = Ground::of_with(other, &cluster, &url("first"));
+    support::wait_for("the dataset to be restored anew", || {
+        restored.page("/workloads/1").contains("dump.sql (ready)").then_some(())
+    });
     assert_same(&before, &pages(&restored));
     restored.close();
 }
