@@ -135,7 +135,7 @@ pub async fn renew(conn: &mut PgConnection, home: &str, dumps: &[DatasetId]) -> 
                 continue;
             }
         };
-        let job_id = jobs::insert(&mut *conn, Viewer { user_id: row.owner_id }, JobKind::Restore, home).await?;
+        let job_id = jobs::insert(&mut *conn, Viewer::owner(row.owner_id), JobKind::Restore, home).await?;
         set_job(&mut *conn, row.id, job_id).await?;
     }
     Ok(renewal)
