@@ -4,6 +4,7 @@
 
 mod benchmarks;
 mod clocks;
+mod crowds;
 mod disks;
 mod ground;
 pub mod http;
