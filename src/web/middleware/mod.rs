@@ -3,3 +3,4 @@
 pub mod headers;
 pub mod host;
 pub mod pace;
+pub mod streams;
