@@ -18,6 +18,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::body::Bytes;
+use axum::extract::ConnectInfo;
 use hyper::Request;
 use hyper::Response;
 use hyper::StatusCode;
@@ -109,7 +110,7 @@ pub async fn serve(listener: TcpListener, router: &Router, bounds: Bounds, shutd
                 place,
                 _token: connections.token(),
             };
-            tokio::spawn(async move { attend(stream, stay, router, &shutdown).await });
+            tokio::spawn(async move { attend(stream, peer, stay, router, &shutdown).await });
         }
     };
     tokio::select! {
@@ -133,13 +134,13 @@ struct Stay {
 }
 
 /// Answers the requests of one connection until it ends, has to leave, or becomes something else than HTTP.
-async fn attend(stream: TcpStream, stay: Stay, router: Router, shutdown: &CancellationToken) {
+async fn attend(stream: TcpStream, peer: SocketAddr, stay: Stay, router: Router, shutdown: &CancellationToken) {
     let (visit, shown_out) = (stay.place.visit().clone(), stay.place.shown_out.clone());
     let attending = async {
         // Answers are written whole; waiting for more to send would only delay them. Without it they are merely late.
         let _ = stream.set_nodelay(true);
         let socket = Socket::new(stream, Taking::default(), stay);
-        if let Err(error) = answer(socket.clone(), &visit, router, shutdown).await {
+        if let Err(error) = answer(socket.clone(), peer, &visit, router, shutdown).await {
             debug!("A connection ended badly: {error}");
         }
         let Some((stream, stay)) = socket.into_inner() else {
@@ -157,6 +158,7 @@ async fn attend(stream: TcpStream, stay: Stay, router: Router, shutdown: &Cancel
 
 async fn answer(
     socket: Socket<Stay>,
+    peer: SocketAddr,
     visit: &Visit,
     router: Router,
     shutdown: &CancellationToken,
@@ -170,7 +172,9 @@ async fn answer(
             TokioIo::new(socket),
             service_fn(move |request: Request<Incoming>| {
                 let visit = visit.clone();
-                let answering = visit.asks().then(|| service.call(request.map(Body::new)));
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(ConnectInfo(peer));
+                let answering = visit.asks().then(|| service.call(request));
                 Box::pin(async move {
                     let response = answering.ok_or(ShownOut)?.await.unwrap_or_else(|never| match never {});
                     Ok::<_, ShownOut>(until_answered(response, visit))
@@ -255,7 +259,7 @@ mod tests {
     use super::*;
 
     /// A door with one address behind it that refuses without reading.
-    async fn open() -> (SocketAddr, CancellationToken, JoinHandle<()>) {
+    fn open() -> (SocketAddr, CancellationToken, JoinHandle<()>) {
         let router = Router::new().route("/", post(async || (StatusCode::PAYLOAD_TOO_LARGE, "too large")));
         open_to(router, Bounds::under(1024, |_| false))
     }
@@ -270,7 +274,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_sends_much_that_is_not_read_still_hears_the_answer() {
-        let (address, shutdown, serving) = open().await;
+        let (address, shutdown, serving) = open();
         let mut stream = TcpStream::connect(address).await.unwrap();
         let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n";
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -288,7 +292,7 @@ mod tests {
 
     #[tokio::test]
     async fn headers_without_measure_are_answered_with_431() {
-        let (address, shutdown, serving) = open().await;
+        let (address, shutdown, serving) = open();
         let many = (0..200).map(|n| format!("x-{n}: y\r\n")).collect::<String>();
         for headers in [many, format!("x: {}\r\n", "y".repeat(1 << 20))] {
             let mut stream = TcpStream::connect(address).await.unwrap();
@@ -303,8 +307,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_request_says_whom_the_connection_is_with() {
+        let say = async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string();
+        let router = Router::new().route("/", get(say));
+        let (address, shutdown, serving) = open_to(router, bounds(4, 4));
+        let mut stream = connect_from(7, address).await.unwrap();
+        let own = stream.local_addr().unwrap();
+        stream.write_all(PAGE.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(
+            own.to_string().starts_with("127.0.0.7:") && answer.ends_with(&own.to_string()),
+            "{answer}"
+        );
+        shutdown.cancel();
+        serving.await.unwrap();
+    }
+
+    #[tokio::test]
     async fn an_idle_connection_does_not_keep_the_door_open() {
-        let (address, shutdown, serving) = open().await;
+        let (address, shutdown, serving) = open();
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream
             .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
@@ -319,7 +341,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_says_nothing_or_never_ends_its_headers_is_shown_out() {
-        let (address, shutdown, serving) = open().await;
+        let (address, shutdown, serving) = open();
         let words = [
             "",
             "POST / HTTP/1.1\r\nHost: x\r\nX-Never: ",
