@@ -1,6 +1,7 @@
 //! The program and its surroundings: processes, stores looked at through their sockets, a cluster that is not ours.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -98,8 +99,11 @@ pub fn ask_store(data_dir: &Path, sql: &str) -> Option<String> {
 /// Asks the server of a data directory, as superuser; none while it does not run.
 pub fn ask_server(server: &Path, sql: &str) -> Option<String> {
     let (_, socket_dir) = postmaster(server)?;
+    // The lock file names it behind the moment of its start; the socket goes by it as well.
+    let lock_file = fs::read_to_string(server.join("postmaster.pid")).ok()?;
     let psql = tool("psql")
-        .args(["-XAtq", "-U", "postgres", "-d", "postgres", "-c", sql, "-h"])
+        .args(["-XAtq", "-U", "postgres", "-d", "postgres", "-c", sql])
+        .args(["-p", lock_file.lines().nth(3)?, "-h"])
         .arg(socket_dir)
         .output()
         .unwrap();
@@ -272,8 +276,17 @@ impl Cluster {
 
     /// The URL of anybody else.
     pub fn url_of(&self, user: &str, password: &str, database: &str) -> String {
-        let port = self.port.expect("a cluster that listens");
-        format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}")
+        format!("postgres://{user}:{password}@{}/{database}", self.address())
+    }
+
+    /// Where a cluster listens that asks for passwords.
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port.expect("a cluster that listens")).into()
+    }
+
+    /// The superuser's URL through something on this port that leads to it.
+    pub fn url_through(port: u16) -> String {
+        format!("postgres://postgres:{PASSWORD_IN_URL}@127.0.0.1:{port}/postgres")
     }
 
     /// What the superuser is told, line by line.
@@ -312,8 +325,18 @@ impl Cluster {
 
     /// Ends it by a signal, and starts it again on the same port.
     pub fn restart(&mut self, signal: Signal) {
+        self.stop(signal);
+        self.start_again();
+    }
+
+    /// Ends it by a signal.
+    pub fn stop(&mut self, signal: Signal) {
         send(self.postmaster.id(), signal);
         self.postmaster.wait().unwrap();
+    }
+
+    /// Starts it again on the same port.
+    pub fn start_again(&mut self) {
         // Until its last process is gone, none can be started.
         self.postmaster = wait_for("the cluster", || {
             start_postmaster(&self.dir, self.port, &self.environment)
@@ -370,7 +393,10 @@ pub fn as_account(mut command: Command, dir: &Path) -> Command {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        send(self.postmaster.id(), Signal::SIGQUIT);
-        self.postmaster.wait().unwrap();
+        // A test may have failed while it was stopped.
+        if self.postmaster.try_wait().unwrap().is_none() {
+            send(self.postmaster.id(), Signal::SIGQUIT);
+            self.postmaster.wait().unwrap();
+        }
     }
 }

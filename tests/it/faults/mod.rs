@@ -3,6 +3,7 @@
 //! pages say in words what happened.
 
 mod benchmarks;
+mod black_hole;
 mod clocks;
 mod crowds;
 mod disks;
@@ -12,3 +13,4 @@ mod instruments;
 mod kills;
 mod pairs;
 mod restarts;
+mod stores;
