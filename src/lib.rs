@@ -5,6 +5,8 @@
 //! One word, one meaning, in code, pages, tables and logs.
 //!
 //! * **dataset**: what a dump holds, restored once into a pristine template database and cloned at will.
+//!   An **upload** is a dump on its way in; where its client wants that, it comes **part** by part, and has a **key** by which
+//!   the client finds it again.
 //! * **workload**: a file of labelled **queries**; runs on any dataset it checks against.
 //! * **source**: where the planner's statistics come from. Never a bare "stats".
 //!   A **draw** is one of several sources that differ in nothing but the sample that ANALYZE took; a **note** says what
@@ -55,6 +57,12 @@
 //!   or a workload again. It stands beside a thing and changes nothing about it. A **filter** narrows a list, by its address.
 //! * **likeness**: an earlier experiment, or run of an instrument, as the form that asks for the same, to be changed and sent.
 //! * **bundle**: a settled experiment as one file, from which its numbers can be computed and its measuring repeated.
+//! * **token**: 256 bits of chance by which a browser (**session**), a program (**API token**) or a person (**invitation**,
+//!   **link**, **setup token**) is known again.
+//! * **net**: the network of a client's address as far as one household or company has it. **Limit**: how often something
+//!   may be asked for, by an account or from a net. **Quota**: how much one account may have or ask for.
+//! * **backup**: the store and the files that cannot be made anew, as one file.
+//! * **condition**: whether this pgassay can work just now, and what it has counted, for whoever watches over it.
 //! * **home**: the name of a data directory in the store. **Prefix**: what all its names on a shared server begin with.
 //!
 //! # Flow
@@ -82,15 +90,19 @@
 
 mod analysis;
 mod app;
+mod auth;
+mod backup;
 mod benchmark;
 mod bundle;
 mod cli;
 mod cluster;
+mod condition;
 mod config;
 mod dataset;
 mod experiment;
 mod files;
 mod instrument;
+mod metrics;
 mod model;
 mod plan;
 mod report;

@@ -1,4 +1,5 @@
-//! What a process does on the side for as long as it runs: clears away what others have left here, and in the depot.
+//! What a process does on the side for as long as it runs: clears away what others have left here, in the store, and in the
+//! depot.
 
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tracing::info;
 use tracing::warn;
 
 use crate::app::house::House;
+use crate::store;
 
 /// How often it looks for what others have left here; and after so many times in the depot.
 const EVERY: Duration = Duration::from_mins(1);
@@ -30,6 +32,11 @@ async fn round(house: &House, n: u32) -> anyhow::Result<()> {
     let n_strays = house.remove_strays().await?;
     if n_strays > 0 {
         info!("Removed {n_strays} sandboxes of datasets that are not here any more");
+    }
+    store::limits::sweep(&mut *house.pool.acquire().await?).await?;
+    let n_given_up = house.sweep_uploads().await?;
+    if n_given_up > 0 {
+        info!("Removed {n_given_up} uploads of which nothing more arrived for a day");
     }
     if n.is_multiple_of(DEPOT_EVERY) {
         let n_files = house.tidy_depot().await?;

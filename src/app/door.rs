@@ -18,7 +18,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::body::Bytes;
-use axum::extract::ConnectInfo;
 use hyper::Request;
 use hyper::Response;
 use hyper::StatusCode;
@@ -46,6 +45,7 @@ use crate::app::door::places::Places;
 use crate::app::door::places::Visit;
 use crate::app::door::socket::Socket;
 use crate::app::door::socket::Taking;
+use crate::web::Peer;
 
 /// How many may knock before we get to them. The system may have a lower limit.
 const MOST_KNOCKING: u32 = 4096;
@@ -173,7 +173,7 @@ async fn answer(
             service_fn(move |request: Request<Incoming>| {
                 let visit = visit.clone();
                 let mut request = request.map(Body::new);
-                request.extensions_mut().insert(ConnectInfo(peer));
+                request.extensions_mut().insert(Peer(peer));
                 let answering = visit.asks().then(|| service.call(request));
                 Box::pin(async move {
                     let response = answering.ok_or(ShownOut)?.await.unwrap_or_else(|never| match never {});
@@ -249,6 +249,7 @@ async fn linger(mut stream: TcpStream) {
 mod tests {
     use std::sync::Arc;
 
+    use axum::Extension;
     use axum::http::StatusCode;
     use axum::routing::get;
     use axum::routing::post;
@@ -308,7 +309,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_says_whom_the_connection_is_with() {
-        let say = async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string();
+        let say = async |Extension(Peer(peer)): Extension<Peer>| peer.to_string();
         let router = Router::new().route("/", get(say));
         let (address, shutdown, serving) = open_to(router, bounds(4, 4));
         let mut stream = connect_from(7, address).await.unwrap();

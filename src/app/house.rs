@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::fs::TryLockError;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use tracing::info;
 use tracing::warn;
 
 use crate::app::store_keeper::StoreKeeper;
+use crate::auth::accounts::Accounts;
+use crate::auth::password::Hasher;
 use crate::benchmark::service::Benchmarks;
 use crate::cluster;
 use crate::cluster::ClusterError;
@@ -23,6 +26,7 @@ use crate::cluster::ServerSpec;
 use crate::cluster::binaries::Binaries;
 use crate::cluster::privileges::Account;
 use crate::cluster::site::Site;
+use crate::condition::Condition;
 use crate::config::HouseConfig;
 use crate::dataset::growth::RestoreLimits;
 use crate::dataset::pg_restore::PgRestore;
@@ -65,8 +69,10 @@ pub struct House {
     pub experiments: Experiments,
     pub instruments: Instruments,
     pub servers: Servers,
+    pub accounts: Accounts,
     pub benchmarks: Benchmarks,
     pub restorer: Restorer,
+    pub condition: Condition,
     pub sandboxes: Sandboxes,
     /// The embedded store, when this process started it.
     store: Option<StoreKeeper>,
@@ -137,6 +143,7 @@ impl House {
             disk: Disk::of(&layout.uploads(), limits.disk_reserve_bytes),
             depot: depot.map(|depot| depot.of_store(&store_name)),
         };
+        let condition = Condition::new(&pool, &sandboxes, Disk::of(layout.root(), limits.disk_reserve_bytes));
         let house = Self {
             datasets: Datasets {
                 pool: pool.clone(),
@@ -145,6 +152,7 @@ impl House {
                 sandboxes: sandboxes.clone(),
                 tools_major: pg_restore.as_ref().map(PgRestore::major),
                 max_upload_bytes: limits.max_upload_bytes,
+                metrics: condition.metrics.clone(),
             },
             servers: Servers {
                 pool: pool.clone(),
@@ -152,6 +160,7 @@ impl House {
                 secrets: config.secrets_dir.clone().unwrap_or_else(|| layout.secrets()),
                 home: home.clone(),
             },
+            accounts: Accounts::new(pool.clone(), Hasher::new(n_processors())),
             workloads: Workloads { pool: pool.clone() },
             experiments: Experiments { pool: pool.clone() },
             instruments: Instruments { pool: pool.clone() },
@@ -162,6 +171,7 @@ impl House {
                 pg_restore: pg_restore.map(|found| found.path),
                 limits: RestoreLimits::of(limits),
             },
+            condition,
             pool,
             viewer,
             layout,
@@ -202,6 +212,21 @@ impl House {
             n_removed += usize::from(self.sandboxes.remove(id).await?);
         }
         Ok(n_removed)
+    }
+
+    /// Removes uploads of which nothing more has arrived for a day. Returns how many files went.
+    pub async fn sweep_uploads(&self) -> anyhow::Result<usize> {
+        // Looked for first: what comes meanwhile is kept.
+        let here = self.layout.list_parts().await?;
+        let mut conn = self.pool.acquire().await?;
+        store::uploads::delete_given_up(&mut conn, &self.home).await?;
+        let keep = store::uploads::list_ids_of_home(&mut conn, &self.home).await?;
+        drop(conn);
+        let given_up: Vec<_> = here.into_iter().filter(|id| !keep.contains(id)).collect();
+        for id in &given_up {
+            self.layout.remove_part(*id).await?;
+        }
+        Ok(given_up.len())
     }
 
     /// The datasets of which something is to be kept here; none where this store is the wrong one to say.
@@ -245,6 +270,8 @@ impl House {
             instruments: self.instruments.clone(),
             benchmarks: self.benchmarks.clone(),
             servers: self.servers.clone(),
+            accounts: self.accounts.clone(),
+            condition: self.condition.clone(),
         }
     }
 
@@ -263,6 +290,10 @@ impl House {
         let n_arriving = self.layout.sweep_incoming().await?;
         if n_arriving > 0 {
             info!("Removed {n_arriving} uploads that broke off");
+        }
+        let n_given_up = self.sweep_uploads().await?;
+        if n_given_up > 0 {
+            info!("Removed {n_given_up} uploads that were given up");
         }
         let (n_files, n_sandboxes) = match self.kept().await? {
             Some(keep) => (
@@ -356,8 +387,13 @@ pub enum Guests {
     Leave,
 }
 
+/// As many as passwords are hashed on at once.
+fn n_processors() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
 /// The data directory, or the fallback when we are root and the user of the servers cannot get there.
-fn reachable(wished: &Path) -> anyhow::Result<PathBuf> {
+pub(super) fn reachable(wished: &Path) -> anyhow::Result<PathBuf> {
     let Some(account) = Account::for_servers()? else {
         return Ok(wished.to_owned());
     };
@@ -378,7 +414,7 @@ fn reachable(wished: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// None when another process is the master of this directory.
-fn take_lock(layout: &Layout) -> anyhow::Result<Option<File>> {
+pub(super) fn take_lock(layout: &Layout) -> anyhow::Result<Option<File>> {
     let path = layout.lock_file();
     let file = File::create(&path).with_context(|| format!("opening {}", path.display()))?;
     match file.try_lock() {
@@ -405,12 +441,7 @@ async fn embedded_store(
     layout: &Layout,
     is_master: bool,
 ) -> anyhow::Result<(PgConnectOptions, Option<StoreKeeper>)> {
-    let spec = ServerSpec {
-        data_dir: layout.store(),
-        socket_name: "store".to_owned(),
-        kind: Kind::Store,
-        settings: Vec::new(),
-    };
+    let spec = store_spec(layout);
     if is_master {
         let store = StoreKeeper::start(Arc::clone(site), spec).await?;
         return Ok((store_options(&store.socket_dir), Some(store)));
@@ -429,7 +460,18 @@ async fn embedded_store(
     Ok((options, None))
 }
 
-fn store_options(socket_dir: &Path) -> PgConnectOptions {
+/// The embedded store as a server.
+pub(super) fn store_spec(layout: &Layout) -> ServerSpec {
+    ServerSpec {
+        data_dir: layout.store(),
+        socket_name: "store".to_owned(),
+        kind: Kind::Store,
+        settings: Vec::new(),
+    }
+}
+
+/// How the embedded store is reached.
+pub(super) fn store_options(socket_dir: &Path) -> PgConnectOptions {
     PgConnectOptions::new_without_pgpass()
         .socket(socket_dir)
         .port(cluster::PORT)

@@ -1,5 +1,6 @@
 //! Composition and life: what is built at start, what is stopped at the end, and in which order.
 
+pub mod backup;
 mod caretaker;
 pub mod door;
 pub mod house;

@@ -1,5 +1,6 @@
 //! Serves pages and works on jobs until a signal says to stop.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -18,6 +19,7 @@ use crate::app::house::Guests;
 use crate::app::house::House;
 use crate::app::sample;
 use crate::app::worker;
+use crate::config::Access;
 use crate::config::HouseConfig;
 use crate::config::WebConfig;
 use crate::target::open_files::OpenFiles;
@@ -60,7 +62,10 @@ async fn run(house: &HouseConfig, web: &WebConfig, shutdown: &CancellationToken)
         .with_context(|| format!("{} cannot be listened on; another program may use it", web.listen))?;
     let address = listener.local_addr()?;
     let house = Arc::new(House::open(house).await?);
-    let state = web::AppState::new(&house.services(), web, address, shutdown.clone());
+    if web.access() == Access::Required {
+        open_accounts(&house, web, address).await?;
+    }
+    let state = web::AppState::new(&house.services(), web, address, shutdown.clone())?;
     if web.sample
         && let Err(error) = sample::load_once(&house, &web.samples_dir).await
     {
@@ -88,11 +93,39 @@ async fn run(house: &HouseConfig, web: &WebConfig, shutdown: &CancellationToken)
     Ok(())
 }
 
+/// Sees to it that somebody can sign in: the admin that the configuration names, or whoever holds a token that is printed.
+async fn open_accounts(house: &House, web: &WebConfig, address: SocketAddr) -> anyhow::Result<()> {
+    let accounts = &house.accounts;
+    if let (Some(name), Some(file)) = (&web.admin_name, &web.admin_password_file)
+        && accounts.awaits_setup().await?
+    {
+        let password = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        let made = accounts
+            .make_first_admin(name, password.trim_end_matches(['\r', '\n']))
+            .await;
+        made.with_context(|| format!("making the first admin {name}"))?;
+    }
+    if let Some(token) = accounts.offer_setup().await? {
+        let usual = || format!("http://{address}");
+        let url = web
+            .public_url
+            .as_ref()
+            .map_or_else(usual, |url| url.as_str().trim_end_matches('/').to_owned());
+        // Not a line of the log, which others may read.
+        eprintln!(
+            "\nNobody can sign in yet. Make the first admin within a day at\n\n    {url}/setup?token={}\n",
+            token.expose()
+        );
+    }
+    Ok(())
+}
+
 async fn serve_pages(listener: TcpListener, state: AppState, shutdown: &CancellationToken) {
+    let proxies = Arc::clone(&state.gate.proxies);
     let router = web::router(state);
     // Where it cannot be read there are as many as systems usually have.
     let n_files = OpenFiles::now().map_or(USUAL_FILES, |files| files.limit);
-    let bounds = Bounds::under(n_files, |_| false);
+    let bounds = Bounds::under(n_files, move |peer| proxies.trust(peer));
     let patience = async {
         shutdown.cancelled().await;
         // A browser may keep a stream or an upload open for longer than anybody wants to wait.

@@ -4,6 +4,7 @@ mod levels;
 mod mix;
 mod texts;
 
+pub use crate::benchmark::form::levels::MAX_CLIENTS;
 use crate::experiment::fields::FieldError;
 use crate::experiment::fields::choice;
 use crate::experiment::fields::duration_ms;

@@ -188,7 +188,7 @@ impl Benchmarks {
 }
 
 /// On what is not a registered server: it mostly runs on this machine, and each client is a process there.
-const MOST_IN_SANDBOX: u32 = 2_000;
+pub const MOST_IN_SANDBOX: u32 = 2_000;
 
 /// Why so many clients cannot be; none where they can. How many files other workers may open, they know themselves.
 fn too_many_clients(spec: &BenchmarkSpec, files: OpenFiles) -> Option<String> {

@@ -1,5 +1,8 @@
 //! What a person can set from outside: options with their environment variables, one section a room.
 
+pub mod variables;
+
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -59,11 +62,33 @@ pub struct LimitsConfig {
     pub disk_reserve_bytes: Option<u64>,
 }
 
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object on each line, for programs.
+    Json,
+}
+
+/// What goes to standard error. `PGASSAY_LOG` says which levels.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct LogConfig {
+    /// How the log is written: `text` for people, `json` for programs, an object on each line.
+    #[arg(long, env = "PGASSAY_LOG_FORMAT", default_value = "text", global = true)]
+    pub log_format: LogFormat,
+    /// Log a line for every request that was answered: its method, path, status and duration.
+    #[arg(long, env = "PGASSAY_LOG_REQUESTS", global = true)]
+    pub log_requests: bool,
+}
+
 /// Who may come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Access {
     /// No sign-in: whoever reaches the address is the one local user.
     Local,
+    /// People sign in.
+    Required,
 }
 
 /// How the web door is opened.
@@ -72,9 +97,25 @@ pub struct WebConfig {
     /// The address to listen on.
     #[arg(long, env = "PGASSAY_LISTEN", default_value = "127.0.0.1:8000")]
     pub listen: SocketAddr,
-    /// Who may come in. On an address that others can reach, `local` has to be said explicitly.
+    /// Who may come in. Unset, people sign in where others can reach the address, and do not on a loopback address.
     #[arg(long, env = "PGASSAY_ACCESS")]
     pub access: Option<Access>,
+    /// The address under which people know these pages, such as https://assay.example.org behind a proxy. Cookies are for
+    /// HTTPS alone where it begins so, and its name is answered to.
+    #[arg(long, env = "PGASSAY_PUBLIC_URL")]
+    pub public_url: Option<url::Url>,
+    /// Addresses and networks of proxies whose X-Forwarded-For is believed.
+    #[arg(long, env = "PGASSAY_TRUSTED_PROXIES", value_delimiter = ',')]
+    pub trusted_proxies: Vec<String>,
+    /// Web pages elsewhere that may call /api with a token, such as https://tools.example.org.
+    #[arg(long, env = "PGASSAY_CORS_ORIGINS", value_delimiter = ',')]
+    pub cors_origins: Vec<String>,
+    /// The name of the first admin, made at start where there is none.
+    #[arg(long, env = "PGASSAY_ADMIN_NAME", requires = "admin_password_file")]
+    pub admin_name: Option<String>,
+    /// The file with the password of the first admin.
+    #[arg(long, env = "PGASSAY_ADMIN_PASSWORD_FILE", requires = "admin_name")]
+    pub admin_password_file: Option<PathBuf>,
     /// Further names under which browsers may ask for these pages, beside localhost and the address itself.
     #[arg(long, env = "PGASSAY_ALLOWED_HOSTS", value_delimiter = ',')]
     pub allowed_hosts: Vec<String>,
@@ -89,21 +130,47 @@ pub struct WebConfig {
 /// Options that cannot be.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error(
-        "{0} can be reached by others, and this version of pgassay has no accounts. Listen on 127.0.0.1, or, if \
-         something else keeps others out, say so with PGASSAY_ACCESS=local."
-    )]
-    OpenToOthers(SocketAddr),
+    #[error("PGASSAY_PUBLIC_URL is to be a bare address such as https://assay.example.org, and {0} is none.")]
+    PublicUrl(url::Url),
 }
 
 impl WebConfig {
-    /// Refuses to be open to others by accident.
+    /// Refuses what cannot be meant.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if self.access.is_none() && !self.listen.ip().is_loopback() {
-            return Err(ConfigError::OpenToOthers(self.listen));
+        match &self.public_url {
+            Some(url) if !is_bare(url) => Err(ConfigError::PublicUrl(url.clone())),
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
+
+    /// Who may come in: nobody unknown, by accident.
+    pub fn access(&self) -> Access {
+        let usual = if is_only_ours(self.listen.ip()) {
+            Access::Local
+        } else {
+            Access::Required
+        };
+        self.access.unwrap_or(usual)
+    }
+
+    /// Whether browsers come by HTTPS.
+    pub fn is_https(&self) -> bool {
+        self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
+    }
+}
+
+fn is_only_ours(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+fn is_bare(url: &url::Url) -> bool {
+    ["http", "https"].contains(&url.scheme())
+        && url.host().is_some()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
 }
 
 impl HouseConfig {
@@ -124,6 +191,25 @@ impl HouseConfig {
 }
 
 #[cfg(test)]
+impl WebConfig {
+    /// Nothing said, at an address of this machine.
+    pub fn unsaid() -> Self {
+        Self {
+            listen: ([127, 0, 0, 1], 0).into(),
+            access: None,
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
+            admin_name: None,
+            admin_password_file: None,
+            allowed_hosts: Vec::new(),
+            sample: false,
+            samples_dir: PathBuf::new(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -131,17 +217,44 @@ mod tests {
         WebConfig {
             listen: listen.parse().unwrap(),
             access,
-            allowed_hosts: Vec::new(),
-            sample: false,
-            samples_dir: PathBuf::new(),
+            ..WebConfig::unsaid()
         }
     }
 
     #[test]
-    fn an_address_that_others_reach_has_to_be_meant() {
-        assert!(web("127.0.0.1:8000", None).check().is_ok());
-        assert!(web("[::1]:8000", None).check().is_ok());
-        assert!(web("0.0.0.0:8000", None).check().is_err());
-        assert!(web("0.0.0.0:8000", Some(Access::Local)).check().is_ok());
+    fn where_others_reach_the_address_people_sign_in_unless_somebody_says_otherwise() {
+        for (listen, said, access) in [
+            ("127.0.0.1:8000", None, Access::Local),
+            ("[::1]:8000", None, Access::Local),
+            ("[::ffff:127.0.0.1]:8000", None, Access::Local),
+            ("127.0.0.1:8000", Some(Access::Required), Access::Required),
+            ("0.0.0.0:8000", None, Access::Required),
+            ("192.0.2.1:8000", None, Access::Required),
+            ("[::]:8000", None, Access::Required),
+            ("0.0.0.0:8000", Some(Access::Local), Access::Local),
+        ] {
+            assert_eq!(web(listen, said).access(), access, "{listen} {said:?}");
+        }
+    }
+
+    #[test]
+    fn a_public_address_is_bare() {
+        let with = |url: &str| WebConfig {
+            public_url: Some(url.parse().unwrap()),
+            ..web("127.0.0.1:8000", None)
+        };
+        for url in ["https://assay.example.org", "http://assay.example.org:8080/"] {
+            assert!(with(url).check().is_ok(), "{url}");
+        }
+        for url in [
+            "https://assay.example.org/x",
+            "https://u:p@assay.example.org",
+            "ftp://a",
+            "https://a/?b",
+            "https://a/#b",
+        ] {
+            assert!(with(url).check().is_err(), "{url}");
+        }
+        assert!(with("https://a").is_https() && !with("http://a").is_https());
     }
 }

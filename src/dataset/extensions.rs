@@ -3,7 +3,7 @@
 use crate::sql::ident;
 
 /// Extensions that the dataset's role may create, being trusted, and that do not widen what it can do.
-const ALLOWED: &[&str] = &[
+pub const ALLOWED: &[&str] = &[
     "plpgsql",
     "pg_trgm",
     "btree_gin",

@@ -9,7 +9,7 @@ mod batch;
 mod damage;
 mod encoding;
 mod error;
-mod extensions;
+pub mod extensions;
 mod finish;
 pub mod format;
 pub mod generators;
@@ -28,4 +28,5 @@ mod tar;
 mod template;
 #[cfg(test)]
 mod truncation;
+pub mod uploads;
 pub mod work;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use sqlx::PgPool;
 use tokio_util::io::ReaderStream;
+use tracing::Instrument as _;
 
 use crate::dataset::format;
 use crate::dataset::format::FormatError;
@@ -14,6 +15,8 @@ use crate::files::depot::DepotError;
 use crate::files::dumps::Dumps;
 use crate::files::intake::Arrived;
 use crate::files::intake::IntakeError;
+use crate::metrics::Metrics;
+use crate::metrics::Upload;
 use crate::model::dataset::Dataset;
 use crate::model::dataset::NewDataset;
 use crate::model::ids::DatasetId;
@@ -38,6 +41,7 @@ pub struct Datasets {
     /// The version of the `pg_restore` that reads archives; none where this machine has none.
     pub tools_major: Option<u32>,
     pub max_upload_bytes: u64,
+    pub metrics: Metrics,
 }
 
 /// Why an upload is not taken. Nothing of it is left.
@@ -79,11 +83,30 @@ impl Datasets {
         &self,
         stream: impl Stream<Item = Result<Bytes, E>>,
     ) -> Result<Arrived, UploadError> {
-        Ok(self.dumps.receive(stream, self.max_upload_bytes).await?)
+        let received = self.dumps.receive(stream, self.max_upload_bytes).await;
+        if received.is_err() {
+            self.metrics.count_upload(Upload::Refused, 0);
+        }
+        Ok(received?)
     }
 
     /// Makes a dataset of a file that has arrived, and queues its restore. The same form sent twice makes one.
     pub async fn add(
+        &self,
+        viewer: Viewer,
+        arrived: Arrived,
+        name: &str,
+        file_name: &str,
+        request_id: &str,
+    ) -> Result<DatasetId, UploadError> {
+        let size_bytes = arrived.size_bytes;
+        let added = self.add_arrived(viewer, arrived, name, file_name, request_id).await;
+        let upload = if added.is_ok() { Upload::Taken } else { Upload::Refused };
+        self.metrics.count_upload(upload, size_bytes);
+        added
+    }
+
+    async fn add_arrived(
         &self,
         viewer: Viewer,
         arrived: Arrived,
@@ -105,7 +128,7 @@ impl Datasets {
         };
         // On its own: who leaves now must not leave half a dataset behind.
         let datasets = self.clone();
-        let added = tokio::spawn(async move { datasets.insert(viewer, arrived, new).await });
+        let added = tokio::spawn(async move { datasets.insert(viewer, arrived, new).await }.in_current_span());
         added.await.context("adding a dataset")?
     }
 
@@ -204,7 +227,7 @@ impl Datasets {
     pub async fn delete(&self, viewer: Viewer, id: DatasetId) -> anyhow::Result<Deleted> {
         // On its own: who leaves now must not leave half a dataset behind.
         let datasets = self.clone();
-        let deleted = tokio::spawn(async move { datasets.remove(viewer, id).await });
+        let deleted = tokio::spawn(async move { datasets.remove(viewer, id).await }.in_current_span());
         deleted.await.context("deleting a dataset")?
     }
 

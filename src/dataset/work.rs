@@ -140,6 +140,8 @@ impl Restorer {
             path = self.fetch(job, &dataset) => path?,
             () = job.stop_token().cancelled() => return Err(Trouble::Stopped),
         };
+        // What a dump holds takes no less than the dump, and most of the time two or three times as much.
+        self.sandboxes.room.require(dataset.size_bytes)?;
         job.set_progress("starting its server", &Progress::default()).await?;
         let sandbox = self.sandboxes.start(dataset.id).await?;
         let (tell, told) = watch::channel(Done::default());

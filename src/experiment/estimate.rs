@@ -19,10 +19,16 @@ pub struct Estimate {
     pub sum: String,
     /// How long it will take, as far as that can be known.
     pub time: String,
+    /// The same in seconds; none before these queries have run once.
+    pub expected_s: Option<f64>,
+    /// If every trial ran into the timeout.
+    pub most_s: f64,
     /// What the person should know before launching.
     pub warnings: Vec<String>,
     /// What sources would change, as far as that is known.
     pub previews: Vec<Preview>,
+    /// What is estimated.
+    pub spec: ExperimentSpec,
 }
 
 /// Below so many seconds an estimate is not worth a number.
@@ -33,14 +39,16 @@ pub fn estimate(spec: &ExperimentSpec, mean_ms: Option<f64>) -> Estimate {
     let (n_sources, n_queries) = (spec.sources.len(), spec.query_positions.len());
     let n_trials = schedule::n_trials(spec);
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    let time = match mean_ms {
-        Some(mean_ms) => match n_trials as f64 * mean_ms / 1000.0 {
-            total_s if total_s < MOMENT_S => "a few seconds, going by earlier experiments".to_owned(),
-            total_s => format!("about {}, going by earlier experiments", seconds_in_words(total_s)),
-        },
+    let total_s = |trial_ms: f64| n_trials as f64 * trial_ms / 1000.0;
+    #[expect(clippy::cast_precision_loss, reason = "at most an hour")]
+    let most_s = total_s(spec.timeout_ms as f64);
+    let expected_s = mean_ms.map(total_s);
+    let time = match expected_s {
+        Some(total_s) if total_s < MOMENT_S => "a few seconds, going by earlier experiments".to_owned(),
+        Some(total_s) => format!("about {}, going by earlier experiments", seconds_in_words(total_s)),
         None => format!(
             "not known before these queries have run once; at the most {}, if every trial ran into the timeout",
-            seconds_in_words(n_trials as f64 * spec.timeout_ms as f64 / 1000.0)
+            seconds_in_words(most_s)
         ),
     };
     Estimate {
@@ -65,8 +73,11 @@ pub fn estimate(spec: &ExperimentSpec, mean_ms: Option<f64>) -> Estimate {
             },
         ),
         time,
+        expected_s,
+        most_s,
         warnings: warnings(spec),
         previews: Vec::new(),
+        spec: spec.clone(),
     }
 }
 

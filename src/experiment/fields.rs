@@ -2,8 +2,9 @@
 
 use crate::model::dataset::Setting;
 
-const MAX_TIMEOUT_MS: u64 = 3_600_000;
-const MIN_TIMEOUT_MS: u64 = 10;
+/// The longest and the shortest time limit of a statement.
+pub const MAX_TIMEOUT_MS: u64 = 3_600_000;
+pub const MIN_TIMEOUT_MS: u64 = 10;
 
 /// Settings that pgassay sets itself.
 const OWN_SETTINGS: &[&str] = &[

@@ -41,6 +41,17 @@ pub struct Arrived {
 }
 
 impl Arrived {
+    /// A file that came otherwise than by [`receive`], locked by `lock`. It stays when this is dropped.
+    pub(super) fn whole(path: PathBuf, lock: std::fs::File, size_bytes: u64, sha256: String) -> Self {
+        Self {
+            path,
+            lock,
+            is_kept: true,
+            size_bytes,
+            sha256,
+        }
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -113,7 +124,7 @@ pub async fn receive<E: std::fmt::Display>(
     Ok(arrived)
 }
 
-fn write_error(error: std::io::Error) -> IntakeError {
+pub(super) fn write_error(error: std::io::Error) -> IntakeError {
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => IntakeError::DiskFull,
         _ => IntakeError::Fault(anyhow::Error::new(error).context("writing an upload")),

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use rand::TryRng as _;
 
 use crate::model::ids::DatasetId;
+use crate::model::ids::UploadId;
 
 /// One data directory.
 #[derive(Clone, Debug)]
@@ -30,6 +31,7 @@ impl Layout {
         for dir in [
             layout.uploads(),
             layout.incoming(),
+            layout.parts(),
             layout.sandboxes(),
             layout.secrets(),
         ] {
@@ -84,6 +86,16 @@ impl Layout {
         self.uploads().join("incoming")
     }
 
+    /// Files that arrive part by part.
+    fn parts(&self) -> PathBuf {
+        self.uploads().join("parts")
+    }
+
+    /// What has arrived of an upload.
+    pub fn part(&self, upload_id: UploadId) -> PathBuf {
+        self.parts().join(upload_id.to_string())
+    }
+
     /// The dump of a dataset.
     pub fn dump(&self, dataset_id: DatasetId) -> PathBuf {
         self.uploads().join(dataset_id.to_string())
@@ -106,6 +118,11 @@ impl Layout {
         let home = random_hex()?;
         write_whole(&path, &home).context("writing the name of the data directory")?;
         Ok(home)
+    }
+
+    /// Gives the directory the name that another one had, whose place it takes. It has none yet.
+    pub fn succeed(&self, home: &str) -> anyhow::Result<()> {
+        write_whole(&self.root.join("home-id"), home).context("writing the name of the data directory")
     }
 
     /// Has the directory belong to a store: what lies in it goes by the numbers of datasets, which another store counts, too.
@@ -155,12 +172,29 @@ impl Layout {
         sweep(&self.uploads(), keep).await
     }
 
+    /// The uploads of which something lies here.
+    pub async fn list_parts(&self) -> anyhow::Result<Vec<UploadId>> {
+        let mut found = Vec::new();
+        let mut entries = tokio::fs::read_dir(self.parts()).await.context("looking for uploads")?;
+        while let Some(entry) = entries.next_entry().await? {
+            found.extend(
+                entry
+                    .file_name()
+                    .to_str()
+                    .and_then(|name| name.parse::<UploadId>().ok()),
+            );
+        }
+        Ok(found)
+    }
+
+    /// Removes what has arrived of an upload, if it is there.
+    pub async fn remove_part(&self, upload_id: UploadId) -> anyhow::Result<()> {
+        remove(&self.part(upload_id)).await.context("removing an upload")
+    }
+
     /// Removes the dump of a dataset, if it is there.
     pub async fn remove_dump(&self, dataset_id: DatasetId) -> anyhow::Result<()> {
-        match tokio::fs::remove_file(self.dump(dataset_id)).await {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).context("removing a dump"),
-            _ => Ok(()),
-        }
+        remove(&self.dump(dataset_id)).await.context("removing a dump")
     }
 }
 
@@ -172,6 +206,13 @@ fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     Ok(std::fs::rename(&draft, path)?)
+}
+
+async fn remove(file: &Path) -> io::Result<()> {
+    match tokio::fs::remove_file(file).await {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 async fn sweep(dir: &Path, keep: &[DatasetId]) -> anyhow::Result<usize> {

@@ -6,4 +6,5 @@ pub mod disk;
 pub mod dumps;
 pub mod intake;
 pub mod layout;
+pub mod parts;
 pub mod removal;

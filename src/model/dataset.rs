@@ -4,6 +4,7 @@ use chrono::DateTime;
 use chrono::Utc;
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::model::filing::Filing;
 use crate::model::ids::DatasetId;
@@ -102,7 +103,7 @@ pub struct DatasetPlace {
 }
 
 /// A session setting, as `SET` would take it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Setting {
     pub name: String,
     pub value: String,

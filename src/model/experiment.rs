@@ -8,6 +8,7 @@ use chrono::DateTime;
 use chrono::Utc;
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::model::dataset::Setting;
 use crate::model::filing::Filing;
@@ -34,7 +35,7 @@ pub use self::prepared::SourceNote;
 pub type Params = std::collections::BTreeMap<String, String>;
 
 /// Which clock a trial is read from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClockKind {
     /// Execution Time of `EXPLAIN (ANALYZE, TIMING OFF)`: rows are not sent.
@@ -56,7 +57,7 @@ impl ClockKind {
 }
 
 /// In which order trials run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// Randomised complete blocks: a round visits the sources in shuffled order, and under each every query once.
@@ -78,9 +79,10 @@ impl Order {
 }
 
 /// One chosen source with its parameters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SourceSpec {
     pub name: String,
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub params: Params,
     /// Unique in its experiment, for pages and exports: `random_targets (seed 7)`.
     pub label: String,
@@ -94,7 +96,7 @@ pub struct SourceSpec {
 }
 
 /// A validated wish: everything that decides what an experiment does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExperimentSpec {
     pub dataset_id: DatasetId,
     pub workload_id: WorkloadId,
@@ -121,7 +123,7 @@ pub struct ExperimentSpec {
 }
 
 /// The experiment that another one repeats, out of its bundle.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Repeated {
     /// Its number in the store that it came from.
     pub experiment: ExperimentId,

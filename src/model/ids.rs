@@ -1,12 +1,12 @@
 //! Ids as types of their own, so that a trial cannot stand in for an experiment.
 
-/// Defines a database id: a `bigint` in the store, digits in an address.
+/// Defines a database id: a `bigint` in the store, digits in an address, a number in JSON.
 macro_rules! define_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord,
-            serde::Serialize, serde::Deserialize, sqlx::Type,
+            serde::Serialize, serde::Deserialize, sqlx::Type, utoipa::ToSchema,
         )]
         #[serde(transparent)]
         #[sqlx(transparent)]
@@ -67,4 +67,24 @@ define_id!(
 define_id!(
     /// Names a registered server.
     ServerId
+);
+define_id!(
+    /// Names a browser that is signed in.
+    SessionId
+);
+define_id!(
+    /// Names an API token.
+    TokenId
+);
+define_id!(
+    /// Names an invitation.
+    InvitationId
+);
+define_id!(
+    /// Names a link that shows one thing.
+    LinkId
+);
+define_id!(
+    /// Names a dump that arrives part by part.
+    UploadId
 );

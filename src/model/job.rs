@@ -4,6 +4,7 @@ use chrono::DateTime;
 use chrono::Utc;
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::model::ids::JobId;
 use crate::model::units::date;
@@ -19,6 +20,27 @@ pub enum JobKind {
     Benchmark,
 }
 
+impl JobKind {
+    pub const ALL: [Self; 5] = [
+        Self::Restore,
+        Self::Check,
+        Self::Experiment,
+        Self::Instrument,
+        Self::Benchmark,
+    ];
+
+    /// As the store and programs name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Restore => "restore",
+            Self::Check => "check",
+            Self::Experiment => "experiment",
+            Self::Instrument => "instrument",
+            Self::Benchmark => "benchmark",
+        }
+    }
+}
+
 /// The life of a job, and so of the dataset or experiment it makes:
 ///
 /// ```text
@@ -26,7 +48,7 @@ pub enum JobKind {
 ///   ^          |
 ///   +----------+  interrupted (shutdown or lost lease)
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "job_status", rename_all = "snake_case")]
 pub enum JobStatus {
@@ -38,6 +60,25 @@ pub enum JobStatus {
 }
 
 impl JobStatus {
+    pub const ALL: [Self; 5] = [
+        Self::Queued,
+        Self::Running,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// As the store and programs name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
     /// A settled job never changes again, so what it made may be cached.
     pub fn is_settled(self) -> bool {
         match self {

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The planner statistics of a database's user relations at one moment.
 ///
@@ -104,7 +105,7 @@ pub struct ExtendedStatistics {
 }
 
 /// The statistics target of one column, where it has one of its own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ColumnTarget {
     pub schema: String,
     pub table: String,
@@ -120,7 +121,7 @@ pub struct TableName {
 }
 
 /// A statistics object that a source makes in the experiment's clone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StatisticsObject {
     pub schema: String,
     pub name: String,

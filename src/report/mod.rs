@@ -2,6 +2,7 @@
 
 pub mod benchmark;
 pub mod beside;
+pub mod bodies;
 pub mod chart;
 pub mod charts;
 pub mod compared;

@@ -89,7 +89,7 @@ pub async fn find_by_request(conn: &mut PgConnection, viewer: Viewer, request_id
 
 /// One benchmark; none when there is no such benchmark for this viewer.
 pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: BenchmarkId) -> Result<Option<Benchmark>> {
-    select_benchmarks!("where b.id = $1 and b.owner_id = $2", id.0, viewer.user_id.0)
+    select_benchmarks!("where b.id = $1 and may_see($2, b)", id.0, viewer as Viewer)
         .fetch_optional(conn)
         .await
 }
@@ -105,9 +105,9 @@ pub async fn get_by_job(conn: &mut PgConnection, lease: &Lease) -> Result<Option
 pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[BenchmarkId]) -> Result<Vec<Benchmark>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     select_benchmarks!(
-        "where b.id = any ($1) and b.owner_id = $2 order by array_position($1, b.id)",
+        "where b.id = any ($1) and may_see($2, b) order by array_position($1, b.id)",
         &ids,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await
@@ -122,9 +122,9 @@ pub async fn list_before(
     limit: i64,
 ) -> Result<Vec<Benchmark>> {
     select_benchmarks!(
-        "where b.owner_id = $1 and ($2::bigint is null or b.id < $2) and ($3::job_status is null or j.status = $3)
+        "where may_see($1, b) and ($2::bigint is null or b.id < $2) and ($3::job_status is null or j.status = $3)
          order by b.id desc limit $4",
-        viewer.user_id.0,
+        viewer as Viewer,
         before.map(|id| id.0),
         status as Option<JobStatus>,
         limit,
@@ -136,11 +136,11 @@ pub async fn list_before(
 /// Benchmarks that wait or run, and those that have ended within the last `ended_within_s` seconds, oldest first.
 pub async fn list_current(conn: &mut PgConnection, viewer: Viewer, ended_within_s: f64) -> Result<Vec<Benchmark>> {
     select_benchmarks!(
-        "where b.owner_id = $1
+        "where may_see($1, b)
            and (j.status in ('queued', 'running')
                 or j.finished_at > clock_timestamp() - make_interval(secs => $2))
          order by b.id",
-        viewer.user_id.0,
+        viewer as Viewer,
         ended_within_s,
     )
     .fetch_all(conn)
@@ -155,8 +155,8 @@ pub async fn list_by_configuration(
     limit: i64,
 ) -> Result<Vec<Benchmark>> {
     select_benchmarks!(
-        "where b.owner_id = $1 and b.configuration = $2 order by b.id desc limit $3",
-        viewer.user_id.0,
+        "where may_see($1, b) and b.configuration = $2 order by b.id desc limit $3",
+        viewer as Viewer,
         configuration,
         limit,
     )
@@ -191,10 +191,10 @@ pub async fn list_best_levels(
                    select max((l.totals ->> 'n_transactions')::double precision * 1000 / l.measured_ms) as throughput
                    from benchmark_levels l
                    where l.benchmark_id = b.id and l.status in ('finished', 'stopped') and l.measured_ms > 0) best
-               where b.owner_id = $1 and b.configuration = c.configuration and best.throughput is not null
+               where may_see($1, b) and b.configuration = c.configuration and best.throughput is not null
                order by b.id desc limit $3) newest
            order by newest.id"#,
-        viewer.user_id.0,
+        viewer as Viewer,
         configurations,
         limit,
     )
@@ -250,9 +250,9 @@ pub async fn set_headline(
 pub async fn delete(conn: &mut PgConnection, viewer: Viewer, id: BenchmarkId) -> Result<bool> {
     let done = sqlx::query!(
         "delete from benchmarks b using jobs j
-         where b.id = $1 and b.owner_id = $2 and j.id = b.job_id and j.status in ('completed', 'failed', 'cancelled')",
+         where b.id = $1 and may_change($2, b) and j.id = b.job_id and j.status in ('completed', 'failed', 'cancelled')",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .execute(conn)
     .await?;

@@ -61,11 +61,12 @@ pub async fn get(
     dataset_id: DatasetId,
 ) -> Result<Option<JobId>> {
     sqlx::query_scalar!(
-        r#"select job_id as "job_id: JobId" from workload_checks
-           where workload_id = $1 and dataset_id = $2 and owner_id = $3"#,
+        r#"select c.job_id as "job_id: JobId"
+           from workload_checks c join workloads w on w.id = c.workload_id join datasets d on d.id = c.dataset_id
+           where c.workload_id = $1 and c.dataset_id = $2 and may_see($3, w) and may_see($3, d)"#,
         workload_id.0,
         dataset_id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_optional(conn)
     .await
@@ -113,11 +114,12 @@ pub async fn list_results(
         r#"select r.position, r.status as "status: CheckStatus", r.message, r.line
            from workload_check_results r
            join workload_checks c on c.workload_id = r.workload_id and c.dataset_id = r.dataset_id
-           where r.workload_id = $1 and r.dataset_id = $2 and c.owner_id = $3
+           join workloads w on w.id = c.workload_id join datasets d on d.id = c.dataset_id
+           where r.workload_id = $1 and r.dataset_id = $2 and may_see($3, w) and may_see($3, d)
            order by r.position"#,
         workload_id.0,
         dataset_id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await?;

@@ -68,10 +68,10 @@ pub async fn list(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> 
         "select c.query_idx, c.base_idx, c.source_idx, c.n_rounds, c.n_censored, c.ratio, c.low, c.high, c.log_error,
                 c.p_value
          from comparisons c join experiments e on e.id = c.experiment_id
-         where c.experiment_id = $1 and e.owner_id = $2
+         where c.experiment_id = $1 and may_see($2, e)
          order by c.base_idx, c.source_idx, c.query_idx",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await
@@ -83,10 +83,10 @@ pub async fn list_overall(conn: &mut PgConnection, viewer: Viewer, id: Experimen
         OverallRecord,
         "select c.base_idx, c.source_idx, c.n_queries, c.n_rounds, c.ratio, c.low, c.high
          from overall_comparisons c join experiments e on e.id = c.experiment_id
-         where c.experiment_id = $1 and e.owner_id = $2
+         where c.experiment_id = $1 and may_see($2, e)
          order by c.base_idx, c.source_idx",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await
@@ -104,9 +104,9 @@ pub async fn list_with(
         "select c.query_idx, c.base_idx, c.source_idx, c.n_rounds, c.n_censored, c.ratio, c.low, c.high, c.log_error,
                 c.p_value
          from comparisons c join experiments e on e.id = c.experiment_id
-         where c.experiment_id = $1 and e.owner_id = $2 and (c.base_idx = any($3) or c.source_idx = any($3))",
+         where c.experiment_id = $1 and may_see($2, e) and (c.base_idx = any($3) or c.source_idx = any($3))",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
         source_idxs,
     )
     .fetch_all(conn)
@@ -124,9 +124,9 @@ pub async fn list_overall_with(
         OverallRecord,
         "select c.base_idx, c.source_idx, c.n_queries, c.n_rounds, c.ratio, c.low, c.high
          from overall_comparisons c join experiments e on e.id = c.experiment_id
-         where c.experiment_id = $1 and e.owner_id = $2 and (c.base_idx = any($3) or c.source_idx = any($3))",
+         where c.experiment_id = $1 and may_see($2, e) and (c.base_idx = any($3) or c.source_idx = any($3))",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
         source_idxs,
     )
     .fetch_all(conn)

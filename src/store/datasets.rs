@@ -122,25 +122,42 @@ pub async fn find_by_request(conn: &mut PgConnection, viewer: Viewer, request_id
 
 /// One dataset; none when there is no such dataset for this viewer.
 pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: DatasetId) -> Result<Option<Dataset>> {
-    select_datasets!("where d.id = $2 and d.owner_id = $3", id.0, viewer.user_id.0)
+    select_datasets!("where d.id = $2 and may_see($3, d)", id.0, viewer as Viewer)
         .fetch_optional(conn)
         .await
 }
 
 /// All datasets of the viewer, newest first.
 pub async fn list(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<Dataset>> {
-    select_datasets!("where d.owner_id = $2 order by d.id desc", viewer.user_id.0)
+    select_datasets!("where may_see($2, d) order by d.id desc", viewer as Viewer)
         .fetch_all(conn)
         .await
+}
+
+/// The viewer's datasets that are older than `before`, newest first.
+pub async fn list_before(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    before: Option<DatasetId>,
+    limit: i64,
+) -> Result<Vec<Dataset>> {
+    select_datasets!(
+        "where may_see($2, d) and ($3::bigint is null or d.id < $3) order by d.id desc limit $4",
+        viewer as Viewer,
+        before.map(|id| id.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await
 }
 
 /// These datasets, in this order; those that are not the viewer's are left out.
 pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[DatasetId]) -> Result<Vec<Dataset>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     select_datasets!(
-        "where d.id = any ($2) and d.owner_id = $3 order by array_position($2, d.id)",
+        "where d.id = any ($2) and may_see($3, d) order by array_position($2, d.id)",
         &ids,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await
@@ -171,7 +188,7 @@ pub async fn restore_again(conn: &mut PgConnection, viewer: Viewer, id: DatasetI
     let status = sqlx::query_scalar!(
         r#"select j.status as "status: JobStatus"
            from datasets d join jobs j on j.id = d.job_id left join homes h on h.home = j.home
-           where d.id = $1 and d.owner_id = $2 and d.is_in_depot
+           where d.id = $1 and may_change($2, d) and d.is_in_depot
              and (j.status in ('failed', 'cancelled')
                   or h.seen_at < clock_timestamp() - make_interval(secs => $3))
              and not exists (
@@ -180,7 +197,7 @@ pub async fn restore_again(conn: &mut PgConnection, viewer: Viewer, id: DatasetI
                     or busy.id in (select job_id from dataset_jobs where dataset_id = d.id)))
            for update of d, j"#,
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
         AWAY_AFTER_S,
     )
     .fetch_optional(&mut *conn)
@@ -227,12 +244,12 @@ async fn note_move(conn: &mut PgConnection, id: DatasetId) -> Result<()> {
 /// Removes a dataset, unless a job that waits or runs needs it. Returns false when it is in use or not there.
 pub async fn delete_unused(conn: &mut PgConnection, viewer: Viewer, id: DatasetId) -> Result<bool> {
     let done = sqlx::query!(
-        "delete from datasets d where d.id = $1 and d.owner_id = $2 and not exists (
+        "delete from datasets d where d.id = $1 and may_change($2, d) and not exists (
              select 1 from jobs j
              where j.status in ('queued', 'running')
                and (j.id = d.job_id or j.id in (select job_id from dataset_jobs where dataset_id = d.id)))",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .execute(conn)
     .await?;

@@ -133,7 +133,7 @@ pub async fn find_by_request(
 
 /// One experiment; none when there is no such experiment for this viewer.
 pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> Result<Option<Experiment>> {
-    select_experiments!("where e.id = $1 and e.owner_id = $2", id.0, viewer.user_id.0)
+    select_experiments!("where e.id = $1 and may_see($2, e)", id.0, viewer as Viewer)
         .fetch_optional(conn)
         .await
 }
@@ -149,9 +149,9 @@ pub async fn get_by_job(conn: &mut PgConnection, lease: &Lease) -> Result<Option
 pub async fn newest_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<Option<ExperimentId>> {
     sqlx::query_scalar!(
         r#"select e.id as "id: ExperimentId" from experiments e join jobs j on j.id = e.job_id
-           where e.owner_id = $1 and j.status in ('queued', 'running')
+           where may_see($1, e) and j.status in ('queued', 'running')
            order by j.status desc, e.id desc limit 1"#,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_optional(conn)
     .await
@@ -160,9 +160,26 @@ pub async fn newest_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result
 /// The viewer's newest experiments.
 pub async fn list_newest(conn: &mut PgConnection, viewer: Viewer, limit: u32) -> Result<Vec<Experiment>> {
     select_experiments!(
-        "where e.owner_id = $1 order by e.id desc limit $2",
-        viewer.user_id.0,
+        "where may_see($1, e) order by e.id desc limit $2",
+        viewer as Viewer,
         i64::from(limit),
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Experiments, newest first, at most `limit`, and only those older than `before` where that is given.
+pub async fn list_before(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    before: Option<ExperimentId>,
+    limit: i64,
+) -> Result<Vec<Experiment>> {
+    select_experiments!(
+        "where may_see($1, e) and ($2::bigint is null or e.id < $2) order by e.id desc limit $3",
+        viewer as Viewer,
+        before.map(|id| id.0),
+        limit,
     )
     .fetch_all(conn)
     .await
@@ -172,9 +189,9 @@ pub async fn list_newest(conn: &mut PgConnection, viewer: Viewer, limit: u32) ->
 pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[ExperimentId]) -> Result<Vec<Experiment>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     select_experiments!(
-        "where e.id = any ($1) and e.owner_id = $2 order by array_position($1, e.id)",
+        "where e.id = any ($1) and may_see($2, e) order by array_position($1, e.id)",
         &ids,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await
@@ -183,8 +200,8 @@ pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[Experim
 /// How many experiments the viewer has.
 pub async fn count(conn: &mut PgConnection, viewer: Viewer) -> Result<u64> {
     let n = sqlx::query_scalar!(
-        r#"select count(*) as "n!" from experiments where owner_id = $1"#,
-        viewer.user_id.0
+        r#"select count(*) as "n!" from experiments where may_see($1, experiments)"#,
+        viewer as Viewer
     )
     .fetch_one(conn)
     .await?;
@@ -196,9 +213,9 @@ pub async fn list_queries(conn: &mut PgConnection, viewer: Viewer, id: Experimen
     let rows = sqlx::query!(
         r#"select q.query_idx, q.label, q.line, q.sql, q.class as "class: QueryClass"
            from experiment_queries q join experiments e on e.id = q.experiment_id
-           where q.experiment_id = $1 and e.owner_id = $2 order by q.query_idx"#,
+           where q.experiment_id = $1 and may_see($2, e) order by q.query_idx"#,
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await?;
@@ -286,7 +303,7 @@ pub async fn list_unsummarised(conn: &mut PgConnection) -> Result<Vec<(Experimen
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| (row.id, Viewer { user_id: row.owner_id }))
+        .map(|row| (row.id, Viewer::owner(row.owner_id)))
         .collect())
 }
 

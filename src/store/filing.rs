@@ -30,9 +30,9 @@ macro_rules! get_in {
     ($table:literal, $conn:expr, $viewer:expr, $id:expr) => {
         sqlx::query_as!(
             FilingRow,
-            "select tags, memo from " + $table + " where id = $1 and owner_id = $2",
+            "select tags, memo from " + $table + " t where id = $1 and may_see($2, t)",
             $id.0,
-            $viewer.user_id.0,
+            $viewer as Viewer,
         )
         .fetch_optional($conn)
         .await?
@@ -42,9 +42,9 @@ macro_rules! get_in {
 macro_rules! set_in {
     ($table:literal, $conn:expr, $viewer:expr, $id:expr, $filing:expr) => {
         sqlx::query!(
-            "update " + $table + " set tags = $3, memo = $4 where id = $1 and owner_id = $2",
+            "update " + $table + " t set tags = $3, memo = $4 where id = $1 and may_change($2, t)",
             $id.0,
-            $viewer.user_id.0,
+            $viewer as Viewer,
             $filing.tags.as_slice(),
             $filing.memo.as_str(),
         )
@@ -59,9 +59,9 @@ macro_rules! used_in {
             "select tag as \"tag!\", n as \"n!\" from \
              (select tag, count(*) as n from "
                 + $table
-                + ", unnest(tags) tag where owner_id = $1 \
+                + " t, unnest(tags) tag where may_see($1, t) \
              group by tag order by count(*) desc, tag limit $2) used order by tag",
-            $viewer.user_id.0,
+            $viewer as Viewer,
             MOST_TAGS,
         )
         .fetch_all($conn)

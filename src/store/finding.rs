@@ -104,20 +104,20 @@ pub async fn experiments(
         r#"with matching as materialized (
                select e.id, e.dataset_name, e.workload_name, j.status
                from experiments e join jobs j on j.id = e.job_id
-               where e.owner_id = $1 and e.tags @> $2
+               where may_see($1, e) and e.tags @> $2
                  and ($3::job_status is null or j.status = $3)
                  and ($4::text is null or e.dataset_name = $4)
                  and ($5::text is null or e.workload_name = $5)
                  and ($6::text is null or strpos(lower(concat_ws(E'\n', e.dataset_name, e.workload_name, e.headline,
                                                                  j.message, e.memo)), lower($6)) > 0))
            select (select count(*) from matching) as "n_matching!",
-                  (select count(*) from experiments where owner_id = $1) as "n_all!",
+                  (select count(*) from experiments where may_see($1, experiments)) as "n_all!",
                   array(select id from matching
                         order by case $7 when 'dataset' then dataset_name when 'workload' then workload_name
                                          when 'status' then status::text end,
                                  case $7 when 'oldest' then id end, id desc
                         limit $8 offset $9) as "ids!""#,
-        viewer.user_id.0,
+        viewer as Viewer,
         filter.tags.as_slice(),
         filter.status as Option<JobStatus>,
         filter.dataset,
@@ -144,16 +144,16 @@ pub async fn instruments(
         r#"with matching as materialized (
                select i.id
                from instruments i join jobs j on j.id = i.job_id
-               where i.owner_id = $1 and i.tags @> $2
+               where may_see($1, i) and i.tags @> $2
                  and ($3::job_status is null or j.status = $3)
                  and ($4::text is null or i.dataset_name = $4)
                  and ($5::text is null or i.spec -> 'task' ->> 'kind' = $5)
                  and ($6::text is null or strpos(lower(concat_ws(E'\n', i.dataset_name, i.headline, j.message, i.memo)),
                                                  lower($6)) > 0))
            select (select count(*) from matching) as "n_matching!",
-                  (select count(*) from instruments where owner_id = $1) as "n_all!",
+                  (select count(*) from instruments where may_see($1, instruments)) as "n_all!",
                   array(select id from matching order by id desc limit $7 offset $8) as "ids!""#,
-        viewer.user_id.0,
+        viewer as Viewer,
         filter.tags.as_slice(),
         filter.status as Option<JobStatus>,
         filter.dataset,
@@ -179,15 +179,15 @@ pub async fn benchmarks(
         r#"with matching as materialized (
                select b.id
                from benchmarks b join jobs j on j.id = b.job_id
-               where b.owner_id = $1 and b.tags @> $2
+               where may_see($1, b) and b.tags @> $2
                  and ($3::job_status is null or j.status = $3)
                  and ($4::text is null or b.target_name = $4)
                  and ($5::text is null or strpos(lower(concat_ws(E'\n', b.target_name, b.headline, j.message, b.memo)),
                                                  lower($5)) > 0))
            select (select count(*) from matching) as "n_matching!",
-                  (select count(*) from benchmarks where owner_id = $1) as "n_all!",
+                  (select count(*) from benchmarks where may_see($1, benchmarks)) as "n_all!",
                   array(select id from matching order by id desc limit $6 offset $7) as "ids!""#,
-        viewer.user_id.0,
+        viewer as Viewer,
         filter.tags.as_slice(),
         filter.status as Option<JobStatus>,
         filter.dataset,
@@ -212,15 +212,15 @@ pub async fn datasets(
         r#"with matching as materialized (
                select d.id, d.name
                from datasets d join jobs j on j.id = d.job_id
-               where d.owner_id = $1 and d.tags @> $2
+               where may_see($1, d) and d.tags @> $2
                  and ($3::job_status is null or j.status = $3)
                  and ($4::text is null or strpos(lower(concat_ws(E'\n', d.name, d.file_name, j.message, d.memo)),
                                                  lower($4)) > 0))
            select (select count(*) from matching) as "n_matching!",
-                  (select count(*) from datasets where owner_id = $1) as "n_all!",
+                  (select count(*) from datasets where may_see($1, datasets)) as "n_all!",
                   array(select id from matching
                         order by case $5 when 'name' then name end, case $5 when 'oldest' then id end, id desc) as "ids!""#,
-        viewer.user_id.0,
+        viewer as Viewer,
         filter.tags.as_slice(),
         filter.status as Option<JobStatus>,
         filter.text,
@@ -242,13 +242,13 @@ pub async fn workloads(
         FoundRow,
         r#"with matching as materialized (
                select w.id, w.name from workloads w
-               where w.owner_id = $1 and w.tags @> $2
+               where may_see($1, w) and w.tags @> $2
                  and ($3::text is null or strpos(lower(concat_ws(E'\n', w.name, w.file_name, w.memo)), lower($3)) > 0))
            select (select count(*) from matching) as "n_matching!",
-                  (select count(*) from workloads where owner_id = $1) as "n_all!",
+                  (select count(*) from workloads where may_see($1, workloads)) as "n_all!",
                   array(select id from matching
                         order by case $4 when 'name' then name end, case $4 when 'oldest' then id end, id desc) as "ids!""#,
-        viewer.user_id.0,
+        viewer as Viewer,
         filter.tags.as_slice(),
         filter.text,
         order.word(),
@@ -261,9 +261,9 @@ pub async fn workloads(
 /// The datasets and the workloads that the viewer's experiments ran on, by name.
 pub async fn places_of_experiments(conn: &mut PgConnection, viewer: Viewer) -> Result<(Vec<String>, Vec<String>)> {
     let row = sqlx::query!(
-        r#"select array(select distinct dataset_name from experiments where owner_id = $1 order by 1) as "datasets!",
-                  array(select distinct workload_name from experiments where owner_id = $1 order by 1) as "workloads!""#,
-        viewer.user_id.0,
+        r#"select array(select distinct dataset_name from experiments where may_see($1, experiments) order by 1) as "datasets!",
+                  array(select distinct workload_name from experiments where may_see($1, experiments) order by 1) as "workloads!""#,
+        viewer as Viewer,
     )
     .fetch_one(conn)
     .await?;
@@ -273,8 +273,8 @@ pub async fn places_of_experiments(conn: &mut PgConnection, viewer: Viewer) -> R
 /// The datasets that the viewer's instruments ran on, by name.
 pub async fn places_of_instruments(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<String>> {
     sqlx::query_scalar!(
-        "select distinct dataset_name from instruments where owner_id = $1 order by 1",
-        viewer.user_id.0,
+        "select distinct dataset_name from instruments where may_see($1, instruments) order by 1",
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await
@@ -283,8 +283,8 @@ pub async fn places_of_instruments(conn: &mut PgConnection, viewer: Viewer) -> R
 /// The datasets and tables that the viewer's benchmarks ran on, by name.
 pub async fn places_of_benchmarks(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<String>> {
     sqlx::query_scalar!(
-        "select distinct target_name from benchmarks where owner_id = $1 order by 1",
-        viewer.user_id.0,
+        "select distinct target_name from benchmarks where may_see($1, benchmarks) order by 1",
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await

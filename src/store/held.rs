@@ -130,9 +130,7 @@ impl HeldJob {
         Self {
             pool,
             lease: claimed.lease.clone(),
-            viewer: Viewer {
-                user_id: claimed.owner_id,
-            },
+            viewer: Viewer::owner(claimed.owner_id),
             stop,
             reason,
             _heartbeat: ended.drop_guard(),

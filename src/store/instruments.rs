@@ -104,7 +104,7 @@ pub async fn find_by_request(
 
 /// One run; none when there is no such run for this viewer.
 pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: InstrumentId) -> Result<Option<Instrument>> {
-    select_instruments!("where i.id = $1 and i.owner_id = $2", id.0, viewer.user_id.0)
+    select_instruments!("where i.id = $1 and may_see($2, i)", id.0, viewer as Viewer)
         .fetch_optional(conn)
         .await
 }
@@ -120,9 +120,9 @@ pub async fn get_by_job(conn: &mut PgConnection, lease: &Lease) -> Result<Option
 pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[InstrumentId]) -> Result<Vec<Instrument>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     select_instruments!(
-        "where i.id = any ($1) and i.owner_id = $2 order by array_position($1, i.id)",
+        "where i.id = any ($1) and may_see($2, i) order by array_position($1, i.id)",
         &ids,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await
@@ -140,7 +140,7 @@ pub async fn list_unsaid(conn: &mut PgConnection) -> Result<Vec<(InstrumentId, V
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| (row.id, Viewer { user_id: row.owner_id }))
+        .map(|row| (row.id, Viewer::owner(row.owner_id)))
         .collect())
 }
 
@@ -178,9 +178,9 @@ pub async fn record(
 pub async fn list_steps(conn: &mut PgConnection, viewer: Viewer, id: InstrumentId) -> Result<Vec<Value>> {
     sqlx::query_scalar!(
         "select s.step from instrument_steps s join instruments i on i.id = s.instrument_id
-         where s.instrument_id = $1 and i.owner_id = $2 order by s.step_idx",
+         where s.instrument_id = $1 and may_see($2, i) order by s.step_idx",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await
@@ -239,9 +239,9 @@ pub async fn list_plans(conn: &mut PgConnection, viewer: Viewer, id: InstrumentI
         SeenPlan,
         "select p.query_idx, p.fingerprint, p.cost, p.explain
          from instrument_plans p join instruments i on i.id = p.instrument_id
-         where p.instrument_id = $1 and i.owner_id = $2 order by p.query_idx, p.fingerprint",
+         where p.instrument_id = $1 and may_see($2, i) order by p.query_idx, p.fingerprint",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await

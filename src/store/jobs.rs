@@ -21,7 +21,7 @@ use crate::model::user::Viewer;
 use crate::store::Result;
 use crate::store::datasets::AWAY_AFTER_S;
 
-/// A job in the queue with the thing it works for.
+/// A job in the queue with the thing it works for, as far as the viewer may see that.
 #[derive(Clone, Debug)]
 pub struct QueuedJob {
     pub job: Job,
@@ -86,9 +86,9 @@ pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: JobId) -> Result<O
         r#"select id as "id: JobId", kind as "kind: JobKind", status as "status: JobStatus", stage,
                   progress as "progress: Json<Progress>", message, cancel_requested,
                   created_at, started_at, finished_at, clock_timestamp() as "read_at!"
-           from jobs where id = $1 and owner_id = $2"#,
+           from jobs j where id = $1 and may_see($2, j)"#,
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .map(|row| job_of!(row, id, created_at))
     .fetch_optional(conn)
@@ -101,9 +101,9 @@ pub async fn list_interruptions(conn: &mut PgConnection, viewer: Viewer, id: Job
         Interrupted,
         "select i.stage, i.reason, i.happened_at
          from interruptions i join jobs j on j.id = i.job_id
-         where j.id = $1 and j.owner_id = $2 order by i.id",
+         where j.id = $1 and may_see($2, j) order by i.id",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await
@@ -114,32 +114,38 @@ pub async fn list_interruptions(conn: &mut PgConnection, viewer: Viewer, id: Job
 /// Returns false when there was nothing left to stop.
 pub async fn request_cancel(conn: &mut PgConnection, viewer: Viewer, id: JobId) -> Result<bool> {
     let done = sqlx::query!(
-        "update jobs set cancel_requested = true,
+        "update jobs j set cancel_requested = true,
                 status = case when status = 'queued' then 'cancelled'::job_status else status end,
                 message = case when status <> 'queued' then message
                                when started_at is null then 'Stopped before it began.'
                                else 'Stopped on request.' end,
                 finished_at = case when status = 'queued' then clock_timestamp() else finished_at end
-         where id = $1 and owner_id = $2 and status in ('queued', 'running')",
+         where id = $1 and may_change($2, j) and status in ('queued', 'running')",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// What runs and what waits, in the order in which it will run.
+/// What runs and what waits, whoever asked for it, in the order in which it will run. Of what the viewer may not see there is
+/// only that it is there.
 pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<QueuedJob>> {
     let rows = sqlx::query!(
-        r#"select j.id as "id: JobId", j.kind as "kind: JobKind", j.status as "status: JobStatus", j.stage,
-                  j.progress as "progress: Json<Progress>", j.message, j.cancel_requested,
+        r#"select j.id as "id: JobId", j.kind as "kind: JobKind", j.status as "status: JobStatus",
+                  case when own.is_seen then j.stage else '' end as "stage!",
+                  case when own.is_seen then j.progress else '{}' end as "progress!: Json<Progress>",
+                  case when own.is_seen then j.message end as message, j.cancel_requested,
                   j.created_at, j.started_at, j.finished_at, clock_timestamp() as "read_at!",
-                  d.id as "dataset_id?: DatasetId", d.name as "dataset_name?",
-                  w.id as "workload_id?: WorkloadId", w.name as "workload_name?",
-                  e.id as "experiment_id?: ExperimentId", e.n_trials as "n_trials?",
-                  i.id as "instrument_id?: InstrumentId",
-                  b.id as "benchmark_id?: BenchmarkId", b.target_name as "target_name?", j.n_recorded,
+                  case when may_see($1, d) then d.id end as "dataset_id: DatasetId",
+                  case when may_see($1, d) then d.name end as "dataset_name",
+                  case when may_see($1, w) then w.id end as "workload_id: WorkloadId",
+                  case when may_see($1, w) then w.name end as "workload_name",
+                  case when own.is_seen then e.id end as "experiment_id: ExperimentId", e.n_trials as "n_trials?",
+                  case when own.is_seen then i.id end as "instrument_id: InstrumentId",
+                  case when own.is_seen then b.id end as "benchmark_id: BenchmarkId",
+                  case when own.is_seen then b.target_name end as "target_name", j.n_recorded,
                   s.id as "server_id?: ServerId", s.name as "server_name?",
                   h.machine as "machine?", h.seen_at as "seen_at?"
            from jobs j
@@ -151,12 +157,14 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
            left join datasets d on d.job_id = j.id or d.id in (e.dataset_id, c.dataset_id, i.dataset_id,
                                                                   b.dataset_id)
            left join workloads w on w.id = coalesce(e.workload_id, c.workload_id)
+           cross join lateral (select coalesce(may_see($1, e), may_see($1, i), may_see($1, b),
+                                               may_see($1, w) and may_see($1, d), may_see($1, d), false) as is_seen) own
            left join jobs r on r.id = d.job_id
            left join homes h on j.status = 'queued' and h.home = coalesce(j.home, r.home)
                                 and h.seen_at < clock_timestamp() - make_interval(secs => $2)
-           where j.status in ('queued', 'running') and j.owner_id = $1
+           where j.status in ('queued', 'running')
            order by j.status desc, j.kind = 'check' desc, j.id"#,
-        viewer.user_id.0,
+        viewer as Viewer,
         AWAY_AFTER_S,
     )
     .fetch_all(conn)

@@ -234,10 +234,10 @@ pub async fn list_of_several(
                   l.status as "status: LevelStatus", l.started_at, l.finished_at, l.measured_ms,
                   l.totals as "totals: Json<Totals>", l.latencies, l.notes as "notes: Json<LevelNotes>"
            from benchmark_levels l join benchmarks b on b.id = l.benchmark_id
-           where l.benchmark_id = any ($1) and b.owner_id = $2
+           where l.benchmark_id = any ($1) and may_see($2, b)
            order by array_position($1, l.benchmark_id), l.level_idx, l.attempt"#,
         &ids,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .map(|row| {
         let record = LevelRecord {
@@ -294,9 +294,9 @@ pub async fn list_seconds(conn: &mut PgConnection, viewer: Viewer, id: Benchmark
     // Put in order here: the server would sort rows as wide as these on its disk.
     let seconds = select_seconds!(
         "s.latencies",
-        "where s.benchmark_id = $1 and b.owner_id = $2",
+        "where s.benchmark_id = $1 and may_see($2, b)",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     );
     seconds.fetch_all(conn).await.map(in_order)
 }
@@ -310,9 +310,9 @@ pub async fn list_seconds_in_short(
 ) -> Result<Vec<SecondRecord>> {
     let seconds = select_seconds!(
         "''::bytea",
-        "where s.benchmark_id = $1 and b.owner_id = $2",
+        "where s.benchmark_id = $1 and may_see($2, b)",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     );
     seconds.fetch_all(conn).await.map(in_order)
 }
@@ -328,11 +328,11 @@ pub async fn list_last_seconds(
 ) -> Result<Vec<SecondRecord>> {
     let seconds = select_seconds!(
         "s.latencies",
-        "where s.benchmark_id = $1 and b.owner_id = $2
+        "where s.benchmark_id = $1 and may_see($2, b)
            and s.started_at > coalesce($3, (select max(newest.started_at) from benchmark_seconds newest
                                             where newest.benchmark_id = $1)) - make_interval(secs => $4)",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
         from,
         span_s,
     );
@@ -353,10 +353,10 @@ pub async fn list_seconds_after(
 ) -> Result<Vec<SecondRecord>> {
     select_seconds!(
         "s.latencies",
-        "where s.benchmark_id = $1 and b.owner_id = $2 and s.level_idx = $3 and s.attempt = $4 and s.second_idx > $5
+        "where s.benchmark_id = $1 and may_see($2, b) and s.level_idx = $3 and s.attempt = $4 and s.second_idx > $5
          order by s.second_idx, s.share_idx",
         key.benchmark_id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
         key.level_idx,
         key.attempt,
         after_idx,
@@ -370,10 +370,10 @@ pub async fn list_statements(conn: &mut PgConnection, viewer: Viewer, id: Benchm
     sqlx::query!(
         r#"select s.level_idx, s.attempt, s.program_idx, s.command_idx, s.n, s.n_failed, s.latencies
            from benchmark_statements s join benchmarks b on b.id = s.benchmark_id
-           where s.benchmark_id = $1 and b.owner_id = $2
+           where s.benchmark_id = $1 and may_see($2, b)
            order by s.level_idx, s.attempt, s.program_idx, s.command_idx"#,
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .map(|row| StatementRecord {
         level_idx: row.level_idx,

@@ -48,9 +48,37 @@ pub async fn list(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> 
         "select l.first_trial, l.last_trial, l.n_visits, l.took_ms, l.saw_checkpoint, l.n_autovacuum, l.n_sessions,
                 l.cpu_wait_ms, l.io_wait_ms, l.steal_ms
          from looks l join experiments e on e.id = l.experiment_id
-         where l.experiment_id = $1 and e.owner_id = $2 order by l.first_trial",
+         where l.experiment_id = $1 and may_see($2, e) order by l.first_trial",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// The looks that cover any place of the schedule from `first` to `last`, in its order: for whoever does not want all of
+/// them at once. No two looks cover the same place, so that the last one which begins before `first` is the only one to
+/// reach into it.
+pub async fn list_between(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    id: ExperimentId,
+    first: i32,
+    last: i32,
+) -> Result<Vec<Look>> {
+    sqlx::query_as!(
+        Look,
+        "select l.first_trial, l.last_trial, l.n_visits, l.took_ms, l.saw_checkpoint, l.n_autovacuum, l.n_sessions,
+                l.cpu_wait_ms, l.io_wait_ms, l.steal_ms
+         from looks l join experiments e on e.id = l.experiment_id
+         where l.experiment_id = $1 and may_see($2, e) and l.first_trial <= $4 and l.last_trial >= $3
+           and l.first_trial >= coalesce((select max(first_trial) from looks
+                                          where experiment_id = $1 and first_trial <= $3), 0)
+         order by l.first_trial",
+        id.0,
+        viewer as Viewer,
+        first,
+        last,
     )
     .fetch_all(conn)
     .await
@@ -73,9 +101,9 @@ pub async fn count(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) ->
                         l.io_wait_ms >= l.took_ms * $3 and l.io_wait_ms > 0 as disk,
                         l.steal_ms >= l.took_ms * $3 and l.steal_ms >= $4 as steal
                  from looks l join experiments e on e.id = l.experiment_id
-                 where l.experiment_id = $1 and e.owner_id = $2) seen"#,
+                 where l.experiment_id = $1 and may_see($2, e)) seen"#,
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
         WAITING_SHARE,
         LEAST_STEAL_MS,
     )
@@ -129,6 +157,15 @@ mod tests {
             assert!(insert(&mut conn, &lease, id, look).await.unwrap());
         }
         assert_eq!(list(&mut conn, world.viewer, id).await.unwrap(), looks);
+        for (between, expected) in [
+            ((0, 99), &looks[..]),
+            ((1, 5), &looks[1..]),
+            ((6, 7), &looks[2..]),
+            ((2, 4), &[]),
+        ] {
+            let found = list_between(&mut conn, world.viewer, id, between.0, between.1).await;
+            assert_eq!(found.unwrap(), expected, "{between:?}");
+        }
         let counts = count(&mut conn, world.viewer, id).await.unwrap();
         assert_eq!((counts.n_visits, counts.of), (9, [7, 1, 7, 1, 1, 7]));
         assert_eq!(
@@ -153,6 +190,7 @@ mod tests {
         assert!(!insert(&mut conn, &stale, id, &calm(20, 21)).await.unwrap());
         let stranger = world.stranger().await;
         assert!(list(&mut conn, stranger, id).await.unwrap().is_empty());
+        assert!(list_between(&mut conn, stranger, id, 0, 99).await.unwrap().is_empty());
         assert_eq!(count(&mut conn, stranger, id).await.unwrap(), LookCounts::default());
     }
 }

@@ -12,12 +12,16 @@ use futures_util::FutureExt as _;
 use sqlx::Connection as _;
 use sqlx::PgConnection;
 use sqlx::PgPool;
+use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::postgres::PgPoolOptions;
 
 use crate::model::ids::UserId;
+use crate::model::user::Role;
 use crate::model::user::Viewer;
 
+pub mod audit;
+pub mod backups;
 pub mod benchmarks;
 pub mod checks;
 pub mod clock;
@@ -26,24 +30,36 @@ pub mod datasets;
 pub mod experiments;
 pub mod filing;
 pub mod finding;
+pub mod gauges;
 pub mod held;
 pub mod homes;
 pub mod instruments;
+pub mod invitations;
 pub mod jobs;
 pub mod levels;
+pub mod limits;
+pub mod links;
 pub mod looks;
+#[cfg(test)]
+mod migrations;
 pub mod plans;
 mod pulse;
 pub mod queue;
+pub mod quotas;
 pub mod restores;
 pub mod segments;
 pub mod servers;
+pub mod sessions;
+pub mod settings;
 pub mod shares;
 pub mod sources;
 pub mod statistics_files;
 pub mod summaries;
 pub mod taxes;
+pub mod tokens;
 pub mod trials;
+pub mod uploads;
+pub mod users;
 pub mod workers;
 pub mod workloads;
 
@@ -78,6 +94,14 @@ const MAX_CONNECTIONS: u32 = 12;
 /// in between may have forgotten it.
 const TRIED_WITHIN: Duration = Duration::from_secs(1);
 
+/// All steps from an empty database to the tables of today, oldest first.
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// The number of the newest migration.
+pub fn schema_version() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
 /// Opens the store and brings its tables up to date. Safe when two processes start together: sqlx takes a lock.
 pub async fn open(options: PgConnectOptions) -> anyhow::Result<PgPool> {
     let options = options.application_name("pgassay");
@@ -91,7 +115,7 @@ pub async fn open(options: PgConnectOptions) -> anyhow::Result<PgPool> {
         .connect_with(options.clone())
         .await?;
     pulse::feel(&pool, options);
-    sqlx::migrate!("./migrations").run(&pool).await?;
+    MIGRATIONS.run(&pool).await?;
     Ok(pool)
 }
 
@@ -112,12 +136,12 @@ async fn try_out(conn: &mut PgConnection) -> Result<bool> {
     }
 }
 
-/// The one account there is until people can sign in.
+/// The account that everything belongs to where nobody signs in.
 pub async fn local_viewer(conn: &mut PgConnection) -> Result<Viewer> {
-    let user_id = sqlx::query_scalar!(r#"select id as "id: UserId" from users where name = 'local'"#)
+    let user_id = sqlx::query_scalar!(r#"select id as "id: UserId" from users where is_local"#)
         .fetch_one(conn)
         .await?;
-    Ok(Viewer { user_id })
+    Ok(Viewer::account(user_id, Role::Admin))
 }
 
 /// The version of the server that holds the store, as it names itself.

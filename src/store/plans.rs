@@ -51,10 +51,10 @@ pub async fn list_outlines(conn: &mut PgConnection, viewer: Viewer, id: Experime
         r#"select p.source_idx, p.query_idx, p.fingerprint, p.cost, p.buffers, p.worst_q_error, p.mean_q_error,
                   p.estimates as "estimates: Json<Vec<NodeEstimate>>", p.message
            from plans p join experiments e on e.id = p.experiment_id
-           where p.experiment_id = $1 and e.owner_id = $2
+           where p.experiment_id = $1 and may_see($2, e)
            order by p.query_idx, p.source_idx"#,
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await?;
@@ -83,10 +83,10 @@ pub async fn list_texts(
         PlanText,
         "select p.source_idx, p.query_idx, p.explain, p.analyzed
          from plans p join experiments e on e.id = p.experiment_id
-         where p.experiment_id = $1 and e.owner_id = $2 and ($3::integer is null or p.query_idx = $3)
+         where p.experiment_id = $1 and may_see($2, e) and ($3::integer is null or p.query_idx = $3)
          order by p.query_idx, p.source_idx",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
         query_idx,
     )
     .fetch_all(conn)

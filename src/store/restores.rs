@@ -88,9 +88,9 @@ pub async fn set_notes(conn: &mut PgConnection, id: DatasetId, notes: &[RestoreN
 /// The relations and columns of a dataset; none while they are not known.
 pub async fn inventory(conn: &mut PgConnection, viewer: Viewer, id: DatasetId) -> Result<Option<Inventory>> {
     let inventory = sqlx::query_scalar!(
-        r#"select inventory as "inventory: Json<Inventory>" from datasets where id = $1 and owner_id = $2"#,
+        r#"select inventory as "inventory: Json<Inventory>" from datasets where id = $1 and may_see($2, datasets)"#,
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_optional(conn)
     .await?;
@@ -102,10 +102,10 @@ pub async fn list_tables(conn: &mut PgConnection, viewer: Viewer, id: DatasetId)
     let rows = sqlx::query!(
         "select t.schema_name, t.table_name, t.n_rows, t.size_bytes, t.n_columns
          from dataset_tables t join datasets d on d.id = t.dataset_id
-         where t.dataset_id = $1 and d.owner_id = $2
+         where t.dataset_id = $1 and may_see($2, d)
          order by t.size_bytes desc, t.schema_name, t.table_name",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await?;
@@ -124,10 +124,10 @@ pub async fn list_notes(conn: &mut PgConnection, viewer: Viewer, id: DatasetId) 
     let rows = sqlx::query!(
         r#"select n.kind as "kind: RestoreNoteKind", n.line, n.statement, n.reason
            from restore_notes n join datasets d on d.id = n.dataset_id
-           where n.dataset_id = $1 and d.owner_id = $2
+           where n.dataset_id = $1 and may_see($2, d)
            order by n.position"#,
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await?;

@@ -42,9 +42,9 @@ pub async fn list(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> 
         Segment,
         "select s.segment_no, s.first_trial, s.reason, s.started_at
          from segments s join experiments e on e.id = s.experiment_id
-         where s.experiment_id = $1 and e.owner_id = $2 order by s.segment_no",
+         where s.experiment_id = $1 and may_see($2, e) order by s.segment_no",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await

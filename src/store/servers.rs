@@ -139,10 +139,10 @@ pub async fn update(conn: &mut PgConnection, viewer: Viewer, id: ServerId, new: 
     let done = sqlx::query!(
         "update servers set name = $3, host = $4, port = $5, database_name = $6, user_name = $7, tls_mode = $8,
                 has_password = $9, secret_name = $10, sealed = $11, last_test = null
-         where id = $1 and owner_id = $2
+         where id = $1 and may_change($2, servers)
            and not exists (select from jobs where server_id = $1 and status = 'running')",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
         new.name,
         new.place.host,
         i32::from(new.place.port),
@@ -160,21 +160,21 @@ pub async fn update(conn: &mut PgConnection, viewer: Viewer, id: ServerId, new: 
 
 /// The viewer's servers, by name.
 pub async fn list(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<RegisteredServer>> {
-    select_servers!("where owner_id = $1 order by name, id", viewer.user_id.0)
+    select_servers!("where may_see($1, servers) order by name, id", viewer as Viewer)
         .fetch_all(conn)
         .await
 }
 
 /// One server; none when there is no such server for this viewer.
 pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: ServerId) -> Result<Option<RegisteredServer>> {
-    select_servers!("where id = $1 and owner_id = $2", id.0, viewer.user_id.0)
+    select_servers!("where id = $1 and may_see($2, servers)", id.0, viewer as Viewer)
         .fetch_optional(conn)
         .await
 }
 
 /// The viewer's server of that name.
 pub async fn find_by_name(conn: &mut PgConnection, viewer: Viewer, name: &str) -> Result<Option<RegisteredServer>> {
-    select_servers!("where name = $1 and owner_id = $2", name, viewer.user_id.0)
+    select_servers!("where name = $1 and may_see($2, servers)", name, viewer as Viewer)
         .fetch_optional(conn)
         .await
 }
@@ -182,9 +182,9 @@ pub async fn find_by_name(conn: &mut PgConnection, viewer: Viewer, name: &str) -
 /// How a server is reached; none when there is no such server for this viewer.
 pub async fn way(conn: &mut PgConnection, viewer: Viewer, id: ServerId) -> Result<Option<Way>> {
     let way = sqlx::query!(
-        "select sealed, has_password, secret_name from servers where id = $1 and owner_id = $2",
+        "select sealed, has_password, secret_name from servers where id = $1 and may_see($2, servers)",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .map(|row| Way {
         sealed: row.sealed,
@@ -202,9 +202,9 @@ pub async fn note_test(
     test: &ServerTest,
 ) -> Result<()> {
     sqlx::query!(
-        "update servers set last_test = $4 where id = $1 and owner_id = $2 and sealed = $3",
+        "update servers set last_test = $4 where id = $1 and may_change($2, servers) and sealed = $3",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
         sealed,
         Json(test) as _,
     )
@@ -217,10 +217,10 @@ pub async fn note_test(
 pub async fn delete(conn: &mut PgConnection, viewer: Viewer, id: ServerId) -> Result<bool> {
     let done = sqlx::query!(
         "delete from servers s
-         where s.id = $1 and s.owner_id = $2
+         where s.id = $1 and may_change($2, s)
            and not exists (select from jobs j where j.server_id = s.id and j.status in ('queued', 'running'))",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .execute(conn)
     .await?;

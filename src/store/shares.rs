@@ -259,7 +259,7 @@ pub async fn next_offer(conn: &mut PgConnection, worker_id: WorkerId) -> Result<
             share_idx: row.share_idx,
             epoch: row.epoch,
         },
-        viewer: Viewer { user_id: row.owner_id },
+        viewer: Viewer::owner(row.owner_id),
         spec: row.spec.0,
         first_client: row.first_client.unsigned_abs(),
         n_clients: row.n_clients.unsigned_abs(),

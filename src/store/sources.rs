@@ -79,7 +79,7 @@ pub async fn set_given(
         "update experiment_sources s set snapshot = $3, snapshot_sha256 = $4, targets = $5, apply_ms = $6,
                                          statistics_bytes = $7, notes = $8, objects = $9, alteration = $11
          from experiments e
-         where s.experiment_id = $1 and s.source_idx = $2 and e.id = s.experiment_id and e.owner_id = $10",
+         where s.experiment_id = $1 and s.source_idx = $2 and e.id = s.experiment_id and may_change($10, e)",
         id.0,
         given.source_idx,
         Json(snapshot) as Json<&Snapshot>,
@@ -89,7 +89,7 @@ pub async fn set_given(
         given.statistics_bytes.map(to_i64),
         Json(&given.notes) as Json<&Vec<SourceNote>>,
         Json(&given.objects) as Json<&Vec<StatisticsObject>>,
-        viewer.user_id.0,
+        viewer as Viewer,
         given.alteration.as_ref().map(Json) as Option<Json<&Alteration>>,
     )
     .execute(conn)
@@ -122,9 +122,9 @@ pub async fn get_snapshot(
     let snapshot = sqlx::query_scalar!(
         r#"select s.snapshot as "snapshot: Json<Snapshot>"
            from experiment_sources s join experiments e on e.id = s.experiment_id
-           where s.experiment_id = $1 and e.owner_id = $2 and s.source_idx = $3"#,
+           where s.experiment_id = $1 and may_see($2, e) and s.source_idx = $3"#,
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
         source_idx,
     )
     .fetch_optional(conn)
@@ -168,10 +168,10 @@ pub async fn list_prepared(conn: &mut PgConnection, viewer: Viewer, id: Experime
                   s.objects as "objects!: Json<Vec<StatisticsObject>>",
                   s.alteration as "alteration: Json<Alteration>"
            from experiment_sources s join experiments e on e.id = s.experiment_id
-           where s.experiment_id = $1 and e.owner_id = $2 and s.snapshot is not null
+           where s.experiment_id = $1 and may_see($2, e) and s.snapshot is not null
            order by s.source_idx"#,
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await?;
@@ -198,10 +198,10 @@ pub async fn newest_built_in(
     let row = sqlx::query!(
         r#"select e.id as "id: ExperimentId", s.snapshot as "snapshot!: Json<Snapshot>"
            from experiment_sources s join experiments e on e.id = s.experiment_id
-           where e.dataset_id = $1 and e.owner_id = $2 and s.name = 'built_in' and s.snapshot is not null
+           where e.dataset_id = $1 and may_see($2, e) and s.name = 'built_in' and s.snapshot is not null
            order by e.id desc, s.source_idx limit 1"#,
         dataset_id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_optional(conn)
     .await?;

@@ -116,9 +116,9 @@ pub async fn find_by_request(
 /// The files of a dataset, newest first.
 pub async fn list(conn: &mut PgConnection, viewer: Viewer, dataset_id: DatasetId) -> Result<Vec<StatisticsFileInfo>> {
     let rows = select_files!(
-        "where f.dataset_id = $1 and d.owner_id = $2 order by f.id desc",
+        "where f.dataset_id = $1 and may_see($2, d) order by f.id desc",
         dataset_id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await?;
@@ -131,7 +131,7 @@ pub async fn get(
     viewer: Viewer,
     id: StatisticsFileId,
 ) -> Result<Option<(DatasetId, StatisticsFileInfo)>> {
-    let row = select_files!("where f.id = $1 and d.owner_id = $2", id.0, viewer.user_id.0)
+    let row = select_files!("where f.id = $1 and may_see($2, d)", id.0, viewer as Viewer)
         .fetch_optional(&mut *conn)
         .await?;
     let Some(row) = row else { return Ok(None) };
@@ -148,9 +148,9 @@ pub async fn get(
 pub async fn contents(conn: &mut PgConnection, viewer: Viewer, id: StatisticsFileId) -> Result<Option<StatisticsFile>> {
     let contents = sqlx::query_scalar!(
         r#"select f.contents as "contents: Json<StatisticsFile>"
-           from statistics_files f join datasets d on d.id = f.dataset_id where f.id = $1 and d.owner_id = $2"#,
+           from statistics_files f join datasets d on d.id = f.dataset_id where f.id = $1 and may_see($2, d)"#,
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_optional(conn)
     .await?;
@@ -167,9 +167,9 @@ pub async fn find_by_name(
     let row = sqlx::query!(
         r#"select f.contents as "contents: Json<StatisticsFile>", f.sha256
            from statistics_files f join datasets d on d.id = f.dataset_id
-           where d.id = $1 and d.owner_id = $2 and f.name = $3"#,
+           where d.id = $1 and may_see($2, d) and f.name = $3"#,
         dataset_id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
         name,
     )
     .fetch_optional(conn)
@@ -181,7 +181,7 @@ pub async fn find_by_name(
 pub async fn delete_unused(conn: &mut PgConnection, viewer: Viewer, id: StatisticsFileId) -> Result<bool> {
     let done = sqlx::query!(
         "delete from statistics_files f using datasets d
-         where f.id = $1 and d.id = f.dataset_id and d.owner_id = $2 and not exists (
+         where f.id = $1 and d.id = f.dataset_id and may_change($2, d) and not exists (
              select from experiments e join jobs j on j.id = e.job_id
              join experiment_sources s on s.experiment_id = e.id
              where e.dataset_id = f.dataset_id and j.status in ('queued', 'running')
@@ -192,7 +192,7 @@ pub async fn delete_unused(conn: &mut PgConnection, viewer: Viewer, id: Statisti
              where b.dataset_id = f.dataset_id and j.status in ('queued', 'running')
                and s ->> 'name' = 'imported' and s -> 'params' ->> 'file' = f.name)",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .execute(conn)
     .await?;

@@ -66,10 +66,10 @@ pub async fn list(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> 
                 s.noise as "noise: NoiseGrade", s.n_outliers, s.planning_ms, s.cost, s.plan_letter, s.message,
                 s.same_plan_as
          from summaries s join experiments e on e.id = s.experiment_id
-         where s.experiment_id = $1 and e.owner_id = $2
+         where s.experiment_id = $1 and may_see($2, e)
          order by s.query_idx, s.source_idx"#,
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await

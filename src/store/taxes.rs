@@ -45,9 +45,9 @@ pub async fn list(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> 
         "select t.query_idx, t.n_rounds, t.plain_ms, t.off_ms, t.off_server_ms, t.off_ratio, t.off_low, t.off_high,
                 t.on_ms, t.on_server_ms, t.on_ratio, t.on_low, t.on_high
          from taxes t join experiments e on e.id = t.experiment_id
-         where t.experiment_id = $1 and e.owner_id = $2 order by t.query_idx",
+         where t.experiment_id = $1 and may_see($2, e) order by t.query_idx",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await

@@ -136,10 +136,10 @@ pub async fn list(
                   t.outcome as "outcome: OutcomeWord", t.execution_ms, t.planning_ms, t.cost,
                   t.server_ms, t.message
            from trials t join experiments e on e.id = t.experiment_id
-           where t.experiment_id = $1 and e.owner_id = $2 and ($3::integer is null or t.query_idx = $3)
+           where t.experiment_id = $1 and may_see($2, e) and ($3::integer is null or t.query_idx = $3)
            order by t.trial_idx"#,
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
         query_idx,
     )
     .fetch_all(conn)
@@ -160,10 +160,10 @@ pub async fn list_after(
                   t.outcome as "outcome: OutcomeWord", t.execution_ms, t.planning_ms, t.cost,
                   t.server_ms, t.message
            from trials t join experiments e on e.id = t.experiment_id
-           where t.experiment_id = $1 and e.owner_id = $2 and t.trial_idx > $3
+           where t.experiment_id = $1 and may_see($2, e) and t.trial_idx > $3
            order by t.trial_idx limit $4"#,
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
         after,
         i64::from(limit),
     )
@@ -178,10 +178,10 @@ pub async fn pace(conn: &mut PgConnection, viewer: Viewer, id: ExperimentId) -> 
                   (select count(*) from trials t
                    where t.experiment_id = s.experiment_id and t.segment_no = s.segment_no) as "n!"
            from segments s join experiments e on e.id = s.experiment_id
-           where s.experiment_id = $1 and e.owner_id = $2
+           where s.experiment_id = $1 and may_see($2, e)
            order by s.segment_no desc limit 1"#,
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_optional(conn)
     .await?;
@@ -199,11 +199,11 @@ pub async fn mean_ms(
         "select avg(coalesce(t.execution_ms, 0) + coalesce(t.planning_ms, 0))
          from trials t join experiments e on e.id = t.experiment_id
          where e.id = (select max(e2.id) from experiments e2
-                       where e2.dataset_id = $1 and e2.workload_id = $2 and e2.owner_id = $3
+                       where e2.dataset_id = $1 and e2.workload_id = $2 and may_see($3, e2)
                          and exists (select from trials t2 where t2.experiment_id = e2.id))",
         dataset_id.0,
         workload_id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_one(conn)
     .await

@@ -82,25 +82,42 @@ macro_rules! select_workloads {
 
 /// One workload; none when there is no such workload for this viewer.
 pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: WorkloadId) -> Result<Option<Workload>> {
-    select_workloads!("where w.id = $1 and w.owner_id = $2", id.0, viewer.user_id.0)
+    select_workloads!("where w.id = $1 and may_see($2, w)", id.0, viewer as Viewer)
         .fetch_optional(conn)
         .await
 }
 
 /// All workloads of the viewer, newest first.
 pub async fn list(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<Workload>> {
-    select_workloads!("where w.owner_id = $1 order by w.id desc", viewer.user_id.0)
+    select_workloads!("where may_see($1, w) order by w.id desc", viewer as Viewer)
         .fetch_all(conn)
         .await
+}
+
+/// The viewer's workloads that are older than `before`, newest first.
+pub async fn list_before(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    before: Option<WorkloadId>,
+    limit: i64,
+) -> Result<Vec<Workload>> {
+    select_workloads!(
+        "where may_see($1, w) and ($2::bigint is null or w.id < $2) order by w.id desc limit $3",
+        viewer as Viewer,
+        before.map(|id| id.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await
 }
 
 /// These workloads, in this order; those that are not the viewer's are left out.
 pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[WorkloadId]) -> Result<Vec<Workload>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     select_workloads!(
-        "where w.id = any ($1) and w.owner_id = $2 order by array_position($1, w.id)",
+        "where w.id = any ($1) and may_see($2, w) order by array_position($1, w.id)",
         &ids,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await
@@ -111,10 +128,10 @@ pub async fn list_queries(conn: &mut PgConnection, viewer: Viewer, id: WorkloadI
     let rows = sqlx::query!(
         r#"select q.position, q.label, q.line, q.sql, q.class as "class: QueryClass", q.refusal
            from workload_queries q join workloads w on w.id = q.workload_id
-           where q.workload_id = $1 and w.owner_id = $2
+           where q.workload_id = $1 and may_see($2, w)
            order by q.position"#,
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .fetch_all(conn)
     .await?;
@@ -138,11 +155,11 @@ pub async fn find_by_reading(
 ) -> Result<Option<WorkloadId>> {
     sqlx::query_scalar!(
         r#"select w.id as "id: WorkloadId" from workloads w join workload_queries q on q.workload_id = w.id
-           where w.owner_id = $1 and q.class = 'reads'
+           where may_see($1, w) and q.class = 'reads'
            group by w.id
            having array_agg(q.label order by q.position) = $2 and array_agg(q.sql order by q.position) = $3
            order by w.id desc limit 1"#,
-        viewer.user_id.0,
+        viewer as Viewer,
         labels,
         sqls,
     )
@@ -153,13 +170,13 @@ pub async fn find_by_reading(
 /// Removes a workload, unless a job that waits or runs needs it. Returns false when it is in use or not there.
 pub async fn delete_unused(conn: &mut PgConnection, viewer: Viewer, id: WorkloadId) -> Result<bool> {
     let done = sqlx::query!(
-        "delete from workloads w where w.id = $1 and w.owner_id = $2 and not exists (
+        "delete from workloads w where w.id = $1 and may_change($2, w) and not exists (
              select 1 from jobs j
              where j.status in ('queued', 'running')
                and (j.id in (select job_id from experiments e where e.workload_id = w.id)
                 or j.id in (select job_id from workload_checks c where c.workload_id = w.id)))",
         id.0,
-        viewer.user_id.0,
+        viewer as Viewer,
     )
     .execute(conn)
     .await?;

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use nix::unistd::AccessFlags;
+use nix::unistd::access;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::postgres::PgSslMode;
 
@@ -45,6 +47,13 @@ enum Place {
     Clusters { site: Option<Arc<Site>>, root: PathBuf },
     /// One server, not started by us, for all of them.
     Shared(Arc<SharedServer>),
+}
+
+/// How many sandboxes there are that are servers of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SandboxCount {
+    pub n_running: u64,
+    pub n_stopped: u64,
 }
 
 /// The running sandbox of one tenant. Dropping one that is a cluster stops it without waiting.
@@ -87,6 +96,48 @@ impl Sandboxes {
             Place::Clusters { site, .. } => site.is_some(),
             Place::Shared(_) => true,
         }
+    }
+
+    /// What keeps sandboxes from being started just now, and what to do about it, in sentences; none when nothing does.
+    pub async fn trouble(&self) -> Option<String> {
+        match &self.place {
+            Place::Clusters { site, root } => {
+                let Some(site) = site else {
+                    return Some(ClusterError::NoBinaries.to_string());
+                };
+                let server = site.binaries().tool("postgres");
+                if !server.is_file() {
+                    return Some(format!(
+                        "{} is not there any more. Install PostgreSQL again, or name another one in PGASSAY_PG_BINDIR, and \
+                         start pgassay anew.",
+                        server.display()
+                    ));
+                }
+                let error = access(root, AccessFlags::R_OK | AccessFlags::W_OK | AccessFlags::X_OK).err()?;
+                Some(format!(
+                    "{} cannot be written to ({error}). See that its disk is mounted, and that it belongs to the user who \
+                     runs pgassay.",
+                    root.display()
+                ))
+            }
+            Place::Shared(server) => match server.ping().await {
+                Ok(()) => None,
+                Err(_) => Some(
+                    "The server of SANDBOX_URL does not answer. Nothing is lost: it is waited for. See that it runs."
+                        .to_owned(),
+                ),
+            },
+        }
+    }
+
+    /// How many there are; not known of a server that datasets share.
+    pub async fn count(&self) -> anyhow::Result<Option<SandboxCount>> {
+        let Place::Clusters { root, .. } = &self.place else {
+            return Ok(None);
+        };
+        let root = root.clone();
+        let counting = tokio::task::spawn_blocking(move || count(&root));
+        counting.await.context("counting sandboxes")?.map(Some)
     }
 
     /// What one measurement at a time runs on: this machine, or the shared server, whichever machine asks.
@@ -224,6 +275,20 @@ impl Sandboxes {
         }
         Ok(n_removed)
     }
+}
+
+/// Looks at the lock file of each server.
+fn count(root: &Path) -> anyhow::Result<SandboxCount> {
+    let mut counted = SandboxCount::default();
+    for entry in std::fs::read_dir(root).context("looking for sandboxes")? {
+        let path = entry.context("looking for sandboxes")?.path();
+        if cluster::leftover::running(&path)?.is_some() {
+            counted.n_running += 1;
+        } else if path.is_dir() {
+            counted.n_stopped += 1;
+        }
+    }
+    Ok(counted)
 }
 
 /// The name of the machine that this process runs on.

@@ -89,7 +89,8 @@ async fn new_database() -> String {
     name
 }
 
-fn store_options(database: &str) -> PgConnectOptions {
+/// How to reach a database of the store's server.
+pub fn store_options(database: &str) -> PgConnectOptions {
     options(&STORE, database)
 }
 

@@ -58,7 +58,7 @@ impl World {
             .fetch_one(&self.pool)
             .await
             .unwrap();
-        Viewer { user_id: UserId(id) }
+        Viewer::owner(UserId(id))
     }
 
     /// A job in the queue.

@@ -13,13 +13,16 @@ use axum::response::Html;
 use axum::response::IntoResponse;
 use axum::response::Redirect;
 use axum::response::Response;
-use serde_json::Value;
-use serde_json::json;
+use serde::Serialize;
 use tracing::error;
+use utoipa::ToSchema;
 
+use crate::auth::accounts::AccountError;
+use crate::auth::limit::TooOften;
 use crate::bundle::BundleError;
 use crate::dataset::service::UploadError;
 use crate::dataset::statistics_file::StatisticsFileError;
+use crate::dataset::uploads::PartError;
 use crate::experiment::fields::FieldError;
 use crate::experiment::service::LaunchError;
 use crate::files::depot::DepotError;
@@ -28,6 +31,7 @@ use crate::server::ServersError;
 use crate::store;
 use crate::web::middleware::headers::Face;
 use crate::web::middleware::headers::RequestId;
+use crate::web::urls;
 use crate::workload::service::AddError;
 
 /// How a handler fails.
@@ -43,6 +47,13 @@ pub enum Error {
     /// The same, field by field.
     Invalid(Vec<FieldError>),
     Fault(anyhow::Error),
+    /// Nobody knows yet who asks, and what is asked for is not for everybody. Signed in, they go on to this address.
+    SignIn(String),
+    /// A program's token is good for nothing: the sentence that says why.
+    BadToken(String),
+    /// Sent by a page of another site.
+    Foreign,
+    TooOften(TooOften),
     /// What is asked for is a part of the page at this address, and is shown there.
     Elsewhere(String),
 }
@@ -56,6 +67,44 @@ impl Error {
         Self::Refused {
             status: StatusCode::UNPROCESSABLE_ENTITY,
             message: message.into(),
+        }
+    }
+}
+
+impl Error {
+    /// A refusal of what the one who asks may not do.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::Refused {
+            status: StatusCode::FORBIDDEN,
+            message: message.into(),
+        }
+    }
+}
+
+impl From<AccountError> for Error {
+    fn from(error: AccountError) -> Self {
+        let status = match error {
+            AccountError::Fault(error) => {
+                return match error.downcast::<sqlx::Error>() {
+                    Ok(error) => error.into(),
+                    Err(error) => Self::Fault(error),
+                };
+            }
+            AccountError::TooOften(often) => return Self::TooOften(often),
+            AccountError::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            AccountError::Closed => StatusCode::FORBIDDEN,
+            AccountError::AlreadySetUp => StatusCode::CONFLICT,
+            AccountError::Wrong
+            | AccountError::NotYours
+            | AccountError::Name(_)
+            | AccountError::Password(_)
+            | AccountError::Taken
+            | AccountError::NoInvitation
+            | AccountError::NoSetup => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Self::Refused {
+            status,
+            message: error.to_string(),
         }
     }
 }
@@ -106,6 +155,27 @@ impl From<UploadError> for Error {
             UploadError::Intake(IntakeError::BrokenOff { .. }) => StatusCode::BAD_REQUEST,
             UploadError::Format(_) => StatusCode::UNPROCESSABLE_ENTITY,
             UploadError::Depot(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::Refused {
+            status,
+            message: error.to_string(),
+        }
+    }
+}
+
+impl From<PartError> for Error {
+    fn from(error: PartError) -> Self {
+        let status = match error {
+            PartError::Upload(error) => return error.into(),
+            PartError::NotThere => return Self::NotFound("upload"),
+            PartError::Gap { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+            PartError::BrokenOff { .. } | PartError::TooLong => StatusCode::BAD_REQUEST,
+            PartError::OtherSize { .. }
+            | PartError::OtherBytes { .. }
+            | PartError::TakenOver
+            | PartError::Busy
+            | PartError::TooMany
+            | PartError::Elsewhere => StatusCode::CONFLICT,
         };
         Self::Refused {
             status,
@@ -187,14 +257,29 @@ impl From<ServersError> for Error {
 #[derive(Template)]
 #[template(path = "error.html", blocks = ["message"])]
 struct ErrorPage {
+    status: StatusCode,
     title: &'static str,
     message: String,
     request_id: Option<RequestId>,
 }
 
+impl ErrorPage {
+    /// The place in help that explains such a refusal, where there is one.
+    fn explained_at(&self) -> Option<&'static str> {
+        match self.status {
+            StatusCode::PAYLOAD_TOO_LARGE => Some("dumps#limits"),
+            StatusCode::INSUFFICIENT_STORAGE => Some("operations#disk"),
+            StatusCode::MISDIRECTED_REQUEST => Some("operations#network"),
+            StatusCode::TOO_MANY_REQUESTS => Some("operations#limits"),
+            _ => None,
+        }
+    }
+}
+
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let face = Face::current();
+        let (mut code, mut retry_after_s) = (None, None);
         let (status, title, message, fields) = match self {
             Self::NotFound(what) => (
                 StatusCode::NOT_FOUND,
@@ -203,6 +288,36 @@ impl IntoResponse for Error {
                 Vec::new(),
             ),
             Self::Elsewhere(page) => return Redirect::to(&page).into_response(),
+            Self::SignIn(next) => match face {
+                Face::Page => return Redirect::to(&urls::login(&next)).into_response(),
+                Face::Fragment => return sign_in_by_htmx(),
+                Face::Json => (
+                    StatusCode::UNAUTHORIZED,
+                    "Not signed in",
+                    "This needs a token: the header Authorization: Bearer, with one from the page Account.".to_owned(),
+                    Vec::new(),
+                ),
+            },
+            Self::BadToken(message) => (StatusCode::UNAUTHORIZED, "Not signed in", message, Vec::new()),
+            Self::Foreign => {
+                code = Some("foreign_origin");
+                let message = "This was sent by a page of another site. Programs send no Origin and are let in.";
+                (
+                    StatusCode::FORBIDDEN,
+                    "That did not work",
+                    message.to_owned(),
+                    Vec::new(),
+                )
+            }
+            Self::TooOften(often) => {
+                retry_after_s = Some(often.retry_after_s());
+                (
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "Too often",
+                    often.to_string(),
+                    Vec::new(),
+                )
+            }
             Self::Refused { status, message } => (status, "That did not work", message, Vec::new()),
             Self::Invalid(fields) => {
                 let messages: Vec<&str> = fields.iter().map(|field| field.message.as_str()).collect();
@@ -214,7 +329,8 @@ impl IntoResponse for Error {
             }
             Self::Fault(error) => {
                 let request_id = RequestId::current();
-                error!(request.id = %request_id, "Request {request_id} failed: {error:#}");
+                // The line carries the number by itself; who reads it shall not have to know where.
+                error!("Request {request_id} failed: {error:#}");
                 let message = "Something went wrong on our side. The log tells more under this number.".to_owned();
                 (StatusCode::INTERNAL_SERVER_ERROR, "A fault", message, Vec::new())
             }
@@ -222,6 +338,7 @@ impl IntoResponse for Error {
         let is_fault = status == StatusCode::INTERNAL_SERVER_ERROR;
         let request_id = is_fault.then(RequestId::current);
         let page = ErrorPage {
+            status,
             title,
             message,
             request_id,
@@ -230,14 +347,35 @@ impl IntoResponse for Error {
             Face::Page => html(status, page.render()),
             // htmx puts the message alone into the page's own place for errors.
             Face::Fragment => html(status, page.as_message().render()),
-            Face::Json => (status, Json(envelope(status, &page, &fields))).into_response(),
+            Face::Json => (
+                status,
+                Json(Envelope::new(code.unwrap_or(code_of(status)), page, fields)),
+            )
+                .into_response(),
         };
         if status == StatusCode::SERVICE_UNAVAILABLE {
+            retry_after_s = Some(5);
+        }
+        if let Some(seconds) = retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 6750, section 3.
+            let scheme = HeaderValue::from_static("Bearer realm=\"pgassay\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        // A body that was not read to its end cannot be followed by another request.
+        if status == StatusCode::PAYLOAD_TOO_LARGE {
             let headers = response.headers_mut();
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
+}
+
+/// What a fragment's request gets of somebody who is not signed in, or no more: htmx leads the whole page to the sign-in.
+fn sign_in_by_htmx() -> Response {
+    (StatusCode::UNAUTHORIZED, [("hx-redirect", urls::LOGIN)]).into_response()
 }
 
 fn html(status: StatusCode, rendered: askama::Result<String>) -> Response {
@@ -247,38 +385,69 @@ fn html(status: StatusCode, rendered: askama::Result<String>) -> Response {
     }
 }
 
-/// What programs get: a code that never changes its meaning, the sentence for whoever reads their log, and what is wrong
-/// with each field that is.
-fn envelope(status: StatusCode, page: &ErrorPage, fields: &[FieldError]) -> Value {
-    let fields: Vec<Value> = fields
-        .iter()
-        .map(|FieldError { field, message }| json!({ "field": field, "message": message }))
-        .collect();
-    let code = if fields.is_empty() {
-        code_of(status)
-    } else {
-        "invalid_fields"
-    };
-    let mut error = json!({ "code": code, "message": page.message, "fields": fields });
-    if let Some(request_id) = page.request_id {
-        error["request_id"] = request_id.to_string().into();
+/// What programs get when something goes wrong.
+#[derive(Serialize, ToSchema)]
+pub struct Envelope {
+    error: EnvelopeError,
+}
+
+/// What went wrong.
+#[derive(Serialize, ToSchema)]
+struct EnvelopeError {
+    /// A word that never changes its meaning.
+    code: &'static str,
+    /// A sentence for whoever reads the log of the program.
+    message: String,
+    /// What is wrong with each field that is.
+    fields: Vec<EnvelopeField>,
+    /// Of a fault: the number under which the log of the server tells more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    request_id: Option<String>,
+}
+
+/// A field, a parameter or a header that cannot be.
+#[derive(Serialize, ToSchema)]
+struct EnvelopeField {
+    field: String,
+    message: String,
+}
+
+impl Envelope {
+    fn new(code: &'static str, page: ErrorPage, fields: Vec<FieldError>) -> Self {
+        let code = if fields.is_empty() { code } else { "invalid_fields" };
+        let fields = fields.into_iter();
+        Self {
+            error: EnvelopeError {
+                code,
+                message: page.message,
+                fields: fields
+                    .map(|FieldError { field, message }| EnvelopeField { field, message })
+                    .collect(),
+                request_id: page.request_id.map(|request_id| request_id.to_string()),
+            },
+        }
     }
-    json!({ "error": error })
 }
 
 fn code_of(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => "bad_request",
-        StatusCode::FORBIDDEN => "foreign_origin",
+        StatusCode::UNAUTHORIZED => "unauthorized",
+        StatusCode::FORBIDDEN => "forbidden",
+        StatusCode::TOO_MANY_REQUESTS => "too_often",
         StatusCode::NOT_FOUND => "not_found",
         StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
+        StatusCode::CONFLICT => "conflict",
         StatusCode::REQUEST_TIMEOUT => "too_slow",
         StatusCode::PAYLOAD_TOO_LARGE => "too_large",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "unsupported_media_type",
+        StatusCode::RANGE_NOT_SATISFIABLE => "wrong_range",
         StatusCode::MISDIRECTED_REQUEST => "unknown_host",
         StatusCode::UPGRADE_REQUIRED => "upgrade_required",
         StatusCode::INTERNAL_SERVER_ERROR => "fault",
         StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+        StatusCode::INSUFFICIENT_STORAGE => "no_room",
         _ => "refused",
     }
 }
@@ -298,10 +467,7 @@ pub async fn wrong_method(method: Method) -> Error {
 
 /// For a browser that sends here what a page of somebody else's told it to.
 pub fn foreign() -> Error {
-    Error::Refused {
-        status: StatusCode::FORBIDDEN,
-        message: "This was sent by a page of another site. Programs send no Origin and are let in.".to_owned(),
-    }
+    Error::Foreign
 }
 
 /// A handler that panicked hurts only its own request.

@@ -2,15 +2,19 @@
 
 mod api;
 mod assets;
+mod cookies;
 mod error;
 mod extract;
 mod fragment;
 mod middleware;
 mod pages;
+mod sent;
 pub mod state;
 mod urls;
 mod view;
 
+pub use api::openapi::document as openapi;
+pub use middleware::identity::Peer;
 pub use state::AppState;
 
 use axum::Router;
@@ -41,11 +45,19 @@ pub fn router(state: AppState) -> Router {
             Pace::default(),
             middleware::pace::keep,
         ))
+        .layer(axum::middleware::from_fn_with_state(
+            state.clone(),
+            middleware::identity::know,
+        ))
         .layer(CsrfLayer::new().with_rejection_response(|_| error::foreign().into_response()))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(axum::middleware::from_fn_with_state(
             state.clone(),
             middleware::host::check,
+        ))
+        .layer(axum::middleware::from_fn_with_state(
+            state.clone(),
+            middleware::count::count,
         ))
         .layer(axum::middleware::from_fn(middleware::headers::add))
         .with_state(state)

@@ -4,15 +4,22 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use axum::extract::FromRef;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::accounts::Accounts;
+use crate::auth::address::TrustedProxies;
 use crate::benchmark::service::Benchmarks;
+use crate::condition::Condition;
+use crate::config::Access;
 use crate::config::WebConfig;
 use crate::dataset::service::Datasets;
+use crate::dataset::uploads::Uploads;
 use crate::experiment::service::Experiments;
 use crate::instrument::service::Instruments;
+use crate::metrics::Metrics;
 use crate::model::user::Viewer;
 use crate::server::Servers;
 use crate::web::api::updates::Updates;
@@ -25,13 +32,17 @@ use crate::workload::service::Workloads;
 pub struct AppState {
     pub pool: PgPool,
     pub datasets: Datasets,
+    pub uploads: Uploads,
     pub workloads: Workloads,
     pub experiments: Experiments,
     pub instruments: Instruments,
     pub benchmarks: Benchmarks,
     pub servers: Servers,
+    pub accounts: Accounts,
+    pub condition: Condition,
+    pub metrics: Metrics,
     pub watches: Watches,
-    pub viewer: Viewer,
+    pub gate: Gate,
     pub hosts: AllowedHosts,
     pub samples: Samples,
     pub charts: ChartCache,
@@ -49,36 +60,71 @@ pub struct Services {
     pub instruments: Instruments,
     pub benchmarks: Benchmarks,
     pub servers: Servers,
+    pub accounts: Accounts,
+    pub condition: Condition,
+}
+
+/// How the door is kept.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    pub access: Access,
+    /// Who everybody is taken for where nobody signs in.
+    pub local: Viewer,
+    /// Whether browsers come by HTTPS, so that cookies can be for nothing else.
+    pub is_https: bool,
+    pub proxies: Arc<TrustedProxies>,
 }
 
 impl AppState {
     /// The state behind pages that are served at `address`.
-    pub fn new(services: &Services, config: &WebConfig, address: SocketAddr, shutdown: CancellationToken) -> Self {
+    pub fn new(
+        services: &Services,
+        config: &WebConfig,
+        address: SocketAddr,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<Self> {
         let mut hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned()];
         hosts.push(match address {
             SocketAddr::V4(v4) => v4.ip().to_string(),
             SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
         });
         hosts.extend(config.allowed_hosts.iter().map(|host| host.trim().to_owned()));
+        hosts.extend(
+            config
+                .public_url
+                .as_ref()
+                .and_then(|url| url.host_str())
+                .map(str::to_owned),
+        );
+        let gate = Gate {
+            access: config.access(),
+            local: services.viewer,
+            is_https: config.is_https(),
+            proxies: Arc::new(TrustedProxies::parse(&config.trusted_proxies).context("PGASSAY_TRUSTED_PROXIES")?),
+        };
         let has_samples = ["dump.sql", "queries.sql"]
             .iter()
             .all(|file| config.samples_dir.join(file).is_file());
-        Self {
+        Ok(Self {
             pool: services.pool.clone(),
             datasets: services.datasets.clone(),
+            uploads: Uploads::new(services.datasets.clone()),
             workloads: services.workloads.clone(),
             experiments: services.experiments.clone(),
             instruments: services.instruments.clone(),
             benchmarks: services.benchmarks.clone(),
             servers: services.servers.clone(),
+            accounts: services.accounts.clone(),
+            condition: services.condition.clone(),
+            metrics: services.condition.metrics.clone(),
             watches: Watches::new(services.pool.clone(), shutdown.clone()),
-            viewer: services.viewer,
+            gate,
             hosts: AllowedHosts(Arc::new(hosts)),
             samples: Samples(has_samples.then(|| Arc::new(config.samples_dir.clone()))),
             charts: ChartCache::default(),
             updates: Updates::new(services.pool.clone(), shutdown.clone()),
             shutdown,
-        }
+        })
     }
 }
 

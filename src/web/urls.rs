@@ -11,6 +11,43 @@ use crate::model::ids::WorkloadId;
 use crate::model::instrument::InstrumentKind;
 
 pub const DASHBOARD: &str = "/";
+pub const LOGIN: &str = "/login";
+pub const LOGOUT: &str = "/logout";
+/// Where the first admin is made.
+pub const SETUP: &str = "/setup";
+pub const REGISTER: &str = "/register";
+pub const ACCOUNT: &str = "/account";
+pub const ADMIN: &str = "/admin";
+pub const METRICS: &str = "/metrics";
+
+/// Where somebody signs in who then goes on to `next`.
+pub fn login(next: &str) -> String {
+    with_query(
+        LOGIN,
+        [("next", next)].into_iter().filter(|(_, next)| *next != DASHBOARD),
+    )
+}
+
+/// An address of ours that somebody is to go to, from a query or a form; the dashboard where it is none.
+pub fn own(address: &str) -> &str {
+    let mut chars = address.chars();
+    // "//" and "/\" lead to other hosts, and browsers leave control characters out.
+    let is_own = chars.next() == Some('/')
+        && !matches!(chars.next(), Some('/' | '\\'))
+        && !address.chars().any(|c| c.is_control() || c == '\\');
+    if is_own { address } else { DASHBOARD }
+}
+
+/// Where an account is made by an invitation.
+pub fn register(token: &str) -> String {
+    with_query(REGISTER, [("invitation", token)])
+}
+
+/// The address by which somebody without an account is shown one thing.
+pub fn link(token: &str) -> String {
+    format!("/links/{token}")
+}
+
 pub const QUEUE: &str = "/queue";
 pub const UPLOAD: &str = "/upload";
 pub const UPLOAD_DUMP: &str = "/upload/dump";
@@ -24,7 +61,13 @@ pub const EXPERIMENT_QUERIES: &str = "/experiment/queries";
 pub const EXPERIMENT_SOURCES: &str = "/experiment/sources";
 pub const RESULTS: &str = "/results";
 pub const COMPARE: &str = "/compare";
+pub const HELP: &str = "/help";
 pub const GLOSSARY: &str = "/help/glossary";
+
+/// A topic of help by its name, with the place in it that is meant behind a `#` where there is one.
+pub fn help(topic: &str) -> String {
+    format!("{HELP}/{topic}")
+}
 
 /// A word of the glossary, by the id of its entry.
 pub fn glossary(word: &str) -> String {
@@ -75,6 +118,35 @@ pub fn server_part(id: ServerId, part: &str) -> String {
 
 pub const API_BENCHMARKS: &str = "/api/benchmarks";
 pub const API_RESULTS: &str = "/api/results";
+pub const API_SOURCES: &str = "/api/sources";
+pub const API_EXPERIMENTS: &str = "/api/experiments";
+
+/// An experiment, for programs.
+pub fn api_experiment(id: ExperimentId) -> String {
+    format!("{API_EXPERIMENTS}/{id}")
+}
+
+pub const API_DATASETS: &str = "/api/datasets";
+pub const API_WORKLOADS: &str = "/api/workloads";
+
+/// A dataset, for programs.
+pub fn api_dataset(id: DatasetId) -> String {
+    format!("{API_DATASETS}/{id}")
+}
+
+/// A workload, for programs.
+pub fn api_workload(id: WorkloadId) -> String {
+    format!("{API_WORKLOADS}/{id}")
+}
+
+/// The check of a workload against a dataset, for programs.
+pub fn api_check(id: WorkloadId, dataset_id: DatasetId) -> String {
+    format!("{API_WORKLOADS}/{id}/checks/{dataset_id}")
+}
+
+/// What there is for programs, as the document that they read and as the page for people.
+pub const API_DOCUMENT: &str = "/api/openapi.json";
+pub const API_DOCS: &str = "/api/docs";
 /// Messages of all benchmarks as they go on, for programs.
 pub const UPDATES: &str = "/ws";
 

@@ -37,6 +37,15 @@ pub fn percent(done: u64, total: u64) -> Option<u64> {
     u64::try_from(share).ok()
 }
 
+/// What a restore has made of a dump, in one word.
+pub fn dataset_state(status: JobStatus) -> &'static str {
+    match status {
+        JobStatus::Running => "being restored",
+        JobStatus::Completed => "ready",
+        JobStatus::Queued | JobStatus::Failed | JobStatus::Cancelled => status.word(),
+    }
+}
+
 /// The class of a state's mark; the word beside it says the same.
 pub fn status_class(status: JobStatus) -> &'static str {
     match status {

@@ -48,11 +48,16 @@ fn tar(name: &str, kind: u8, length: usize, content: &[u8]) -> Vec<u8> {
 /// Files that came in and were not taken.
 fn left_over(data_dir: &Path) -> Vec<String> {
     let uploads = data_dir.join("uploads");
-    let dirs = [uploads.clone(), uploads.join("incoming"), data_dir.join("sandboxes")];
+    let dirs = [
+        uploads.clone(),
+        uploads.join("incoming"),
+        uploads.join("parts"),
+        data_dir.join("sandboxes"),
+    ];
     let entries = dirs.iter().flat_map(|dir| fs::read_dir(dir).unwrap());
     entries
         .map(|entry| entry.unwrap().path().display().to_string())
-        .filter(|path| !path.ends_with("/incoming"))
+        .filter(|path| !path.ends_with("/incoming") && !path.ends_with("/parts"))
         .collect()
 }
 

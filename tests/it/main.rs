@@ -1,6 +1,9 @@
 //! The product from outside: its binary, its pages, a real browser, and the rules of its house.
 
+mod accounts;
+mod api;
 mod attacks;
+mod backups;
 mod bad_input;
 mod benchmarks;
 mod browser;
@@ -10,9 +13,11 @@ mod cli;
 mod depot;
 mod docker;
 mod faults;
+mod help;
 mod instruments;
 mod kill;
 mod lists;
+mod operations;
 mod pages;
 mod registered;
 #[path = "../../src/testing/scratch.rs"]

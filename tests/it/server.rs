@@ -46,6 +46,8 @@ pub fn repository(path: &str) -> PathBuf {
 pub struct Server {
     child: Child,
     pub url: String,
+    /// By which the first admin can be made, where people sign in.
+    pub setup_token: Option<String>,
 }
 
 impl Server {
@@ -69,10 +71,16 @@ impl Server {
     pub fn run(mut serve: Command) -> Self {
         let mut child = serve.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut setup_token = None;
         let url = log
             .by_ref()
             .map_while(Result::ok)
-            .inspect(|line| eprintln!("{line}"))
+            .inspect(|line| {
+                eprintln!("{line}");
+                if let Some((_, token)) = line.split_once("/setup?token=") {
+                    setup_token = Some(token.to_owned());
+                }
+            })
             .find_map(|line| Some(format!("http://{}", line.split_once("serves http://")?.1)))
             .expect("pgassay serves");
         // Its log goes on, and a full pipe would stop it.
@@ -80,6 +88,7 @@ impl Server {
         Self {
             child,
             url: url.trim().to_owned(),
+            setup_token,
         }
     }
 

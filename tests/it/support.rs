@@ -99,11 +99,10 @@ pub fn ask_store(data_dir: &Path, sql: &str) -> Option<String> {
 /// Asks the server of a data directory, as superuser; none while it does not run.
 pub fn ask_server(server: &Path, sql: &str) -> Option<String> {
     let (_, socket_dir) = postmaster(server)?;
-    // The lock file names it behind the moment of its start; the socket goes by it as well.
     let lock_file = fs::read_to_string(server.join("postmaster.pid")).ok()?;
     let psql = tool("psql")
         .args(["-XAtq", "-U", "postgres", "-d", "postgres", "-c", sql])
-        .args(["-p", lock_file.lines().nth(3)?, "-h"])
+        .args(["-p", lock_file.lines().nth(3)?.trim(), "-h"])
         .arg(socket_dir)
         .output()
         .unwrap();
@@ -325,14 +324,18 @@ impl Cluster {
 
     /// Ends it by a signal, and starts it again on the same port.
     pub fn restart(&mut self, signal: Signal) {
-        self.stop(signal);
+        self.end(signal);
         self.start_again();
     }
 
-    /// Ends it by a signal.
-    pub fn stop(&mut self, signal: Signal) {
+    fn end(&mut self, signal: Signal) {
         send(self.postmaster.id(), signal);
         self.postmaster.wait().unwrap();
+    }
+
+    /// Stops it, until it is started again.
+    pub fn stop(&mut self) {
+        self.end(Signal::SIGINT);
     }
 
     /// Starts it again on the same port.

@@ -14,13 +14,15 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ("plan", "model"),
     ("analysis", "model"),
     ("vault", ""),
+    ("metrics", ""),
     ("files", "model config"),
     ("cluster", "model config"),
     ("store", "model config"),
+    ("auth", "model config store"),
     ("target", "model config sql plan files cluster store"),
     ("snapshot", "model sql target"),
     ("source", "model sql plan target snapshot"),
-    ("dataset", "model config sql files store cluster target"),
+    ("dataset", "model config sql metrics files store cluster target"),
     ("workload", "model config sql files store target"),
     (
         "experiment",
@@ -37,20 +39,22 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ),
     ("report", "model sql plan analysis store snapshot"),
     ("bundle", "model analysis snapshot store experiment report"),
+    ("condition", "model metrics files store target"),
+    ("backup", "model cluster"),
     (
         "web",
-        "model config sql plan analysis files store dataset workload snapshot source experiment instrument server benchmark \
-         report bundle",
+        "model config sql plan analysis metrics files store auth dataset workload snapshot source experiment instrument \
+         server benchmark report bundle condition",
     ),
     (
         "app",
-        "model config sql plan analysis vault files cluster store target dataset workload snapshot source experiment instrument \
-         server benchmark report bundle web",
+        "model config sql plan analysis vault metrics files cluster store auth target dataset workload snapshot source \
+         experiment instrument server benchmark report bundle condition backup web",
     ),
     (
         "cli",
-        "model config sql plan analysis vault files cluster store target dataset workload snapshot source experiment instrument \
-         server benchmark report bundle web app",
+        "model config sql plan analysis vault metrics files cluster store auth target dataset workload snapshot source \
+         experiment instrument server benchmark report bundle condition backup web app",
     ),
 ];
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +45,9 @@ select pg_catalog.sum(pg_catalog.pg_total_relation_size(oid)) from pg_catalog.pg
 where relkind = 'r' and relname in ('pgbench_branches', 'pgbench_tellers', 'pgbench_accounts', 'pgbench_history', 'pgassay_rows')
   and pg_catalog.pg_table_is_visible(oid)";
 
+/// What a row of `pgbench_accounts` takes with its key: pgbench's documentation has 15 MB for 100,000 of them.
+const BYTES_PER_ROW: u64 = 150;
+
 /// How far loading is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loaded {
@@ -52,7 +56,8 @@ pub struct Loaded {
 }
 
 /// Makes the database of a benchmark in its sandbox, in place of what an earlier attempt left, and fills it. `tell` hears how
-/// far it is behind each batch. None when it was stopped: then the database is not complete.
+/// far it is behind each batch. None when it was stopped: then the database is not complete. An `Err` is a
+/// [`Shortage`](crate::target::room::Shortage) when there is no room for it, or not any more.
 pub async fn make<'a>(
     sandbox: &Sandbox,
     generated: GeneratedSpec,
@@ -60,11 +65,22 @@ pub async fn make<'a>(
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<LoadRecord>> {
     let (address, tenant) = (&sandbox.address, sandbox.tenant);
+    sandbox
+        .room
+        .require(generated.table_rows.saturating_mul(BYTES_PER_ROW))?;
     template::create(address, tenant, None).await?;
     let name = clone::template_name(tenant);
     let mut server = Admin::connect(address, SERVER_DATABASE).await?;
     role::readmit(&mut server, &address.password, &name).await?;
     let mut session = OwnSession::open(&address.dial(&name)).await?;
+    let tell = |loaded| {
+        let (room, told) = (sandbox.room.require(0), tell(loaded));
+        async move {
+            room?;
+            told.await
+        }
+        .boxed()
+    };
     let filled = fill(&mut session, generated, tell, stop).await?;
     session.close().await;
     if filled.is_some() {

@@ -64,7 +64,7 @@ impl ExperimentForm {
 }
 
 /// The sources as a person chose them: a set of draws once, and neither twins nor the control.
-fn chosen(spec: &ExperimentSpec) -> impl Iterator<Item = &SourceSpec> {
+pub fn chosen(spec: &ExperimentSpec) -> impl Iterator<Item = &SourceSpec> {
     let n_chosen = spec.control_idx().unwrap_or(spec.sources.len());
     let twins: Vec<usize> = spec.annexes().iter().map(|annex| annex.twin_idx).collect();
     let sources = spec.sources.iter().take(n_chosen).enumerate();

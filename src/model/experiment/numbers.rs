@@ -1,6 +1,7 @@
 //! The numbers of an experiment, stored once when it settles.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The stored numbers of one (source, query).
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -42,7 +43,7 @@ pub struct SummaryRecord {
 }
 
 /// How much the trials of a sample differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "noise_grade", rename_all = "snake_case")]
 pub enum NoiseGrade {

@@ -2,13 +2,14 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::model::dataset::Setting;
 use crate::model::snapshot::ColumnTarget;
 use crate::model::snapshot::StatisticsObject;
 
 /// One thing that preparing a source did beside gathering, for people to read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SourceNote {
     /// The column, table or statistics object it is about.
     pub about: String,

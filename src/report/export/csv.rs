@@ -249,41 +249,54 @@ impl Exporter for Trials {
     }
 
     fn write(&self, data: &ReportData, trials: &[RecordedTrial]) -> anyhow::Result<Vec<u8>> {
-        let mut csv = Writer::from_writer(Vec::new());
-        csv.write_record([
-            "trial",
-            "kind",
-            "round",
-            "query",
-            "source",
-            "segment",
-            "outcome",
-            "execution_ms",
-            "planning_ms",
-            "cost_estimate",
-            "server_ms",
-            "seen",
-            "message",
-        ])?;
-        for trial in trials {
-            csv.write_record([
-                (trial.trial_idx + 1).to_string(),
-                trial.kind.word().to_owned(),
-                trial.round.to_string(),
-                text(data.query_label(trial.query_idx)),
-                text(data.source_label(trial.source_idx)),
-                trial.segment_no.to_string(),
-                trial.outcome.word().to_owned(),
-                number(trial.execution_ms),
-                number(trial.planning_ms),
-                number(trial.cost),
-                number(trial.server_ms),
-                seen(data, trial),
-                text(trial.message.as_deref().unwrap_or_default()),
-            ])?;
-        }
-        Ok(csv.into_inner()?)
+        let mut csv = trials_head()?;
+        csv.extend(trials_rows(data, trials)?);
+        Ok(csv)
     }
+}
+
+/// The first line of the trials.
+pub fn trials_head() -> anyhow::Result<Vec<u8>> {
+    let mut csv = Writer::from_writer(Vec::new());
+    csv.write_record([
+        "trial",
+        "kind",
+        "round",
+        "query",
+        "source",
+        "segment",
+        "outcome",
+        "execution_ms",
+        "planning_ms",
+        "cost_estimate",
+        "server_ms",
+        "seen",
+        "message",
+    ])?;
+    Ok(csv.into_inner()?)
+}
+
+/// A row for each of these trials, without the first line.
+pub fn trials_rows(data: &ReportData, trials: &[RecordedTrial]) -> anyhow::Result<Vec<u8>> {
+    let mut csv = Writer::from_writer(Vec::new());
+    for trial in trials {
+        csv.write_record([
+            (trial.trial_idx + 1).to_string(),
+            trial.kind.word().to_owned(),
+            trial.round.to_string(),
+            text(data.query_label(trial.query_idx)),
+            text(data.source_label(trial.source_idx)),
+            trial.segment_no.to_string(),
+            trial.outcome.word().to_owned(),
+            number(trial.execution_ms),
+            number(trial.planning_ms),
+            number(trial.cost),
+            number(trial.server_ms),
+            seen(data, trial),
+            text(trial.message.as_deref().unwrap_or_default()),
+        ])?;
+    }
+    Ok(csv.into_inner()?)
 }
 
 /// What else was at work: `checkpoint disk`.

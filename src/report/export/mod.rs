@@ -1,6 +1,6 @@
 //! Files to take away. Each holds the stored numbers with every digit.
 
-pub(super) mod csv;
+pub mod csv;
 mod json;
 mod plans;
 

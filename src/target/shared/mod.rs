@@ -138,6 +138,12 @@ impl SharedServer {
         format!("postgresql {}", self.system_identifier)
     }
 
+    /// Whether it lets us in just now.
+    pub async fn ping(&self) -> anyhow::Result<()> {
+        Admin::connect(&self.whole(), SERVER_DATABASE).await?.close().await;
+        Ok(())
+    }
+
     /// Renews the tenant's role, and ends what an earlier runner of this data directory left running.
     pub async fn start(&self, tenant: Tenant) -> anyhow::Result<Address> {
         let mut address = self.address(tenant);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Number;
+use utoipa::ToSchema;
 
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::BenchmarkSpec;
@@ -18,33 +19,43 @@ use crate::web::api::body::seconds_of;
 use crate::web::view::rfc3339;
 
 /// A benchmark with what is known of it so far.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct BenchmarkBody {
     id: BenchmarkId,
+    /// The levels: how many clients at a time.
     thread_counts: Vec<u32>,
-    /// None on a dataset, and so is `batch_size`.
+    /// null on a dataset, and so is `batch_size`.
     table_rows: Option<u64>,
     /// Seconds of each level.
+    #[schema(value_type = f64)]
     test_duration: Number,
     batch_size: Option<u32>,
-    /// One of four words; `state` and `message` say more.
+    /// `pending`, `running`, `completed` or `failed`; `state` and `message` say more.
     status: &'static str,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     completed_at: Option<String>,
+    /// Of the levels that are over.
     results: Vec<ResultBody>,
     /// The word that pages show: a benchmark that somebody stopped is `stopped` here and `failed` above.
     state: &'static str,
     /// Why it failed or was stopped.
     message: Option<String>,
+    /// What was put under load, in words.
     target: String,
     dataset: Option<DatasetId>,
+    /// What each client does.
     operation: &'static str,
+    /// How statements are sent.
     protocol: &'static str,
     /// Levels are shorter than ten seconds: good for a look.
     quick: bool,
+    /// What every level should keep to.
     objective: Option<String>,
-    /// None where there is no objective, or before the end.
+    /// null where there is no objective, or before the end.
     objective_met: Option<bool>,
+    /// The number that stands for the whole, in words.
     headline: Option<String>,
 }
 
@@ -89,13 +100,13 @@ pub(super) fn status_word(status: JobStatus) -> &'static str {
 }
 
 /// What one level came to.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct ResultBody {
     thread_count: u32,
     duration_sec: f64,
     total_operations: u64,
     throughput_ops_sec: f64,
-    /// None where not one operation came to its end, and so are the percentiles.
+    /// null where not one operation came to its end, and so are the percentiles.
     avg_latency_ms: Option<f64>,
     p95_latency_ms: Option<f64>,
     p99_latency_ms: Option<f64>,

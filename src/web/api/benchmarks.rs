@@ -10,9 +10,13 @@ use axum::response::IntoResponse as _;
 use axum::response::Response;
 use axum::routing::get;
 use axum::routing::post;
+use serde::Serialize;
+use serde_json::Map;
+use serde_json::Number;
 use serde_json::Value;
-use serde_json::json;
 use sqlx::PgPool;
+use utoipa::OpenApi;
+use utoipa::ToSchema;
 
 use crate::benchmark::form::BenchmarkForm;
 use crate::benchmark::service::Benchmarks;
@@ -29,7 +33,12 @@ use crate::web::api::answers;
 use crate::web::api::answers::BenchmarkBody;
 use crate::web::api::answers::ResultBody;
 use crate::web::api::body;
+use crate::web::api::idempotency;
+use crate::web::api::openapi::IDEMPOTENCY_KEY;
 use crate::web::api::paging::Stretch;
+use crate::web::api::paging::StretchParams;
+use crate::web::api::wishes::BenchmarkWish;
+use crate::web::error::Envelope;
 use crate::web::error::Error;
 use crate::web::extract::id::Id;
 use crate::web::extract::object::Object;
@@ -40,10 +49,6 @@ use crate::web::view;
 
 /// Room for a mix of many programs; other bodies are small.
 const BODY_BYTES: usize = 4 << 20;
-
-/// By which a client that sends its request again is known.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
-const MOST_KEY_CHARS: usize = 200;
 
 pub(super) fn router() -> Router<AppState> {
     Router::new()
@@ -57,7 +62,55 @@ pub(super) fn router() -> Router<AppState> {
         .layer(DefaultBodyLimit::max(BODY_BYTES))
 }
 
-/// POST /api/benchmarks/start: launches, and answers with the benchmark.
+#[derive(OpenApi)]
+#[openapi(
+    paths(
+        start_benchmark,
+        configure_benchmark,
+        list_benchmarks,
+        get_benchmark,
+        get_benchmark_results,
+        list_results
+    ),
+    tags((name = "benchmarks", description = "Load tests: how many operations a second, and how fast each, with how many clients."))
+)]
+pub(super) struct BenchmarksDoc;
+
+/// What a benchmark would be.
+#[derive(Serialize, ToSchema)]
+struct ConfiguredBody {
+    /// Always true; what is not valid is refused.
+    valid: bool,
+    /// How long it would take, all levels and the loading together.
+    #[schema(value_type = f64)]
+    estimated_time_seconds: Number,
+    /// The clients of all levels, added up.
+    total_threads: u64,
+    /// The body that asks for the same in full.
+    #[schema(value_type = Object)]
+    configuration: Map<String, Value>,
+    /// How many levels there would be.
+    levels: usize,
+    /// How large the generated tables would be.
+    estimated_size_bytes: Option<u64>,
+    /// What a person should know before.
+    warnings: Vec<String>,
+}
+
+/// Starts a benchmark
+///
+/// It waits its turn behind whatever else this machine measures. The answer does not wait for it.
+#[utoipa::path(
+    post,
+    path = "/api/benchmarks/start",
+    tag = "benchmarks",
+    params(("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY, max_length = 200)),
+    request_body = BenchmarkWish,
+    responses(
+        (status = 200, description = "The benchmark, which waits or runs.", body = BenchmarkBody),
+        (status = 400, description = "The body is no JSON object, or some of its fields cannot be.", body = Envelope),
+    )
+)]
 async fn start_benchmark(
     State(benchmarks): State<Benchmarks>,
     State(pool): State<PgPool>,
@@ -66,7 +119,7 @@ async fn start_benchmark(
     Object(body): Object,
 ) -> Result<Json<BenchmarkBody>, Error> {
     let (mut form, mut wrong) = body::read(&body);
-    match idempotency_key(&headers) {
+    match idempotency::key(&headers) {
         Ok(Some(key)) => form.request_id = key,
         Ok(None) => form.request_id = view::request_id_or(form.request_id)?,
         Err(error) => wrong.push(error),
@@ -79,29 +132,54 @@ async fn start_benchmark(
     one(&pool, viewer, id).await
 }
 
-/// POST /api/benchmarks/configure: says what the same body would start.
+/// Says what a benchmark would be
+///
+/// Checks the body that `start_benchmark` takes, fills in what it leaves out, and starts nothing.
+#[utoipa::path(
+    post,
+    path = "/api/benchmarks/configure",
+    tag = "benchmarks",
+    request_body = BenchmarkWish,
+    responses(
+        (status = 200, description = "What it would be.", body = ConfiguredBody),
+        (status = 400, description = "The body is no JSON object, or some of its fields cannot be.", body = Envelope),
+    )
+)]
 async fn configure_benchmark(
     State(benchmarks): State<Benchmarks>,
     CurrentUser(viewer): CurrentUser,
     Object(body): Object,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<ConfiguredBody>, Error> {
     let (form, wrong) = body::read(&body);
     if !wrong.is_empty() {
         return Err(refusal(&benchmarks, viewer, &form, wrong).await);
     }
     let estimate = benchmarks.check(viewer, &form).await.map_err(in_their_words)?;
-    Ok(Json(json!({
-        "valid": true,
-        "estimated_time_seconds": body::seconds_of(estimate.estimated_ms),
-        "total_threads": estimate.total_clients,
-        "configuration": body::configuration(&form, &estimate.spec),
-        "levels": estimate.n_levels,
-        "estimated_size_bytes": estimate.size_bytes,
-        "warnings": estimate.warnings,
-    })))
+    Ok(Json(ConfiguredBody {
+        valid: true,
+        estimated_time_seconds: body::seconds_of(estimate.estimated_ms),
+        total_threads: estimate.total_clients,
+        configuration: body::configuration(&form, &estimate.spec),
+        levels: estimate.n_levels,
+        estimated_size_bytes: estimate.size_bytes,
+        warnings: estimate.warnings,
+    }))
 }
 
-/// GET /api/benchmarks, with or without a slash behind it
+/// Lists benchmarks
+///
+/// Newest first, whatever their state.
+#[utoipa::path(
+    get,
+    path = "/api/benchmarks",
+    tag = "benchmarks",
+    params(StretchParams),
+    responses(
+        (status = 200, description = "A stretch of the list.", body = [BenchmarkBody],
+         headers(("Link" = String, description = "Where the next stretch is, if there is one: `<address>; rel=\"next\"`."))),
+        (status = 400, description = "A parameter cannot be.", body = Envelope),
+    )
+)]
 async fn list_benchmarks(
     State(pool): State<PgPool>,
     CurrentUser(viewer): CurrentUser,
@@ -110,7 +188,20 @@ async fn list_benchmarks(
     list(&pool, viewer, urls::API_BENCHMARKS, &pairs, None).await
 }
 
-/// GET /api/results: the benchmarks that came to their end
+/// Lists the benchmarks that came to their end
+///
+/// Newest first.
+#[utoipa::path(
+    get,
+    path = "/api/results",
+    tag = "benchmarks",
+    params(StretchParams),
+    responses(
+        (status = 200, description = "A stretch of the list.", body = [BenchmarkBody],
+         headers(("Link" = String, description = "Where the next stretch is, if there is one: `<address>; rel=\"next\"`."))),
+        (status = 400, description = "A parameter cannot be.", body = Envelope),
+    )
+)]
 async fn list_results(
     State(pool): State<PgPool>,
     CurrentUser(viewer): CurrentUser,
@@ -119,7 +210,19 @@ async fn list_results(
     list(&pool, viewer, urls::API_RESULTS, &pairs, Some(JobStatus::Completed)).await
 }
 
-/// GET /api/benchmarks/{id}
+/// Shows a benchmark
+///
+/// With the results of those of its levels that are over.
+#[utoipa::path(
+    get,
+    path = "/api/benchmarks/{id}",
+    tag = "benchmarks",
+    params(("id" = i64, Path, description = "Of the benchmark.", minimum = 1)),
+    responses(
+        (status = 200, description = "The benchmark.", body = BenchmarkBody),
+        (status = 404, description = "There is no such benchmark.", body = Envelope),
+    )
+)]
 async fn get_benchmark(
     State(pool): State<PgPool>,
     CurrentUser(viewer): CurrentUser,
@@ -128,7 +231,23 @@ async fn get_benchmark(
     one(&pool, viewer, id).await
 }
 
-/// GET /api/benchmarks/{id}/results, with `?percentiles=50,99.9` for others than the usual two
+/// Shows the results of a benchmark
+///
+/// One for each level that is over, in the order in which they ran.
+#[utoipa::path(
+    get,
+    path = "/api/benchmarks/{id}/results",
+    tag = "benchmarks",
+    params(
+        ("id" = i64, Path, description = "Of the benchmark.", minimum = 1),
+        ("percentiles" = Option<String>, Query, description = "Further percentiles, like `50,99.9`.", example = "50,99.9"),
+    ),
+    responses(
+        (status = 200, description = "The results.", body = [ResultBody]),
+        (status = 400, description = "A parameter cannot be.", body = Envelope),
+        (status = 404, description = "There is no such benchmark.", body = Envelope),
+    )
+)]
 async fn get_benchmark_results(
     State(pool): State<PgPool>,
     CurrentUser(viewer): CurrentUser,
@@ -162,13 +281,11 @@ async fn list(
     pairs: &[(String, String)],
     status: Option<JobStatus>,
 ) -> Result<Response, Error> {
-    let stretch = Stretch::read(pairs)?;
+    let stretch = Stretch::read(pairs, "a benchmark")?;
     let mut conn = pool.acquire().await?;
-    // One more tells whether there is more.
-    let limit = i64::try_from(stretch.limit + 1).unwrap_or(i64::MAX);
-    let mut benchmarks = store::benchmarks::list_before(&mut conn, viewer, stretch.before, status, limit).await?;
-    let is_more = benchmarks.len() > stretch.limit;
-    benchmarks.truncate(stretch.limit);
+    let (before, n_rows) = (stretch.before, stretch.n_rows());
+    let mut benchmarks = store::benchmarks::list_before(&mut conn, viewer, before, status, n_rows).await?;
+    let next = stretch.cut(address, &mut benchmarks, |benchmark| benchmark.id);
     let ids: Vec<BenchmarkId> = benchmarks.iter().map(|benchmark| benchmark.id).collect();
     let levels = store::levels::list_of_several(&mut conn, viewer, &ids).await?;
     drop(conn);
@@ -179,9 +296,7 @@ async fn list(
         bodies.push(BenchmarkBody::new(benchmark, &own)?);
     }
     let mut response = Json(bodies).into_response();
-    if let Some(last) = ids.last().filter(|_| is_more) {
-        response.headers_mut().extend(stretch.next(address, *last));
-    }
+    response.headers_mut().extend(next);
     Ok(response)
 }
 
@@ -206,18 +321,5 @@ fn in_their_words(error: LaunchError) -> Error {
     match error {
         LaunchError::Refused(fields) => Error::Invalid(fields.into_iter().map(body::field_name).collect()),
         error @ LaunchError::Fault(_) => error.into(),
-    }
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, FieldError> {
-    let Some(key) = headers.get(IDEMPOTENCY_KEY) else {
-        return Ok(None);
-    };
-    match key.to_str().map(str::trim) {
-        Ok(key) if !key.is_empty() && key.len() <= MOST_KEY_CHARS => Ok(Some(key.to_owned())),
-        _ => Err(FieldError::new(
-            "Idempotency-Key",
-            format!("This header takes 1 to {MOST_KEY_CHARS} letters, digits and signs."),
-        )),
     }
 }

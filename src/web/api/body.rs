@@ -140,7 +140,7 @@ fn programs(name: &str, value: &Value) -> Result<Vec<GivenProgram>, FieldError> 
 }
 
 /// JSON has one kind of number, so `20.0` is as good as `20`.
-fn digits(number: &Number) -> String {
+pub(super) fn digits(number: &Number) -> String {
     match number.as_f64() {
         Some(value) if number.is_f64() && value.fract() == 0.0 => format!("{value:.0}"),
         _ => number.to_string(),
@@ -159,7 +159,7 @@ pub(super) fn field_name(error: FieldError) -> FieldError {
 }
 
 /// A form that was found to ask for `spec`, as the body that asks for the same in full.
-pub(super) fn configuration(form: &BenchmarkForm, spec: &BenchmarkSpec) -> Value {
+pub(super) fn configuration(form: &BenchmarkForm, spec: &BenchmarkSpec) -> Map<String, Value> {
     let mut form = form.clone();
     let texts = form.texts_mut().into_iter().filter(|(name, _)| *name != "request_id");
     let mut body: Map<String, Value> = texts.map(|(name, text)| (name.to_owned(), value_of(text))).collect();
@@ -175,7 +175,7 @@ pub(super) fn configuration(form: &BenchmarkForm, spec: &BenchmarkSpec) -> Value
     let programs = programs
         .map(|GivenProgram { name, weight, text }| json!({ "name": name, "weight": value_of(weight), "text": text }));
     put("programs", programs.collect());
-    Value::Object(body)
+    body
 }
 
 /// A number where the text is one, null where it is empty.

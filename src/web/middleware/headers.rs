@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
@@ -10,8 +11,12 @@ use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Response;
 use rand::TryRng as _;
+use tracing::Instrument as _;
+use tracing::error_span;
 
 use crate::web::fragment::Hx;
+use crate::web::middleware::access_line::AccessLine;
+use crate::web::middleware::spanned::Spanned;
 use crate::web::urls;
 
 /// `reliability.md`, W3.
@@ -29,6 +34,9 @@ const HEADERS: &[(&str, &str)] = &[
 
 /// How long the server took, in milliseconds and by part (W3C Server Timing): browsers show it, `make bench` reads it.
 pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// Names the request to whoever sent it, as the log names it.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Names a request in the log and on the page that says it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,18 +93,28 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// Numbers the request, runs it, and adds the headers that are not there yet.
+/// Numbers the request, runs it, and adds the headers that are not there yet. Every line that is logged for it, until its
+/// answer is sent whole, carries its number.
 pub async fn add(request: Request, next: Next) -> Response {
     let current = Current {
         // Zero when the system has no randomness left, which only makes it harder to find in the log.
         id: RequestId(rand::rngs::SysRng.try_next_u64().unwrap_or(0)),
         face: Face::of(&request),
     };
+    // Of the highest level, which is logged whatever is left out: a line without its request is worth little.
+    let span = error_span!("request", request.id = %current.id);
+    let line = AccessLine::of(&request);
     let started = Instant::now();
-    let mut response = CURRENT.scope(current, next.run(request)).await;
+    let answering = CURRENT.scope(current, next.run(request));
+    let response = answering.instrument(span.clone()).await;
+    span.in_scope(|| line.log(response.status(), started.elapsed()));
+    let mut response = response.map(|body| Body::new(Spanned::new(body, span)));
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::try_from(format!("total;dur={:.3}", started.elapsed().as_secs_f64() * 1000.0)) {
         headers.append(SERVER_TIMING, value);
+    }
+    if let Ok(value) = HeaderValue::try_from(current.id.to_string()) {
+        headers.insert(REQUEST_ID, value);
     }
     for (name, value) in HEADERS {
         headers.entry(*name).or_insert(HeaderValue::from_static(value));

@@ -1,6 +1,10 @@
 //! What every request and every answer passes.
 
+mod access_line;
+pub mod count;
 pub mod headers;
 pub mod host;
+pub mod identity;
 pub mod pace;
+mod spanned;
 pub mod streams;

@@ -59,7 +59,7 @@ pub async fn keep(State(pace): State<Pace>, request: Request, next: Next) -> Res
     }
     let mut response = Error::Refused {
         status: StatusCode::REQUEST_TIMEOUT,
-        message: "The request arrived too slowly and was given up. Nothing of it was kept.".to_owned(),
+        message: "The request arrived too slowly and was given up.".to_owned(),
     }
     .into_response();
     let headers = response.headers_mut();

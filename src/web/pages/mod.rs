@@ -23,6 +23,7 @@ mod queue;
 mod restore_log;
 mod results;
 mod servers;
+mod sign_in;
 mod statistics_files;
 mod upload;
 mod workers;
@@ -53,4 +54,5 @@ pub fn router() -> Router<AppState> {
         .merge(servers::router())
         .merge(filing::router())
         .merge(workers::router())
+        .merge(sign_in::router())
 }

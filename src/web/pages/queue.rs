@@ -43,7 +43,8 @@ pub struct QueueLine {
     pub word: &'static str,
     pub class: &'static str,
     pub what: String,
-    pub href: String,
+    /// None of what belongs to somebody else.
+    pub href: Option<String>,
     pub stage: String,
     pub percent: Option<u64>,
 }
@@ -128,21 +129,21 @@ fn what(queued: &QueuedJob) -> String {
     capitalised(&words)
 }
 
-fn href(queued: &QueuedJob) -> String {
+fn href(queued: &QueuedJob) -> Option<String> {
     if let Some(id) = queued.instrument_id {
-        return urls::instrument(id);
+        return Some(urls::instrument(id));
     }
     if let Some((id, _)) = queued.benchmark {
-        return urls::benchmark(id);
+        return Some(urls::benchmark(id));
     }
     let dataset = queued.dataset.as_ref().map(|(id, _)| *id);
     let workload = queued.workload.as_ref().map(|(id, _)| *id);
     match (queued.experiment_id, workload, dataset) {
-        (Some(experiment), _, _) => urls::result(experiment),
-        (None, Some(workload), Some(dataset)) => urls::workload_on(workload, dataset),
-        (None, Some(workload), None) => urls::workload(workload),
-        (None, None, Some(dataset)) => urls::dataset(dataset),
-        (None, None, None) => urls::DASHBOARD.to_owned(),
+        (Some(experiment), _, _) => Some(urls::result(experiment)),
+        (None, Some(workload), Some(dataset)) => Some(urls::workload_on(workload, dataset)),
+        (None, Some(workload), None) => Some(urls::workload(workload)),
+        (None, None, Some(dataset)) => Some(urls::dataset(dataset)),
+        (None, None, None) => None,
     }
 }
 
@@ -232,7 +233,7 @@ mod tests {
         assert_eq!(places, ["now", "1", "2"]);
         assert_eq!(view.lines[0].percent, Some(25));
         assert_eq!(view.lines[0].what, "Restoring shop 5");
-        assert_eq!(view.lines[1].href, "/datasets/7");
+        assert_eq!(view.lines[1].href.as_deref(), Some("/datasets/7"));
     }
 
     #[test]

@@ -17,26 +17,19 @@ use axum::routing::post;
 use serde::Deserialize;
 
 use crate::dataset::service::Datasets;
-use crate::dataset::service::UploadError;
-use crate::files::intake::IntakeError;
-use crate::model::ids::DatasetId;
-use crate::model::ids::WorkloadId;
 use crate::model::units::bytes_in_words;
-use crate::model::user::Viewer;
 use crate::web::error::Error;
-use crate::web::error::PageResult;
 use crate::web::extract::form::Form;
-use crate::web::extract::parts;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
+use crate::web::sent;
+use crate::web::sent::Words;
 use crate::web::state::AppState;
 use crate::web::state::Samples;
 use crate::web::urls;
 use crate::web::view;
-use crate::workload::service::AddError;
 use crate::workload::service::MAX_SCRIPT_BYTES;
-use crate::workload::service::NewScript;
 use crate::workload::service::Workloads;
 
 pub fn router() -> Router<AppState> {
@@ -92,12 +85,12 @@ async fn dump(
     headers: HeaderMap,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Response, Error> {
-    let mut panel = Panel::default();
-    match take_dump(&datasets, viewer, &headers, form, &mut panel).await {
+    let mut words = Words::default();
+    match sent::dump(&datasets, viewer, &headers, form, &mut words).await {
         Ok(id) => Ok(hx.redirect(&urls::dataset(id))),
         Err(error) => {
             let mut page = ShowPage::new(&datasets, &samples)?;
-            page.dump.name = panel.name;
+            page.dump.name = words.name;
             page.refuse(Which::Dump, error, hx)
         }
     }
@@ -113,12 +106,12 @@ async fn queries(
     headers: HeaderMap,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Response, Error> {
-    let mut panel = Panel::default();
-    match take_queries(&workloads, viewer, &headers, form, &mut panel).await {
+    let mut words = Words::default();
+    match sent::queries(&workloads, viewer, &headers, form, &mut words).await {
         Ok(id) => Ok(hx.redirect(&urls::workload(id))),
         Err(error) => {
             let mut page = ShowPage::new(&datasets, &samples)?;
-            (page.queries.name, page.queries.text) = (panel.name, panel.text);
+            (page.queries.name, page.queries.text) = (words.name, words.text);
             page.refuse(Which::Queries, error, hx)
         }
     }
@@ -156,96 +149,6 @@ async fn sample(
             hx.redirect(urls::DASHBOARD)
         }
     })
-}
-
-/// Reads the form of a dump as it arrives: the file streams to disk and is dropped again when the form is refused.
-async fn take_dump(
-    datasets: &Datasets,
-    viewer: Viewer,
-    headers: &HeaderMap,
-    form: Result<Multipart, MultipartRejection>,
-    panel: &mut Panel,
-) -> PageResult<DatasetId> {
-    let limit_bytes = datasets.max_upload_bytes;
-    if parts::says_longer_than(headers, limit_bytes) {
-        return Err(UploadError::from(IntakeError::TooLarge { limit_bytes }).into());
-    }
-    let mut form = parts::form(form)?;
-    let mut file = None;
-    while let Some(field) = parts::next(&mut form).await? {
-        match field.name() {
-            Some("request_id") => panel.request_id = parts::word(field).await?,
-            Some("name") => panel.name = parts::word(field).await?,
-            Some("file") if file.is_some() => return Err(Error::refused("Send one file at a time.")),
-            Some("file") => {
-                let file_name = field.file_name().unwrap_or_default().to_owned();
-                if file_name.is_empty() {
-                    return Err(Error::refused("Choose a dump file first."));
-                }
-                file = Some((datasets.receive(field).await?, file_name));
-            }
-            _ => {}
-        }
-    }
-    let (arrived, file_name) = file.ok_or_else(|| Error::refused("Choose a dump file first."))?;
-    let request_id = view::request_id_or(panel.request_id.clone())?;
-    Ok(datasets
-        .add(viewer, arrived, &panel.name, &file_name, &request_id)
-        .await?)
-}
-
-/// Reads the form of queries. A file wins over pasted text.
-async fn take_queries(
-    workloads: &Workloads,
-    viewer: Viewer,
-    headers: &HeaderMap,
-    form: Result<Multipart, MultipartRejection>,
-    panel: &mut Panel,
-) -> PageResult<WorkloadId> {
-    if parts::says_longer_than(headers, 2 * MAX_SCRIPT_BYTES as u64) {
-        return Err(AddError::TooLarge.into());
-    }
-    let mut form = parts::form(form)?;
-    let mut file: Option<(String, Vec<u8>)> = None;
-    while let Some(field) = parts::next(&mut form).await? {
-        match field.name() {
-            Some("request_id") => panel.request_id = parts::word(field).await?,
-            Some("name") => panel.name = parts::word(field).await?,
-            Some("text") => {
-                let bytes = parts::bytes(field, MAX_SCRIPT_BYTES).await?;
-                if bytes.len() > MAX_SCRIPT_BYTES {
-                    return Err(AddError::TooLarge.into());
-                }
-                panel.text = String::from_utf8_lossy(&bytes).into_owned();
-            }
-            Some("file") if file.is_some() => return Err(Error::refused("Send one file at a time.")),
-            Some("file") => {
-                let file_name = field.file_name().unwrap_or_default().to_owned();
-                if !file_name.is_empty() {
-                    let bytes = parts::bytes(field, MAX_SCRIPT_BYTES).await?;
-                    if bytes.len() > MAX_SCRIPT_BYTES {
-                        return Err(AddError::TooLarge.into());
-                    }
-                    file = Some((file_name, bytes));
-                }
-            }
-            _ => {}
-        }
-    }
-    let (file_name, bytes) = match file {
-        Some(file) => file,
-        None if panel.text.trim().is_empty() => {
-            return Err(Error::refused("Choose a file with queries, or paste some."));
-        }
-        None => ("Pasted queries".to_owned(), panel.text.clone().into_bytes()),
-    };
-    let script = NewScript {
-        request_id: view::request_id_or(panel.request_id.clone())?,
-        name: panel.name.clone(),
-        file_name,
-        bytes,
-    };
-    Ok(workloads.add(viewer, script).await?)
 }
 
 #[derive(Clone, Copy)]
@@ -296,7 +199,7 @@ impl ShowPage {
         } else {
             fragment::with_status(status, &self)?
         };
-        // A body that was not read to its end cannot be followed by another request.
+        // As with any other body that was not read to its end.
         if status == StatusCode::PAYLOAD_TOO_LARGE {
             let headers = response.headers_mut();
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

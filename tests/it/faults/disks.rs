@@ -15,11 +15,11 @@ use crate::support::GROWS;
 use crate::support::wait_for;
 
 /// A disk of its own at a directory.
-struct Disk(PathBuf);
+pub struct Disk(PathBuf);
 
 impl Disk {
     /// None, and a loud word about it, where this process may not mount.
-    fn mount(dir: &Path, size: &str) -> Option<Self> {
+    pub fn mount(dir: &Path, size: &str) -> Option<Self> {
         fs::create_dir_all(dir).unwrap();
         let options = format!("size={size},mode=755");
         let mounted = Command::new("mount")
@@ -224,6 +224,81 @@ fn what_would_leave_too_little_of_the_disk_is_ended_in_words_before_it_is_full()
     assert_eq!(refused.status, 507, "{refused:?}");
     assert!(refused.body.contains(low), "{refused:?}");
     fs::remove_file(&other).unwrap();
+    let dataset = ground.upload_dump(QUICK_DUMP);
+    ground.wait_for_end("datasets", &dataset);
+    ground.close();
+}
+
+/// Takes so much of a disk that of what pgassay may use of it so much is left.
+fn leave(ground: &Ground, left_mib: u64) -> PathBuf {
+    let disk = nix::sys::statvfs::statvfs(&ground.data_dir).unwrap();
+    let free_bytes = disk.blocks_available() * disk.fragment_size();
+    let reserve_bytes: u64 = KEEPS_MOST_FREE[0].1.parse().unwrap();
+    let taken_bytes = free_bytes - reserve_bytes - (left_mib << 20);
+    let other = ground.data_dir.join("somebody else's");
+    let taken = Command::new("fallocate")
+        .args(["-l", &taken_bytes.to_string()])
+        .arg(&other)
+        .status();
+    assert!(taken.unwrap().success());
+    other
+}
+
+#[test]
+fn what_has_no_room_is_refused_before_it_begins_and_ended_when_there_is_none_any_more() {
+    let mut disk = None;
+    let mut ground = Ground::open_with(&KEEPS_MOST_FREE, |data_dir| disk = Disk::mount(data_dir, "2g"));
+    if disk.is_none() {
+        return;
+    }
+    let low = "have to stay free. Free some space on it";
+
+    // A dump that arrives whole, and leaves less than its own size.
+    let other = leave(&ground, 160);
+    let padding = format!("-- {}\n", "x".repeat(1 << 20));
+    let dump = format!("{QUICK_DUMP}{}", padding.repeat(100));
+    let dataset = ground.upload_dump(&dump);
+    ground.wait_for_status("datasets", &dataset, "failed");
+    let message = ground.message("datasets", &dataset);
+    assert!(message.contains(low) && message.contains("are needed"), "{message}");
+    ground.assert_no_sandbox(&dataset);
+    fs::remove_file(&other).unwrap();
+
+    // Tables that are too large from the beginning.
+    let fields = [
+        ("operation", "insert"),
+        ("table_rows", "10000000"),
+        ("thread_counts", "1"),
+        ("test_duration", "1s"),
+    ];
+    let id = benchmarks::launch(&mut ground, &fields);
+    ground.wait_for_status("benchmarks", &id, "failed");
+    let message = ground.message("benchmarks", &id);
+    assert!(message.contains(low) && message.contains("are needed"), "{message}");
+    ground.assert_no_sandbox(&format!("b{id}"));
+
+    // Tables that would fit if somebody else did not take the room.
+    let fields = [
+        ("operation", "insert"),
+        ("table_rows", "2000000"),
+        ("batch_size", "1000"),
+        ("thread_counts", "1"),
+        ("test_duration", "1s"),
+    ];
+    let id = benchmarks::launch(&mut ground, &fields);
+    wait_for("tables to be loaded", || {
+        let loaded = format!(
+            "select (j.progress->>'done')::bigint > 0 from jobs j join benchmarks b on b.job_id = j.id where b.id = {id}"
+        );
+        (ground.ask(&loaded)? == "t").then_some(())
+    });
+    let other = leave(&ground, 0);
+    ground.wait_for_status("benchmarks", &id, "failed");
+    let message = ground.message("benchmarks", &id);
+    assert!(message.contains(low), "{message}");
+    ground.assert_no_sandbox(&format!("b{id}"));
+    fs::remove_file(&other).unwrap();
+
     let dataset = ground.upload_dump(QUICK_DUMP);
     ground.wait_for_end("datasets", &dataset);
     ground.close();

@@ -75,14 +75,21 @@ impl Serve {
         });
         let address = wait_for("pgassay to serve", || {
             let log = log.lock().unwrap();
-            let found = log.iter().find_map(|line| line.split_once("serves http://"));
-            found.map(|(_, address)| address.trim().to_owned())
+            let (_, address) = log.iter().find_map(|line| line.split_once("serves http://"))?;
+            // A line for programs goes on behind it.
+            let end = address.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
+            Some(address[..end.unwrap_or(address.len())].to_owned())
         });
         Self { child, address, log }
     }
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
     }
 
     pub fn kill(mut self) {
@@ -143,8 +150,24 @@ impl Ground {
 
     /// The same, reached by this URL.
     pub fn on_url(cluster: &Cluster, url: &str) -> Self {
+        Self::with_environment(cluster, vec![("DATABASE_URL".to_owned(), url.to_owned())])
+    }
+
+    /// A data directory that somebody has made.
+    pub fn of(data_dir: PathBuf) -> Self {
+        let store = data_dir.join("store");
+        Self::at(data_dir, store, Vec::new())
+    }
+
+    /// The same with a store of somebody else's.
+    pub fn of_with(data_dir: PathBuf, cluster: &Cluster, database_url: &str) -> Self {
+        let environment = vec![("DATABASE_URL".to_owned(), database_url.to_owned())];
+        Self::at(data_dir, cluster.dir.join("data"), environment)
+    }
+
+    /// In whatever environment, with the store in a cluster that this names.
+    pub fn with_environment(cluster: &Cluster, environment: Vec<(String, String)>) -> Self {
         let data_dir = scratch::dir().join("data");
-        let environment = vec![("DATABASE_URL".to_owned(), url.to_owned())];
         Self::at(data_dir, cluster.dir.join("data"), environment)
     }
 
@@ -368,10 +391,12 @@ impl Ground {
 
     /// The files of uploads and sandboxes are those of these datasets.
     pub fn assert_files(&self, datasets: &[&str]) {
-        assert_eq!(names(&self.data_dir.join("uploads/incoming")), Vec::<String>::new());
+        for dir in ["uploads/incoming", "uploads/parts"] {
+            assert_eq!(names(&self.data_dir.join(dir)), Vec::<String>::new(), "{dir}");
+        }
         assert_eq!(names(&self.data_dir.join("sandboxes")), datasets);
         let uploads = names(&self.data_dir.join("uploads"));
-        assert_eq!(uploads, [datasets, &["incoming"]].concat());
+        assert_eq!(uploads, [datasets, &["incoming", "parts"]].concat());
     }
 
     /// Stops in order, and looks for what is left.

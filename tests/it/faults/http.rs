@@ -46,10 +46,19 @@ fn read(mut stream: TcpStream) -> Option<Answer> {
 }
 
 pub fn get(address: &str, path: &str) -> Option<Answer> {
+    get_with(address, path, &[])
+}
+
+/// The same with more headers.
+pub fn get_with(address: &str, path: &str, headers: &[(&str, &str)]) -> Option<Answer> {
+    let headers: String = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
     let mut stream = connect(address);
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n"
     )
     .ok()?;
     read(stream)

@@ -7,8 +7,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
-use nix::sys::signal::Signal;
-
 use crate::faults::black_hole::BlackHole;
 use crate::faults::ground::EndsWith;
 use crate::faults::ground::Ground;
@@ -129,7 +127,7 @@ fn a_store_that_is_stopped_for_ten_seconds_is_waited_for_and_pages_say_so() {
     let cluster = std::cell::RefCell::new(&mut cluster);
     while_away(
         &ground,
-        || cluster.borrow_mut().stop(Signal::SIGINT),
+        || cluster.borrow_mut().stop(),
         || cluster.borrow_mut().start_again(),
     );
     assert_nothing_is_lost(ground, &experiment);

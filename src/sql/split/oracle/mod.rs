@@ -23,14 +23,36 @@ use server::Sent;
 /// and a paragraph that starts with `#` is a heading.
 const CASES: &str = include_str!("cases.txt");
 
+/// Begins the cases that psql reads otherwise before [`SINCE`].
+const HEADING_OF_NEW: &str = "# From here on";
+
+/// The minor releases in which psql began to leave out what stands in parentheses, and to forget at a `\;` what came before,
+/// when it guesses whether a function's body has begun. Debian 12 was installed with 15.18.
+const SINCE: &[(u32, u32)] = &[(15, 20), (16, 16), (17, 12), (18, 7)];
+
+/// Whether this machine's psql reads all cases as the splitter does.
+fn is_new(version: &str) -> bool {
+    let number = version.split_whitespace().find(|word| word.contains('.'));
+    let number = number.expect("psql says its version");
+    let mut parts = number.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let (major, minor) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    match SINCE.iter().find(|since| since.0 == major) {
+        Some(since) => minor >= since.1,
+        None => major > 18,
+    }
+}
+
+/// All cases, or those that an old psql reads as a new one does.
 fn cases() -> Vec<String> {
     let control = |symbol: char| match symbol {
         '\u{2401}'..='\u{2420}' => char::from_u32(u32::from(symbol) - 0x2400).unwrap(),
         other => other,
     };
+    let is_new = is_new(&Oracle::version());
     let paragraphs = CASES
         .trim_end()
         .split("\n\n")
+        .take_while(|paragraph| is_new || !paragraph.starts_with(HEADING_OF_NEW))
         .filter(|paragraph| !paragraph.starts_with('#'));
     paragraphs
         .map(|paragraph| {
@@ -118,6 +140,21 @@ fn assert_agreement(scripts: &[String]) {
         scripts.len(),
         differences.concat()
     );
+}
+
+#[test]
+fn an_old_psql_is_known_by_its_version() {
+    for (version, new) in [
+        ("psql (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", false),
+        ("psql (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)", true),
+        ("psql (PostgreSQL) 14.99", false),
+        ("psql (PostgreSQL) 18.4", false),
+        ("psql (PostgreSQL) 18.10", true),
+        ("psql (PostgreSQL) 19.0", true),
+    ] {
+        assert_eq!(is_new(version), new, "{version}");
+    }
+    assert!(CASES.contains(HEADING_OF_NEW));
 }
 
 #[test]

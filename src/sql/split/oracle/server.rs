@@ -54,6 +54,12 @@ impl Oracle {
         oracle
     }
 
+    /// What psql says of its version.
+    pub fn version() -> String {
+        let output = Command::new("psql").arg("--version").output();
+        String::from_utf8(output.expect("psql, which .ci/setup --test installs").stdout).unwrap()
+    }
+
     /// What one psql sends for each of the scripts.
     pub fn ask(&self, scripts: &[String]) -> Vec<Vec<Sent>> {
         let mut psql = Command::new("psql");

@@ -11,7 +11,6 @@ use crate::model::benchmark::LevelStatus;
 use crate::model::job::JobStatus;
 use crate::web::api::tests::Door;
 use crate::web::api::tests::of_a_program;
-use crate::web::api::tests::router;
 use crate::web::api::tests::send;
 
 #[tokio::test]
@@ -212,12 +211,7 @@ async fn the_list_is_read_stretch_by_stretch_without_gaps_and_only_by_its_owner(
     started.reverse();
     assert_eq!(seen, started);
 
-    let stranger = sqlx::query_scalar("insert into users (name) values ('stranger') returning id");
-    let user_id = stranger.fetch_one(&door.bench.house.pool).await.unwrap();
-    let stranger = crate::model::user::Viewer {
-        user_id: crate::model::ids::UserId(user_id),
-    };
-    let theirs = router(&door.bench, stranger, &door.shutdown);
+    let theirs = door.of_a_stranger().await;
     let ask = async |address: &str| send(&theirs, of_a_program(Request::get(address), Body::empty())).await;
     assert_eq!(ask("/api/benchmarks").await.body, json!([]));
     assert_eq!(

@@ -1,10 +1,15 @@
 //! The API from outside: requests through the router, with a real store behind it.
 
 mod bodies;
+mod datasets;
+mod document;
+mod experiments;
 mod refusals;
+mod schema;
 mod updates;
+mod uploads;
+mod workloads;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
@@ -28,6 +33,7 @@ use crate::model::benchmark::LevelStatus;
 use crate::model::benchmark::SecondRecord;
 use crate::model::benchmark::Totals;
 use crate::model::ids::BenchmarkId;
+use crate::model::ids::UserId;
 use crate::model::job::JobStatus;
 use crate::model::job::Lease;
 use crate::model::user::Viewer;
@@ -39,6 +45,7 @@ use crate::store::queue::Reach;
 use crate::testing::bench::Bench;
 use crate::web;
 use crate::web::AppState;
+use crate::web::state::Services;
 
 /// A house and its door for programs.
 struct Door {
@@ -51,6 +58,8 @@ struct Door {
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
+    text: String,
+    /// The text as JSON; null where it is none.
     body: Value,
 }
 
@@ -77,6 +86,23 @@ impl Door {
     async fn post(&self, address: &str, body: &Value) -> Answer {
         let request = Request::post(address).header(header::CONTENT_TYPE, "application/json");
         self.send(of_a_program(request, Body::from(body.to_string()))).await
+    }
+
+    async fn delete(&self, address: &str) -> Answer {
+        self.send(of_a_program(Request::delete(address), Body::empty())).await
+    }
+
+    /// Sends a body of some kind.
+    async fn post_as(&self, address: &str, kind: &str, body: impl Into<Body>) -> Answer {
+        let request = Request::post(address).header(header::CONTENT_TYPE, kind);
+        self.send(of_a_program(request, body.into())).await
+    }
+
+    /// The door as somebody else meets it.
+    async fn of_a_stranger(&self) -> Router {
+        let insert = sqlx::query_scalar("insert into users (name) values ('stranger') returning id");
+        let user_id = UserId(insert.fetch_one(&self.bench.house.pool).await.unwrap());
+        router(&self.bench, Viewer::owner(user_id), &self.shutdown)
     }
 
     /// Starts what a body asks for.
@@ -162,16 +188,14 @@ impl Door {
 }
 
 fn router(bench: &Bench, viewer: Viewer, shutdown: &CancellationToken) -> Router {
-    let config = WebConfig {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        access: None,
-        allowed_hosts: Vec::new(),
-        sample: false,
-        samples_dir: PathBuf::new(),
-    };
     let mut services = bench.house.services();
     services.viewer = viewer;
-    web::router(AppState::new(&services, &config, config.listen, shutdown.clone()))
+    router_of(&services, shutdown)
+}
+
+fn router_of(services: &Services, shutdown: &CancellationToken) -> Router {
+    let config = WebConfig::unsaid();
+    web::router(AppState::new(services, &config, config.listen, shutdown.clone()).unwrap())
 }
 
 async fn send(router: &Router, request: Request<Body>) -> Answer {
@@ -180,6 +204,7 @@ async fn send(router: &Router, request: Request<Body>) -> Answer {
     Answer {
         status: parts.status,
         headers: parts.headers,
+        text: String::from_utf8(body.to_vec()).unwrap(),
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     }
 }

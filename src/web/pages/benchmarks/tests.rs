@@ -18,6 +18,7 @@ use crate::store;
 use crate::testing::bench::Bench;
 use crate::testing::benchmarks::form;
 use crate::testing::world::World;
+use crate::web::middleware::identity;
 use crate::web::state::AppState;
 
 /// The web door of a house, and stories about what is stored in it.
@@ -32,15 +33,9 @@ impl Door {
     async fn open() -> Self {
         let bench = Bench::open().await;
         let services = bench.house.services();
-        let config = WebConfig {
-            listen: ([127, 0, 0, 1], 0).into(),
-            access: None,
-            allowed_hosts: Vec::new(),
-            sample: false,
-            samples_dir: std::path::PathBuf::new(),
-        };
+        let config = WebConfig::unsaid();
         Self {
-            state: AppState::new(&services, &config, config.listen, CancellationToken::new()),
+            state: AppState::new(&services, &config, config.listen, CancellationToken::new()).unwrap(),
             world: World {
                 pool: services.pool,
                 viewer: services.viewer,
@@ -50,7 +45,8 @@ impl Door {
     }
 
     async fn ask(&self, request: Request<Body>) -> Response {
-        let router = router().with_state(self.state.clone());
+        let identity = axum::middleware::from_fn_with_state(self.state.clone(), identity::know);
+        let router = router().layer(identity).with_state(self.state.clone());
         router.oneshot(request).await.unwrap()
     }
 

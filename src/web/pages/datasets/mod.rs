@@ -86,7 +86,7 @@ struct DeletePage {
 const OFFER: Offer = Offer {
     address: urls::DATASETS,
     nouns: ("dataset", "datasets"),
-    state: Some(word),
+    state: Some(view::dataset_state),
     place: None,
     has_workload: false,
     has_kind: false,
@@ -176,15 +176,7 @@ async fn destroy(
 
 /// What a restore has made of a dump, in one word and the class of its mark.
 pub fn state(status: JobStatus) -> (&'static str, &'static str) {
-    (word(status), view::status_class(status))
-}
-
-fn word(status: JobStatus) -> &'static str {
-    match status {
-        JobStatus::Running => "being restored",
-        JobStatus::Completed => "ready",
-        JobStatus::Queued | JobStatus::Failed | JobStatus::Cancelled => status.word(),
-    }
+    (view::dataset_state(status), view::status_class(status))
 }
 
 impl Line {

@@ -1,0 +1,11 @@
+//! Who may come in, how often, and how much of the house is theirs: tokens, passwords, the address of a client, limits and
+//! quotas. Knows neither pages nor requests.
+
+pub mod access;
+pub mod accounts;
+pub mod address;
+mod common;
+pub mod limit;
+pub mod password;
+pub mod quota;
+pub mod token;

@@ -1,0 +1,91 @@
+//! Who asked for what to be changed, from where, and how that ended.
+
+use chrono::DateTime;
+use chrono::Utc;
+use sqlx::PgConnection;
+
+use crate::model::ids::UserId;
+use crate::store::Result;
+
+/// Something that was asked for.
+#[derive(Clone, Debug)]
+pub struct NewEntry<'a> {
+    /// None of what was asked for by nobody who is known.
+    pub user_id: Option<UserId>,
+    /// The name of the account, or that which somebody gave who wanted to sign in.
+    pub user_name: &'a str,
+    pub address: &'a str,
+    pub deed: &'a str,
+    pub path: &'a str,
+    /// Of the answer, as HTTP counts them.
+    pub status: u16,
+}
+
+/// What the audit log has of it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub id: i64,
+    pub at: DateTime<Utc>,
+    pub user_name: String,
+    pub address: String,
+    pub deed: String,
+    pub path: String,
+    pub status: i16,
+}
+
+/// Writes an entry.
+pub async fn insert(conn: &mut PgConnection, new: &NewEntry<'_>) -> Result<()> {
+    sqlx::query!(
+        "insert into audit_log (user_id, user_name, address, deed, path, status) values ($1, $2, $3, $4, $5, $6)",
+        new.user_id.map(|id| id.0),
+        new.user_name,
+        new.address,
+        new.deed,
+        new.path,
+        i16::try_from(new.status).unwrap_or(i16::MAX),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Entries from the newest on, or from the one behind `before` on.
+pub async fn list(conn: &mut PgConnection, before: Option<i64>, limit: i64) -> Result<Vec<Entry>> {
+    sqlx::query_as!(
+        Entry,
+        "select id, at, user_name, address, deed, path, status from audit_log
+         where $1::bigint is null or id < $1 order by id desc limit $2",
+        before,
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::world::World;
+
+    #[tokio::test]
+    async fn the_newest_entry_comes_first() {
+        let world = World::new().await;
+        let mut conn = world.conn().await;
+        for deed in ["signs in", "launches a benchmark", "deletes a dataset"] {
+            let new = NewEntry {
+                user_id: Some(world.viewer.user_id),
+                user_name: "local",
+                address: "::1",
+                deed,
+                path: "/",
+                status: 303,
+            };
+            insert(&mut conn, &new).await.unwrap();
+        }
+        let newest = list(&mut conn, None, 2).await.unwrap();
+        let deeds: Vec<&str> = newest.iter().map(|entry| &*entry.deed).collect();
+        assert_eq!(deeds, ["deletes a dataset", "launches a benchmark"]);
+        let older = list(&mut conn, newest.last().map(|entry| entry.id), 2).await.unwrap();
+        assert_eq!((older.len(), &*older[0].deed, older[0].status), (1, "signs in", 303));
+    }
+}

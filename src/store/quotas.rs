@@ -1,0 +1,133 @@
+//! What an account has of what there are quotas of, whoever asks. Whoever takes more asks here within the transaction that
+//! takes it, after [`lock`]: two uploads at once do not both find room for one.
+
+use sqlx::PgConnection;
+
+use crate::model::ids::UserId;
+use crate::model::quota::Usage;
+use crate::store::Result;
+use crate::store::to_u64;
+
+/// Lets nobody else do so for this account until the transaction ends.
+pub async fn lock(conn: &mut PgConnection, account: UserId) -> Result<()> {
+    // The row is locked as an update of its name would not lock it, so that whatever refers to it may be stored meanwhile.
+    sqlx::query!("select id from users where id = $1 for no key update", account.0)
+        .fetch_optional(conn)
+        .await?;
+    Ok(())
+}
+
+/// All of it.
+pub async fn usage(conn: &mut PgConnection, account: UserId) -> Result<Usage> {
+    let (datasets, storage_bytes) = datasets(&mut *conn, account).await?;
+    let (waiting_jobs, running_jobs) = jobs(&mut *conn, account).await?;
+    Ok(Usage {
+        storage_bytes,
+        datasets,
+        waiting_jobs,
+        running_jobs,
+    })
+}
+
+/// Datasets, and the bytes of their dumps and databases. A restore that ended badly leaves no files, but what the depot has.
+async fn datasets(conn: &mut PgConnection, account: UserId) -> Result<(u64, u64)> {
+    let row = sqlx::query!(
+        r#"select count(*) as "n!",
+                  coalesce(sum(case when j.status in ('failed', 'cancelled') and not d.is_in_depot then 0
+                                    else d.size_bytes + coalesce(d.database_bytes, 0) end), 0)::bigint as "bytes!"
+           from datasets d join jobs j on j.id = d.job_id where d.owner_id = $1"#,
+        account.0,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((to_u64(row.n), to_u64(row.bytes)))
+}
+
+/// Jobs that wait and that run.
+async fn jobs(conn: &mut PgConnection, account: UserId) -> Result<(u64, u64)> {
+    let row = sqlx::query!(
+        r#"select count(*) filter (where status = 'queued') as "n_waiting!",
+                  count(*) filter (where status = 'running') as "n_running!"
+           from jobs where owner_id = $1 and status in ('queued', 'running')"#,
+        account.0,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((to_u64(row.n_waiting), to_u64(row.n_running)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::job::JobKind;
+    use crate::store::jobs;
+    use crate::testing::world::World;
+
+    #[tokio::test]
+    async fn an_account_has_what_is_its_own_and_not_over() {
+        let world = World::new().await;
+        let stranger = world.stranger().await;
+        let (own, theirs) = (world.viewer.user_id, stranger.user_id);
+        let mut conn = world.conn().await;
+        assert_eq!(usage(&mut conn, own).await.unwrap(), Usage::default());
+        let (first, first_job) = world.dataset("first").await;
+        let (_, second_job) = world.dataset("second").await;
+        let (_, third_job) = world.dataset("third").await;
+        let others = jobs::insert(&mut conn, stranger, JobKind::Check, None).await.unwrap();
+        let mut expected = Usage {
+            storage_bytes: 3 * 12,
+            datasets: 3,
+            waiting_jobs: 3,
+            running_jobs: 0,
+        };
+        assert_eq!(usage(&mut conn, own).await.unwrap(), expected);
+
+        // The first is restored, the second runs, the third ended badly, and kept its dump in the depot at last.
+        let set = async |sql: &'static str, id: i64| {
+            let done = sqlx::query(sql).bind(id).execute(&world.pool).await.unwrap();
+            assert_eq!(done.rows_affected(), 1, "{sql}");
+        };
+        set("update jobs set status = 'completed' where id = $1", first_job.0).await;
+        set("update datasets set database_bytes = 1000 where id = $1", first.0).await;
+        set("update jobs set status = 'running' where id = $1", second_job.0).await;
+        set("update jobs set status = 'failed' where id = $1", third_job.0).await;
+        expected.storage_bytes = 2 * 12 + 1000;
+        (expected.waiting_jobs, expected.running_jobs) = (0, 1);
+        assert_eq!(usage(&mut conn, own).await.unwrap(), expected);
+        set("update datasets set is_in_depot = true where job_id = $1", third_job.0).await;
+        expected.storage_bytes += 12;
+        assert_eq!(usage(&mut conn, own).await.unwrap(), expected);
+
+        let found = usage(&mut conn, theirs).await.unwrap();
+        assert_eq!(
+            found,
+            Usage {
+                waiting_jobs: 1,
+                ..Usage::default()
+            }
+        );
+        set("update jobs set status = 'cancelled' where id = $1", others.0).await;
+        assert_eq!(usage(&mut conn, theirs).await.unwrap(), Usage::default());
+    }
+
+    #[tokio::test]
+    async fn who_asks_second_waits_until_the_first_has_taken() {
+        let world = World::new().await;
+        let account = world.viewer.user_id;
+        let mut first = world.pool.begin().await.unwrap();
+        lock(&mut first, account).await.unwrap();
+        // What refers to the account is stored all the same.
+        world.job(JobKind::Check).await;
+        let mut second = world.pool.begin().await.unwrap();
+        sqlx::query("set local lock_timeout = '10 ms'")
+            .execute(&mut *second)
+            .await
+            .unwrap();
+        let refused = lock(&mut second, account).await.unwrap_err();
+        let code = refused.as_database_error().and_then(|error| error.code()).unwrap();
+        assert_eq!(code, "55P03");
+        second.rollback().await.unwrap();
+        first.commit().await.unwrap();
+        lock(&mut *world.conn().await, account).await.unwrap();
+    }
+}

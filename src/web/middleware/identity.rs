@@ -1,0 +1,224 @@
+//! Who asks: the session of a browser, the token of a program, or the link that somebody has; and whether they may ask for
+//! this at all. Handlers get the answer by [`CurrentUser`](crate::web::extract::user::CurrentUser).
+
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::IntoResponse as _;
+use axum::response::Response;
+
+use crate::auth::access;
+use crate::auth::access::Denied;
+use crate::auth::access::How;
+use crate::auth::accounts::Client;
+use crate::auth::token::Token;
+use crate::auth::token::TokenKind;
+use crate::config::Access;
+use crate::model::ids::SessionId;
+use crate::model::user::Role;
+use crate::model::user::TokenScope;
+use crate::model::user::Viewer;
+use crate::store;
+use crate::web::cookies;
+use crate::web::error::Error;
+use crate::web::state::AppState;
+use crate::web::urls;
+
+/// Who asks, and from where.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    pub viewer: Viewer,
+    /// The name of the account; none of somebody who is not known, and where nobody signs in.
+    pub name: Option<String>,
+    pub session: Option<SessionId>,
+    /// What a program's token is good for.
+    pub scope: Option<TokenScope>,
+    pub client: Client,
+}
+
+/// Whom a connection is with; the door says so of each request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+tokio::task_local! {
+    static CURRENT: (Option<String>, Role);
+}
+
+/// The account that is signed in, for the frame of every page: its name, and whether it looks after the others.
+pub struct SignedIn {
+    pub name: String,
+    pub is_admin: bool,
+}
+
+impl SignedIn {
+    /// Of the request that is being answered; none where nobody is signed in.
+    pub fn current() -> Option<Self> {
+        let current = CURRENT.try_with(|(name, role)| (name.clone(), *role)).ok()?;
+        Some(Self {
+            name: current.0?,
+            is_admin: current.1 == Role::Admin,
+        })
+    }
+}
+
+/// Lets requests through of those who may ask for what they ask for, and says to their handlers who that is.
+pub async fn know(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let asker = match ask(&state, &parts).await {
+        Ok(asker) => asker,
+        Err(error) => return error.into_response(),
+    };
+    let current = (asker.name.clone(), asker.viewer.role);
+    parts.extensions.insert(asker);
+    CURRENT.scope(current, next.run(Request::from_parts(parts, body))).await
+}
+
+async fn ask(state: &AppState, request: &Parts) -> Result<Asker, Error> {
+    let (how, path) = (How::of(request.method.as_str()), request.uri.path());
+    let need = access::need(how, path);
+    let asker = identify(state, request).await?;
+    let is_shown = asker
+        .viewer
+        .shown
+        .is_some_and(|thing| is_within(path, &urls::filed(thing)));
+    match access::check(need, how, asker.viewer, asker.scope, is_shown) {
+        Ok(()) => Ok(asker),
+        Err(Denied::Unknown) => Err(unknown(request)),
+        Err(Denied::NotFor(role)) => Err(Error::forbidden(format!(
+            "This is not for {}s. An admin can give you another role.",
+            role.word()
+        ))),
+        Err(Denied::OnlyReads) => Err(Error::forbidden(
+            "This token is for looking only; a token of the scope write may change things.",
+        )),
+    }
+}
+
+fn is_within(path: &str, above: &str) -> bool {
+    path.strip_prefix(above)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn unknown(request: &Parts) -> Error {
+    let uri = &request.uri;
+    let address = uri.path_and_query().map_or(uri.path(), |both| both.as_str());
+    // What was sent is lost by signing in, so that leads to where it was sent from.
+    let next = if How::of(request.method.as_str()) == How::Looks {
+        address.to_owned()
+    } else {
+        urls::DASHBOARD.to_owned()
+    };
+    Error::SignIn(next)
+}
+
+async fn identify(state: &AppState, request: &Parts) -> Result<Asker, Error> {
+    let headers = &request.headers;
+    let mut asker = Asker {
+        viewer: Viewer::nobody(),
+        name: None,
+        session: None,
+        scope: None,
+        client: Client {
+            address: address(state, request),
+            agent: text(headers, &header::USER_AGENT).unwrap_or_default().to_owned(),
+        },
+    };
+    let path = request.uri.path();
+    if let Some(bearer) = bearer(headers).filter(|_| takes_tokens(path)) {
+        let token = Token::parse(TokenKind::Api, bearer).map_err(|error| Error::BadToken(error.to_string()))?;
+        let found = store::tokens::find(&mut *state.pool.acquire().await?, token.hashed()).await?;
+        let known =
+            found.ok_or_else(|| Error::BadToken("This token is not known, has expired or was revoked.".to_owned()))?;
+        asker.viewer = known.viewer;
+        asker.name = Some(known.name);
+        asker.scope = Some(known.scope);
+        return Ok(asker);
+    }
+    if state.gate.access == Access::Local {
+        asker.viewer = state.gate.local;
+        return Ok(asker);
+    }
+    if urls::is_for_programs(path) {
+        // A cookie goes with every request that any page makes a browser send.
+        return Ok(asker);
+    }
+    if let Some(token) = cookies::session(headers, state.gate.is_https) {
+        let found = store::sessions::find(&mut *state.pool.acquire().await?, token.hashed()).await?;
+        if let Some(known) = found {
+            asker.viewer = known.viewer;
+            asker.name = Some(known.name);
+            asker.session = Some(known.session_id);
+        }
+    }
+    if let Some(token) = cookies::link(headers)
+        && let Some(thing) = store::links::find(&mut *state.pool.acquire().await?, token.hashed()).await?
+    {
+        asker.viewer = asker.viewer.with_link(thing);
+    }
+    Ok(asker)
+}
+
+/// Whose addresses are for programs. Prometheus reads its numbers with a token, too.
+fn takes_tokens(path: &str) -> bool {
+    urls::is_for_programs(path) || path == urls::METRICS
+}
+
+/// What stands behind `Bearer` (RFC 6750, section 2.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = text(headers, &header::AUTHORIZATION)?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Who asks: the peer, or whom a trusted proxy names.
+fn address(state: &AppState, request: &Parts) -> IpAddr {
+    let peer = request.extensions.get::<Peer>();
+    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip());
+    let named = request.headers.get_all("x-forwarded-for");
+    let named: Vec<&str> = named.iter().filter_map(|value| value.to_str().ok()).collect();
+    state.gate.proxies.client(peer, named.into_iter())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_thing_and_what_lies_below_it_is_within_it() {
+        for (path, within) in [
+            ("/results/1", true),
+            ("/results/1/plans", true),
+            ("/results/12", false),
+            ("/results", false),
+            ("/", false),
+        ] {
+            assert_eq!(is_within(path, "/results/1"), within, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_token_stands_behind_the_word_bearer() {
+        for (value, token) in [
+            ("Bearer abc", Some("abc")),
+            ("bearer  abc ", Some("abc")),
+            ("Basic abc", None),
+            ("abc", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+            assert_eq!(bearer(&headers), token, "{value}");
+        }
+    }
+}

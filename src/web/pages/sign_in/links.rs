@@ -1,0 +1,34 @@
+//! Links that show one thing to whoever has them: the first look exchanges the token for a cookie, so that it neither stays in
+//! the address nor goes on with it.
+
+use axum::extract::Path;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse as _;
+use axum::response::Redirect;
+use axum::response::Response;
+use sqlx::PgPool;
+
+use crate::auth::token::Token;
+use crate::auth::token::TokenKind;
+use crate::store;
+use crate::web::cookies;
+use crate::web::error::Error;
+use crate::web::error::PageResult;
+use crate::web::state::Gate;
+use crate::web::urls;
+
+const WHAT: &str = "link, or it has expired or was taken back";
+
+/// GET /links/{token}
+pub async fn show(
+    State(pool): State<PgPool>,
+    State(gate): State<Gate>,
+    Path(token): Path<String>,
+) -> PageResult<Response> {
+    let token = Token::parse(TokenKind::Link, &token).map_err(|_| Error::NotFound(WHAT))?;
+    let thing = store::links::find(&mut *pool.acquire().await?, token.hashed()).await?;
+    let path = urls::filed(thing.ok_or(Error::NotFound(WHAT))?);
+    let cookie = cookies::give_link(&token.secret(), &path, gate.is_https)?;
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&path)).into_response())
+}

@@ -1,0 +1,155 @@
+//! How people come in and go: sign-in, the first admin, new accounts, links.
+
+mod first;
+mod links;
+mod register;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::Query;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::IntoResponse as _;
+use axum::response::Redirect;
+use axum::response::Response;
+use axum::routing::get;
+use axum::routing::post;
+use serde::Deserialize;
+
+use crate::auth::accounts::AccountError;
+use crate::auth::accounts::Accounts;
+use crate::auth::accounts::Entered;
+use crate::config::Access;
+use crate::experiment::fields::FieldError;
+use crate::model::user::Registration;
+use crate::store;
+use crate::web::cookies;
+use crate::web::error::Error;
+use crate::web::error::PageResult;
+use crate::web::extract::form::Form;
+use crate::web::fragment;
+use crate::web::middleware::identity::Asker;
+use crate::web::pages::experiment::sources;
+use crate::web::state::AppState;
+use crate::web::state::Gate;
+use crate::web::urls;
+
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .route(urls::LOGIN, get(new).post(create))
+        .route(urls::LOGOUT, post(destroy))
+        .route(urls::SETUP, get(first::new).post(first::create))
+        .route(urls::REGISTER, get(register::new).post(register::create))
+        .route("/links/{token}", get(links::show))
+}
+
+/// Where somebody goes who has signed in.
+#[derive(Deserialize)]
+struct Next {
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Deserialize)]
+struct LoginForm {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in/login.html")]
+struct LoginPage {
+    name: String,
+    next: String,
+    errors: Vec<FieldError>,
+    /// Whether everybody may make an account.
+    is_open: bool,
+}
+
+impl LoginPage {
+    fn error(&self, field: &str) -> Option<String> {
+        sources::messages(&self.errors, field)
+    }
+}
+
+/// GET /login
+async fn new(State(state): State<AppState>, asker: Asker, Query(Next { next }): Query<Next>) -> PageResult<Response> {
+    if state.gate.access == Access::Local || asker.viewer.is_account() {
+        return Ok(Redirect::to(urls::own(&next)).into_response());
+    }
+    if state.accounts.awaits_setup().await? {
+        return Ok(Redirect::to(urls::SETUP).into_response());
+    }
+    let registration = store::settings::registration(&mut *state.pool.acquire().await?).await?;
+    fragment::page(&LoginPage {
+        name: String::new(),
+        next: urls::own(&next).to_owned(),
+        errors: Vec::new(),
+        is_open: registration == Registration::Open,
+    })
+}
+
+/// POST /login
+async fn create(
+    State(gate): State<Gate>,
+    State(accounts): State<Accounts>,
+    asker: Asker,
+    Form(form): Form<LoginForm>,
+) -> PageResult<Response> {
+    let next = urls::own(&form.next);
+    match accounts.sign_in(&form.name, &form.password, &asker.client).await {
+        Ok(entered) => enter(&gate, &entered, next),
+        Err(error @ AccountError::Wrong) => {
+            let page = LoginPage {
+                next: next.to_owned(),
+                errors: vec![FieldError::new("name", error.to_string())],
+                name: form.name,
+                is_open: false,
+            };
+            fragment::with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// POST /logout
+async fn destroy(State(gate): State<Gate>, State(accounts): State<Accounts>, asker: Asker) -> PageResult<Response> {
+    if let Some(session) = asker.session {
+        accounts.sign_out(asker.viewer.user_id, session).await?;
+    }
+    let gone = [(header::SET_COOKIE, cookies::take_session(gate.is_https)?)];
+    Ok((gone, Redirect::to(urls::LOGIN)).into_response())
+}
+
+/// Gives a browser its session, and leads it on.
+fn enter(gate: &Gate, entered: &Entered, next: &str) -> PageResult<Response> {
+    let session = [(
+        header::SET_COOKIE,
+        cookies::give_session(&entered.session, gate.is_https)?,
+    )];
+    Ok((session, Redirect::to(next)).into_response())
+}
+
+/// What is wrong with an account that somebody wants to make, by the field it is about.
+fn by_field(error: AccountError) -> Result<FieldError, Error> {
+    let field = match error {
+        AccountError::Name(_) | AccountError::Taken => "name",
+        AccountError::Password(_) => "password",
+        AccountError::NoSetup => "token",
+        error => return Err(error.into()),
+    };
+    Ok(FieldError::new(field, error.to_string()))
+}
+
+/// For pages that there are none of where nobody signs in.
+fn require_accounts(gate: &Gate) -> Result<(), Error> {
+    match gate.access {
+        Access::Required => Ok(()),
+        Access::Local => Err(Error::Elsewhere(urls::DASHBOARD.to_owned())),
+    }
+}
