@@ -14,6 +14,7 @@ use tracing::warn;
 
 use crate::app::caretaker;
 use crate::app::door;
+use crate::app::door::Bounds;
 use crate::app::house::Guests;
 use crate::app::house::House;
 use crate::app::sample;
@@ -21,8 +22,12 @@ use crate::app::worker;
 use crate::config::Access;
 use crate::config::HouseConfig;
 use crate::config::WebConfig;
+use crate::target::open_files::OpenFiles;
 use crate::web;
 use crate::web::AppState;
+
+/// How many files a process may have open where nobody has said anything else.
+const USUAL_FILES: u64 = 1024;
 
 /// Runs until the first signal, then stops in order; a second signal stops without waiting.
 pub async fn serve(house: &HouseConfig, web: &WebConfig) -> anyhow::Result<()> {
@@ -53,8 +58,7 @@ pub async fn until_signalled(
 }
 
 async fn run(house: &HouseConfig, web: &WebConfig, shutdown: &CancellationToken) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(web.listen)
-        .await
+    let listener = door::open(web.listen)
         .with_context(|| format!("{} cannot be listened on; another program may use it", web.listen))?;
     let address = listener.local_addr()?;
     let house = Arc::new(House::open(house).await?);
@@ -117,14 +121,18 @@ async fn open_accounts(house: &House, web: &WebConfig, address: SocketAddr) -> a
 }
 
 async fn serve_pages(listener: TcpListener, state: AppState, shutdown: &CancellationToken) {
+    let proxies = Arc::clone(&state.gate.proxies);
     let router = web::router(state);
+    // Where it cannot be read there are as many as systems usually have.
+    let n_files = OpenFiles::now().map_or(USUAL_FILES, |files| files.limit);
+    let bounds = Bounds::under(n_files, move |peer| proxies.trust(peer));
     let patience = async {
         shutdown.cancelled().await;
         // A browser may keep a stream or an upload open for longer than anybody wants to wait.
         tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     };
     tokio::select! {
-        () = door::serve(listener, &router, shutdown) => {}
+        () = door::serve(listener, &router, bounds, shutdown) => {}
         () = patience => warn!("Open connections are closed"),
     }
 }

@@ -1,8 +1,11 @@
 //! What a worker does: takes jobs out of the queue, or shares of levels that other workers measure, one thing at a time.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use sqlx::PgPool;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -17,8 +20,11 @@ use crate::experiment;
 use crate::instrument;
 use crate::model::ids::WorkerId;
 use crate::model::job::JobKind;
+use crate::model::job::JobStatus;
+use crate::model::job::Lease;
 use crate::server::Servers;
 use crate::store;
+use crate::store::held;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
 use crate::store::queue;
@@ -165,15 +171,43 @@ impl<'a> Worker<'a> {
     async fn run(&self, claimed: &Claimed, shutdown: &CancellationToken) -> Parted {
         let house = self.house;
         let job = HeldJob::start(house.pool.clone(), claimed, shutdown);
-        // Boxed: what a job remembers between two steps is too much for the stack of whoever waits for it.
-        match claimed.kind {
-            JobKind::Restore => Box::pin(house.restorer.run(job)).await,
-            JobKind::Check => Box::pin(workload::check::run(job, &house.sandboxes)).await,
-            JobKind::Instrument => Box::pin(instrument::work::run(job, &house.sandboxes)).await,
-            JobKind::Benchmark => Box::pin(benchmark::work::run(job, &house.sandboxes, &house.servers)).await,
-            JobKind::Experiment => Box::pin(experiment::work::run(job, &house.sandboxes)).await,
-        }
+        let running: BoxFuture<'_, Parted> = match claimed.kind {
+            JobKind::Restore => Box::pin(house.restorer.run(job)),
+            JobKind::Check => Box::pin(workload::check::run(job, &house.sandboxes)),
+            JobKind::Instrument => Box::pin(instrument::work::run(job, &house.sandboxes)),
+            JobKind::Benchmark => Box::pin(benchmark::work::run(job, &house.sandboxes, &house.servers)),
+            JobKind::Experiment => Box::pin(experiment::work::run(job, &house.sandboxes)),
+        };
+        survive(&house.pool, &claimed.lease, running).await
     }
+}
+
+/// What a job comes to. A panic in it is its own end, and that of nothing else that is done here.
+async fn survive(pool: &PgPool, lease: &Lease, running: impl Future<Output = Parted>) -> Parted {
+    let panic = match AssertUnwindSafe(running).catch_unwind().await {
+        Ok(parted) => return parted,
+        Err(panic) => panic,
+    };
+    let said = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a word");
+    let id = lease.job_id;
+    error!(job.id = %id, "Job {id} panicked: {said}");
+    let message = format!("A fault of pgassay ended this. The log tells more of job {id}.");
+    let settling = held::patiently(|| {
+        async {
+            let mut conn = pool.acquire().await?;
+            Ok(queue::settle(&mut conn, lease, JobStatus::Failed, Some(&message)).await?)
+        }
+        .boxed()
+    });
+    if let Err(error) = settling.await {
+        // Its lease lapses, and whoever comes next tries once more.
+        error!(job.id = %id, "The end of job {id} could not be recorded: {error:#}");
+    }
+    Parted::Over
 }
 
 /// Makes shares of levels that other workers measure.
@@ -206,5 +240,28 @@ impl Helper {
             Box::pin(share::run(&self.pool, &self.servers, &offer, &self.shutdown)).await;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::bench::Bench;
+
+    #[tokio::test]
+    async fn a_job_that_panics_has_failed_and_the_next_one_is_done() {
+        let bench = Bench::open().await;
+        let id = bench.upload(b"create table t (a integer);").await;
+        let worker = Worker::new(&bench.house);
+        let claimed = worker.claim().await.unwrap().unwrap();
+        let panics = async { panic!("on {}", "purpose") };
+        assert_eq!(survive(&bench.house.pool, &claimed.lease, panics).await, Parted::Over);
+        let job = bench.dataset(id).await.job;
+        assert_eq!(job.status, JobStatus::Failed);
+        assert_eq!(
+            job.message.unwrap(),
+            format!("A fault of pgassay ended this. The log tells more of job {}.", job.id)
+        );
+        bench.restored("create table t (a integer);").await;
     }
 }

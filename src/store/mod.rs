@@ -3,10 +3,13 @@
 //! Every function that reads or changes what somebody owns takes the [`Viewer`]; every write of a runner takes its
 //! [`Lease`], and changes nothing when that lease is no longer the newest.
 
+use std::io;
 use std::time::Duration;
 
 use chrono::DateTime;
 use chrono::Utc;
+use futures_util::FutureExt as _;
+use sqlx::Connection as _;
 use sqlx::PgConnection;
 use sqlx::PgPool;
 use sqlx::migrate::Migrator;
@@ -40,6 +43,7 @@ pub mod looks;
 #[cfg(test)]
 mod migrations;
 pub mod plans;
+mod pulse;
 pub mod queue;
 pub mod quotas;
 pub mod restores;
@@ -67,10 +71,13 @@ pub type Result<T> = std::result::Result<T, sqlx::Error>;
 pub fn is_away(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
-        // A connection that fails, and a server that stops, has crashed or is not yet up.
-        sqlx::Error::Database(error) => error
-            .code()
-            .is_some_and(|code| code.starts_with("08") || ["57P01", "57P02", "57P03"].contains(&code.as_ref())),
+        // It ended before it had said whether it encrypts.
+        sqlx::Error::Protocol(said) => said.contains("response from SSLRequest"),
+        // A connection that fails, a server that stops, has crashed or is not yet up, and a session that was ended because
+        // we were paused in a transaction.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            code.starts_with("08") || ["25P03", "57P01", "57P02", "57P03"].contains(&code.as_ref())
+        }),
         _ => false,
     }
 }
@@ -83,6 +90,9 @@ pub fn is_duplicate(error: &sqlx::Error) -> bool {
 /// How long a page waits for a connection before it says that the store is away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_CONNECTIONS: u32 = 12;
+/// A connection that was idle is tried before it is used. One that does not answer within this time is replaced: somebody
+/// in between may have forgotten it.
+const TRIED_WITHIN: Duration = Duration::from_secs(1);
 
 /// All steps from an empty database to the tables of today, oldest first.
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
@@ -94,13 +104,36 @@ pub fn schema_version() -> i64 {
 
 /// Opens the store and brings its tables up to date. Safe when two processes start together: sqlx takes a lock.
 pub async fn open(options: PgConnectOptions) -> anyhow::Result<PgPool> {
+    let options = options.application_name("pgassay");
     let pool = PgPoolOptions::new()
         .max_connections(MAX_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(options.application_name("pgassay"))
+        // As sqlx does by itself, but it waits for the answer for ever.
+        .test_before_acquire(false)
+        .before_acquire(|conn, _| try_out(conn).boxed())
+        .after_connect(|conn, _| prepare(conn).boxed())
+        .connect_with(options.clone())
         .await?;
+    pulse::feel(&pool, options);
     MIGRATIONS.run(&pool).await?;
     Ok(pool)
+}
+
+/// A transaction whose process is cut off holds what it has locked for so long and no longer. All that we do between two
+/// statements of one is to move a file.
+async fn prepare(conn: &mut PgConnection) -> Result<()> {
+    sqlx::query!("set idle_in_transaction_session_timeout = '60s'")
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Whether a connection still answers; an error where it is broken.
+async fn try_out(conn: &mut PgConnection) -> Result<bool> {
+    match tokio::time::timeout(TRIED_WITHIN, conn.ping()).await {
+        Ok(answer) => answer.map(|()| true),
+        Err(_) => Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())),
+    }
 }
 
 /// The account that everything belongs to where nobody signs in.

@@ -111,19 +111,25 @@ impl From<AccountError> for Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        if store::is_away(&error) || matches!(error, sqlx::Error::PoolClosed) {
-            error!("The store does not answer: {error}");
+        anyhow::Error::from(error).into()
+    }
+}
+
+/// Whether a fault comes to nothing but that the store is away.
+fn says_away(error: &anyhow::Error) -> bool {
+    let is_away = |error: &sqlx::Error| store::is_away(error) || matches!(error, sqlx::Error::PoolClosed);
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(is_away))
+}
+
+impl From<anyhow::Error> for Error {
+    fn from(error: anyhow::Error) -> Self {
+        if says_away(&error) {
+            error!("The store does not answer: {error:#}");
             return Self::Refused {
                 status: StatusCode::SERVICE_UNAVAILABLE,
                 message: "The store does not answer just now. Nothing is lost; try again in a moment.".to_owned(),
             };
         }
-        Self::Fault(error.into())
-    }
-}
-
-impl From<anyhow::Error> for Error {
-    fn from(error: anyhow::Error) -> Self {
         Self::Fault(error)
     }
 }
@@ -136,6 +142,10 @@ impl From<askama::Error> for Error {
 
 impl From<UploadError> for Error {
     fn from(error: UploadError) -> Self {
+        let error = match error {
+            UploadError::Fault(fault) => return fault.into(),
+            error => error,
+        };
         let status = match &error {
             UploadError::Fault(_)
             | UploadError::Intake(IntakeError::Fault(_))
@@ -177,7 +187,7 @@ impl From<PartError> for Error {
 impl From<StatisticsFileError> for Error {
     fn from(error: StatisticsFileError) -> Self {
         match error {
-            StatisticsFileError::Fault(error) => Self::Fault(error),
+            StatisticsFileError::Fault(error) => error.into(),
             StatisticsFileError::NoDataset => Self::NotFound("dataset"),
             StatisticsFileError::TooLarge => Self::Refused {
                 status: StatusCode::PAYLOAD_TOO_LARGE,
@@ -191,7 +201,7 @@ impl From<StatisticsFileError> for Error {
 impl From<AddError> for Error {
     fn from(error: AddError) -> Self {
         match error {
-            AddError::Fault(error) => Self::Fault(error),
+            AddError::Fault(error) => error.into(),
             AddError::TooLarge => Self::Refused {
                 status: StatusCode::PAYLOAD_TOO_LARGE,
                 message: error.to_string(),
@@ -203,6 +213,10 @@ impl From<AddError> for Error {
 
 impl From<BundleError> for Error {
     fn from(error: BundleError) -> Self {
+        let error = match error {
+            BundleError::Fault(fault) => return fault.into(),
+            error => error,
+        };
         let status = match &error {
             BundleError::NotSettled(_) => StatusCode::CONFLICT,
             BundleError::TooLargeToWrite { .. } => StatusCode::UNPROCESSABLE_ENTITY,
@@ -219,7 +233,7 @@ impl From<BundleError> for Error {
 impl From<LaunchError> for Error {
     fn from(error: LaunchError) -> Self {
         match error {
-            LaunchError::Fault(error) => Self::Fault(error),
+            LaunchError::Fault(error) => error.into(),
             LaunchError::Refused(fields) => Self::Invalid(fields),
         }
     }
@@ -228,7 +242,7 @@ impl From<LaunchError> for Error {
 impl From<ServersError> for Error {
     fn from(error: ServersError) -> Self {
         match error {
-            ServersError::Fault(error) => Self::Fault(error),
+            ServersError::Fault(error) => error.into(),
             ServersError::Refused(fields) => Self::Invalid(fields),
             ServersError::NotFound => Self::NotFound("server"),
             ServersError::InUse(message) => Self::Refused {
@@ -465,4 +479,61 @@ pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("without a word");
     Error::Fault(anyhow::anyhow!("a handler panicked: {said}")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::extract::Request;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    use super::*;
+    use crate::web::middleware::headers;
+
+    #[test]
+    fn whatever_asks_a_store_that_is_away_says_so_and_is_no_fault() {
+        let away = || sqlx::Error::PoolTimedOut;
+        let deep = anyhow::Error::from(away()).context("launching");
+        for error in [
+            Error::from(away()),
+            deep.into(),
+            UploadError::from(away()).into(),
+            AddError::Fault(away().into()).into(),
+            LaunchError::Fault(away().into()).into(),
+            ServersError::Fault(away().into()).into(),
+        ] {
+            let response = error.into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers()[header::RETRY_AFTER], "5");
+        }
+        let fault = Error::from(sqlx::Error::RowNotFound).into_response();
+        assert_eq!(fault.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_hurts_only_its_own_request_and_tells_nothing() {
+        let router = Router::new()
+            .route(
+                "/panics",
+                get(async || -> &'static str { panic!("the secret is {}", 42) }),
+            )
+            .route("/works", get(async || "works"))
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(axum::middleware::from_fn(headers::add));
+        let ask = async |path: &str| {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            let status = response.status();
+            let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        };
+        let (status, page) = ask("/panics").await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(page.contains("The log tells more under this number."), "{page}");
+        assert!(!page.contains("secret") && !page.contains("error.rs"), "{page}");
+        assert_eq!(ask("/works").await, (StatusCode::OK, "works".to_owned()));
+    }
 }

@@ -24,6 +24,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
 
 use crate::web::middleware::pace::Pace;
+use crate::web::middleware::streams::Streams;
 
 /// Forms are small; the upload of a dump has its own limit.
 const FORM_BYTES: usize = 256 * 1024;
@@ -36,6 +37,10 @@ pub fn router(state: AppState) -> Router {
         .merge(api::router())
         .fallback(error::not_found)
         .layer(DefaultBodyLimit::max(FORM_BYTES))
+        .layer(axum::middleware::from_fn_with_state(
+            Streams::default(),
+            middleware::streams::count,
+        ))
         .layer(axum::middleware::from_fn_with_state(
             Pace::default(),
             middleware::pace::keep,

@@ -1,6 +1,7 @@
 //! The program and its surroundings: processes, stores looked at through their sockets, a cluster that is not ours.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -100,9 +101,9 @@ pub fn ask_server(server: &Path, sql: &str) -> Option<String> {
     let (_, socket_dir) = postmaster(server)?;
     let lock_file = fs::read_to_string(server.join("postmaster.pid")).ok()?;
     let psql = tool("psql")
-        .args(["-XAtq", "-U", "postgres", "-d", "postgres", "-c", sql, "-h"])
+        .args(["-XAtq", "-U", "postgres", "-d", "postgres", "-c", sql])
+        .args(["-p", lock_file.lines().nth(3)?.trim(), "-h"])
         .arg(socket_dir)
-        .args(["-p", lock_file.lines().nth(3)?.trim()])
         .output()
         .unwrap();
     let answer = String::from_utf8(psql.stdout).unwrap().trim().to_owned();
@@ -274,8 +275,17 @@ impl Cluster {
 
     /// The URL of anybody else.
     pub fn url_of(&self, user: &str, password: &str, database: &str) -> String {
-        let port = self.port.expect("a cluster that listens");
-        format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}")
+        format!("postgres://{user}:{password}@{}/{database}", self.address())
+    }
+
+    /// Where a cluster listens that asks for passwords.
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port.expect("a cluster that listens")).into()
+    }
+
+    /// The superuser's URL through something on this port that leads to it.
+    pub fn url_through(port: u16) -> String {
+        format!("postgres://postgres:{PASSWORD_IN_URL}@127.0.0.1:{port}/postgres")
     }
 
     /// What the superuser is told, line by line.
@@ -312,22 +322,24 @@ impl Cluster {
         self.restart(Signal::SIGINT);
     }
 
-    /// Stops it, until it is started again.
-    pub fn stop(&mut self) {
-        send(self.postmaster.id(), Signal::SIGINT);
-        self.postmaster.wait().unwrap();
-    }
-
-    pub fn start_again(&mut self) {
-        self.postmaster = wait_for("the cluster", || {
-            start_postmaster(&self.dir, self.port, &self.environment)
-        });
-    }
-
     /// Ends it by a signal, and starts it again on the same port.
     pub fn restart(&mut self, signal: Signal) {
+        self.end(signal);
+        self.start_again();
+    }
+
+    fn end(&mut self, signal: Signal) {
         send(self.postmaster.id(), signal);
         self.postmaster.wait().unwrap();
+    }
+
+    /// Stops it, until it is started again.
+    pub fn stop(&mut self) {
+        self.end(Signal::SIGINT);
+    }
+
+    /// Starts it again on the same port.
+    pub fn start_again(&mut self) {
         // Until its last process is gone, none can be started.
         self.postmaster = wait_for("the cluster", || {
             start_postmaster(&self.dir, self.port, &self.environment)
@@ -384,7 +396,10 @@ pub fn as_account(mut command: Command, dir: &Path) -> Command {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        send(self.postmaster.id(), Signal::SIGQUIT);
-        self.postmaster.wait().unwrap();
+        // A test may have failed while it was stopped.
+        if self.postmaster.try_wait().unwrap().is_none() {
+            send(self.postmaster.id(), Signal::SIGQUIT);
+            self.postmaster.wait().unwrap();
+        }
     }
 }

@@ -209,6 +209,13 @@ impl ListParams {
         found
     }
 
+    /// Of a list that was found as a whole, the page that the address asks for.
+    pub fn page_of<T>(&self, mut found: Found<T>) -> Found<T> {
+        let (skipped, shown) = (self.stretch().offset as usize, PER_PAGE as usize);
+        found.ids = found.ids.into_iter().skip(skipped).take(shown).collect();
+        found
+    }
+
     fn is_filtered(&self) -> bool {
         self.given != Given::default()
     }
@@ -290,6 +297,20 @@ mod tests {
     fn read(query: &str) -> ListParams {
         let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
         ListParams::read(OFFER, pairs.collect())
+    }
+
+    #[test]
+    fn of_what_was_found_as_a_whole_one_page_is_shown() {
+        let found = |n: i64| Found {
+            ids: (0..n).collect(),
+            n_matching: n.unsigned_abs(),
+            n_all: 100,
+        };
+        assert_eq!(read("").page_of(found(60)).ids, (0..25).collect::<Vec<i64>>());
+        assert_eq!(read("page=2").page_of(found(60)).ids, (50..60).collect::<Vec<i64>>());
+        let behind = read("page=3").page_of(found(60));
+        assert_eq!((behind.ids.len(), behind.n_matching), (0, 60));
+        assert_eq!(read("page=4294967295").page_of(found(60)).ids.len(), 0);
     }
 
     #[test]

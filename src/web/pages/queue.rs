@@ -30,7 +30,12 @@ pub fn router() -> Router<AppState> {
 /// The strip as it is shown; it asks for itself again as long as it has lines.
 pub struct QueueView {
     pub lines: Vec<QueueLine>,
+    /// What else waits, in words; none where everything is shown.
+    pub others: Option<String>,
 }
+
+/// What is asked for again every other second by everybody who looks.
+const MOST_LINES: usize = 25;
 
 pub struct QueueLine {
     /// `1`, `2` for what waits; `now` for what runs.
@@ -66,7 +71,7 @@ async fn show(State(pool): State<PgPool>, CurrentUser(viewer): CurrentUser, hx: 
 impl QueueView {
     pub fn new(jobs: &[QueuedJob]) -> Self {
         let mut n_waiting = 0;
-        let lines = jobs.iter().map(|queued| {
+        let lines = jobs.iter().take(MOST_LINES).map(|queued| {
             let place = match queued.job.status {
                 JobStatus::Queued => {
                     n_waiting += 1;
@@ -76,7 +81,11 @@ impl QueueView {
             };
             line(queued, place)
         });
-        Self { lines: lines.collect() }
+        let n_others = jobs.len().saturating_sub(MOST_LINES) as u64;
+        Self {
+            lines: lines.collect(),
+            others: (n_others > 0).then(|| format!("Behind them {}.", counted(n_others, "job waits", "jobs wait"))),
+        }
     }
 }
 
@@ -225,6 +234,15 @@ mod tests {
         assert_eq!(view.lines[0].percent, Some(25));
         assert_eq!(view.lines[0].what, "Restoring shop 5");
         assert_eq!(view.lines[1].href.as_deref(), Some("/datasets/7"));
+    }
+
+    #[test]
+    fn of_a_long_queue_the_beginning_is_shown_and_the_rest_is_counted() {
+        let jobs: Vec<QueuedJob> = (0..30).map(|id| restore(id, JobStatus::Queued)).collect();
+        let view = QueueView::new(&jobs);
+        assert_eq!(view.lines.len(), 25);
+        assert_eq!(view.others.as_deref(), Some("Behind them 5 jobs wait."));
+        assert_eq!(QueueView::new(&jobs[..25]).others, None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod matrix;
 mod planted;
 mod sessions;
 mod shown;
+mod web;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

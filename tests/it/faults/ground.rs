@@ -11,6 +11,8 @@ use std::process::Command;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use nix::sys::signal::Signal;
 
@@ -143,7 +145,12 @@ impl Ground {
 
     /// Its store is a database of somebody else's server.
     pub fn on(cluster: &Cluster) -> Self {
-        Self::with_environment(cluster, vec![("DATABASE_URL".to_owned(), cluster.socket_url())])
+        Self::on_url(cluster, &cluster.socket_url())
+    }
+
+    /// The same, reached by this URL.
+    pub fn on_url(cluster: &Cluster, url: &str) -> Self {
+        Self::with_environment(cluster, vec![("DATABASE_URL".to_owned(), url.to_owned())])
     }
 
     /// A data directory that somebody has made.
@@ -396,6 +403,15 @@ impl Ground {
     pub fn close(mut self) {
         self.serve.take().unwrap().stop();
         assert_eq!(support::processes_of(&self.data_dir), Vec::<String>::new());
+    }
+}
+
+/// Tells threads that it is over, also where a test ends by failing.
+pub struct EndsWith<'a>(pub &'a AtomicBool);
+
+impl Drop for EndsWith<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

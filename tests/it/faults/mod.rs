@@ -3,7 +3,9 @@
 //! pages say in words what happened.
 
 mod benchmarks;
+mod black_hole;
 mod clocks;
+mod crowds;
 pub mod disks;
 pub mod ground;
 pub mod http;
@@ -11,3 +13,4 @@ mod instruments;
 mod kills;
 mod pairs;
 mod restarts;
+mod stores;

@@ -6,6 +6,8 @@ use crate::faults::ground::Ground;
 use crate::faults::ground::QUERIES;
 use crate::faults::ground::QUICK_DUMP;
 use crate::faults::ground::Serve;
+use crate::faults::http;
+use crate::scratch;
 use crate::support;
 use crate::support::Cluster;
 use crate::support::wait_for;
@@ -152,4 +154,23 @@ fn who_was_paused_too_long_writes_nothing_and_whoever_takes_over_waits_for_its_s
     ground.assert_at_rest("1");
     guest.stop();
     ground.close();
+}
+
+#[test]
+fn ten_that_begin_at_once_on_an_empty_store_all_serve_it() {
+    let cluster = Cluster::start();
+    let environment = [("DATABASE_URL".to_owned(), cluster.socket_url())];
+    let all: Vec<Serve> = std::thread::scope(|scope| {
+        let begin = || Serve::start(&scratch::dir().join("data"), &environment);
+        let beginning: Vec<_> = (0..10).map(|_| scope.spawn(begin)).collect();
+        beginning.into_iter().map(|serve| serve.join().unwrap()).collect()
+    });
+    for serve in &all {
+        assert_eq!(http::get(&serve.address, "/").unwrap().status, 200);
+    }
+    let once = "select bool_and(success) and count(*) = count(distinct version) from _sqlx_migrations";
+    assert_eq!(cluster.ask(once), ["t"]);
+    assert_eq!(cluster.ask("select count(*) from store_names"), ["1"]);
+    assert_eq!(cluster.ask("select count(*) from workers"), ["10"]);
+    all.into_iter().for_each(Serve::stop);
 }

@@ -11,11 +11,11 @@ use crate::support;
 use crate::support::Cluster;
 use crate::support::wait_for;
 
-const WARM_UP: u32 = 1;
-const ITERATIONS: u32 = 4;
+pub const WARM_UP: u32 = 1;
+pub const ITERATIONS: u32 = 4;
 
 /// An experiment that has stored a few trials and not its last.
-fn in_the_middle(ground: &mut Ground) -> String {
+pub fn in_the_middle(ground: &mut Ground) -> String {
     let dataset = ground.upload_dump(QUICK_DUMP);
     ground.wait_for_end("datasets", &dataset);
     let workload = ground.upload_queries(QUERIES);

@@ -22,6 +22,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::door;
+use crate::app::door::Bounds;
 use crate::model::benchmark::LevelStatus;
 use crate::model::job::JobStatus;
 use crate::testing::bench::PATIENCE;
@@ -37,7 +38,8 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 async fn serve(router: Router, shutdown: &CancellationToken) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, shutdown) = (listener.local_addr().unwrap(), shutdown.clone());
-    let serving = tokio::spawn(async move { door::serve(listener, &router, &shutdown).await });
+    let serving =
+        tokio::spawn(async move { door::serve(listener, &router, Bounds::under(1024, |_| false), &shutdown).await });
     (address, serving)
 }
 

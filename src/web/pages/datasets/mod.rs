@@ -54,6 +54,8 @@ pub fn router() -> Router<AppState> {
 struct IndexPage {
     list: ListView,
     lines: Vec<Line>,
+    previous: Option<String>,
+    next: Option<String>,
 }
 
 struct Line {
@@ -100,13 +102,16 @@ async fn index(
     let params = ListParams::read(OFFER, pairs);
     let mut conn = pool.acquire().await?;
     let found = store::finding::datasets(&mut conn, viewer, &params.filter, params.order).await?;
-    let found = params.narrow(found);
+    let found = params.page_of(params.narrow(found));
     let datasets = store::datasets::list_by_ids(&mut conn, viewer, &found.ids).await?;
     let known = Known {
         tags: store::filing::tags_of_datasets(&mut conn, viewer).await?,
         ..Known::default()
     };
+    let (previous, next) = params.neighbours(found.n_matching);
     fragment::page(&IndexPage {
+        previous,
+        next,
         list: ListView::new(&params, known, &found),
         lines: datasets.iter().map(|dataset| Line::new(dataset, &params)).collect(),
     })

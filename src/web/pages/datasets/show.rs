@@ -1,6 +1,7 @@
 //! One dataset with its restore, its tables and its log.
 
 use askama::Template;
+use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -51,6 +52,9 @@ struct ShowPage {
     warning: Option<&'static str>,
     tables: Vec<TableLine>,
     total: TableLine,
+    /// To larger tables, and to smaller ones.
+    larger_href: Option<String>,
+    smaller_href: Option<String>,
     /// None for a dataset that never came to be.
     statistics: Option<StatisticsSection>,
     log: Vec<NoteGroup>,
@@ -94,8 +98,12 @@ pub(super) async fn show(
     State(datasets): State<Datasets>,
     CurrentUser(viewer): CurrentUser,
     Id(id): Id<DatasetId>,
+    UrlQuery(pairs): UrlQuery<Vec<(String, String)>>,
 ) -> Result<Response, Error> {
-    fragment::page(&ShowPage::load(&datasets, viewer, id).await?)
+    let page = pairs.iter().find(|(name, _)| name == TABLES);
+    // One that means nothing is the first.
+    let page = page.and_then(|(_, page)| page.parse().ok()).unwrap_or(0);
+    fragment::page(&ShowPage::load(&datasets, viewer, id, page).await?)
 }
 
 /// GET /datasets/{id}/status
@@ -106,7 +114,7 @@ pub(super) async fn status(
     Id(id): Id<DatasetId>,
 ) -> Result<Response, Error> {
     hx.require_fragment_of(&urls::dataset(id))?;
-    let page = ShowPage::load(&datasets, viewer, id).await?;
+    let page = ShowPage::load(&datasets, viewer, id, 0).await?;
     if page.status.poll_href.is_some() {
         return fragment::page(&page.as_status());
     }
@@ -122,7 +130,7 @@ pub async fn refused_statistics(
     status: StatusCode,
     message: String,
 ) -> Result<Response, Error> {
-    let mut page = ShowPage::load(datasets, viewer, id).await?;
+    let mut page = ShowPage::load(datasets, viewer, id, 0).await?;
     if let Some(section) = &mut page.statistics {
         section.error = Some(message);
     }
@@ -170,7 +178,7 @@ impl StatisticsLine {
 }
 
 impl ShowPage {
-    async fn load(datasets: &Datasets, viewer: Viewer, id: DatasetId) -> Result<Self, Error> {
+    async fn load(datasets: &Datasets, viewer: Viewer, id: DatasetId, page: usize) -> Result<Self, Error> {
         let mut conn = datasets.pool.acquire().await?;
         let dataset = store::datasets::get(&mut conn, viewer, id).await?;
         let dataset = dataset.ok_or(Error::NotFound("dataset"))?;
@@ -196,7 +204,10 @@ impl ShowPage {
             same_content: same.map(|other| (urls::dataset(other.id), other.name)),
             settings: dataset.settings.clone(),
             total: TableLine::total(&tables),
-            tables: tables.iter().map(TableLine::new).collect(),
+            tables: on_page(&tables, page).iter().map(TableLine::new).collect(),
+            larger_href: page.checked_sub(1).map(|page| tables_href(id, page)),
+            smaller_href: (!on_page(&tables, page.saturating_add(1)).is_empty())
+                .then(|| tables_href(id, page.saturating_add(1))),
             n_notes: grouped(notes.len() as u64),
             has_failures: notes.iter().any(|note| note.kind == RestoreNoteKind::Failed),
             statistics: has_place_for_statistics(dataset.job.status)
@@ -208,6 +219,22 @@ impl ShowPage {
             filing: FilingView::new(Filed::Dataset(id), &dataset.filing),
         })
     }
+}
+
+/// Which of its pages of tables an address asks for.
+const TABLES: &str = "tables";
+/// A dump may make thousands of tables.
+const TABLES_PER_PAGE: usize = 200;
+
+fn on_page(tables: &[Table], page: usize) -> &[Table] {
+    let begin = page.saturating_mul(TABLES_PER_PAGE).min(tables.len());
+    let end = begin.saturating_add(TABLES_PER_PAGE).min(tables.len());
+    &tables[begin..end]
+}
+
+fn tables_href(id: DatasetId, page: usize) -> String {
+    let page = page.to_string();
+    urls::with_query(&urls::dataset(id), [(TABLES, page.as_str())])
 }
 
 fn facts(dataset: &Dataset) -> Vec<Setting> {
@@ -281,5 +308,27 @@ impl TableLine {
             size: bytes_in_words(tables.iter().map(|table| table.size_bytes).sum()),
             n_columns: grouped(tables.iter().map(|table| u64::from(table.n_columns)).sum()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_is_on_one_page_and_none_is_behind_the_last() {
+        let table = |n: u64| Table {
+            schema_name: "public".to_owned(),
+            table_name: format!("t{n}"),
+            n_rows: n,
+            size_bytes: n,
+            n_columns: 1,
+        };
+        let tables: Vec<Table> = (0..450).map(table).collect();
+        let sizes: Vec<usize> = (0..4).map(|page| on_page(&tables, page).len()).collect();
+        assert_eq!(sizes, [200, 200, 50, 0]);
+        assert_eq!(on_page(&tables, 2)[0].n_rows, 400);
+        assert!(on_page(&tables, usize::MAX).is_empty() && on_page(&[], 0).is_empty());
+        assert_eq!(tables_href(DatasetId(7), 2), "/datasets/7?tables=2");
     }
 }

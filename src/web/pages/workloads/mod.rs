@@ -47,6 +47,8 @@ pub fn router() -> Router<AppState> {
 struct IndexPage {
     list: ListView,
     lines: Vec<Line>,
+    previous: Option<String>,
+    next: Option<String>,
 }
 
 struct Line {
@@ -90,13 +92,16 @@ async fn index(
     let params = ListParams::read(OFFER, pairs);
     let mut conn = pool.acquire().await?;
     let found = store::finding::workloads(&mut conn, viewer, &params.filter, params.order).await?;
-    let found = params.narrow(found);
+    let found = params.page_of(params.narrow(found));
     let workloads = store::workloads::list_by_ids(&mut conn, viewer, &found.ids).await?;
     let known = Known {
         tags: store::filing::tags_of_workloads(&mut conn, viewer).await?,
         ..Known::default()
     };
+    let (previous, next) = params.neighbours(found.n_matching);
     fragment::page(&IndexPage {
+        previous,
+        next,
         list: ListView::new(&params, known, &found),
         lines: workloads.iter().map(|workload| Line::new(workload, &params)).collect(),
     })
