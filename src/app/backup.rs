@@ -38,6 +38,7 @@ use crate::backup::programs::Whereabouts;
 use crate::cluster::binaries::Binaries;
 use crate::cluster::leftover;
 use crate::cluster::site::Site;
+use crate::config::Access;
 use crate::config::HouseConfig;
 use crate::files::disk::Disk;
 use crate::files::layout::Layout;
@@ -75,7 +76,7 @@ pub async fn back_up(config: &HouseConfig, path: &Path, stop: &CancellationToken
     // Nothing is started for a name that is taken.
     let draft = Draft::begin(path, stop.clone())?;
     // Boxed, both: what they remember between two steps is too much for the stack of whoever waits for them.
-    let house = Box::pin(House::open_with(config, Programs::IfThere)).await?;
+    let house = Box::pin(House::open_with(config, Programs::IfThere, Access::Local)).await?;
     let written = Box::pin(write(config, &house, draft, stop)).await;
     house.close(Guests::WaitFor).await?;
     written

@@ -33,7 +33,12 @@ async fn round(house: &House, n: u32) -> anyhow::Result<()> {
     if n_strays > 0 {
         info!("Removed {n_strays} sandboxes of datasets that are not here any more");
     }
-    store::limits::sweep(&mut *house.pool.acquire().await?).await?;
+    let mut conn = house.pool.acquire().await?;
+    store::limits::sweep(&mut conn).await?;
+    store::sessions::sweep(&mut conn).await?;
+    store::tokens::sweep(&mut conn).await?;
+    store::links::sweep(&mut conn).await?;
+    drop(conn);
     let n_given_up = house.sweep_uploads().await?;
     if n_given_up > 0 {
         info!("Removed {n_given_up} uploads of which nothing more arrived for a day");

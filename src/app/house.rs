@@ -18,6 +18,7 @@ use tracing::warn;
 use crate::app::store_keeper::StoreKeeper;
 use crate::auth::accounts::Accounts;
 use crate::auth::password::Hasher;
+use crate::auth::quota::QuotaKeeper;
 use crate::benchmark::service::Benchmarks;
 use crate::cluster;
 use crate::cluster::ClusterError;
@@ -27,6 +28,7 @@ use crate::cluster::binaries::Binaries;
 use crate::cluster::privileges::Account;
 use crate::cluster::site::Site;
 use crate::condition::Condition;
+use crate::config::Access;
 use crate::config::HouseConfig;
 use crate::dataset::growth::RestoreLimits;
 use crate::dataset::pg_restore::PgRestore;
@@ -84,11 +86,11 @@ pub struct House {
 impl House {
     /// Opens the data directory, starts or finds the store, and cleans up what a crash left behind.
     pub async fn open(config: &HouseConfig) -> anyhow::Result<Self> {
-        Self::open_with(config, Programs::Needed).await
+        Self::open_with(config, Programs::Needed, Access::Local).await
     }
 
-    /// The same, with or without PostgreSQL's programs.
-    pub async fn open_with(config: &HouseConfig, programs: Programs) -> anyhow::Result<Self> {
+    /// The same, with or without PostgreSQL's programs, and for people who sign in or for the one who has this machine.
+    pub async fn open_with(config: &HouseConfig, programs: Programs, access: Access) -> anyhow::Result<Self> {
         let depot = config.files().map(Depot::open).transpose()?;
         let layout = Layout::open(&reachable(&config.data_dir)?)?;
         let master = take_lock(&layout)?;
@@ -143,6 +145,7 @@ impl House {
             disk: Disk::of(&layout.uploads(), limits.disk_reserve_bytes),
             depot: depot.map(|depot| depot.of_store(&store_name)),
         };
+        let quotas = QuotaKeeper::new(access);
         let condition = Condition::new(&pool, &sandboxes, Disk::of(layout.root(), limits.disk_reserve_bytes));
         let house = Self {
             datasets: Datasets {
@@ -152,6 +155,7 @@ impl House {
                 sandboxes: sandboxes.clone(),
                 tools_major: pg_restore.as_ref().map(PgRestore::major),
                 max_upload_bytes: limits.max_upload_bytes,
+                quotas,
                 metrics: condition.metrics.clone(),
             },
             servers: Servers {
@@ -161,10 +165,22 @@ impl House {
                 home: home.clone(),
             },
             accounts: Accounts::new(pool.clone(), Hasher::new(n_processors())),
-            workloads: Workloads { pool: pool.clone() },
-            experiments: Experiments { pool: pool.clone() },
-            instruments: Instruments { pool: pool.clone() },
-            benchmarks: Benchmarks { pool: pool.clone() },
+            workloads: Workloads {
+                pool: pool.clone(),
+                quotas,
+            },
+            experiments: Experiments {
+                pool: pool.clone(),
+                quotas,
+            },
+            instruments: Instruments {
+                pool: pool.clone(),
+                quotas,
+            },
+            benchmarks: Benchmarks {
+                pool: pool.clone(),
+                quotas,
+            },
             restorer: Restorer {
                 dumps: dumps.clone(),
                 sandboxes: sandboxes.clone(),

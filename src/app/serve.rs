@@ -17,6 +17,7 @@ use crate::app::door;
 use crate::app::door::Bounds;
 use crate::app::house::Guests;
 use crate::app::house::House;
+use crate::app::house::Programs;
 use crate::app::sample;
 use crate::app::worker;
 use crate::config::Access;
@@ -61,7 +62,7 @@ async fn run(house: &HouseConfig, web: &WebConfig, shutdown: &CancellationToken)
     let listener = door::open(web.listen)
         .with_context(|| format!("{} cannot be listened on; another program may use it", web.listen))?;
     let address = listener.local_addr()?;
-    let house = Arc::new(House::open(house).await?);
+    let house = Arc::new(House::open_with(house, Programs::Needed, web.access()).await?);
     if web.access() == Access::Required {
         open_accounts(&house, web, address).await?;
     }

@@ -12,6 +12,7 @@ use crate::app::house::Programs;
 use crate::app::membership;
 use crate::app::serve;
 use crate::app::worker;
+use crate::config::Access;
 use crate::config::HouseConfig;
 
 /// What a worker is told that is told no store. Its own would be known to nobody.
@@ -25,7 +26,7 @@ pub async fn work(config: &HouseConfig) -> anyhow::Result<()> {
 }
 
 async fn run(config: &HouseConfig, shutdown: &CancellationToken) -> anyhow::Result<()> {
-    let house = House::open_with(config, Programs::IfThere).await?;
+    let house = House::open_with(config, Programs::IfThere, Access::Local).await?;
     if !house.sandboxes.can_run() {
         warn!("PostgreSQL's server programs are not on this machine, so this worker makes load and does nothing else");
     }

@@ -161,7 +161,10 @@ impl<'a> Worker<'a> {
         let home = &self.house.home;
         let mut transaction = self.house.pool.begin().await?;
         let claimed = queue::claim(&mut transaction, home, self.house.reach(), &self.host, &self.owner).await?;
-        if claimed.is_some() {
+        if let Some(claimed) = &claimed {
+            if queue::has_too_many(&mut transaction, claimed).await? {
+                return Ok(None);
+            }
             store::homes::note(&mut transaction, home, &lease::this_machine()).await?;
             transaction.commit().await?;
         }

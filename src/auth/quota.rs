@@ -4,6 +4,7 @@ use std::fmt;
 
 use sqlx::PgConnection;
 
+use crate::config::Access;
 use crate::model::ids::UserId;
 use crate::model::quota::Bound;
 use crate::model::quota::OwnQuotas;
@@ -193,6 +194,33 @@ pub async fn may_take(
     store::quotas::lock(&mut *conn, account).await?;
     let usage = store::quotas::usage(conn, account).await?;
     Ok(check(quotas, &usage, quota, asks)?)
+}
+
+/// Keeps accounts to their quotas. Where nobody signs in all there is belongs to one person, and nothing is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct QuotaKeeper(Access);
+
+impl QuotaKeeper {
+    pub const fn new(access: Access) -> Self {
+        Self(access)
+    }
+
+    /// Whether an account may have `asks` more of a thing, as [`may_take`] asks it.
+    pub async fn may_take(
+        self,
+        conn: &mut PgConnection,
+        account: UserId,
+        quota: Quota,
+        asks: u64,
+    ) -> Result<(), TakeError> {
+        match self.0 {
+            Access::Local => Ok(()),
+            Access::Required => {
+                let quotas = store::quotas::of(&mut *conn, account).await?;
+                may_take(conn, &quotas, account, quota, asks).await
+            }
+        }
+    }
 }
 
 /// A quota beside what an account has of it, as its page shows it: `3 of 50`.

@@ -8,6 +8,7 @@ use sha2::Sha256;
 use sqlx::PgConnection;
 use sqlx::PgPool;
 
+use crate::auth::quota::QuotaKeeper;
 use crate::benchmark::estimate;
 use crate::benchmark::estimate::Estimate;
 use crate::benchmark::form::BenchmarkForm;
@@ -25,6 +26,7 @@ use crate::model::ids::DatasetId;
 use crate::model::ids::WorkloadId;
 use crate::model::job::JobKind;
 use crate::model::job::JobStatus;
+use crate::model::quota::Quota;
 use crate::model::server::PasswordSource;
 use crate::model::server::RegisteredServer;
 use crate::model::server::TestOutcome;
@@ -39,6 +41,7 @@ use crate::target::open_files::OpenFiles;
 #[derive(Clone)]
 pub struct Benchmarks {
     pub pool: PgPool,
+    pub quotas: QuotaKeeper,
 }
 
 /// A spec whose target is there.
@@ -78,6 +81,14 @@ impl Benchmarks {
             spec: wish.spec,
         };
         let mut transaction = self.pool.begin().await?;
+        let taken = self
+            .quotas
+            .may_take(&mut transaction, viewer.user_id, Quota::Waiting, 1);
+        if let Err(refusal) = taken.await {
+            // The same form, sent at the same moment, may have had the last place.
+            let earlier = store::benchmarks::find_by_request(&mut transaction, viewer, &form.request_id).await?;
+            return earlier.ok_or_else(|| refusal.into());
+        }
         let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Benchmark, None).await?;
         if let Some(server_id) = new.spec.target.server_id() {
             store::jobs::set_server(&mut transaction, job_id, server_id).await?;
@@ -139,6 +150,13 @@ impl Benchmarks {
         let files = OpenFiles::now().map_err(anyhow::Error::from)?;
         if let Some(message) = too_many_clients(&spec, files) {
             return Err(refused("thread_counts", &message));
+        }
+        for (quota, asks, field) in [
+            (Quota::Clients, u64::from(spec.most_clients()), "thread_counts"),
+            (Quota::Load, spec.running_ms().div_ceil(1000), "test_duration"),
+        ] {
+            let allowed = self.quotas.may_take(&mut conn, viewer.user_id, quota, asks);
+            allowed.await.map_err(|error| LaunchError::of_quota(field, error))?;
         }
         match spec.target {
             TargetSpec::Generated(generated) => Ok(Wish {

@@ -132,6 +132,8 @@ pub struct WebConfig {
 pub enum ConfigError {
     #[error("PGASSAY_PUBLIC_URL is to be a bare address such as https://assay.example.org, and {0} is none.")]
     PublicUrl(url::Url),
+    #[error("PGASSAY_CORS_ORIGINS is to list origins such as https://tools.example.org, and {0:?} is none.")]
+    CorsOrigin(String),
 }
 
 impl WebConfig {
@@ -139,8 +141,25 @@ impl WebConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         match &self.public_url {
             Some(url) if !is_bare(url) => Err(ConfigError::PublicUrl(url.clone())),
-            Some(_) | None => Ok(()),
+            Some(_) | None => self.cors_origins().map(|_| ()),
         }
+    }
+
+    /// Whose web pages may call the API with a token, as browsers name them in `Origin`.
+    pub fn cors_origins(&self) -> Result<Vec<String>, ConfigError> {
+        let said = self.cors_origins.iter().map(|origin| origin.trim());
+        said.filter(|origin| !origin.is_empty())
+            .map(|said| {
+                let url = said.parse::<url::Url>().ok().filter(is_bare);
+                let url = url.ok_or_else(|| ConfigError::CorsOrigin(said.to_owned()))?;
+                Ok(url.origin().ascii_serialization())
+            })
+            .collect()
+    }
+
+    /// The origin of these pages as people know them, where that is said.
+    pub fn public_origin(&self) -> Option<String> {
+        self.public_url.as_ref().map(|url| url.origin().ascii_serialization())
     }
 
     /// Who may come in: nobody unknown, by accident.
@@ -256,5 +275,40 @@ mod tests {
             assert!(with(url).check().is_err(), "{url}");
         }
         assert!(with("https://a").is_https() && !with("http://a").is_https());
+        let public = with("https://assay.example.org:443/").public_origin();
+        assert_eq!(public.as_deref(), Some("https://assay.example.org"));
+    }
+
+    #[test]
+    fn what_is_no_origin_is_refused_in_words() {
+        let with = |origins: &[&str]| WebConfig {
+            cors_origins: origins.iter().map(|origin| (*origin).to_owned()).collect(),
+            ..WebConfig::unsaid()
+        };
+        let said = with(&["", " https://tools.example.org/", "HTTP://Localhost:3000"]);
+        assert_eq!(
+            said.cors_origins().unwrap(),
+            ["https://tools.example.org", "http://localhost:3000"]
+        );
+        for origin in [
+            "*",
+            "null",
+            "tools.example.org",
+            "https://a/x",
+            "https://u@a",
+            "file:///",
+            "https://*.a",
+        ] {
+            let refused = with(&["https://b", origin])
+                .check()
+                .err()
+                .map(|error| error.to_string());
+            let refused = refused.unwrap_or_else(|| panic!("{origin} is taken"));
+            assert!(
+                refused.starts_with("PGASSAY_CORS_ORIGINS is to list origins"),
+                "{refused}"
+            );
+            assert!(refused.contains(&format!("{origin:?}")), "{refused}");
+        }
     }
 }

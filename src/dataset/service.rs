@@ -5,10 +5,14 @@ use std::path::Path;
 use anyhow::Context as _;
 use bytes::Bytes;
 use futures_util::Stream;
+use sqlx::PgConnection;
 use sqlx::PgPool;
 use tokio_util::io::ReaderStream;
 use tracing::Instrument as _;
 
+use crate::auth::quota::QuotaError;
+use crate::auth::quota::QuotaKeeper;
+use crate::auth::quota::TakeError;
 use crate::dataset::format;
 use crate::dataset::format::FormatError;
 use crate::files::depot::DepotError;
@@ -22,6 +26,7 @@ use crate::model::dataset::NewDataset;
 use crate::model::ids::DatasetId;
 use crate::model::job::JobKind;
 use crate::model::job::JobStatus;
+use crate::model::quota::Quota;
 use crate::model::text::display_name;
 use crate::model::text::given_name;
 use crate::model::user::Viewer;
@@ -41,6 +46,7 @@ pub struct Datasets {
     /// The version of the `pg_restore` that reads archives; none where this machine has none.
     pub tools_major: Option<u32>,
     pub max_upload_bytes: u64,
+    pub quotas: QuotaKeeper,
     pub metrics: Metrics,
 }
 
@@ -54,7 +60,18 @@ pub enum UploadError {
     #[error(transparent)]
     Depot(#[from] DepotError),
     #[error(transparent)]
+    Quota(#[from] QuotaError),
+    #[error(transparent)]
     Fault(#[from] anyhow::Error),
+}
+
+impl From<TakeError> for UploadError {
+    fn from(error: TakeError) -> Self {
+        match error {
+            TakeError::Quota(refusal) => refusal.into(),
+            TakeError::Store(error) => error.into(),
+        }
+    }
 }
 
 impl From<sqlx::Error> for UploadError {
@@ -76,6 +93,30 @@ impl Datasets {
     /// What people should know about where datasets are; none when each has a server of its own.
     pub fn warning(&self) -> Option<&'static str> {
         self.sandboxes.warning()
+    }
+
+    /// Refuses an upload of at least so many bytes that has no place in its account's quotas, before it is read. One that
+    /// was sent before has its place.
+    pub async fn admit(&self, viewer: Viewer, request_id: &str, least_bytes: u64) -> Result<(), UploadError> {
+        let mut conn = self.pool.acquire().await?;
+        let refusal = match self.take_place(&mut conn, viewer, least_bytes).await {
+            Ok(()) => return Ok(()),
+            Err(refusal) => refusal,
+        };
+        match store::datasets::find_by_request(&mut conn, viewer, request_id).await? {
+            Some(_) => Ok(()),
+            None => {
+                self.metrics.count_upload(Upload::Refused, 0);
+                Err(refusal.into())
+            }
+        }
+    }
+
+    async fn take_place(&self, conn: &mut PgConnection, viewer: Viewer, size_bytes: u64) -> Result<(), TakeError> {
+        for (quota, asks) in [(Quota::Datasets, 1), (Quota::Storage, size_bytes)] {
+            self.quotas.may_take(&mut *conn, viewer.user_id, quota, asks).await?;
+        }
+        Ok(())
     }
 
     /// Takes in the bytes of an upload under a temporary name.
@@ -149,6 +190,14 @@ impl Datasets {
             None => Some(&*self.home),
         };
         let mut transaction = self.pool.begin().await?;
+        if let Err(refusal) = self.take_place(&mut transaction, viewer, new.size_bytes).await {
+            transaction.rollback().await?;
+            self.dumps.remove(id).await?;
+            // The same form, sent at the same moment, may have had the last place.
+            let mut conn = self.pool.acquire().await?;
+            let earlier = store::datasets::find_by_request(&mut conn, viewer, request_id).await?;
+            return earlier.ok_or_else(|| refusal.into());
+        }
         let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Restore, home).await?;
         match store::datasets::insert(&mut transaction, viewer, id, &new, job_id).await {
             Ok(()) => {}
@@ -216,8 +265,12 @@ impl Datasets {
 
     /// Has a dataset restored once more from its dump in the depot, by whichever machine comes first: one whose own machine
     /// is away, or whose restore ended badly. False when there is no reason to, or something works on it.
-    pub async fn restore_again(&self, viewer: Viewer, id: DatasetId) -> store::Result<bool> {
+    pub async fn restore_again(&self, viewer: Viewer, id: DatasetId) -> Result<bool, TakeError> {
         let mut transaction = self.pool.begin().await?;
+        let taken = self
+            .quotas
+            .may_take(&mut transaction, viewer.user_id, Quota::Waiting, 1);
+        taken.await?;
         let is_queued = store::datasets::restore_again(&mut transaction, viewer, id).await?;
         transaction.commit().await?;
         Ok(is_queued)

@@ -186,6 +186,9 @@ impl Uploads {
                     total_bytes: range.total,
                 });
             }
+            drop(conn);
+            self.datasets.admit(viewer, "", range.total).await?;
+            conn = self.datasets.pool.acquire().await?;
             let new = NewUpload {
                 key: key.clone(),
                 home: self.datasets.home.clone(),

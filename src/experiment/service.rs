@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use sqlx::PgConnection;
 use sqlx::PgPool;
 
+use crate::auth::quota::QuotaKeeper;
+use crate::auth::quota::TakeError;
 use crate::experiment::estimate;
 use crate::experiment::estimate::Estimate;
 use crate::experiment::fields::FieldError;
@@ -22,6 +24,7 @@ use crate::model::experiment::SourceSpec;
 use crate::model::ids::ExperimentId;
 use crate::model::job::JobKind;
 use crate::model::job::JobStatus;
+use crate::model::quota::Quota;
 use crate::model::snapshot::Snapshot;
 use crate::model::units::grouped;
 use crate::model::user::Viewer;
@@ -36,6 +39,7 @@ use crate::store::experiments::NewExperiment;
 #[derive(Clone)]
 pub struct Experiments {
     pub pool: PgPool,
+    pub quotas: QuotaKeeper,
 }
 
 /// Why an experiment is not launched.
@@ -50,6 +54,23 @@ pub enum LaunchError {
 impl From<sqlx::Error> for LaunchError {
     fn from(error: sqlx::Error) -> Self {
         Self::Fault(error.into())
+    }
+}
+
+/// Of a quota that no field is to blame for.
+impl From<TakeError> for LaunchError {
+    fn from(error: TakeError) -> Self {
+        Self::of_quota("", error)
+    }
+}
+
+impl LaunchError {
+    /// What an account may not have, at the field that asks for it.
+    pub fn of_quota(field: &str, error: TakeError) -> Self {
+        match error {
+            TakeError::Quota(refusal) => Self::Refused(vec![FieldError::new(field, refusal.to_string())]),
+            TakeError::Store(error) => error.into(),
+        }
     }
 }
 
@@ -203,6 +224,14 @@ impl Experiments {
             spec,
         };
         let mut transaction = self.pool.begin().await?;
+        let taken = self
+            .quotas
+            .may_take(&mut transaction, viewer.user_id, Quota::Waiting, 1);
+        if let Err(refusal) = taken.await {
+            // The same form, sent at the same moment, may have had the last place.
+            let earlier = store::experiments::find_by_request(&mut transaction, viewer, request_id).await?;
+            return earlier.ok_or_else(|| refusal.into());
+        }
         let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Experiment, None).await?;
         match store::experiments::insert(&mut transaction, viewer, &new, job_id).await {
             Ok(id) => {
@@ -269,6 +298,11 @@ impl Experiments {
                 ),
             ));
         }
+        let n_trials = schedule::n_trials(&spec);
+        let allowed = self.quotas.may_take(&mut conn, viewer.user_id, Quota::Trials, n_trials);
+        allowed
+            .await
+            .map_err(|error| LaunchError::of_quota("iterations", error))?;
         Ok(Wish {
             spec,
             dataset,

@@ -2,6 +2,7 @@
 
 use sqlx::PgPool;
 
+use crate::auth::quota::QuotaKeeper;
 use crate::experiment::service::LaunchError;
 use crate::instrument::form::InstrumentForm;
 use crate::instrument::wish::Wish;
@@ -9,6 +10,7 @@ use crate::instrument::wish::refused;
 use crate::model::ids::InstrumentId;
 use crate::model::instrument::Instrument;
 use crate::model::job::JobKind;
+use crate::model::quota::Quota;
 use crate::model::user::Viewer;
 use crate::store;
 use crate::store::instruments::NewInstrument;
@@ -17,6 +19,7 @@ use crate::store::instruments::NewInstrument;
 #[derive(Clone)]
 pub struct Instruments {
     pub pool: PgPool,
+    pub quotas: QuotaKeeper,
 }
 
 impl Instruments {
@@ -39,6 +42,14 @@ impl Instruments {
             spec: wish.spec,
         };
         let mut transaction = self.pool.begin().await?;
+        let taken = self
+            .quotas
+            .may_take(&mut transaction, viewer.user_id, Quota::Waiting, 1);
+        if let Err(refusal) = taken.await {
+            // The same form, sent at the same moment, may have had the last place.
+            let earlier = store::instruments::find_by_request(&mut transaction, viewer, &form.request_id).await?;
+            return earlier.ok_or_else(|| refusal.into());
+        }
         let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Instrument, None).await?;
         match store::instruments::insert(&mut transaction, viewer, &new, job_id).await {
             Ok(id) => {

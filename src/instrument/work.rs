@@ -213,6 +213,8 @@ impl Notebook<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::quota::QuotaKeeper;
+    use crate::config::Access;
     use crate::instrument::service::Instruments;
     use crate::model::instrument::DrawStep;
     use crate::model::instrument::DrawnPlan;
@@ -254,6 +256,7 @@ mod tests {
         );
         let door = Instruments {
             pool: world.pool.clone(),
+            quotas: QuotaKeeper::new(Access::Local),
         };
         assert_eq!(catch_up(&world.pool).await.unwrap(), 0, "it is to go on");
         assert!(door.stop(world.viewer, id).await.unwrap());

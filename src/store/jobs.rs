@@ -10,6 +10,7 @@ use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
 use crate::model::ids::JobId;
 use crate::model::ids::ServerId;
+use crate::model::ids::UserId;
 use crate::model::ids::WorkloadId;
 use crate::model::job::Interrupted;
 use crate::model::job::Job;
@@ -20,6 +21,7 @@ use crate::model::units::date;
 use crate::model::user::Viewer;
 use crate::store::Result;
 use crate::store::datasets::AWAY_AFTER_S;
+use crate::store::quotas;
 
 /// A job in the queue with the thing it works for, as far as the viewer may see that.
 #[derive(Clone, Debug)]
@@ -34,6 +36,8 @@ pub struct QueuedJob {
     pub server: Option<(ServerId, String)>,
     /// The machine without which a waiting job cannot begin, where that one is away.
     pub waits_for: Option<DatasetPlace>,
+    /// As many jobs of its account run as may at a time: so many, of one that waits for that.
+    pub held_at: Option<u64>,
     /// Trials planned and stored, of an experiment.
     pub n_trials: Option<i32>,
     pub n_recorded: i64,
@@ -132,6 +136,7 @@ pub async fn request_cancel(conn: &mut PgConnection, viewer: Viewer, id: JobId) 
 /// What runs and what waits, whoever asked for it, in the order in which it will run. Of what the viewer may not see there is
 /// only that it is there.
 pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<QueuedJob>> {
+    let busy = quotas::list_busy(&mut *conn).await?;
     let rows = sqlx::query!(
         r#"select j.id as "id: JobId", j.kind as "kind: JobKind", j.status as "status: JobStatus",
                   case when own.is_seen then j.stage else '' end as "stage!",
@@ -147,7 +152,7 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
                   case when own.is_seen then b.id end as "benchmark_id: BenchmarkId",
                   case when own.is_seen then b.target_name end as "target_name", j.n_recorded,
                   s.id as "server_id?: ServerId", s.name as "server_name?",
-                  h.machine as "machine?", h.seen_at as "seen_at?"
+                  h.machine as "machine?", h.seen_at as "seen_at?", j.owner_id as "owner_id: UserId"
            from jobs j
            left join experiments e on e.job_id = j.id
            left join workload_checks c on c.job_id = j.id
@@ -181,6 +186,10 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
             seen_at,
             is_away: true,
         }),
+        held_at: (row.status == JobStatus::Queued)
+            .then(|| busy.iter().find(|busy| busy.account == row.owner_id))
+            .flatten()
+            .map(|busy| busy.most),
         n_trials: row.n_trials,
         n_recorded: row.n_recorded,
         job: job_of!(row, id, created_at),

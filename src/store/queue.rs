@@ -12,6 +12,7 @@ use crate::model::job::JobStatus;
 use crate::model::job::Lease;
 use crate::model::job::Progress;
 use crate::store::Result;
+use crate::store::quotas;
 
 /// Seconds for which a claim or a renewal holds.
 pub const LEASE_S: f64 = 20.0;
@@ -96,6 +97,9 @@ async fn requeue_lapsed(conn: &mut PgConnection, home: Option<&str>, reason: &st
 ///
 /// Work on a dataset waits until that is restored, and is then done where it was restored. Whoever claims a restore that
 /// anybody can do is the one who has the dataset from then on.
+///
+/// An account with as many running jobs as its quota is passed over. Two machines that claim for it at once see that only in
+/// the transaction of the claim: see [`has_too_many`].
 pub async fn claim(
     conn: &mut PgConnection,
     home: &str,
@@ -103,6 +107,8 @@ pub async fn claim(
     host: &str,
     owner: &str,
 ) -> Result<Option<Claimed>> {
+    let busy = quotas::list_busy(&mut *conn).await?;
+    let busy: Vec<i64> = busy.iter().map(|busy| busy.account.0).collect();
     let claimed = sqlx::query!(
         r#"update jobs set status = 'running', host = $2, lease_owner = $3, lease_home = $1, epoch = epoch + 1,
                   home = case when kind = 'restore' then $1 else home end,
@@ -110,7 +116,7 @@ pub async fn claim(
                   started_at = coalesce(started_at, clock_timestamp())
            where id = (
                select id from jobs
-               where status = 'queued' and not cancel_requested
+               where status = 'queued' and not cancel_requested and owner_id <> all ($6)
                  and coalesce(home = $1, kind <> 'restore' or $5)
                  and not exists (
                      select 1 from jobs busy
@@ -133,6 +139,7 @@ pub async fn claim(
         owner,
         LEASE_S,
         reach == Reach::Depot,
+        &busy,
     )
     .fetch_optional(conn)
     .await;
@@ -150,6 +157,15 @@ pub async fn claim(
         Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether a claim, which the transaction has just made, leaves its account with more running jobs than its quota: another
+/// machine was quicker. The claim is then to be rolled back.
+pub async fn has_too_many(conn: &mut PgConnection, claimed: &Claimed) -> Result<bool> {
+    quotas::lock(&mut *conn, claimed.owner_id).await?;
+    let busy = quotas::list_busy(conn).await?;
+    let own = busy.iter().find(|busy| busy.account == claimed.owner_id);
+    Ok(own.is_some_and(|busy| busy.n_running > busy.most))
 }
 
 /// Renews a lease, as the heartbeat of a job does.

@@ -2,11 +2,68 @@
 //! takes it, after [`lock`]: two uploads at once do not both find room for one.
 
 use sqlx::PgConnection;
+use sqlx::types::Json;
 
 use crate::model::ids::UserId;
+use crate::model::quota::Bound;
+use crate::model::quota::OwnQuotas;
+use crate::model::quota::Quotas;
 use crate::model::quota::Usage;
 use crate::store::Result;
 use crate::store::to_u64;
+
+/// An account of which nothing more is begun for the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy {
+    pub account: UserId,
+    pub n_running: u64,
+    pub most: u64,
+}
+
+/// What holds for an account: what is said of it, or else of everybody, or else what holds anyway.
+pub async fn of(conn: &mut PgConnection, account: UserId) -> Result<Quotas> {
+    let row = sqlx::query!(
+        r#"select quotas as "own: Json<OwnQuotas>",
+                  (select value from settings where name = 'quotas') as "house: Json<OwnQuotas>"
+           from users where id = $1"#,
+        account.0,
+    )
+    .fetch_optional(conn)
+    .await?;
+    let said = row.map(|row| (row.house.unwrap_or_default().0, row.own.0));
+    let (house, own) = said.unwrap_or_default();
+    Ok(Quotas::default().with(&house).with(&own))
+}
+
+/// Accounts that have as many jobs running as they may, or more, with how many they may. Only those that somebody signs in
+/// as: the local user has no quotas.
+pub async fn list_busy(conn: &mut PgConnection) -> Result<Vec<Busy>> {
+    let rows = sqlx::query!(
+        r#"select u.id as "id: UserId", u.quotas as "own: Json<OwnQuotas>",
+                  (select value from settings where name = 'quotas') as "house: Json<OwnQuotas>",
+                  count(*) filter (where j.status = 'running') as "n_running!"
+           from users u join jobs j on j.owner_id = u.id
+           where j.status in ('queued', 'running') and u.password_hash is not null
+           group by u.id"#,
+    )
+    .fetch_all(conn)
+    .await?;
+    let busy = rows.into_iter().filter_map(|row| {
+        let quotas = Quotas::default()
+            .with(&row.house.unwrap_or_default().0)
+            .with(&row.own.0);
+        let n_running = to_u64(row.n_running);
+        match quotas.running_jobs {
+            Bound::Most(most) if n_running >= most => Some(Busy {
+                account: row.id,
+                n_running,
+                most,
+            }),
+            Bound::Most(_) | Bound::Unlimited => None,
+        }
+    });
+    Ok(busy.collect())
+}
 
 /// Lets nobody else do so for this account until the transaction ends.
 pub async fn lock(conn: &mut PgConnection, account: UserId) -> Result<()> {
@@ -61,6 +118,7 @@ mod tests {
     use super::*;
     use crate::model::job::JobKind;
     use crate::store::jobs;
+    use crate::store::queue;
     use crate::testing::world::World;
 
     #[tokio::test]
@@ -108,6 +166,82 @@ mod tests {
         );
         set("update jobs set status = 'cancelled' where id = $1", others.0).await;
         assert_eq!(usage(&mut conn, theirs).await.unwrap(), Usage::default());
+    }
+
+    async fn say(world: &World, sql: &'static str) {
+        let done = sqlx::query(sql).execute(&world.pool).await.unwrap();
+        assert_eq!(done.rows_affected(), 1, "{sql}");
+    }
+
+    #[tokio::test]
+    async fn what_is_said_of_an_account_goes_before_what_is_said_of_the_house() {
+        let world = World::new().await;
+        let mut conn = world.conn().await;
+        let account = world.viewer.user_id;
+        assert_eq!(of(&mut conn, account).await.unwrap(), Quotas::default());
+        let house = r#"insert into settings values ('quotas', '{"datasets": {"most": 3}, "trials": {"most": 7}}')"#;
+        say(&world, house).await;
+        say(
+            &world,
+            r#"update users set quotas = '{"datasets": "unlimited", "of_a_later_version": {"most": 1}}' where name = 'local'"#,
+        )
+        .await;
+        let expected = Quotas {
+            datasets: Bound::Unlimited,
+            trials: Bound::Most(7),
+            ..Quotas::default()
+        };
+        assert_eq!(of(&mut conn, account).await.unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn an_account_with_as_many_running_jobs_as_it_may_is_passed_over() {
+        let world = World::new().await;
+        let stranger = world.stranger().await;
+        let house = r#"insert into settings values ('quotas', '{"running_jobs": {"most": 1}}')"#;
+        say(&world, house).await;
+        for _ in 0..3 {
+            world.job(JobKind::Check).await;
+        }
+        let mut conn = world.conn().await;
+        let theirs = jobs::insert(&mut conn, stranger, JobKind::Check, None).await.unwrap();
+        // Whom nobody signs in as has no quota.
+        let first = world.claim("host-a").await.unwrap();
+        let second = world.claim("host-b").await.unwrap();
+        assert_eq!(first.owner_id, second.owner_id);
+        assert_eq!(list_busy(&mut conn).await.unwrap(), []);
+
+        say(&world, "update users set password_hash = 'a hash' where name = 'local'").await;
+        let busy = Busy {
+            account: world.viewer.user_id,
+            n_running: 2,
+            most: 1,
+        };
+        assert_eq!(list_busy(&mut conn).await.unwrap(), [busy]);
+        assert!(queue::has_too_many(&mut conn, &first).await.unwrap());
+        let waiting = jobs::list_unsettled(&mut conn, world.viewer).await.unwrap();
+        let held: Vec<_> = waiting.iter().map(|queued| queued.held_at).collect();
+        assert_eq!(held, [None, None, Some(1), None]);
+        let next = world.claim("host-c").await.unwrap();
+        assert_eq!(next.lease.job_id, theirs, "somebody else is before it");
+        assert!(!queue::has_too_many(&mut conn, &next).await.unwrap());
+        assert!(world.claim("host-d").await.is_none());
+
+        // An account that may run nothing does not even begin.
+        say(
+            &world,
+            r#"update users set quotas = '{"running_jobs": {"most": 3}}' where name = 'local'"#,
+        )
+        .await;
+        assert!(world.claim("host-d").await.is_some());
+        say(&world, r#"update users set quotas = '{"running_jobs": {"most": 0}}', password_hash = 'a hash' where name = 'stranger'"#).await;
+        say(
+            &world,
+            "update jobs set status = 'completed', host = null where status = 'running' and host = 'host-c'",
+        )
+        .await;
+        jobs::insert(&mut conn, stranger, JobKind::Check, None).await.unwrap();
+        assert!(world.claim("host-c").await.is_none());
     }
 
     #[tokio::test]

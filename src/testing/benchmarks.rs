@@ -6,8 +6,10 @@ use chrono::DateTime;
 use chrono::TimeDelta;
 
 use crate::analysis::latency::Latencies;
+use crate::auth::quota::QuotaKeeper;
 use crate::benchmark::form::BenchmarkForm;
 use crate::benchmark::service::Benchmarks;
+use crate::config::Access;
 use crate::model::benchmark::Level;
 use crate::model::benchmark::LevelNotes;
 use crate::model::benchmark::LevelStatus;
@@ -60,6 +62,7 @@ impl World {
     pub async fn benchmark(&self, form: &BenchmarkForm) -> BenchmarkId {
         let benchmarks = Benchmarks {
             pool: self.pool.clone(),
+            quotas: QuotaKeeper::new(Access::Local),
         };
         benchmarks.launch(self.viewer, form).await.unwrap()
     }

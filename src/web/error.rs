@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 
 use crate::auth::accounts::AccountError;
 use crate::auth::limit::TooOften;
+use crate::auth::quota::TakeError;
 use crate::bundle::BundleError;
 use crate::dataset::service::UploadError;
 use crate::dataset::statistics_file::StatisticsFileError;
@@ -155,10 +156,23 @@ impl From<UploadError> for Error {
             UploadError::Intake(IntakeError::BrokenOff { .. }) => StatusCode::BAD_REQUEST,
             UploadError::Format(_) => StatusCode::UNPROCESSABLE_ENTITY,
             UploadError::Depot(_) => StatusCode::SERVICE_UNAVAILABLE,
+            UploadError::Quota(_) => StatusCode::CONFLICT,
         };
         Self::Refused {
             status,
             message: error.to_string(),
+        }
+    }
+}
+
+impl From<TakeError> for Error {
+    fn from(error: TakeError) -> Self {
+        match error {
+            TakeError::Store(error) => error.into(),
+            TakeError::Quota(refusal) => Self::Refused {
+                status: StatusCode::CONFLICT,
+                message: refusal.to_string(),
+            },
         }
     }
 }

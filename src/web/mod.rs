@@ -3,6 +3,7 @@
 mod api;
 mod assets;
 mod cookies;
+mod cors;
 mod error;
 mod extract;
 mod fragment;
@@ -19,9 +20,7 @@ pub use state::AppState;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::response::IntoResponse as _;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::csrf::CsrfLayer;
 
 use crate::web::middleware::pace::Pace;
 use crate::web::middleware::streams::Streams;
@@ -31,11 +30,31 @@ const FORM_BYTES: usize = 256 * 1024;
 
 /// Everything that can be asked for.
 pub fn router(state: AppState) -> Router {
-    Router::new()
-        .merge(assets::router())
-        .merge(pages::router())
-        .merge(api::router())
-        .fallback(error::not_found)
+    let pages = assets::router().merge(pages::router()).fallback(error::not_found);
+    let pages = guarded(pages, &state).layer(cors::of_pages(&state.gate));
+    let api = guarded(api::router(), &state).layer(cors::of_api(&state.gate));
+    pages
+        .merge(cors::open(api, &state.gate))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(axum::middleware::from_fn_with_state(
+            state.clone(),
+            middleware::host::check,
+        ))
+        .layer(axum::middleware::from_fn_with_state(
+            state.clone(),
+            middleware::count::count,
+        ))
+        .layer(axum::middleware::from_fn(middleware::headers::add))
+        .layer(axum::middleware::from_fn_with_state(
+            state.clone(),
+            middleware::headers::keep_to_https,
+        ))
+        .with_state(state)
+}
+
+/// With what every request passes that is no other site's doing.
+fn guarded(router: Router<AppState>, state: &AppState) -> Router<AppState> {
+    router
         .layer(DefaultBodyLimit::max(FORM_BYTES))
         .layer(axum::middleware::from_fn_with_state(
             Streams::default(),
@@ -47,18 +66,10 @@ pub fn router(state: AppState) -> Router {
         ))
         .layer(axum::middleware::from_fn_with_state(
             state.clone(),
+            middleware::limits::keep,
+        ))
+        .layer(axum::middleware::from_fn_with_state(
+            state.clone(),
             middleware::identity::know,
         ))
-        .layer(CsrfLayer::new().with_rejection_response(|_| error::foreign().into_response()))
-        .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(axum::middleware::from_fn_with_state(
-            state.clone(),
-            middleware::host::check,
-        ))
-        .layer(axum::middleware::from_fn_with_state(
-            state.clone(),
-            middleware::count::count,
-        ))
-        .layer(axum::middleware::from_fn(middleware::headers::add))
-        .with_state(state)
 }

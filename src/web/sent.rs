@@ -59,6 +59,8 @@ pub async fn dump(
                 if file_name.is_empty() {
                     return Err(Error::refused("Choose a dump file first."));
                 }
+                let least_bytes = parts::said_file_length(headers);
+                datasets.admit(viewer, &words.request_id, least_bytes).await?;
                 file = Some((datasets.receive(field).await?, file_name));
             }
             _ => {}

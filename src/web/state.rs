@@ -73,6 +73,10 @@ pub struct Gate {
     /// Whether browsers come by HTTPS, so that cookies can be for nothing else.
     pub is_https: bool,
     pub proxies: Arc<TrustedProxies>,
+    /// The origin of these pages as people know them, where that is said: a proxy may have put another name into `Host`.
+    pub public_origin: Option<Arc<str>>,
+    /// Whose web pages may call the API with a token.
+    pub cors_origins: Arc<[String]>,
 }
 
 impl AppState {
@@ -101,6 +105,8 @@ impl AppState {
             local: services.viewer,
             is_https: config.is_https(),
             proxies: Arc::new(TrustedProxies::parse(&config.trusted_proxies).context("PGASSAY_TRUSTED_PROXIES")?),
+            public_origin: config.public_origin().map(Arc::from),
+            cors_origins: config.cors_origins()?.into(),
         };
         let has_samples = ["dump.sql", "queries.sql"]
             .iter()

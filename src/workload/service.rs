@@ -7,10 +7,13 @@ use sha2::Digest as _;
 use sha2::Sha256;
 use sqlx::PgPool;
 
+use crate::auth::quota::QuotaKeeper;
+use crate::auth::quota::TakeError;
 use crate::model::ids::DatasetId;
 use crate::model::ids::WorkloadId;
 use crate::model::job::Job;
 use crate::model::job::JobKind;
+use crate::model::quota::Quota;
 use crate::model::text::display_name;
 use crate::model::text::given_name;
 use crate::model::user::Viewer;
@@ -27,6 +30,7 @@ pub const MAX_SCRIPT_BYTES: usize = 5 << 20;
 #[derive(Clone)]
 pub struct Workloads {
     pub pool: PgPool,
+    pub quotas: QuotaKeeper,
 }
 
 /// A script as it arrived.
@@ -123,7 +127,7 @@ impl Workloads {
         viewer: Viewer,
         workload_id: WorkloadId,
         dataset_id: DatasetId,
-    ) -> store::Result<bool> {
+    ) -> Result<bool, TakeError> {
         let mut transaction = self.pool.begin().await?;
         let is_there = store::workloads::get(&mut transaction, viewer, workload_id)
             .await?
@@ -142,6 +146,10 @@ impl Workloads {
         {
             return Ok(true);
         }
+        let taken = self
+            .quotas
+            .may_take(&mut transaction, viewer.user_id, Quota::Waiting, 1);
+        taken.await?;
         let job_id = store::jobs::insert(&mut transaction, viewer, JobKind::Check, None).await?;
         store::checks::replace(&mut transaction, viewer, workload_id, dataset_id, job_id).await?;
         transaction.commit().await?;

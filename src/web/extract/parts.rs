@@ -18,11 +18,20 @@ const WORD_BYTES: usize = 4096;
 
 /// Whether a request says that it is longer than that, so that it can be refused before it is read.
 pub fn says_longer_than(headers: &HeaderMap, limit_bytes: u64) -> bool {
+    said_length(headers) > limit_bytes.saturating_add(FORM_SLACK_BYTES)
+}
+
+/// How many bytes a request says that it has, form and all; none where it does not say.
+pub fn said_length(headers: &HeaderMap) -> u64 {
     let said = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok());
-    said.and_then(|length| length.parse::<u64>().ok())
-        .is_some_and(|length| length > limit_bytes.saturating_add(FORM_SLACK_BYTES))
+    said.and_then(|length| length.parse().ok()).unwrap_or(0)
+}
+
+/// The same of the file in a form, at least.
+pub fn said_file_length(headers: &HeaderMap) -> u64 {
+    said_length(headers).saturating_sub(FORM_SLACK_BYTES)
 }
 
 /// The form of a request that has one.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::Request;
+use axum::extract::State;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::header;
@@ -17,6 +18,7 @@ use tracing::error_span;
 use crate::web::fragment::Hx;
 use crate::web::middleware::access_line::AccessLine;
 use crate::web::middleware::spanned::Spanned;
+use crate::web::state::Gate;
 use crate::web::urls;
 
 /// `reliability.md`, W3.
@@ -31,6 +33,9 @@ const HEADERS: &[(&str, &str)] = &[
     ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
 ];
+
+/// Where browsers come by HTTPS they shall not come otherwise, for two years (RFC 6797).
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
 /// How long the server took, in milliseconds and by part (W3C Server Timing): browsers show it, `make bench` reads it.
 pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -91,6 +96,15 @@ impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
     }
+}
+
+/// Has browsers stay with HTTPS where they come by it: as is configured, and not as a header says that anybody can send.
+pub async fn keep_to_https(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if gate.is_https {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+    }
+    response
 }
 
 /// Numbers the request, runs it, and adds the headers that are not there yet. Every line that is logged for it, until its

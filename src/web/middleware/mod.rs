@@ -5,6 +5,7 @@ pub mod count;
 pub mod headers;
 pub mod host;
 pub mod identity;
+pub mod limits;
 pub mod pace;
 mod spanned;
 pub mod streams;

@@ -100,6 +100,8 @@ fn line(queued: &QueuedJob, place: String) -> QueueLine {
         "asked to stop".clone_into(&mut stage);
     } else if let Some(place) = &queued.waits_for {
         stage = format!("waiting for the machine {}", place.machine);
+    } else if queued.held_at.is_some() {
+        "waiting for another job of its account".clone_into(&mut stage);
     } else if let Some(elapsed_s) = job.elapsed_s() {
         stage = format!("{stage}, for {}", seconds_in_words(elapsed_s));
     }
@@ -152,6 +154,12 @@ pub fn waits_for(jobs: &[QueuedJob], id: JobId) -> String {
     let own = jobs.iter().find(|queued| queued.job.id == id);
     if let Some(away) = own.and_then(QueuedJob::away_in_words) {
         return away;
+    }
+    if let Some(most) = own.and_then(|queued| queued.held_at) {
+        return format!(
+            "It waits for another job of its account to finish: {} of one account may run at a time.",
+            counted(most, "job", "jobs")
+        );
     }
     let mut running = jobs.iter().filter(|queued| queued.job.status == JobStatus::Running);
     if let Some((server_id, name)) = own.and_then(|queued| queued.server.as_ref())
@@ -216,6 +224,7 @@ mod tests {
             benchmark: None,
             server: None,
             waits_for: None,
+            held_at: None,
             n_trials: None,
             n_recorded: 0,
         }
@@ -265,6 +274,20 @@ mod tests {
         assert!(
             said.contains("restoring shop 5, which runs on the same server: prod"),
             "{said}"
+        );
+    }
+
+    #[test]
+    fn what_is_held_by_a_quota_says_so_and_nothing_of_its_place() {
+        let mut jobs = [restore(5, JobStatus::Running), restore(7, JobStatus::Queued)];
+        jobs[1].held_at = Some(1);
+        assert_eq!(
+            waits_for(&jobs, JobId(7)),
+            "It waits for another job of its account to finish: 1 job of one account may run at a time."
+        );
+        assert_eq!(
+            QueueView::new(&jobs).lines[1].stage,
+            "waiting for another job of its account"
         );
     }
 

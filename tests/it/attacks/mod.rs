@@ -5,6 +5,7 @@
 
 mod limits;
 mod matrix;
+mod origins;
 mod planted;
 mod sessions;
 mod shown;

@@ -40,6 +40,7 @@ use crate::web::api::paging::StretchParams;
 use crate::web::error::Envelope;
 use crate::web::error::Error;
 use crate::web::extract::id::Id;
+use crate::web::extract::parts;
 use crate::web::extract::user::CurrentUser;
 use crate::web::sent;
 use crate::web::sent::Words;
@@ -148,6 +149,7 @@ async fn list_datasets(
         (status = 201, description = "The dataset, whose restore waits or runs.", body = DatasetBody,
          headers(("Location" = String, description = "Where the dataset is."))),
         (status = 400, description = "The body did not arrive whole, or a parameter cannot be.", body = Envelope),
+        (status = 409, description = "The account has no quota for another dataset, or for one so large.", body = Envelope),
         (status = 422, description = "The file is no dump that can be read here; the message says why.", body = Envelope),
         (status = 507, description = "There is no room for the file on the disk.", body = Envelope),
     )
@@ -171,8 +173,10 @@ async fn create_dataset(
         }
         Kind::Bytes => {
             sent::check_length(&datasets, request.headers())?;
-            let arrived = datasets.receive(request.into_body().into_data_stream()).await?;
             let request_id = view::request_id_or(key.unwrap_or_default())?;
+            let said_bytes = parts::said_length(request.headers());
+            datasets.admit(viewer, &request_id, said_bytes).await?;
+            let arrived = datasets.receive(request.into_body().into_data_stream()).await?;
             let (name, file_name) = (names.name.unwrap_or_default(), names.file_name.unwrap_or_default());
             datasets.add(viewer, arrived, &name, &file_name, &request_id).await?
         }
@@ -250,8 +254,8 @@ async fn delete_dataset(
     params(("id" = i64, Path, description = "Of the dataset.", minimum = 1)),
     responses(
         (status = 202, description = "The dataset, whose restore waits.", body = DatasetBody),
-        (status = 409, description = "There is no reason to, something works on it, or its dump is not in a depot.",
-         body = Envelope),
+        (status = 409, description = "There is no reason to, something works on it, its dump is not in a depot, or too many jobs \
+         of the account wait.", body = Envelope),
         (status = 404, description = "There is no such dataset.", body = Envelope),
     )
 )]

@@ -16,6 +16,7 @@ use axum::response::IntoResponse as _;
 use axum::response::Response;
 use axum::routing::get;
 
+use crate::auth::limit::Ask;
 use crate::dataset::uploads::Names;
 use crate::dataset::uploads::PartError;
 use crate::dataset::uploads::Uploads;
@@ -30,6 +31,7 @@ use crate::web::api::kind::FileBytes;
 use crate::web::error::Envelope;
 use crate::web::error::Error;
 use crate::web::extract::user::CurrentUser;
+use crate::web::middleware::limits;
 use crate::web::state::AppState;
 use crate::web::urls;
 
@@ -112,7 +114,7 @@ pub(super) async fn get_upload(
          body = Envelope),
         (status = 404, description = "The upload was deleted meanwhile.", body = Envelope),
         (status = 409, description = "The file is not the one that was begun, another request went on with this upload, it was \
-         begun elsewhere, or there are too many.", body = Envelope),
+         begun elsewhere, there are too many, or the account has no quota for it.", body = Envelope),
         (status = 416, description = "The part begins behind what is here, or ends behind the file.", body = Envelope,
          headers(("Content-Range" = String, description = "`bytes */` and how many bytes the file has."),
                  ("Upload-Offset" = Option<u64>, description = "Where the next part begins, where that is what is wrong."))),
@@ -122,7 +124,7 @@ pub(super) async fn get_upload(
     )
 )]
 pub(super) async fn put_upload(
-    State(uploads): State<Uploads>,
+    State(state): State<AppState>,
     CurrentUser(viewer): CurrentUser,
     Path(key): Path<String>,
     UrlQuery(names): UrlQuery<NameParams>,
@@ -142,6 +144,10 @@ pub(super) async fn put_upload(
         name: names.name.unwrap_or_default(),
         file_name: names.file_name.unwrap_or_default(),
     };
+    let uploads = &state.uploads;
+    if uploads.get(viewer, &key).await?.is_none() {
+        limits::take(&state.gate, &state.pool, Ask::upload(viewer.user_id)).await?;
+    }
     match uploads
         .receive(viewer, &key, names, range, body.into_data_stream())
         .await

@@ -1,9 +1,12 @@
 //! The API from outside: requests through the router, with a real store behind it.
 
 mod bodies;
+mod cors;
 mod datasets;
 mod document;
 mod experiments;
+mod quotas;
+mod reading;
 mod refusals;
 mod schema;
 mod updates;
@@ -26,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::analysis::latency::Latencies;
+use crate::auth::token::Token;
+use crate::auth::token::TokenKind;
 use crate::config::WebConfig;
 use crate::model::benchmark::Level;
 use crate::model::benchmark::LevelNotes;
@@ -36,12 +41,14 @@ use crate::model::ids::BenchmarkId;
 use crate::model::ids::UserId;
 use crate::model::job::JobStatus;
 use crate::model::job::Lease;
+use crate::model::user::TokenScope;
 use crate::model::user::Viewer;
 use crate::store;
 use crate::store::levels::AttemptKey;
 use crate::store::levels::LevelEnd;
 use crate::store::queue;
 use crate::store::queue::Reach;
+use crate::store::tokens::NewToken;
 use crate::testing::bench::Bench;
 use crate::web;
 use crate::web::AppState;
@@ -103,6 +110,21 @@ impl Door {
         let insert = sqlx::query_scalar("insert into users (name) values ('stranger') returning id");
         let user_id = UserId(insert.fetch_one(&self.bench.house.pool).await.unwrap());
         router(&self.bench, Viewer::owner(user_id), &self.shutdown)
+    }
+
+    /// A token of somebody, good for everything.
+    async fn token(&self, viewer: Viewer) -> String {
+        let token = Token::random(TokenKind::Api).unwrap();
+        let new = NewToken {
+            token: token.hashed(),
+            name: "a test",
+            prefix: &token.shown_prefix(),
+            scope: TokenScope::Write,
+            lifetime: Duration::from_hours(1),
+        };
+        let mut conn = self.bench.house.pool.acquire().await.unwrap();
+        store::tokens::insert(&mut conn, viewer.user_id, &new).await.unwrap();
+        token.secret().expose().to_owned()
     }
 
     /// Starts what a body asks for.

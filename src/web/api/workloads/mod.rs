@@ -205,6 +205,7 @@ async fn delete_workload(
          headers(("Location" = String, description = "Where the check is."))),
         (status = 400, description = "The body is no JSON object, or its field cannot be.", body = Envelope),
         (status = 404, description = "There is no such workload or dataset.", body = Envelope),
+        (status = 409, description = "As many jobs of the account wait as may.", body = Envelope),
     )
 )]
 async fn start_check(
