@@ -3,7 +3,6 @@ use chrono::DateTime;
 use super::*;
 use crate::analysis::latency::Latencies;
 use crate::model::benchmark::Totals;
-use crate::model::user::Viewer;
 use crate::model::worker::ClockOffset;
 use crate::model::worker::NewWorker;
 use crate::store;
