@@ -245,8 +245,22 @@ mod tests {
         let mut conn = world.conn().await;
         assert!(!request_cancel(&mut conn, stranger, job_id).await.unwrap());
         assert!(get(&mut conn, stranger, job_id).await.unwrap().is_none());
-        assert!(list_unsettled(&mut conn, stranger).await.unwrap().is_empty());
-        assert_eq!(list_unsettled(&mut conn, world.viewer).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn others_see_that_something_is_in_the_queue_and_not_what() {
+        let world = World::new().await;
+        world.experiment("shop", &["none"]).await;
+        let stranger = world.stranger().await;
+        let mut conn = world.conn().await;
+        let own = list_unsettled(&mut conn, world.viewer).await.unwrap();
+        let seen = list_unsettled(&mut conn, stranger).await.unwrap();
+        assert!(own.iter().any(|queued| queued.experiment_id.is_some()));
+        assert_eq!(own.len(), seen.len());
+        for queued in &seen {
+            assert!(queued.dataset.is_none() && queued.workload.is_none() && queued.experiment_id.is_none());
+            assert_eq!((&*queued.job.stage, &queued.job.message), ("", &None));
+        }
     }
 
     #[tokio::test]

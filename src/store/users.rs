@@ -174,13 +174,10 @@ mod tests {
         assert!(is_duplicate(&again));
         let known = find_known(&mut conn, "ADA").await.unwrap().unwrap();
         assert_eq!((known.viewer, known.password_hash.as_deref()), (ada, Some("hash")));
-        assert!(
-            set_standing(&mut conn, ada.user_id, Role::Editor, true)
-                .await
-                .unwrap_or(true)
-        );
-        let is_out = get(&mut conn, ada.user_id).await.unwrap().unwrap().is_disabled;
-        assert_eq!(find_known(&mut conn, "ada").await.unwrap().is_none(), is_out);
+        claim_local(&mut conn, "admin", "hash").await.unwrap().unwrap();
+        assert!(set_standing(&mut conn, ada.user_id, Role::Editor, true).await.unwrap());
+        assert!(find_known(&mut conn, "ada").await.unwrap().is_none());
+        assert!(get(&mut conn, ada.user_id).await.unwrap().unwrap().is_disabled);
     }
 
     #[tokio::test]

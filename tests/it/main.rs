@@ -1,5 +1,6 @@
 //! The product from outside: its binary, its pages, a real browser, and the rules of its house.
 
+mod access;
 mod accounts;
 mod api;
 mod attacks;

@@ -125,7 +125,8 @@ async fn a_share_is_offered_taken_run_and_reported() {
     let mut conn = story.conn().await;
     let offer = next_offer(&mut conn, story.worker_id).await.unwrap().unwrap();
     assert_eq!((offer.first_client, offer.n_clients, offer.key.share_idx), (2, 2, 1));
-    assert_eq!((&*offer.route, offer.viewer), (&b"sealed"[..], story.world.viewer));
+    let owner = Viewer::owner(story.world.viewer.user_id);
+    assert_eq!((&*offer.route, offer.viewer), (&b"sealed"[..], owner));
     story.both_begin().await;
     assert!(
         next_offer(&mut conn, story.worker_id).await.unwrap().is_none(),
