@@ -4,6 +4,7 @@
 pub mod access;
 pub mod accounts;
 pub mod address;
+pub mod api_tokens;
 mod common;
 pub mod limit;
 pub mod password;

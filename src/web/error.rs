@@ -54,6 +54,11 @@ pub enum Error {
     BadToken(String),
     /// Sent by a page of another site.
     Foreign,
+    /// A program asked for a token, and gets none: a code of RFC 6749, section 5.2, and a sentence.
+    NoToken {
+        code: &'static str,
+        message: String,
+    },
     TooOften(TooOften),
     /// What is asked for is a part of the page at this address, and is shown there.
     Elsewhere(String),
@@ -322,6 +327,10 @@ impl IntoResponse for Error {
                     message.to_owned(),
                     Vec::new(),
                 )
+            }
+            Self::NoToken { code: why, message } => {
+                code = Some(why);
+                (StatusCode::BAD_REQUEST, "No token", message, Vec::new())
             }
             Self::TooOften(often) => {
                 retry_after_s = Some(often.retry_after_s());

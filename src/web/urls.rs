@@ -6,7 +6,9 @@ use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
 use crate::model::ids::ServerId;
+use crate::model::ids::SessionId;
 use crate::model::ids::StatisticsFileId;
+use crate::model::ids::TokenId;
 use crate::model::ids::WorkloadId;
 use crate::model::instrument::InstrumentKind;
 
@@ -17,6 +19,21 @@ pub const LOGOUT: &str = "/logout";
 pub const SETUP: &str = "/setup";
 pub const REGISTER: &str = "/register";
 pub const ACCOUNT: &str = "/account";
+pub const ACCOUNT_PASSWORD: &str = "/account/password";
+pub const ACCOUNT_TOKENS: &str = "/account/tokens";
+/// Where somebody signs out wherever they are signed in.
+pub const ACCOUNT_SIGN_OUT: &str = "/account/sign-out";
+
+/// Where one session of one's own is ended.
+pub fn session_end(id: SessionId) -> String {
+    format!("/account/sessions/{id}/end")
+}
+
+/// Where one token of one's own is revoked.
+pub fn token_revoke(id: TokenId) -> String {
+    format!("{ACCOUNT_TOKENS}/{id}/revoke")
+}
+
 pub const ADMIN: &str = "/admin";
 pub const METRICS: &str = "/metrics";
 
@@ -126,6 +143,9 @@ pub fn api_experiment(id: ExperimentId) -> String {
     format!("{API_EXPERIMENTS}/{id}")
 }
 
+pub const API_REGISTER: &str = "/api/auth/register";
+pub const API_TOKEN: &str = "/api/auth/token";
+pub const API_ME: &str = "/api/auth/me";
 pub const API_DATASETS: &str = "/api/datasets";
 pub const API_WORKLOADS: &str = "/api/workloads";
 

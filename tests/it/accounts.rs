@@ -12,16 +12,16 @@ use crate::support;
 const PASSWORD: &str = "seven purple kettles sing";
 
 /// A browser of somebody: what it sends, and the cookie that it keeps.
-struct Person<'a> {
+pub struct Person<'a> {
     server: &'a Server,
     client: reqwest::Client,
     cookie: Option<String>,
 }
 
-struct Answer {
-    status: StatusCode,
+pub struct Answer {
+    pub status: StatusCode,
     location: Option<String>,
-    text: String,
+    pub text: String,
 }
 
 impl<'a> Person<'a> {
@@ -66,7 +66,7 @@ impl<'a> Person<'a> {
         }
     }
 
-    async fn get(&mut self, path: &str) -> Answer {
+    pub async fn get(&mut self, path: &str) -> Answer {
         self.send(Method::GET, path, &[]).await
     }
 
@@ -74,12 +74,53 @@ impl<'a> Person<'a> {
         self.send(Method::POST, path, form).await
     }
 
+    /// A browser of the first admin, who is called ada.
+    pub async fn first(server: &'a Server) -> Self {
+        let token = server.setup_token.clone().unwrap();
+        let mut ada = Self::of(server);
+        let form = [("token", &*token), ("name", "ada"), ("password", PASSWORD)];
+        assert_eq!(ada.post("/setup", &form).await.status, StatusCode::SEE_OTHER);
+        ada
+    }
+
+    /// Another browser, in which somebody signs in.
+    async fn also(server: &'a Server, name: &str, password: &str) -> Self {
+        let mut person = Self::of(server);
+        assert_eq!(person.sign_in(name, password).await.status, StatusCode::SEE_OTHER);
+        person
+    }
+
+    /// Makes a token on the page, which shows it.
+    pub async fn make_token(&mut self, name: &str, scope: &str, days: &str) -> String {
+        let form = [("name", name), ("scope", scope), ("days", days)];
+        let page = self.post("/account/tokens", &form).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+        let (_, behind) = page.text.split_once("id=\"new-token\">").expect("the token is shown");
+        behind.split_once('<').unwrap().0.to_owned()
+    }
+
+    /// Asks for something as a program does, with a token and without a cookie.
+    async fn ask_with(&self, token: &str, method: Method, path: &str, body: &str) -> Answer {
+        let request = self.client.request(method, format!("{}{path}", self.server.url));
+        let request = request
+            .bearer_auth(token)
+            .header(header::CONTENT_TYPE, "application/json");
+        let answer = request.body(body.to_owned()).send().await.unwrap();
+        let location = answer.headers().get(header::LOCATION);
+        Answer {
+            status: answer.status(),
+            location: location.map(|value| value.to_str().unwrap().to_owned()),
+            text: answer.text().await.unwrap(),
+        }
+    }
+
     async fn sign_in(&mut self, name: &str, password: &str) -> Answer {
         self.post("/login", &[("name", name), ("password", password)]).await
     }
 }
 
-fn start(data_dir: &std::path::Path) -> Server {
+/// A server at which people sign in.
+pub fn start(data_dir: &std::path::Path) -> Server {
     Server::start_with(data_dir, &["--access", "required"])
 }
 
@@ -275,5 +316,209 @@ async fn programs_need_a_token_and_fragments_lead_to_the_sign_in() {
         let form = [("name", "ada"), ("password", PASSWORD), ("next", elsewhere)];
         let answer = Person::of(&server).post("/login", &form).await;
         assert_eq!(answer.location.as_deref(), Some("/"), "{elsewhere}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_password_ends_every_other_session_and_the_old_one_opens_nothing() {
+    const NEW: &str = "eight green lanterns hum";
+    let dir = server::data_dir();
+    let server = start(dir.path());
+    let mut ada = Person::first(&server).await;
+    let mut elsewhere = Person::also(&server, "ada", PASSWORD).await;
+    for (old, new, said) in [
+        ("my other one", NEW, "This is not your password."),
+        (PASSWORD, "too-few", "at least 12 characters"),
+        (PASSWORD, "password1234", "among the first that are tried"),
+    ] {
+        let answer = ada.post("/account/password", &[("old", old), ("password", new)]).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{said}");
+        assert!(answer.text.contains(said), "{said}");
+        assert!(
+            !answer.text.contains(old) && !answer.text.contains(new),
+            "no password comes back"
+        );
+    }
+    assert_eq!(elsewhere.get("/account").await.status, StatusCode::OK);
+
+    let changed = ada
+        .post("/account/password", &[("old", PASSWORD), ("password", NEW)])
+        .await;
+    assert_eq!(changed.status, StatusCode::SEE_OTHER, "{}", changed.text);
+    let page = ada.get(&changed.location.unwrap()).await;
+    assert_eq!(page.status, StatusCode::OK, "this session goes on");
+    assert!(page.text.contains("Your password is changed."));
+    assert_eq!(
+        elsewhere.get("/account").await.location.as_deref(),
+        Some("/login?next=%2Faccount")
+    );
+    let mut again = Person::of(&server);
+    assert_eq!(
+        again.sign_in("ada", PASSWORD).await.status,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    assert_eq!(again.sign_in("ada", NEW).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn sessions_are_listed_and_ended_one_by_one_or_all_at_once() {
+    let dir = server::data_dir();
+    let server = start(dir.path());
+    let mut ada = Person::first(&server).await;
+    let mut second = Person::also(&server, "ada", PASSWORD).await;
+    let mut third = Person::also(&server, "ada", PASSWORD).await;
+    let page = ada.get("/account").await.text;
+    assert_eq!(
+        (page.matches("/end\"").count(), page.matches("(this one)").count()),
+        (3, 1),
+        "{page}"
+    );
+    assert!(page.contains("127.0.0.1"));
+
+    let ids = support::ask_store(dir.path(), "select string_agg(id::text, ' ' order by id) from sessions").unwrap();
+    let ids: Vec<&str> = ids.split(' ').collect();
+    let ended = ada.post(&format!("/account/sessions/{}/end", ids[1]), &[]).await;
+    assert_eq!(ended.location.as_deref(), Some("/account?done=session"));
+    assert_eq!(second.get("/").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(third.get("/").await.status, StatusCode::OK);
+    let again = ada.post(&format!("/account/sessions/{}/end", ids[1]), &[]).await;
+    assert_eq!(again.status, StatusCode::NOT_FOUND);
+
+    let stolen = ada.cookie.clone();
+    let out = ada.post("/account/sign-out", &[]).await;
+    assert_eq!((out.location.as_deref(), &ada.cookie), (Some("/login"), &None));
+    ada.cookie = stolen;
+    for person in [&mut ada, &mut third] {
+        assert_eq!(person.get("/").await.status, StatusCode::SEE_OTHER, "everybody is out");
+    }
+    let n_left = support::ask_store(dir.path(), "select count(*) from sessions");
+    assert_eq!(n_left.as_deref(), Some("0"));
+}
+
+#[tokio::test]
+async fn a_token_is_shown_once_and_opens_the_api_within_its_scope_until_it_ends() {
+    let dir = server::data_dir();
+    let server = start(dir.path());
+    let mut ada = Person::first(&server).await;
+    for (form, said) in [
+        ([("name", ""), ("scope", "read"), ("days", "90")], "A name is needed"),
+        (
+            [("name", "kept"), ("scope", "all"), ("days", "90")],
+            "The scope is read or write.",
+        ),
+        ([("name", "kept"), ("scope", "read"), ("days", "366")], "1 to 365 days"),
+    ] {
+        let answer = ada.post("/account/tokens", &form).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{said}");
+        assert!(
+            answer.text.contains(said) && answer.text.contains(&format!("value=\"{}\"", form[0].1)),
+            "{said}"
+        );
+    }
+    let read = ada.make_token("looks", "read", "").await;
+    let write = ada.make_token("works", "write", "1").await;
+    let page = ada.get("/account").await.text;
+    for token in [&read, &write] {
+        assert!(token.starts_with("pgassay_") && page.contains(&token[..14]) && !page.contains(&token[..15]));
+        assert_eq!(
+            ada.ask_with(token, Method::GET, "/api/datasets", "").await.status,
+            StatusCode::OK
+        );
+    }
+    let script = r#"{ "script": "select 1;" }"#;
+    let refused = ada.ask_with(&read, Method::POST, "/api/workloads", script).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text);
+    let added = ada.ask_with(&write, Method::POST, "/api/workloads", script).await;
+    assert_eq!(added.status, StatusCode::CREATED, "{}", added.text);
+
+    // Pages are for browsers.
+    for path in ["/", "/account", "/datasets"] {
+        let answer = ada.ask_with(&write, Method::GET, path, "").await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{path}");
+        assert!(answer.location.unwrap().starts_with("/login"), "{path}");
+    }
+    let answer = ada.ask_with(&write, Method::POST, "/account/sign-out", "").await;
+    assert_eq!(answer.location.as_deref(), Some("/login"));
+    assert_eq!(ada.get("/").await.status, StatusCode::OK, "a token signs nobody out");
+
+    let stored = support::ask_store(dir.path(), "select string_agg(t::text, ' ') from api_tokens t").unwrap();
+    assert!(!stored.contains(&read) && !stored.contains(&write[14..]));
+    let id = support::ask_store(dir.path(), "select id from api_tokens where name = 'looks'").unwrap();
+    let revoked = ada.post(&format!("/account/tokens/{id}/revoke"), &[]).await;
+    assert_eq!(revoked.location.as_deref(), Some("/account?done=token"));
+    support::ask_store(
+        dir.path(),
+        "update api_tokens set expires_at = clock_timestamp() returning 1",
+    );
+    for token in [&read, &write] {
+        let answer = ada.ask_with(token, Method::GET, "/api/datasets", "").await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        assert!(answer.text.contains("has expired or was revoked"), "{}", answer.text);
+    }
+    assert!(ada.get("/account").await.text.contains("expired</span>"));
+}
+
+#[tokio::test]
+async fn a_program_gets_a_token_by_the_form_of_oauth_and_works_with_it() {
+    let dir = server::data_dir();
+    let server = start(dir.path());
+    let mut ada = Person::first(&server).await;
+    let form = [
+        ("grant_type", "password"),
+        ("username", "ada"),
+        ("password", PASSWORD),
+        ("scope", "write"),
+    ];
+    let mut program = Person::of(&server);
+    let answer = program.post("/api/auth/token", &form).await;
+    assert_eq!(
+        (answer.status, &program.cookie),
+        (StatusCode::OK, &None),
+        "{}",
+        answer.text
+    );
+    let body: Value = serde_json::from_str(&answer.text).unwrap();
+    assert_eq!(
+        (&body["token_type"], &body["scope"]),
+        (&"bearer".into(), &"write".into())
+    );
+    let token = body["access_token"].as_str().unwrap();
+    let me = program.ask_with(token, Method::GET, "/api/auth/me", "").await;
+    let me: Value = serde_json::from_str(&me.text).unwrap();
+    assert_eq!((&me["name"], &me["role"]), (&"ada".into(), &"admin".into()));
+    let added = program
+        .ask_with(token, Method::POST, "/api/workloads", r#"{ "script": "select 1;" }"#)
+        .await;
+    assert_eq!(added.status, StatusCode::CREATED, "{}", added.text);
+    let page = ada.get("/account").await;
+    assert!(
+        page.text.contains("got by name and password"),
+        "its owner sees and can revoke it"
+    );
+}
+
+#[tokio::test]
+async fn where_nobody_signs_in_the_account_has_tokens_only() {
+    let dir = server::data_dir();
+    let server = Server::start(dir.path());
+    let mut somebody = Person::of(&server);
+    let page = somebody.get("/account").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text.contains("Nobody signs in to this pgassay") && page.text.contains("Make the token"));
+    for word in ["Change the password", "Sign out everywhere", "type=\"password\""] {
+        assert!(!page.text.contains(word), "{word}");
+    }
+    let token = somebody.make_token("local", "read", "30").await;
+    let refused = somebody
+        .ask_with(&token, Method::POST, "/api/workloads", r#"{ "script": "select 1;" }"#)
+        .await;
+    assert_eq!(
+        refused.status,
+        StatusCode::FORBIDDEN,
+        "a token holds what it says, here too"
+    );
+    for path in ["/account/password", "/account/sign-out"] {
+        let answer = somebody.post(path, &[("old", "x"), ("password", PASSWORD)]).await;
+        assert_eq!(answer.location.as_deref(), Some("/"), "{path}");
     }
 }

@@ -1,15 +1,20 @@
-//! The whole main job by a program: dump and queries in, experiment, numbers out, and not one page read.
+//! The whole main job by a program that has a token: dump and queries in, experiment, numbers out. Pages are read by somebody who
+//! is signed in, and only to compare.
+
+use std::time::Duration;
 
 use reqwest::Client;
 use reqwest::Method;
+use reqwest::RequestBuilder;
 use reqwest::Response;
 use reqwest::StatusCode;
 use reqwest::header;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::pages::Plain;
-use crate::server::Server;
+use crate::accounts;
+use crate::accounts::Person;
+use crate::server;
 use crate::server::data_dir;
 use crate::server::repository;
 use crate::server::wait_for;
@@ -18,9 +23,48 @@ use crate::server::wait_for;
 struct Program {
     client: Client,
     url: String,
+    token: String,
 }
 
 impl Program {
+    fn new(url: &str, token: String) -> Self {
+        Self {
+            // No connection is kept: the server ends those that are idle, and a test that waits does not notice.
+            client: server::client().pool_max_idle_per_host(0).build().unwrap(),
+            url: url.to_owned(),
+            token,
+        }
+    }
+
+    /// Sends a request; one that comes too often, again as soon as it may.
+    async fn patiently(&self, request: RequestBuilder) -> Response {
+        let request = request.bearer_auth(&self.token);
+        loop {
+            let answer = request
+                .try_clone()
+                .expect("the body is no stream")
+                .send()
+                .await
+                .unwrap();
+            if answer.status() != StatusCode::TOO_MANY_REQUESTS {
+                return answer;
+            }
+            let wait_s = answer.headers()[header::RETRY_AFTER].to_str().unwrap();
+            tokio::time::sleep(Duration::from_secs(wait_s.parse().unwrap())).await;
+        }
+    }
+
+    /// Uploads a file as it is. Returns where it is then.
+    async fn upload(&self, address: &str, kind: &str, bytes: Vec<u8>) -> String {
+        let request = self.client.post(format!("{}{address}", self.url));
+        let answer = self
+            .patiently(request.header(header::CONTENT_TYPE, kind).body(bytes))
+            .await;
+        let location = answer.headers().get(header::LOCATION).cloned();
+        read(answer, StatusCode::CREATED).await;
+        location.unwrap().to_str().unwrap().to_owned()
+    }
+
     async fn send(&self, method: Method, address: &str, key: Option<&str>, body: Option<&Value>) -> Response {
         let mut request = self.client.request(method, format!("{}{address}", self.url));
         if let Some(key) = key {
@@ -30,7 +74,7 @@ impl Program {
             let kind = "application/json";
             request = request.header(header::CONTENT_TYPE, kind).body(body.to_string());
         }
-        request.send().await.unwrap()
+        self.patiently(request).await
     }
 
     async fn get(&self, address: &str) -> Value {
@@ -45,7 +89,7 @@ impl Program {
 
     async fn text(&self, address: &str, accept: &str) -> String {
         let request = self.client.get(format!("{}{address}", self.url));
-        let answer = request.header(header::ACCEPT, accept).send().await.unwrap();
+        let answer = self.patiently(request.header(header::ACCEPT, accept)).await;
         assert_eq!(
             answer.headers()[header::CONTENT_TYPE]
                 .to_str()
@@ -78,6 +122,13 @@ async fn read(answer: Response, status: StatusCode) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
+/// What somebody sees who is signed in.
+async fn page(person: &mut Person<'_>, path: &str) -> String {
+    let answer = person.get(path).await;
+    assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
+    answer.text
+}
+
 /// The number at the end of an address.
 fn id(address: &str) -> i64 {
     let number = address.split('?').next().unwrap().rsplit('/').next().unwrap();
@@ -87,20 +138,26 @@ fn id(address: &str) -> i64 {
 #[tokio::test]
 async fn a_program_asks_which_statistics_matter_and_reads_the_numbers_that_the_export_has() {
     let dir = data_dir();
-    let server = Server::start(dir.path());
-    let plain = Plain::of(&server);
-    let program = Program {
-        client: plain.client.clone(),
-        url: server.url.clone(),
-    };
+    let server = accounts::start(dir.path());
+    let mut ada = Person::first(&server).await;
+    let program = Program::new(&server.url, ada.make_token("the main job", "write", "1").await);
     let sample = |name: &str| std::fs::read(repository(&format!("samples/{name}"))).unwrap();
-    let (_, dataset) = plain
-        .upload("/upload/dump", "dump", "dump.sql", sample("dump.sql"))
+    let dump = "/api/datasets?name=Shop&file_name=dump.sql";
+    let dataset = program
+        .upload(dump, "application/octet-stream", sample("dump.sql"))
         .await;
-    let (_, workload) = plain
-        .upload("/upload/queries", "queries", "queries.sql", sample("queries.sql"))
-        .await;
-    assert_eq!((dataset.as_str(), workload.as_str()), ("/datasets/1", "/workloads/1"));
+    let script = "/api/workloads?name=Questions&file_name=queries.sql";
+    let workload = program.upload(script, "application/sql", sample("queries.sql")).await;
+    let restored = wait_for("the restore", async || {
+        let shown = program.get(&dataset).await;
+        (shown["status"] != "pending" && shown["status"] != "running").then_some(shown)
+    })
+    .await;
+    assert_eq!(
+        (&restored["state"], &restored["table_count"]),
+        (&json!("ready"), &json!(10)),
+        "{restored}"
+    );
 
     let offers = program.get("/api/sources").await;
     let names: Vec<&str> = offers
@@ -144,7 +201,7 @@ async fn a_program_asks_which_statistics_matter_and_reads_the_numbers_that_the_e
         "{shown}"
     );
     let id = &created["id"];
-    let export: Value = serde_json::from_str(&plain.page(&format!("/results/{id}/export.json")).await).unwrap();
+    let export: Value = serde_json::from_str(&page(&mut ada, &format!("/results/{id}/export.json")).await).unwrap();
     for name in ["sources", "queries", "summaries", "baseline", "comparisons"] {
         assert_eq!(shown[name], export[name], "{name}");
     }
@@ -158,12 +215,12 @@ async fn a_program_asks_which_statistics_matter_and_reads_the_numbers_that_the_e
         assert!(summary["median_ms"].as_f64().unwrap() > 0.0, "{summary}");
     }
 
-    the_trials_are_those_of_the_export(&program, &plain, &address, &export).await;
+    the_trials_are_those_of_the_export(&program, &mut ada, &address, &export).await;
     another_run_is_like_the_first_and_can_be_stopped(&program, &address, &shown).await;
     assert_eq!(server.stop(), Some(0));
 }
 
-async fn the_trials_are_those_of_the_export(program: &Program, plain: &Plain, address: &str, export: &Value) {
+async fn the_trials_are_those_of_the_export(program: &Program, ada: &mut Person<'_>, address: &str, export: &Value) {
     let trials = program.text(&format!("{address}/trials"), "application/jsonl").await;
     let mut measured = Vec::new();
     for line in trials.lines() {
@@ -176,7 +233,7 @@ async fn the_trials_are_those_of_the_export(program: &Program, plain: &Plain, ad
     assert_eq!((measured.len(), trials.lines().count()), (27, 36));
     assert_eq!(json!(measured), export["trials"]);
     let rows = program.text(&format!("{address}/trials?after=30"), "text/csv").await;
-    let whole = plain.page(&format!("/results/{}/trials.csv", id(address))).await;
+    let whole = page(ada, &format!("/results/{}/trials.csv", id(address))).await;
     assert_eq!(
         rows.lines().skip(1).collect::<Vec<_>>(),
         whole.lines().skip(31).collect::<Vec<_>>()

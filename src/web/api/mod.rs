@@ -2,6 +2,7 @@
 //! answer.
 
 mod answers;
+mod auth;
 mod benchmarks;
 mod body;
 mod datasets;
@@ -32,6 +33,7 @@ pub fn router() -> Router<AppState> {
         .merge(sources::router())
         .merge(datasets::router())
         .merge(workloads::router())
+        .merge(auth::router())
         .merge(socket::router())
         .merge(openapi::router())
         .merge(docs::router())

@@ -27,6 +27,7 @@ use utoipa::openapi::security::Scopes;
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::security::SecurityScheme;
 
+use crate::web::api::auth::AuthDoc;
 use crate::web::api::benchmarks::BenchmarksDoc;
 use crate::web::api::datasets::DatasetsDoc;
 use crate::web::api::experiments::ExperimentsDoc;
@@ -118,6 +119,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
         WorkloadsDoc::openapi(),
         BenchmarksDoc::openapi(),
         ExperimentsDoc::openapi(),
+        AuthDoc::openapi(),
     ] {
         document.merge(part);
     }

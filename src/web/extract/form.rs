@@ -27,6 +27,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
             StatusCode::UNPROCESSABLE_ENTITY => {
                 "Something is missing in the form. Open its page again, and send it from there."
             }
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                "The body is to be a form, and the header Content-Type is to say application/x-www-form-urlencoded."
+            }
             _ => "The form did not arrive whole. Send it again.",
         };
         Err(Error::Refused {

@@ -1,5 +1,5 @@
 //! Who asks: the session of a browser, the token of a program, or the link that somebody has; and whether they may ask for
-//! this at all. Handlers get the answer by [`CurrentUser`](crate::web::extract::user::CurrentUser).
+//! this at all, and just now. Handlers get the answer by [`CurrentUser`](crate::web::extract::user::CurrentUser).
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -17,7 +17,9 @@ use axum::response::Response;
 use crate::auth::access;
 use crate::auth::access::Denied;
 use crate::auth::access::How;
+use crate::auth::accounts::AccountError;
 use crate::auth::accounts::Client;
+use crate::auth::limit::Ask;
 use crate::auth::token::Token;
 use crate::auth::token::TokenKind;
 use crate::config::Access;
@@ -85,6 +87,11 @@ async fn ask(state: &AppState, request: &Parts) -> Result<Asker, Error> {
     let (how, path) = (How::of(request.method.as_str()), request.uri.path());
     let need = access::need(how, path);
     let asker = identify(state, request).await?;
+    if state.gate.access == Access::Required && asker.viewer.is_account() && urls::is_for_programs(path) {
+        let ask = Ask::api(asker.viewer.user_id);
+        let taken = ask.take(&mut *state.pool.acquire().await?).await;
+        taken.map_err(AccountError::from)?;
+    }
     let is_shown = asker
         .viewer
         .shown

@@ -18,7 +18,10 @@ pub(super) fn example(document: &Value, method: &str, path: &str, operation: &Va
         command.push_str(&method.to_uppercase());
     }
     let mut address = format!("$PGASSAY{path}");
-    let mut headers = vec!["Authorization: Bearer $TOKEN".to_owned()];
+    let mut headers = Vec::new();
+    if !is_for_everybody(operation) {
+        headers.push("Authorization: Bearer $TOKEN".to_owned());
+    }
     for parameter in list(&operation["parameters"]) {
         let (name, example) = (text(&parameter["name"]), sample(parameter));
         match parameter["in"].as_str() {
@@ -53,11 +56,29 @@ fn body(document: &Value, operation: &Value) -> Option<(String, String)> {
             let text = json(document, &body["schema"]).to_string().replace('\'', r"'\''");
             format!("-d '{text}'")
         }
+        "application/x-www-form-urlencoded" => format!("-d '{}'", form(document, &body["schema"])),
         "application/sql" => "--data-binary @queries.sql".to_owned(),
         _ if has_range(operation) => "--data-binary @first-part".to_owned(),
         _ => "--data-binary @dump.sql".to_owned(),
     };
     Some((kind.to_owned(), data))
+}
+
+/// Whether it is asked for without a token.
+fn is_for_everybody(operation: &Value) -> bool {
+    list(&operation["security"]).any(|way| way.as_object().is_some_and(Map::is_empty))
+}
+
+/// A form that would be taken, with an example of each of its fields that has one.
+fn form(document: &Value, schema: &Value) -> String {
+    let schema = resolve(document, schema);
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    for (name, field) in entries(&schema["properties"]) {
+        if let Some(example) = field["example"].as_str() {
+            form.append_pair(name, example);
+        }
+    }
+    form.finish()
 }
 
 /// Whether the body is a part of a file.
@@ -117,6 +138,17 @@ mod tests {
             example(&Value::Null, "post", "/api/things/{id}", &operation),
             "curl -H \"Authorization: Bearer $TOKEN\" -H \"Content-Type: application/json\" -d '{\"memo\":\"it'\\''s\"}' \
              \"$PGASSAY/api/things/1\""
+        );
+        let operation = json!({
+            "security": [{}],
+            "requestBody": { "content": { "application/x-www-form-urlencoded": { "schema": { "properties": {
+                "grant_type": { "example": "password" }, "password": { "example": "it's" }, "scope": {},
+            } } } } },
+        });
+        assert_eq!(
+            example(&Value::Null, "post", "/api/auth/token", &operation),
+            "curl -H \"Content-Type: application/x-www-form-urlencoded\" -d 'grant_type=password&password=it%27s' \
+             \"$PGASSAY/api/auth/token\""
         );
         let bare = json!({});
         assert_eq!(

@@ -147,7 +147,7 @@ fn by_field(error: AccountError) -> Result<FieldError, Error> {
 }
 
 /// For pages that there are none of where nobody signs in.
-fn require_accounts(gate: &Gate) -> Result<(), Error> {
+pub fn require_accounts(gate: &Gate) -> Result<(), Error> {
     match gate.access {
         Access::Required => Ok(()),
         Access::Local => Err(Error::Elsewhere(urls::DASHBOARD.to_owned())),

@@ -1,0 +1,167 @@
+//! One's own account: the password, the browsers that are signed in, the tokens of programs. Where nobody signs in there are
+//! tokens only.
+
+mod browser;
+mod password;
+mod sessions;
+mod tokens;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::Query;
+use axum::extract::State;
+use axum::response::Redirect;
+use axum::response::Response;
+use axum::routing::get;
+use serde::Deserialize;
+
+use crate::auth::api_tokens;
+use crate::config::Access;
+use crate::experiment::fields::FieldError;
+use crate::store;
+use crate::web::error::Error;
+use crate::web::error::PageResult;
+use crate::web::fragment;
+use crate::web::middleware::identity::Asker;
+use crate::web::pages::account::sessions::SessionRow;
+use crate::web::pages::account::tokens::MadeView;
+use crate::web::pages::account::tokens::TokenForm;
+use crate::web::pages::account::tokens::TokenRow;
+use crate::web::pages::experiment::sources;
+use crate::web::state::AppState;
+use crate::web::urls;
+use crate::web::view::Choice;
+
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .route(urls::ACCOUNT, get(show))
+        .route(urls::ACCOUNT_PASSWORD, get(back).post(password::update))
+        .route(urls::ACCOUNT_SIGN_OUT, get(back).post(sessions::destroy_all))
+        .route("/account/sessions/{id}/end", get(back).post(sessions::destroy))
+        .route(urls::ACCOUNT_TOKENS, get(back).post(tokens::create))
+        .route("/account/tokens/{id}/revoke", get(back).post(tokens::destroy))
+}
+
+/// What has just been done, in the address that it leads to.
+#[derive(Clone, Copy, Debug)]
+enum Deed {
+    Password,
+    Session,
+    Token,
+}
+
+#[derive(Deserialize)]
+struct ShowParams {
+    #[serde(default)]
+    done: String,
+}
+
+#[derive(Template)]
+#[template(path = "account/show.html")]
+struct ShowPage {
+    /// None where nobody signs in.
+    person: Option<PersonView>,
+    sessions: Vec<SessionRow>,
+    tokens: Vec<TokenRow>,
+    token_form: TokenForm,
+    made: Option<MadeView>,
+    done: Option<&'static str>,
+    errors: Vec<FieldError>,
+}
+
+struct PersonView {
+    name: String,
+    role: &'static str,
+    /// What the role allows: "With it you ...".
+    may: &'static str,
+}
+
+impl Deed {
+    const ALL: [Self; 3] = [Self::Password, Self::Session, Self::Token];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Session => "session",
+            Self::Token => "token",
+        }
+    }
+
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Password => "Your password is changed. Every other browser that was signed in is signed out.",
+            Self::Session => "That browser is signed out.",
+            Self::Token => "The token is revoked. No program can use it any more.",
+        }
+    }
+
+    /// The page that says so.
+    fn address(self) -> String {
+        urls::with_query(urls::ACCOUNT, [("done", self.word())])
+    }
+}
+
+impl ShowPage {
+    async fn of(state: &AppState, asker: &Asker) -> Result<Self, Error> {
+        let user_id = asker.viewer.user_id;
+        let mut conn = state.pool.acquire().await?;
+        let tokens = store::tokens::list(&mut conn, user_id).await?;
+        let (person, sessions) = match state.gate.access {
+            Access::Local => (None, Vec::new()),
+            Access::Required => {
+                let role = asker.viewer.role;
+                let person = PersonView {
+                    name: asker.name.clone().unwrap_or_default(),
+                    role: role.word(),
+                    may: role.in_words(),
+                };
+                (Some(person), store::sessions::list(&mut conn, user_id).await?)
+            }
+        };
+        Ok(Self {
+            person,
+            sessions: sessions
+                .into_iter()
+                .map(|session| SessionRow::new(session, asker.session))
+                .collect(),
+            tokens: tokens.into_iter().map(TokenRow::from).collect(),
+            token_form: TokenForm::default(),
+            made: None,
+            done: None,
+            errors: Vec::new(),
+        })
+    }
+
+    fn error(&self, field: &str) -> Option<String> {
+        sources::messages(&self.errors, field)
+    }
+
+    fn scopes(&self) -> Vec<Choice> {
+        self.token_form.scopes()
+    }
+
+    fn days_help(&self) -> String {
+        format!(
+            "{} unless you say otherwise, at most {}.",
+            api_tokens::USUAL_DAYS,
+            api_tokens::MOST_DAYS
+        )
+    }
+}
+
+/// GET /account
+async fn show(
+    State(state): State<AppState>,
+    asker: Asker,
+    Query(ShowParams { done }): Query<ShowParams>,
+) -> PageResult<Response> {
+    let mut page = ShowPage::of(&state, &asker).await?;
+    let deed = Deed::ALL.into_iter().find(|deed| deed.word() == done);
+    page.done = deed.map(Deed::in_words);
+    fragment::page(&page)
+}
+
+/// An address that forms are sent to, opened in a browser: the page that they stand on.
+async fn back() -> Redirect {
+    Redirect::to(urls::ACCOUNT)
+}
