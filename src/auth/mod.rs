@@ -8,4 +8,5 @@ mod common;
 pub mod limit;
 pub mod password;
 pub mod quota;
+pub mod sharing;
 pub mod token;

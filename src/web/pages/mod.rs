@@ -23,6 +23,7 @@ mod queue;
 mod restore_log;
 mod results;
 mod servers;
+mod sharing;
 mod sign_in;
 mod statistics_files;
 mod upload;
@@ -53,6 +54,7 @@ pub fn router() -> Router<AppState> {
         .merge(benchmarks::router())
         .merge(servers::router())
         .merge(filing::router())
+        .merge(sharing::router())
         .merge(workers::router())
         .merge(sign_in::router())
 }
