@@ -9,4 +9,5 @@ mod common;
 pub mod limit;
 pub mod password;
 pub mod quota;
+pub mod sharing;
 pub mod token;

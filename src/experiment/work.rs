@@ -193,7 +193,8 @@ async fn sweep_clones(job: &HeldJob, sandbox: &Sandbox, dataset_id: DatasetId) -
 }
 
 async fn dataset_of(job: &HeldJob, experiment: &Experiment, sandboxes: &Sandboxes) -> Result<Dataset, Trouble> {
-    let gone = || Trouble::Sentence("The dataset of this experiment is gone.".to_owned());
+    let gone =
+        || Trouble::Sentence("The dataset of this experiment is gone, or is no longer shared with you.".to_owned());
     let id = experiment.dataset_id.ok_or_else(gone)?;
     let mut conn = job.conn().await?;
     let dataset = store::datasets::get(&mut conn, job.viewer, id)

@@ -102,7 +102,7 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble
         None => Vec::new(),
     };
     drop(conn);
-    let gone = || Trouble::Sentence("The dataset of this run is gone.".to_owned());
+    let gone = || Trouble::Sentence("The dataset of this run is gone, or is no longer shared with you.".to_owned());
     let dataset_id = instrument.dataset_id.ok_or_else(gone)?;
     if !sandboxes.is_there(dataset_id).await? {
         return Err(Trouble::Sentence(sandboxes.what_is_gone(&instrument.dataset_name)));

@@ -14,7 +14,7 @@ const MAX_MEMO_CHARS: usize = 2000;
 const MARKS: &str = "-_.:/";
 
 /// A thing that can be filed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Filed {
     Experiment(ExperimentId),
     Instrument(InstrumentId),

@@ -1,5 +1,6 @@
 //! Links that show one thing to whoever has them, and what is shown to all accounts.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -133,6 +134,54 @@ pub async fn get(conn: &mut PgConnection, viewer: Viewer, thing: Filed) -> Resul
     }))
 }
 
+struct OwnerRow {
+    kind: String,
+    id: i64,
+    name: String,
+}
+
+/// Whose things are that are not the viewer's own, for lists.
+pub async fn owners(conn: &mut PgConnection, viewer: Viewer, things: &[Filed]) -> Result<HashMap<Filed, String>> {
+    let ids = |id_of: fn(Columns) -> Option<i64>| -> Vec<i64> {
+        things.iter().filter_map(|thing| id_of(Columns::of(*thing))).collect()
+    };
+    let rows = sqlx::query_as!(
+        OwnerRow,
+        r#"select thing.kind as "kind!", thing.id as "id!", u.name from (
+             select 'dataset' as kind, t.id, t.owner_id from datasets t where t.id = any($2) and may_see($1, t)
+             union all
+             select 'workload', t.id, t.owner_id from workloads t where t.id = any($3) and may_see($1, t)
+             union all
+             select 'experiment', t.id, t.owner_id from experiments t where t.id = any($4) and may_see($1, t)
+             union all
+             select 'instrument', t.id, t.owner_id from instruments t where t.id = any($5) and may_see($1, t)
+             union all
+             select 'benchmark', t.id, t.owner_id from benchmarks t where t.id = any($6) and may_see($1, t)
+           ) thing join users u on u.id = thing.owner_id
+           where thing.owner_id <> ($1::viewer).user_id"#,
+        viewer as Viewer,
+        &ids(|of| of.dataset_id),
+        &ids(|of| of.workload_id),
+        &ids(|of| of.experiment_id),
+        &ids(|of| of.instrument_id),
+        &ids(|of| of.benchmark_id),
+    )
+    .fetch_all(conn)
+    .await?;
+    let named = rows.into_iter().filter_map(|row| {
+        let thing = match row.kind.as_str() {
+            "dataset" => Filed::Dataset(DatasetId(row.id)),
+            "workload" => Filed::Workload(WorkloadId(row.id)),
+            "experiment" => Filed::Experiment(ExperimentId(row.id)),
+            "instrument" => Filed::Instrument(InstrumentId(row.id)),
+            "benchmark" => Filed::Benchmark(BenchmarkId(row.id)),
+            _ => return None,
+        };
+        Some((thing, row.name))
+    });
+    Ok(named.collect())
+}
+
 /// Shows a thing to all accounts, or to its owner alone again. Returns false when it is not the viewer's.
 pub async fn share(conn: &mut PgConnection, viewer: Viewer, thing: Filed, is_shared: bool) -> Result<bool> {
     let done = match thing {
@@ -254,7 +303,11 @@ mod tests {
         assert!(!sees(&mut conn, Viewer::nobody()).await);
         let seen = get(&mut conn, stranger, id).await.unwrap().unwrap();
         assert_eq!((&*seen.owner, seen.is_own, seen.is_shared), ("local", false, true));
+        let of_stranger = owners(&mut conn, stranger, &[id]).await.unwrap();
+        assert_eq!(of_stranger.get(&id).map(String::as_str), Some("local"));
+        assert!(owners(&mut conn, world.viewer, &[id]).await.unwrap().is_empty());
         assert!(!share(&mut conn, stranger, id, false).await.unwrap());
+        assert!(owners(&mut conn, stranger, &[id]).await.unwrap().is_empty());
         assert!(share(&mut conn, world.viewer, id, false).await.unwrap());
         assert!(get(&mut conn, stranger, id).await.unwrap().is_none());
     }

@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 use crate::auth::accounts::AccountError;
 use crate::auth::limit::TooOften;
 use crate::auth::quota::TakeError;
+use crate::auth::sharing::SharingError;
 use crate::bundle::BundleError;
 use crate::dataset::service::UploadError;
 use crate::dataset::statistics_file::StatisticsFileError;
@@ -111,6 +112,19 @@ impl From<AccountError> for Error {
         Self::Refused {
             status,
             message: error.to_string(),
+        }
+    }
+}
+
+impl From<SharingError> for Error {
+    fn from(error: SharingError) -> Self {
+        match error {
+            SharingError::NotYours => Self::NotFound("page"),
+            SharingError::TooMany => Self::refused(error.to_string()),
+            SharingError::Fault(error) => match error.downcast::<sqlx::Error>() {
+                Ok(error) => error.into(),
+                Err(error) => Self::Fault(error),
+            },
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::model::ids::BenchmarkId;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
+use crate::model::ids::LinkId;
 use crate::model::ids::ServerId;
 use crate::model::ids::SessionId;
 use crate::model::ids::StatisticsFileId;
@@ -205,6 +206,21 @@ pub fn filing(thing: Filed) -> String {
     format!("{}/filing", filed(thing))
 }
 
+/// Who sees a thing, and where its owner says so.
+pub fn sharing(thing: Filed) -> String {
+    format!("{}/sharing", filed(thing))
+}
+
+/// Where links to a thing are made.
+pub fn sharing_links(thing: Filed) -> String {
+    format!("{}/sharing/links", filed(thing))
+}
+
+/// Where a link to a thing is taken back.
+pub fn sharing_link_delete(thing: Filed, link: LinkId) -> String {
+    format!("{}/sharing/links/{link}/delete", filed(thing))
+}
+
 /// The list that a thing stands in.
 pub fn list_of(filed: Filed) -> &'static str {
     match filed {
@@ -290,8 +306,9 @@ pub fn experiment_like(id: ExperimentId) -> String {
     format!("{EXPERIMENT}?like={id}")
 }
 
+/// How far an experiment is. Below its page, where those look as well who have no more than a link to it.
 pub fn experiment_status(id: ExperimentId) -> String {
-    format!("/experiment/status/{id}")
+    format!("/results/{id}/status")
 }
 
 pub fn result(id: ExperimentId) -> String {

@@ -64,7 +64,9 @@ impl SandboxPlace {
         job.set_progress("starting its server", &Progress::default()).await?;
         let (tenant, mut settings) = if let TargetSpec::Dataset { dataset_id } = spec.target {
             let mut conn = job.conn().await?;
-            let gone = || Trouble::Sentence("The dataset of this benchmark is gone.".to_owned());
+            let gone = || {
+                Trouble::Sentence("The dataset of this benchmark is gone, or is no longer shared with you.".to_owned())
+            };
             let dataset = store::datasets::get(&mut conn, job.viewer, dataset_id)
                 .await?
                 .ok_or_else(gone)?;

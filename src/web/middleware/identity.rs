@@ -50,8 +50,15 @@ pub struct Asker {
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
+/// Who looks, for the frame of every page and for what it offers.
+struct Current {
+    name: Option<String>,
+    viewer: Viewer,
+    access: Access,
+}
+
 tokio::task_local! {
-    static CURRENT: (Option<String>, Role);
+    static CURRENT: Current;
 }
 
 /// The account that is signed in, for the frame of every page: its name, and whether it looks after the others.
@@ -63,10 +70,47 @@ pub struct SignedIn {
 impl SignedIn {
     /// Of the request that is being answered; none where nobody is signed in.
     pub fn current() -> Option<Self> {
-        let current = CURRENT.try_with(|(name, role)| (name.clone(), *role)).ok()?;
-        Some(Self {
-            name: current.0?,
-            is_admin: current.1 == Role::Admin,
+        CURRENT
+            .try_with(|current| {
+                current.name.clone().map(|name| Self {
+                    name,
+                    is_admin: current.viewer.role == Role::Admin,
+                })
+            })
+            .ok()?
+    }
+}
+
+/// Whoever looks at a page, by what it can offer them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Visitor {
+    /// Has an account, and so more than what a link shows.
+    pub is_account: bool,
+    /// Whether the role is one that uploads and launches.
+    pub may_launch: bool,
+    /// Whether servers and workers are shown.
+    pub is_admin: bool,
+    /// There are others, and so things are somebody's.
+    pub has_others: bool,
+}
+
+impl Visitor {
+    /// Of the request that is being answered. Outside of any it is the one person of a pgassay where nobody signs in.
+    pub fn current() -> Self {
+        let visitor = CURRENT.try_with(|current| {
+            let is_account = current.viewer.is_account();
+            Self {
+                is_account,
+                may_launch: is_account && current.viewer.role.may_change(),
+                is_admin: is_account && current.viewer.role == Role::Admin,
+                has_others: current.access == Access::Required,
+            }
+        });
+        visitor.unwrap_or(Self {
+            is_account: true,
+            may_launch: true,
+            is_admin: true,
+            has_others: false,
         })
     }
 }
@@ -74,30 +118,49 @@ impl SignedIn {
 /// Lets requests through of those who may ask for what they ask for, and says to their handlers who that is.
 pub async fn know(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let asker = match ask(&state, &parts).await {
+    let asker = match identify(&state, &parts).await {
         Ok(asker) => asker,
         Err(error) => return error.into_response(),
     };
-    let current = (asker.name.clone(), asker.viewer.role);
-    parts.extensions.insert(asker);
-    CURRENT.scope(current, next.run(Request::from_parts(parts, body))).await
+    let current = Current {
+        name: asker.name.clone(),
+        viewer: asker.viewer,
+        access: state.gate.access,
+    };
+    let answer = async move {
+        // The page that says no is one of those that say who is signed in.
+        let admitted = match keep_to_limit(&state, &asker, parts.uri.path()).await {
+            Ok(()) => admit(&asker, &parts),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = admitted {
+            return error.into_response();
+        }
+        parts.extensions.insert(asker);
+        next.run(Request::from_parts(parts, body)).await
+    };
+    CURRENT.scope(current, answer).await
 }
 
-async fn ask(state: &AppState, request: &Parts) -> Result<Asker, Error> {
-    let (how, path) = (How::of(request.method.as_str()), request.uri.path());
-    let need = access::need(how, path);
-    let asker = identify(state, request).await?;
+/// Programs may ask so often, where several people share this pgassay.
+async fn keep_to_limit(state: &AppState, asker: &Asker, path: &str) -> Result<(), Error> {
     if state.gate.access == Access::Required && asker.viewer.is_account() && urls::is_for_programs(path) {
         let ask = Ask::api(asker.viewer.user_id);
         let taken = ask.take(&mut *state.pool.acquire().await?).await;
         taken.map_err(AccountError::from)?;
     }
+    Ok(())
+}
+
+fn admit(asker: &Asker, request: &Parts) -> Result<(), Error> {
+    let (how, path) = (How::of(request.method.as_str()), request.uri.path());
+    let need = access::need(how, path);
     let is_shown = asker
         .viewer
         .shown
         .is_some_and(|thing| is_within(path, &urls::filed(thing)));
     match access::check(need, how, asker.viewer, asker.scope, is_shown) {
-        Ok(()) => Ok(asker),
+        Ok(()) => Ok(()),
         Err(Denied::Unknown) => Err(unknown(request)),
         Err(Denied::NotFor(role)) => Err(Error::forbidden(format!(
             "This is not for {}s. An admin can give you another role.",

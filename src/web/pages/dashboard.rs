@@ -37,6 +37,8 @@ struct ShowPage {
     latest: Vec<LatestLine>,
     n_experiments: u64,
     benchmarks: Vec<BenchmarkLine>,
+    may_launch: bool,
+    /// None for those who only look.
     steps: Vec<Step>,
     offers_sample: bool,
 }
@@ -93,6 +95,7 @@ async fn show(
     let benchmarks = store::finding::benchmarks(&mut conn, viewer, &Filter::default(), newest).await?;
     let benchmarks = store::benchmarks::list_by_ids(&mut conn, viewer, &benchmarks.ids).await?;
     let n_experiments = store::experiments::count(&mut conn, viewer).await?;
+    let may_launch = viewer.role.may_change();
     let has = [!datasets.is_empty(), !workloads.is_empty(), n_experiments > 0];
     let experiment_href = urls::experiment_on(
         datasets.first().map(|dataset| dataset.id),
@@ -103,7 +106,12 @@ async fn show(
         latest: experiments.iter().map(LatestLine::new).collect(),
         n_experiments,
         benchmarks: benchmarks.iter().map(BenchmarkLine::new).collect(),
-        steps: steps(has, experiment_href),
+        may_launch,
+        steps: if may_launch {
+            steps(has, experiment_href)
+        } else {
+            Vec::new()
+        },
         offers_sample: samples.0.is_some() && datasets.is_empty(),
     })
 }

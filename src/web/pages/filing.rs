@@ -26,6 +26,8 @@ use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
 use crate::web::pages::lists::TagLink;
+use crate::web::pages::sharing;
+use crate::web::pages::sharing::Standing;
 use crate::web::state::AppState;
 use crate::web::urls;
 
@@ -58,6 +60,7 @@ pub struct FilingView {
     back: String,
     tags: Vec<TagLink>,
     memo: String,
+    may_change: bool,
     form: Option<FormView>,
     /// The keyboard was in the form that this replaces.
     has_focus: bool,
@@ -72,12 +75,21 @@ struct FormView {
 }
 
 impl FilingView {
-    pub fn new(filed: Filed, filing: &Filing) -> Self {
+    pub fn new(filed: Filed, filing: &Filing, standing: &Standing) -> Self {
+        Self {
+            may_change: standing.may_change,
+            ..Self::own(filed, filing)
+        }
+    }
+
+    /// Of a thing that the viewer may change.
+    fn own(filed: Filed, filing: &Filing) -> Self {
         Self {
             address: urls::filing(filed),
             back: urls::filed(filed),
             tags: TagLink::all(urls::list_of(filed), filing),
             memo: filing.memo.as_str().to_owned(),
+            may_change: true,
             form: None,
             has_focus: false,
         }
@@ -86,7 +98,7 @@ impl FilingView {
     fn with_form(filed: Filed, form: FormView) -> Self {
         Self {
             form: Some(form),
-            ..Self::new(filed, &Filing::default())
+            ..Self::own(filed, &Filing::default())
         }
     }
 }
@@ -103,13 +115,7 @@ struct EditPage {
 impl EditPage {
     fn new(filed: Filed, section: FilingView) -> Self {
         Self {
-            thing: match filed {
-                Filed::Experiment(id) => format!("experiment {id}"),
-                Filed::Instrument(id) => format!("instrument {id}"),
-                Filed::Benchmark(id) => format!("benchmark {id}"),
-                Filed::Dataset(id) => format!("dataset {id}"),
-                Filed::Workload(id) => format!("workload {id}"),
-            },
+            thing: sharing::thing_in_words(filed),
             back: urls::filed(filed),
             section,
         }
@@ -125,7 +131,10 @@ struct FilingForm {
 
 /// GET /{things}/{id}/filing
 async fn edit(pool: PgPool, viewer: Viewer, hx: Hx, filed: Filed) -> PageResult<Response> {
-    let filing = store::filing::get(&mut *pool.acquire().await?, viewer, filed).await?;
+    let mut conn = pool.acquire().await?;
+    sharing::require_own(&mut conn, viewer, filed).await?;
+    let filing = store::filing::get(&mut conn, viewer, filed).await?;
+    drop(conn);
     let filing = filing.ok_or(Error::NotFound("page"))?;
     let form = FormView {
         tags: filing.tags.to_text(),
@@ -169,7 +178,7 @@ async fn update(pool: PgPool, viewer: Viewer, hx: Hx, filed: Filed, form: Filing
     }
     let section = FilingView {
         has_focus: true,
-        ..FilingView::new(filed, &filing)
+        ..FilingView::own(filed, &filing)
     };
     fragment::with_status(StatusCode::OK, &section)
 }

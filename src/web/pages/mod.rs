@@ -24,6 +24,7 @@ mod queue;
 mod restore_log;
 mod results;
 mod servers;
+mod sharing;
 mod sign_in;
 mod statistics_files;
 mod upload;
@@ -54,6 +55,7 @@ pub fn router() -> Router<AppState> {
         .merge(benchmarks::router())
         .merge(servers::router())
         .merge(filing::router())
+        .merge(sharing::router())
         .merge(workers::router())
         .merge(sign_in::router())
         .merge(account::router())

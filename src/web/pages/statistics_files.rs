@@ -23,6 +23,7 @@ use crate::dataset::statistics_file::Shown;
 use crate::dataset::statistics_file::StatisticsFileError;
 use crate::dataset::statistics_file::compare::Comparison;
 use crate::model::dataset::Setting;
+use crate::model::filing::Filed;
 use crate::model::ids::DatasetId;
 use crate::model::ids::StatisticsFileId;
 use crate::model::statistics_file::SizeDifference;
@@ -41,6 +42,8 @@ use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
 use crate::web::pages::datasets;
+use crate::web::pages::sharing;
+use crate::web::pages::sharing::Standing;
 use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
@@ -70,6 +73,7 @@ struct ExportPage {
 #[derive(Template)]
 #[template(path = "statistics_files/show.html")]
 struct ShowPage {
+    standing: Standing,
     name: String,
     dataset_name: String,
     dataset_href: String,
@@ -136,6 +140,7 @@ async fn create(
     headers: HeaderMap,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Response, Error> {
+    sharing::require_own(&mut *datasets.pool.acquire().await?, viewer, Filed::Dataset(id)).await?;
     match take(&datasets, viewer, id, &headers, form).await {
         Ok(file_id) => Ok(hx.redirect(&urls::statistics_file(file_id))),
         Err(Error::Refused { status, message }) => {
@@ -197,7 +202,10 @@ async fn show(
     CurrentUser(viewer): CurrentUser,
     Id(id): Id<StatisticsFileId>,
 ) -> Result<Response, Error> {
-    fragment::page(&ShowPage::new(load(&datasets, viewer, id).await?))
+    let shown = load(&datasets, viewer, id).await?;
+    let dataset = Filed::Dataset(shown.dataset_id);
+    let standing = Standing::load(&mut *datasets.pool.acquire().await?, viewer, dataset).await?;
+    fragment::page(&ShowPage::new(shown, standing))
 }
 
 /// GET /statistics/{id}/delete
@@ -206,7 +214,8 @@ async fn delete(
     CurrentUser(viewer): CurrentUser,
     Id(id): Id<StatisticsFileId>,
 ) -> Result<Response, Error> {
-    fragment::page(&DeletePage::new(&load(&datasets, viewer, id).await?))
+    let shown = load_own(&datasets, viewer, id).await?;
+    fragment::page(&DeletePage::new(&shown))
 }
 
 /// POST /statistics/{id}/delete
@@ -216,7 +225,7 @@ async fn destroy(
     hx: Hx,
     Id(id): Id<StatisticsFileId>,
 ) -> Result<Response, Error> {
-    let shown = load(&datasets, viewer, id).await?;
+    let shown = load_own(&datasets, viewer, id).await?;
     match datasets.delete_statistics(viewer, id).await? {
         Deleted::Done => Ok(hx.redirect(&urls::dataset(shown.dataset_id))),
         Deleted::InUse => {
@@ -233,9 +242,18 @@ async fn load(datasets: &Datasets, viewer: Viewer, id: StatisticsFileId) -> Resu
     shown.ok_or(Error::NotFound("statistics file"))
 }
 
+/// The same, of a dataset that the viewer may change.
+async fn load_own(datasets: &Datasets, viewer: Viewer, id: StatisticsFileId) -> Result<Shown, Error> {
+    let shown = load(datasets, viewer, id).await?;
+    let dataset = Filed::Dataset(shown.dataset_id);
+    sharing::require_own(&mut *datasets.pool.acquire().await?, viewer, dataset).await?;
+    Ok(shown)
+}
+
 impl ShowPage {
-    fn new(shown: Shown) -> Self {
+    fn new(shown: Shown, standing: Standing) -> Self {
         Self {
+            standing,
             facts: facts(&shown.file),
             dataset_href: urls::dataset(shown.dataset_id),
             experiment_href: urls::experiment_on(Some(shown.dataset_id), None),

@@ -8,6 +8,7 @@ use sqlx::PgPool;
 
 use crate::analysis::sweep;
 use crate::model::benchmark::Benchmark;
+use crate::model::filing::Filed;
 use crate::model::ids::BenchmarkId;
 use crate::model::job::JobStatus;
 use crate::report::benchmark::figures;
@@ -25,6 +26,8 @@ use crate::web::pages::lists::ListParams;
 use crate::web::pages::lists::ListView;
 use crate::web::pages::lists::Offer;
 use crate::web::pages::lists::TagLink;
+use crate::web::pages::sharing;
+use crate::web::pages::sharing::Owners;
 use crate::web::urls;
 use crate::web::view;
 
@@ -55,6 +58,8 @@ struct IndexRow {
     against: Option<Against>,
     line: Option<Sparkline>,
     trend: String,
+    /// Of what is somebody else's.
+    owner: Option<String>,
     tags: Vec<TagLink>,
     date: String,
     datetime: String,
@@ -69,7 +74,7 @@ struct Against {
 }
 
 impl IndexRow {
-    fn new(benchmark: &Benchmark, spark: &Spark, params: &ListParams) -> Self {
+    fn new(benchmark: &Benchmark, spark: &Spark, owners: &Owners, params: &ListParams) -> Self {
         let job = &benchmark.job;
         let said = benchmark.headline.clone().or_else(|| job.message.clone());
         Self {
@@ -87,6 +92,7 @@ impl IndexRow {
             against: against(benchmark.id, spark),
             line: Sparkline::new(&spark.throughputs),
             trend: urls::benchmark_part(benchmark.id, "trend"),
+            owner: owners.get(&Filed::Benchmark(benchmark.id)).cloned(),
             tags: params.tag_links(&benchmark.filing),
             date: view::date(benchmark.created_at),
             datetime: view::rfc3339(benchmark.created_at),
@@ -141,6 +147,10 @@ pub(super) async fn index(
     let found = params.narrow(found);
     let benchmarks = store::benchmarks::list_by_ids(&mut conn, viewer, &found.ids).await?;
     let sparks = trend::sparks(&mut conn, viewer, &benchmarks, RUNS).await?;
+    let owners = sharing::owners(&mut conn, viewer, &benchmarks, |benchmark| {
+        Filed::Benchmark(benchmark.id)
+    })
+    .await?;
     let known = Known {
         tags: store::filing::tags_of_benchmarks(&mut conn, viewer).await?,
         datasets: store::finding::places_of_benchmarks(&mut conn, viewer).await?,
@@ -155,7 +165,7 @@ pub(super) async fn index(
         rows: benchmarks
             .iter()
             .zip(&sparks)
-            .map(|(benchmark, spark)| IndexRow::new(benchmark, spark, &params))
+            .map(|(benchmark, spark)| IndexRow::new(benchmark, spark, &owners, &params))
             .collect(),
     })
 }

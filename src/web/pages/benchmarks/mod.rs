@@ -26,6 +26,7 @@ use axum::routing::post;
 use sqlx::PgPool;
 
 use crate::benchmark::service::Benchmarks;
+use crate::model::filing::Filed;
 use crate::model::ids::BenchmarkId;
 use crate::report::benchmark::BenchmarkData;
 use crate::report::benchmark::export;
@@ -35,6 +36,7 @@ use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment::Hx;
 use crate::web::pages::results::FileAnswer;
+use crate::web::pages::sharing;
 use crate::web::state::AppState;
 use crate::web::urls;
 
@@ -71,12 +73,13 @@ pub fn heading(id: BenchmarkId) -> String {
 
 /// POST /benchmarks/{id}/stop
 async fn stop(
+    State(pool): State<PgPool>,
     State(benchmarks): State<Benchmarks>,
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
     Id(id): Id<BenchmarkId>,
 ) -> PageResult<Response> {
-    benchmarks.get(viewer, id).await?.ok_or(Error::NotFound("benchmark"))?;
+    sharing::require_own(&mut *pool.acquire().await?, viewer, Filed::Benchmark(id)).await?;
     benchmarks.stop(viewer, id).await?;
     Ok(hx.redirect(&urls::benchmark(id)))
 }

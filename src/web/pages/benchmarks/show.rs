@@ -8,6 +8,7 @@ use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::response::Response;
 use sqlx::PgConnection;
+use sqlx::PgPool;
 
 use crate::benchmark::service::Benchmarks;
 use crate::model::benchmark::Benchmark;
@@ -33,6 +34,9 @@ use crate::web::pages::benchmarks::chart::ViewParams;
 use crate::web::pages::benchmarks::live::Frame;
 use crate::web::pages::benchmarks::result::ResultView;
 use crate::web::pages::filing::FilingView;
+use crate::web::pages::sharing;
+use crate::web::pages::sharing::Standing;
+use crate::web::pages::sharing::addresses;
 use crate::web::state::AppState;
 use crate::web::urls;
 
@@ -46,6 +50,7 @@ struct ShowPage {
     asked: String,
     dataset_address: Option<String>,
     is_quick: bool,
+    standing: Standing,
     filing: FilingView,
     body: Body,
 }
@@ -84,18 +89,26 @@ impl ShowPage {
         }
     }
 
-    fn new(benchmark: &Benchmark, title: String, body: Body) -> Self {
+    async fn load(
+        conn: &mut PgConnection,
+        viewer: Viewer,
+        benchmark: &Benchmark,
+        title: String,
+        body: Body,
+    ) -> Result<Self, Error> {
         let id = benchmark.id;
-        Self {
+        let standing = Standing::load(&mut *conn, viewer, Filed::Benchmark(id)).await?;
+        Ok(Self {
             id,
             title,
             target: benchmark.target_name.clone(),
             asked: asked(&benchmark.spec),
-            dataset_address: benchmark.dataset_id.map(urls::dataset),
+            dataset_address: addresses::dataset(conn, viewer, benchmark.dataset_id).await?,
             is_quick: benchmark.spec.is_quick,
-            filing: FilingView::new(Filed::Benchmark(id), &benchmark.filing),
+            filing: FilingView::new(Filed::Benchmark(id), &benchmark.filing, &standing),
+            standing,
             body,
-        }
+        })
     }
 }
 
@@ -147,7 +160,8 @@ pub(super) async fn show(
             .await
             .ok_or(Error::NotFound("benchmark"))?;
         let title = frame.title.clone();
-        return fragment::page(&ShowPage::new(&benchmark, title, Body::Live(frame)));
+        let mut conn = state.pool.acquire().await?;
+        return fragment::page(&ShowPage::load(&mut conn, viewer, &benchmark, title, Body::Live(frame)).await?);
     }
     let params = ViewParams::read(&given);
     fragment::page(&settled(&mut *state.pool.acquire().await?, viewer, id, &params).await?)
@@ -177,7 +191,7 @@ async fn settled(
     let data = BenchmarkData::load_with(&mut *conn, viewer, id, params.detail()).await?;
     let data = data.ok_or(Error::NotFound("benchmark"))?;
     let (benchmark, job) = (&data.benchmark, &data.benchmark.job);
-    let interruptions = store::jobs::list_interruptions(conn, viewer, job.id).await?;
+    let interruptions = store::jobs::list_interruptions(&mut *conn, viewer, job.id).await?;
     let objective = benchmark.spec.objective.map(|objective| match benchmark.is_met {
         Some(true) => (objective, "met", "good"),
         Some(false) => (objective, "not met", "bad"),
@@ -194,7 +208,7 @@ async fn settled(
         view: ResultView::new(&data, params)?,
     };
     let title = format!("Benchmark {id}");
-    Ok(ShowPage::new(benchmark, title, Body::Result(Box::new(part))))
+    ShowPage::load(conn, viewer, benchmark, title, Body::Result(Box::new(part))).await
 }
 
 /// Asked before anything is removed.
@@ -207,10 +221,12 @@ struct DeletePage {
 
 /// GET /benchmarks/{id}/delete
 pub(super) async fn delete_form(
+    State(pool): State<PgPool>,
     State(benchmarks): State<Benchmarks>,
     CurrentUser(viewer): CurrentUser,
     Id(id): Id<BenchmarkId>,
 ) -> PageResult<Response> {
+    sharing::require_own(&mut *pool.acquire().await?, viewer, Filed::Benchmark(id)).await?;
     let benchmark = benchmarks.get(viewer, id).await?.ok_or(Error::NotFound("benchmark"))?;
     fragment::page(&DeletePage {
         id,
@@ -220,11 +236,13 @@ pub(super) async fn delete_form(
 
 /// POST /benchmarks/{id}/delete
 pub(super) async fn delete(
+    State(pool): State<PgPool>,
     State(benchmarks): State<Benchmarks>,
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
     Id(id): Id<BenchmarkId>,
 ) -> PageResult<Response> {
+    sharing::require_own(&mut *pool.acquire().await?, viewer, Filed::Benchmark(id)).await?;
     let benchmark = benchmarks.get(viewer, id).await?.ok_or(Error::NotFound("benchmark"))?;
     if !benchmarks.delete(viewer, id).await? {
         let word = match benchmark.job.status {

@@ -18,6 +18,7 @@ use sqlx::PgPool;
 use crate::dataset::service::Datasets;
 use crate::dataset::service::Deleted;
 use crate::model::dataset::Dataset;
+use crate::model::filing::Filed;
 use crate::model::ids::DatasetId;
 use crate::model::job::JobStatus;
 use crate::model::units::bytes_in_words;
@@ -35,6 +36,8 @@ use crate::web::pages::lists::ListParams;
 use crate::web::pages::lists::ListView;
 use crate::web::pages::lists::Offer;
 use crate::web::pages::lists::TagLink;
+use crate::web::pages::sharing;
+use crate::web::pages::sharing::Owners;
 use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
@@ -61,6 +64,8 @@ struct IndexPage {
 struct Line {
     href: String,
     name: String,
+    /// Of what is somebody else's.
+    owner: Option<String>,
     tags: Vec<TagLink>,
     word: &'static str,
     class: &'static str,
@@ -104,6 +109,7 @@ async fn index(
     let found = store::finding::datasets(&mut conn, viewer, &params.filter, params.order).await?;
     let found = params.page_of(params.narrow(found));
     let datasets = store::datasets::list_by_ids(&mut conn, viewer, &found.ids).await?;
+    let owners = sharing::owners(&mut conn, viewer, &datasets, |dataset| Filed::Dataset(dataset.id)).await?;
     let known = Known {
         tags: store::filing::tags_of_datasets(&mut conn, viewer).await?,
         ..Known::default()
@@ -113,7 +119,10 @@ async fn index(
         previous,
         next,
         list: ListView::new(&params, known, &found),
-        lines: datasets.iter().map(|dataset| Line::new(dataset, &params)).collect(),
+        lines: datasets
+            .iter()
+            .map(|dataset| Line::new(dataset, &owners, &params))
+            .collect(),
     })
 }
 
@@ -124,6 +133,7 @@ async fn stop(
     hx: Hx,
     Id(id): Id<DatasetId>,
 ) -> Result<Response, Error> {
+    sharing::require_own(&mut *datasets.pool.acquire().await?, viewer, Filed::Dataset(id)).await?;
     datasets.stop(viewer, id).await?;
     Ok(hx.redirect(&urls::dataset(id)))
 }
@@ -135,6 +145,7 @@ async fn restore(
     hx: Hx,
     Id(id): Id<DatasetId>,
 ) -> Result<Response, Error> {
+    sharing::require_own(&mut *datasets.pool.acquire().await?, viewer, Filed::Dataset(id)).await?;
     if datasets.restore_again(viewer, id).await? {
         return Ok(hx.redirect(&urls::dataset(id)));
     }
@@ -180,7 +191,7 @@ pub fn state(status: JobStatus) -> (&'static str, &'static str) {
 }
 
 impl Line {
-    fn new(dataset: &Dataset, params: &ListParams) -> Self {
+    fn new(dataset: &Dataset, owners: &Owners, params: &ListParams) -> Self {
         let (word, class) = state(dataset.job.status);
         let when_ready = |n: u64| match dataset.job.status {
             JobStatus::Completed => grouped(n),
@@ -189,6 +200,7 @@ impl Line {
         Self {
             href: urls::dataset(dataset.id),
             name: dataset.name.clone(),
+            owner: owners.get(&Filed::Dataset(dataset.id)).cloned(),
             tags: params.tag_links(&dataset.filing),
             word,
             class,
@@ -211,7 +223,9 @@ fn format(dataset: &Dataset) -> String {
 
 impl DeletePage {
     async fn load(pool: &PgPool, viewer: Viewer, id: DatasetId) -> Result<Self, Error> {
-        let dataset = store::datasets::get(&mut *pool.acquire().await?, viewer, id).await?;
+        let mut conn = pool.acquire().await?;
+        sharing::require_own(&mut conn, viewer, Filed::Dataset(id)).await?;
+        let dataset = store::datasets::get(&mut conn, viewer, id).await?;
         let dataset = dataset.ok_or(Error::NotFound("dataset"))?;
         Ok(Self {
             name: dataset.name,

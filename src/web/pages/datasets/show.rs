@@ -35,6 +35,7 @@ use crate::web::pages::filing::FilingView;
 use crate::web::pages::queue;
 use crate::web::pages::restore_log;
 use crate::web::pages::restore_log::NoteGroup;
+use crate::web::pages::sharing::Standing;
 use crate::web::urls;
 use crate::web::view;
 
@@ -62,6 +63,7 @@ struct ShowPage {
     n_notes: String,
     experiment_href: String,
     delete_href: String,
+    standing: Standing,
     filing: FilingView,
 }
 
@@ -193,6 +195,7 @@ impl ShowPage {
             }
             _ => String::new(),
         };
+        let standing = Standing::load(&mut conn, viewer, Filed::Dataset(id)).await?;
         drop(conn);
         let same = datasets.same_content(viewer, &dataset).await?;
         Ok(Self {
@@ -216,7 +219,8 @@ impl ShowPage {
             log: restore_log::group(notes),
             experiment_href: urls::experiment_on(Some(id), None),
             delete_href: urls::dataset_delete(id),
-            filing: FilingView::new(Filed::Dataset(id), &dataset.filing),
+            filing: FilingView::new(Filed::Dataset(id), &dataset.filing, &standing),
+            standing,
         })
     }
 }

@@ -17,6 +17,7 @@ pub fn router() -> Router<AppState> {
         .route("/experiment/queries", get(new::queries))
         .route("/experiment/sources", post(new::sources))
         .route("/experiment/status/{id}", get(follow::status))
+        .route("/results/{id}/status", get(follow::status))
         .route("/experiment/stream/{id}", get(follow::stream))
         .route("/experiment/stream", get(follow::stream_newest))
 }

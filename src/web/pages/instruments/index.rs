@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use sqlx::PgPool;
 
+use crate::model::filing::Filed;
 use crate::model::ids::InstrumentId;
 use crate::model::instrument::Instrument;
 use crate::model::instrument::InstrumentKind;
@@ -20,6 +21,8 @@ use crate::web::pages::lists::ListParams;
 use crate::web::pages::lists::ListView;
 use crate::web::pages::lists::Offer;
 use crate::web::pages::lists::TagLink;
+use crate::web::pages::sharing;
+use crate::web::pages::sharing::Owners;
 use crate::web::urls;
 use crate::web::view;
 
@@ -42,13 +45,15 @@ struct IndexRow {
     class: &'static str,
     dataset: String,
     said: String,
+    /// Of what is somebody else's.
+    owner: Option<String>,
     tags: Vec<TagLink>,
     date: String,
     datetime: String,
 }
 
 impl IndexRow {
-    fn new(instrument: &Instrument, params: &ListParams) -> Self {
+    fn new(instrument: &Instrument, owners: &Owners, params: &ListParams) -> Self {
         let job = &instrument.job;
         let said = instrument.headline.clone().or_else(|| job.message.clone());
         Self {
@@ -59,6 +64,7 @@ impl IndexRow {
             class: view::status_class(job.status),
             dataset: instrument.dataset_name.clone(),
             said: said.unwrap_or_else(|| format!("See instrument {}", instrument.id)),
+            owner: owners.get(&Filed::Instrument(instrument.id)).cloned(),
             tags: params.tag_links(&instrument.filing),
             date: view::date(instrument.created_at),
             datetime: view::rfc3339(instrument.created_at),
@@ -88,6 +94,10 @@ pub(super) async fn index(
     let found = store::finding::instruments(&mut conn, viewer, &params.filter, params.stretch()).await?;
     let found = params.narrow(found);
     let instruments = store::instruments::list_by_ids(&mut conn, viewer, &found.ids).await?;
+    let owners = sharing::owners(&mut conn, viewer, &instruments, |instrument| {
+        Filed::Instrument(instrument.id)
+    })
+    .await?;
     let known = Known {
         tags: store::filing::tags_of_instruments(&mut conn, viewer).await?,
         datasets: store::finding::places_of_instruments(&mut conn, viewer).await?,
@@ -102,7 +112,7 @@ pub(super) async fn index(
         next,
         rows: instruments
             .iter()
-            .map(|instrument| IndexRow::new(instrument, &params))
+            .map(|instrument| IndexRow::new(instrument, &owners, &params))
             .collect(),
     })
 }

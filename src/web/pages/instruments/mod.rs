@@ -22,6 +22,7 @@ use axum::routing::post;
 use sqlx::PgPool;
 
 use crate::instrument::service::Instruments;
+use crate::model::filing::Filed;
 use crate::model::ids::InstrumentId;
 use crate::model::instrument::Findings;
 use crate::report::instruments::InstrumentData;
@@ -31,6 +32,7 @@ use crate::web::error::PageResult;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment::Hx;
+use crate::web::pages::sharing;
 use crate::web::state::AppState;
 use crate::web::urls;
 
@@ -47,15 +49,13 @@ pub fn router() -> Router<AppState> {
 
 /// POST /instruments/{id}/stop
 async fn stop(
+    State(pool): State<PgPool>,
     State(instruments): State<Instruments>,
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
     Id(id): Id<InstrumentId>,
 ) -> PageResult<Response> {
-    instruments
-        .get(viewer, id)
-        .await?
-        .ok_or(Error::NotFound("instrument"))?;
+    sharing::require_own(&mut *pool.acquire().await?, viewer, Filed::Instrument(id)).await?;
     instruments.stop(viewer, id).await?;
     Ok(hx.redirect(&urls::instrument(id)))
 }

@@ -28,6 +28,8 @@ use crate::web::pages::instruments::budget;
 use crate::web::pages::instruments::lottery;
 use crate::web::pages::instruments::regret;
 use crate::web::pages::queue;
+use crate::web::pages::sharing::Standing;
+use crate::web::pages::sharing::addresses;
 use crate::web::urls;
 use crate::web::view;
 
@@ -37,13 +39,15 @@ pub(super) struct Frame {
     pub title: String,
     /// What was asked, in a sentence; the experiment follows as a link.
     pub asked: String,
-    pub experiment: Option<ExperimentId>,
+    /// With its address, where the viewer sees it.
+    pub experiment: Option<(ExperimentId, Option<String>)>,
     pub headline: String,
     /// It was stopped: the findings are those of the steps by then.
     pub is_part: bool,
     pub message: String,
     pub interruptions: Vec<String>,
     pub progress: ProgressView,
+    pub standing: Standing,
     pub filing: FilingView,
 }
 
@@ -117,17 +121,20 @@ pub(super) async fn show(
     let instrument = &data.instrument;
     let interruptions = store::jobs::list_interruptions(&mut conn, viewer, instrument.job.id).await?;
     let kind = instrument.spec.task.kind();
+    let standing = Standing::load(&mut conn, viewer, Filed::Instrument(id)).await?;
+    let address = addresses::experiment(&mut conn, viewer, instrument.experiment_id).await?;
     let frame = Frame {
         id,
         title: format!("{} {id}", kind.title()),
         asked: asked(instrument),
-        experiment: instrument.experiment_id,
+        experiment: instrument.experiment_id.map(|experiment| (experiment, address)),
         headline: instrument.headline.clone().unwrap_or_default(),
         is_part: matches!(instrument.job.status, JobStatus::Cancelled | JobStatus::Failed),
         message: instrument.job.message.clone().unwrap_or_default(),
         interruptions: interruptions.iter().map(Interrupted::in_words).collect(),
         progress: ProgressView::load(&mut conn, viewer, instrument).await?,
-        filing: FilingView::new(Filed::Instrument(id), &instrument.filing),
+        filing: FilingView::new(Filed::Instrument(id), &instrument.filing, &standing),
+        standing,
     };
     drop(conn);
     // Before the end a result is a draft.

@@ -7,6 +7,7 @@ use axum::response::Response;
 use sqlx::PgPool;
 
 use crate::model::experiment::Experiment;
+use crate::model::filing::Filed;
 use crate::model::ids::ExperimentId;
 use crate::model::job::JobStatus;
 use crate::store;
@@ -19,6 +20,8 @@ use crate::web::pages::lists::ListParams;
 use crate::web::pages::lists::ListView;
 use crate::web::pages::lists::Offer;
 use crate::web::pages::lists::TagLink;
+use crate::web::pages::sharing;
+use crate::web::pages::sharing::Owners;
 use crate::web::urls;
 use crate::web::view;
 
@@ -42,13 +45,15 @@ struct IndexRow {
     workload: String,
     sources: String,
     headline: String,
+    /// Of what is somebody else's.
+    owner: Option<String>,
     tags: Vec<TagLink>,
     date: String,
     datetime: String,
 }
 
 impl IndexRow {
-    fn new(experiment: &Experiment, params: &ListParams) -> Self {
+    fn new(experiment: &Experiment, owners: &Owners, params: &ListParams) -> Self {
         Self {
             id: experiment.id,
             address: urls::result(experiment.id),
@@ -58,6 +63,7 @@ impl IndexRow {
             workload: experiment.workload_name.clone(),
             sources: experiment.spec.sources_in_words(),
             headline: experiment.said().unwrap_or_default().to_owned(),
+            owner: owners.get(&Filed::Experiment(experiment.id)).cloned(),
             tags: params.tag_links(&experiment.filing),
             date: view::date(experiment.created_at),
             datetime: view::rfc3339(experiment.created_at),
@@ -101,6 +107,10 @@ pub(super) async fn index(
     let found = params.narrow(found);
     let experiments = store::experiments::list_by_ids(&mut conn, viewer, &found.ids).await?;
     let (datasets, workloads) = store::finding::places_of_experiments(&mut conn, viewer).await?;
+    let owners = sharing::owners(&mut conn, viewer, &experiments, |experiment| {
+        Filed::Experiment(experiment.id)
+    })
+    .await?;
     let known = Known {
         tags: store::filing::tags_of_experiments(&mut conn, viewer).await?,
         datasets,
@@ -115,7 +125,7 @@ pub(super) async fn index(
         next,
         rows: experiments
             .iter()
-            .map(|experiment| IndexRow::new(experiment, &params))
+            .map(|experiment| IndexRow::new(experiment, &owners, &params))
             .collect(),
     })
 }

@@ -27,6 +27,7 @@ use sha2::Sha256;
 use sqlx::PgPool;
 
 use crate::experiment::service::Experiments;
+use crate::model::filing::Filed;
 use crate::model::ids::ExperimentId;
 use crate::report::data::ReportData;
 use crate::report::document::STYLE;
@@ -39,6 +40,7 @@ use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment::Hx;
 use crate::web::pages::chart::ChartParams;
+use crate::web::pages::sharing;
 use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
@@ -56,15 +58,13 @@ pub fn router() -> Router<AppState> {
 
 /// POST /results/{id}/stop
 async fn stop(
+    State(pool): State<PgPool>,
     State(experiments): State<Experiments>,
     CurrentUser(viewer): CurrentUser,
     hx: Hx,
     Id(id): Id<ExperimentId>,
 ) -> PageResult<Response> {
-    experiments
-        .progress(viewer, id)
-        .await?
-        .ok_or(Error::NotFound("experiment"))?;
+    sharing::require_own(&mut *pool.acquire().await?, viewer, Filed::Experiment(id)).await?;
     experiments.stop(viewer, id).await?;
     Ok(hx.redirect(&urls::result(id)))
 }

@@ -36,6 +36,8 @@ use crate::web::pages::progress::ProgressView;
 use crate::web::pages::results::compared::ComparedView;
 use crate::web::pages::results::costs::CostsView;
 use crate::web::pages::results::observer::ObserverView;
+use crate::web::pages::sharing::Standing;
+use crate::web::pages::sharing::addresses;
 use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
@@ -90,6 +92,7 @@ struct ShowPage {
     interruptions: Vec<String>,
     exports: Vec<ExportView>,
     rerun_request_id: String,
+    standing: Standing,
     filing: FilingView,
 }
 
@@ -135,8 +138,11 @@ impl ShowPage {
             .await?
             .ok_or(Error::NotFound("experiment"))?;
         let chart = ChartView::load(&mut conn, viewer, &data, params).await?;
-        drop(conn);
         let experiment = &data.experiment;
+        let standing = Standing::load(&mut conn, viewer, Filed::Experiment(id)).await?;
+        let dataset_address = addresses::dataset(&mut conn, viewer, experiment.dataset_id).await?;
+        let workload_address = addresses::workload(&mut conn, viewer, experiment.workload_id).await?;
+        drop(conn);
         let mut table = table::table(&data);
         let compared = ComparedView::new(&data, *params, &table);
         let queries = query_views(&data, &table);
@@ -162,8 +168,8 @@ impl ShowPage {
             id,
             title: format!("Experiment {id}"),
             subtitle: format!("{} on {}", experiment.workload_name, experiment.dataset_name),
-            dataset_address: experiment.dataset_id.map(urls::dataset),
-            workload_address: experiment.workload_id.map(urls::workload),
+            dataset_address,
+            workload_address,
             dataset: experiment.dataset_name.clone(),
             workload: experiment.workload_name.clone(),
             is_settled: experiment.job.status.is_settled(),
@@ -208,7 +214,8 @@ impl ShowPage {
                 }])
                 .collect(),
             rerun_request_id: view::request_id()?,
-            filing: FilingView::new(Filed::Experiment(id), &data.experiment.filing),
+            filing: FilingView::new(Filed::Experiment(id), &data.experiment.filing, &standing),
+            standing,
         })
     }
 }

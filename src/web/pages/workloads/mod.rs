@@ -11,6 +11,7 @@ use axum::response::Response;
 use axum::routing::get;
 use sqlx::PgPool;
 
+use crate::model::filing::Filed;
 use crate::model::ids::WorkloadId;
 use crate::model::units::counted;
 use crate::model::units::grouped;
@@ -28,6 +29,8 @@ use crate::web::pages::lists::ListParams;
 use crate::web::pages::lists::ListView;
 use crate::web::pages::lists::Offer;
 use crate::web::pages::lists::TagLink;
+use crate::web::pages::sharing;
+use crate::web::pages::sharing::Owners;
 use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
@@ -54,6 +57,8 @@ struct IndexPage {
 struct Line {
     href: String,
     name: String,
+    /// Of what is somebody else's.
+    owner: Option<String>,
     tags: Vec<TagLink>,
     n_queries: String,
     n_refused: String,
@@ -94,6 +99,7 @@ async fn index(
     let found = store::finding::workloads(&mut conn, viewer, &params.filter, params.order).await?;
     let found = params.page_of(params.narrow(found));
     let workloads = store::workloads::list_by_ids(&mut conn, viewer, &found.ids).await?;
+    let owners = sharing::owners(&mut conn, viewer, &workloads, |workload| Filed::Workload(workload.id)).await?;
     let known = Known {
         tags: store::filing::tags_of_workloads(&mut conn, viewer).await?,
         ..Known::default()
@@ -103,7 +109,10 @@ async fn index(
         previous,
         next,
         list: ListView::new(&params, known, &found),
-        lines: workloads.iter().map(|workload| Line::new(workload, &params)).collect(),
+        lines: workloads
+            .iter()
+            .map(|workload| Line::new(workload, &owners, &params))
+            .collect(),
     })
 }
 
@@ -135,10 +144,11 @@ async fn destroy(
 }
 
 impl Line {
-    fn new(workload: &Workload, params: &ListParams) -> Self {
+    fn new(workload: &Workload, owners: &Owners, params: &ListParams) -> Self {
         Self {
             href: urls::workload(workload.id),
             name: workload.name.clone(),
+            owner: owners.get(&Filed::Workload(workload.id)).cloned(),
             tags: params.tag_links(&workload.filing),
             n_queries: grouped(workload.n_queries),
             n_refused: grouped(workload.n_refused),
@@ -151,7 +161,9 @@ impl Line {
 
 impl DeletePage {
     async fn load(pool: &PgPool, viewer: Viewer, id: WorkloadId) -> Result<Self, Error> {
-        let workload = store::workloads::get(&mut *pool.acquire().await?, viewer, id).await?;
+        let mut conn = pool.acquire().await?;
+        sharing::require_own(&mut conn, viewer, Filed::Workload(id)).await?;
+        let workload = store::workloads::get(&mut conn, viewer, id).await?;
         let workload = workload.ok_or(Error::NotFound("workload"))?;
         Ok(Self {
             name: workload.name,

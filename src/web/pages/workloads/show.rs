@@ -29,6 +29,7 @@ use crate::web::fragment::Hx;
 use crate::web::pages::datasets;
 use crate::web::pages::filing::FilingView;
 use crate::web::pages::queue;
+use crate::web::pages::sharing::Standing;
 use crate::web::urls;
 use crate::web::view;
 use crate::workload::service::Workloads;
@@ -52,6 +53,7 @@ struct ShowPage {
     are_open: bool,
     experiment_href: String,
     delete_href: String,
+    standing: Standing,
     filing: FilingView,
 }
 
@@ -162,6 +164,7 @@ impl ShowPage {
         let queries = store::workloads::list_queries(&mut conn, viewer, id).await?;
         let datasets = store::datasets::list(&mut conn, viewer).await?;
         let jobs = store::jobs::list_unsettled(&mut conn, viewer).await?;
+        let standing = Standing::load(&mut conn, viewer, Filed::Workload(id)).await?;
         drop(conn);
         let chosen = chosen(&datasets, dataset_id);
         let found = match chosen {
@@ -192,7 +195,8 @@ impl ShowPage {
                 .collect(),
             experiment_href: urls::experiment_on(chosen.map(|dataset| dataset.id), Some(id)),
             delete_href: urls::workload_delete(id),
-            filing: FilingView::new(Filed::Workload(id), &workload.filing),
+            filing: FilingView::new(Filed::Workload(id), &workload.filing, &standing),
+            standing,
             datasets: datasets
                 .iter()
                 .map(|dataset| Choice {
