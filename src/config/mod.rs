@@ -150,7 +150,11 @@ impl WebConfig {
         let said = self.cors_origins.iter().map(|origin| origin.trim());
         said.filter(|origin| !origin.is_empty())
             .map(|said| {
-                let url = said.parse::<url::Url>().ok().filter(is_bare);
+                // A star would be taken for a name, and nobody be let in by it.
+                let url = said
+                    .parse::<url::Url>()
+                    .ok()
+                    .filter(|url| is_bare(url) && !said.contains('*'));
                 let url = url.ok_or_else(|| ConfigError::CorsOrigin(said.to_owned()))?;
                 Ok(url.origin().ascii_serialization())
             })

@@ -5,7 +5,6 @@
 
 mod limits;
 mod matrix;
-mod origins;
 mod planted;
 mod sessions;
 mod shown;
