@@ -24,6 +24,7 @@ use crate::model::job::JobStatus;
 use crate::model::job::Progress;
 use crate::model::snapshot::Snapshot;
 use crate::model::user::Viewer;
+use crate::store::datasets;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
 use crate::store::instruments;
@@ -101,9 +102,11 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble
         Some(id) => sources::list_objects(&mut conn, id).await?,
         None => Vec::new(),
     };
-    drop(conn);
     let gone = || Trouble::Sentence("The dataset of this run is gone, or is no longer shared with you.".to_owned());
     let dataset_id = instrument.dataset_id.ok_or_else(gone)?;
+    let dataset = datasets::get(&mut conn, job.viewer, dataset_id).await?;
+    dataset.ok_or_else(gone)?;
+    drop(conn);
     if !sandboxes.is_there(dataset_id).await? {
         return Err(Trouble::Sentence(sandboxes.what_is_gone(&instrument.dataset_name)));
     }

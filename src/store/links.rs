@@ -73,7 +73,6 @@ impl Columns {
 }
 
 struct SharingRow {
-    id: i64,
     owner: String,
     is_own: bool,
     is_shared: bool,
@@ -83,7 +82,7 @@ macro_rules! sharing_in {
     ($table:literal, $conn:expr, $viewer:expr, $id:expr) => {
         sqlx::query_as!(
             SharingRow,
-            r#"select t.id, u.name as owner, may_change($2, t) as "is_own!", t.is_shared from "#
+            r#"select u.name as owner, may_change($2, t) as "is_own!", t.is_shared from "#
                 + $table
                 + " t join users u on u.id = t.owner_id where t.id = $1 and may_see($2, t)",
             $id.0,
@@ -120,7 +119,6 @@ pub async fn get(conn: &mut PgConnection, viewer: Viewer, thing: Filed) -> Resul
         owner,
         is_own,
         is_shared,
-        ..
     }) = row
     else {
         return Ok(None);

@@ -27,6 +27,7 @@ mod server;
 #[path = "../../src/testing/servers.rs"]
 mod servers;
 mod shared;
+mod sharing;
 mod sources;
 mod statistics_files;
 mod support;
