@@ -139,14 +139,12 @@ impl ShowPage {
     fn scopes(&self) -> Vec<Choice> {
         self.token_form.scopes()
     }
+}
 
-    fn days_help(&self) -> String {
-        format!(
-            "{} unless you say otherwise, at most {}.",
-            api_tokens::USUAL_DAYS,
-            api_tokens::MOST_DAYS
-        )
-    }
+/// What is said beside the field for the lifetime of a token.
+fn days_help() -> String {
+    let (usual, most) = (api_tokens::USUAL_DAYS, api_tokens::MOST_DAYS);
+    format!("{usual} unless you say otherwise, at most {most}.")
 }
 
 /// GET /account
