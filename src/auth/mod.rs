@@ -4,7 +4,9 @@
 pub mod access;
 pub mod accounts;
 pub mod address;
+pub mod administration;
 mod common;
+pub mod deeds;
 pub mod limit;
 pub mod password;
 pub mod quota;

@@ -42,6 +42,10 @@ pub fn router(state: AppState) -> Router {
         ))
         .layer(axum::middleware::from_fn_with_state(
             state.clone(),
+            middleware::audit::note,
+        ))
+        .layer(axum::middleware::from_fn_with_state(
+            state.clone(),
             middleware::identity::know,
         ))
         .layer(CsrfLayer::new().with_rejection_response(|_| error::foreign().into_response()))

@@ -9,23 +9,26 @@ use crate::server;
 use crate::server::Server;
 use crate::support;
 
-const PASSWORD: &str = "seven purple kettles sing";
+/// Of everybody in these tests.
+pub const PASSWORD: &str = "seven purple kettles sing";
 
 /// A browser of somebody: what it sends, and the cookie that it keeps.
-struct Person<'a> {
-    server: &'a Server,
-    client: reqwest::Client,
-    cookie: Option<String>,
+pub struct Person<'a> {
+    pub server: &'a Server,
+    pub client: reqwest::Client,
+    pub cookie: Option<String>,
 }
 
-struct Answer {
-    status: StatusCode,
-    location: Option<String>,
-    text: String,
+pub struct Answer {
+    pub status: StatusCode,
+    pub location: Option<String>,
+    /// The cookie that came with it, with all that is said of it.
+    pub given: Option<String>,
+    pub text: String,
 }
 
 impl<'a> Person<'a> {
-    fn of(server: &'a Server) -> Self {
+    pub fn of(server: &'a Server) -> Self {
         let client = server::client()
             .redirect(reqwest::redirect::Policy::none())
             .build()
@@ -37,7 +40,7 @@ impl<'a> Person<'a> {
         }
     }
 
-    async fn send(&mut self, method: Method, path: &str, form: &[(&str, &str)]) -> Answer {
+    pub async fn send(&mut self, method: Method, path: &str, form: &[(&str, &str)]) -> Answer {
         let mut request = self
             .client
             .request(method.clone(), format!("{}{path}", self.server.url));
@@ -54,7 +57,8 @@ impl<'a> Person<'a> {
                 .get(name)
                 .map(|value| value.to_str().unwrap().to_owned())
         };
-        if let Some(given) = header(header::SET_COOKIE) {
+        let given = header(header::SET_COOKIE);
+        if let Some(given) = &given {
             assert!(given.contains("; HttpOnly; SameSite=Lax"), "{given}");
             let (pair, _) = given.split_once(';').unwrap();
             self.cookie = (!given.contains("Max-Age=0")).then(|| pair.to_owned());
@@ -62,24 +66,26 @@ impl<'a> Person<'a> {
         Answer {
             status: answer.status(),
             location: header(header::LOCATION),
+            given,
             text: answer.text().await.unwrap(),
         }
     }
 
-    async fn get(&mut self, path: &str) -> Answer {
+    pub async fn get(&mut self, path: &str) -> Answer {
         self.send(Method::GET, path, &[]).await
     }
 
-    async fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Answer {
+    pub async fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Answer {
         self.send(Method::POST, path, form).await
     }
 
-    async fn sign_in(&mut self, name: &str, password: &str) -> Answer {
+    pub async fn sign_in(&mut self, name: &str, password: &str) -> Answer {
         self.post("/login", &[("name", name), ("password", password)]).await
     }
 }
 
-fn start(data_dir: &std::path::Path) -> Server {
+/// A pgassay where people sign in.
+pub fn start(data_dir: &std::path::Path) -> Server {
     Server::start_with(data_dir, &["--access", "required"])
 }
 

@@ -1,6 +1,7 @@
 //! The product from outside: its binary, its pages, a real browser, and the rules of its house.
 
 mod accounts;
+mod admin;
 mod api;
 mod attacks;
 mod backups;

@@ -1,5 +1,6 @@
 //! One file for each page with its fragments.
 
+mod admin;
 pub mod benchmarks;
 mod chart;
 pub mod chart_cache;
@@ -55,4 +56,5 @@ pub fn router() -> Router<AppState> {
         .merge(filing::router())
         .merge(workers::router())
         .merge(sign_in::router())
+        .merge(admin::router())
 }
