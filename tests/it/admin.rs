@@ -310,11 +310,11 @@ async fn the_log_has_who_did_what_and_never_what_was_typed_in_vain() {
         ("request_id", "r"),
         ("target", "generated"),
         ("operation", "point_read"),
-        ("thread_counts", "1"),
-        ("test_duration", "1s"),
-        ("warm_up", "0s"),
-        ("table_rows", "1000"),
-        ("batch_size", "100"),
+        ("thread_counts", "2"),
+        ("test_duration", "10s"),
+        ("warm_up", "1s"),
+        ("table_rows", "10000"),
+        ("batch_size", "1000"),
     ];
     let launched = bob.post("/benchmarks", &launch).await;
     assert_eq!(launched.status, StatusCode::SEE_OTHER, "{}", launched.text);
