@@ -61,6 +61,8 @@
 //!   **link**, **setup token**) is known again.
 //! * **net**: the network of a client's address as far as one household or company has it. **Limit**: how often something
 //!   may be asked for, by an account or from a net. **Quota**: how much one account may have or ask for.
+//! * **deed**: something that a request changes; the **audit log** has a line for each. The **standing** of an account: its
+//!   role, and whether it is **shut out**.
 //! * **backup**: the store and the files that cannot be made anew, as one file.
 //! * **condition**: whether this pgassay can work just now, and what it has counted, for whoever watches over it.
 //! * **home**: the name of a data directory in the store. **Prefix**: what all its names on a shared server begin with.

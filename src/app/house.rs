@@ -101,12 +101,14 @@ impl House {
             Err(ClusterError::NoBinaries) => None,
             Err(error) => return Err(error.into()),
         };
-        if let Some(holes) = binaries.as_ref().and_then(Binaries::known_holes) {
-            warn!("{holes}");
-        }
         let pg_restore = PgRestore::newest(binaries.as_ref().map(|binaries| &*binaries.bindir)).await;
-        if let Some(holes) = pg_restore.as_ref().and_then(PgRestore::known_holes) {
-            warn!("{holes}");
+        let of_servers = binaries.as_ref().and_then(Binaries::known_holes);
+        let holes: Vec<String> = of_servers
+            .into_iter()
+            .chain(pg_restore.as_ref().and_then(PgRestore::known_holes))
+            .collect();
+        for hole in &holes {
+            warn!("{hole}");
         }
         let site = binaries.map(|binaries| Site::open(binaries, layout.root()));
         let site = site.transpose()?.map(Arc::new);
@@ -146,7 +148,11 @@ impl House {
             depot: depot.map(|depot| depot.of_store(&store_name)),
         };
         let quotas = QuotaKeeper::new(access);
-        let condition = Condition::new(&pool, &sandboxes, Disk::of(layout.root(), limits.disk_reserve_bytes));
+        let disk = Disk::of(layout.root(), limits.disk_reserve_bytes);
+        let condition = Condition {
+            holes: holes.into(),
+            ..Condition::new(&pool, &sandboxes, disk)
+        };
         let house = Self {
             datasets: Datasets {
                 pool: pool.clone(),

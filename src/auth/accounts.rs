@@ -33,7 +33,6 @@ use crate::store;
 /// How long the token is good by which the first admin is made.
 const SETUP_LIFETIME: Duration = Duration::from_hours(24);
 /// How long an invitation is good.
-#[expect(dead_code, reason = "admins make invitations in a moment")]
 pub const INVITATION_LIFETIME: Duration = Duration::from_hours(7 * 24);
 /// Of what a browser says of itself, this much is kept.
 const MOST_AGENT_CHARS: usize = 200;
@@ -219,6 +218,36 @@ impl Accounts {
     pub async fn make_first_admin(&self, name: &str, password: &str) -> Result<Viewer, AccountError> {
         let chosen = self.choose(name, password).await?;
         self.claim(&chosen).await
+    }
+
+    /// Makes an admin from the command line: the first, to whom everything belongs that is there, or one more.
+    pub async fn make_admin(&self, name: &str, password: &str) -> Result<Viewer, AccountError> {
+        let chosen = self.choose(name, password).await?;
+        match self.claim(&chosen).await {
+            Err(AccountError::AlreadySetUp) => {}
+            claimed => return claimed,
+        }
+        let mut conn = self.pool.acquire().await?;
+        let (name, hash) = (chosen.name.as_str(), chosen.hash.to_text());
+        let viewer = store::users::insert(&mut conn, name, Role::Admin, &hash).await;
+        let viewer = viewer.map_err(taken)?;
+        info!("Account {} is an admin", viewer.user_id);
+        Ok(viewer)
+    }
+
+    /// Sets the password of an account from the command line, and ends its sessions. None when nobody has that name.
+    pub async fn set_password(&self, name: &str, password: &str) -> Result<Option<Viewer>, AccountError> {
+        let account = store::users::find(&mut *self.pool.acquire().await?, name.trim()).await?;
+        let Some(account) = account else {
+            return Ok(None);
+        };
+        let hash = self.hash(password, &account.name).await?;
+        let mut transaction = self.pool.begin().await?;
+        store::users::set_password(&mut transaction, account.id, None, &hash.to_text()).await?;
+        store::sessions::delete_all(&mut transaction, account.id, None).await?;
+        transaction.commit().await?;
+        info!("Account {} has another password", account.id);
+        Ok(Some(Viewer::account(account.id, account.role)))
     }
 
     async fn claim(&self, chosen: &Chosen) -> Result<Viewer, AccountError> {

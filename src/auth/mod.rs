@@ -4,8 +4,10 @@
 pub mod access;
 pub mod accounts;
 pub mod address;
+pub mod administration;
 pub mod api_tokens;
 mod common;
+pub mod deeds;
 pub mod limit;
 pub mod password;
 pub mod quota;

@@ -1,6 +1,7 @@
-//! The command line: serve, worker, run, bench, server, instrument, bundle, verify, rerun, backup, restore, doctor, sample,
-//! snapshot, openapi.
+//! The command line: serve, worker, run, bench, server, instrument, bundle, verify, rerun, backup, restore, admin, doctor,
+//! sample, snapshot, openapi.
 
+mod admin;
 mod backup;
 mod bench;
 mod bundle;
@@ -83,6 +84,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Make a data directory and a store of a backup. Both are empty, or not there yet.
     Restore(backup::RestoreArgs),
+    /// Accounts, where nobody has to be signed in: make an admin, set a password.
+    Admin(admin::AdminArgs),
     /// Say what this machine has, and what to do about what it has not.
     Doctor {
         #[command(flatten)]
@@ -153,6 +156,13 @@ pub async fn main() -> ExitCode {
         Command::Restore(args) => {
             telemetry::start(Some(QUIET), log);
             backup::restore(&args).await
+        }
+        Command::Admin(args) => {
+            telemetry::start(Some(QUIET), log);
+            match admin::admin(args).await {
+                Ok(()) => Ok(()),
+                Err(error) => return code_of(error),
+            }
         }
         Command::Rerun(args) => {
             telemetry::start(Some(QUIET), log);

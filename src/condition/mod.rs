@@ -4,6 +4,7 @@
 pub mod readiness;
 mod scrape;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
@@ -23,6 +24,8 @@ pub struct Condition {
     /// The one of the data directory.
     pub disk: Disk,
     pub metrics: Metrics,
+    /// Of PostgreSQL's programs here, what is known to be open to harm, in sentences.
+    pub holes: Arc<[String]>,
 }
 
 impl Condition {
@@ -33,6 +36,7 @@ impl Condition {
             sandboxes: sandboxes.clone(),
             disk,
             metrics: Metrics::default(),
+            holes: Arc::default(),
         }
     }
 }

@@ -10,10 +10,9 @@ use crate::store::Result;
 /// Something that was asked for.
 #[derive(Clone, Debug)]
 pub struct NewEntry<'a> {
-    /// None of what was asked for by nobody who is known.
     pub user_id: Option<UserId>,
-    /// The name of the account, or that which somebody gave who wanted to sign in.
-    pub user_name: &'a str,
+    /// Who it was where no account is known. Never what somebody typed: that may have been a password.
+    pub otherwise: &'a str,
     pub address: &'a str,
     pub deed: &'a str,
     pub path: &'a str,
@@ -33,12 +32,13 @@ pub struct Entry {
     pub status: i16,
 }
 
-/// Writes an entry.
+/// Writes an entry, with the name that the account has at this moment.
 pub async fn insert(conn: &mut PgConnection, new: &NewEntry<'_>) -> Result<()> {
     sqlx::query!(
-        "insert into audit_log (user_id, user_name, address, deed, path, status) values ($1, $2, $3, $4, $5, $6)",
+        "insert into audit_log (user_id, user_name, address, deed, path, status)
+         values ($1, coalesce((select name from users where id = $1), $2), $3, $4, $5, $6)",
         new.user_id.map(|id| id.0),
-        new.user_name,
+        new.otherwise,
         new.address,
         new.deed,
         new.path,
@@ -74,7 +74,7 @@ mod tests {
         for deed in ["signs in", "launches a benchmark", "deletes a dataset"] {
             let new = NewEntry {
                 user_id: Some(world.viewer.user_id),
-                user_name: "local",
+                otherwise: "somebody",
                 address: "::1",
                 deed,
                 path: "/",
@@ -87,5 +87,16 @@ mod tests {
         assert_eq!(deeds, ["deletes a dataset", "launches a benchmark"]);
         let older = list(&mut conn, newest.last().map(|entry| entry.id), 2).await.unwrap();
         assert_eq!((older.len(), &*older[0].deed, older[0].status), (1, "signs in", 303));
+        assert_eq!(older[0].user_name, "local");
+        let new = NewEntry {
+            user_id: None,
+            otherwise: "somebody",
+            address: "::1",
+            deed: "signs in",
+            path: "/login",
+            status: 422,
+        };
+        insert(&mut conn, &new).await.unwrap();
+        assert_eq!(list(&mut conn, None, 1).await.unwrap()[0].user_name, "somebody");
     }
 }

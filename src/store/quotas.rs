@@ -86,6 +86,54 @@ pub async fn usage(conn: &mut PgConnection, account: UserId) -> Result<Usage> {
     })
 }
 
+const HOUSE: &str = "quotas";
+
+/// What an admin has said of all accounts.
+pub async fn house(conn: &mut PgConnection) -> Result<OwnQuotas> {
+    let said = sqlx::query_scalar!(
+        r#"select value as "value: Json<OwnQuotas>" from settings where name = $1"#,
+        HOUSE
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(said.map(|said| said.0).unwrap_or_default())
+}
+
+/// Sets what holds for all accounts of which nothing else is said.
+pub async fn set_house(conn: &mut PgConnection, quotas: &OwnQuotas) -> Result<()> {
+    sqlx::query!(
+        "insert into settings (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value",
+        HOUSE,
+        Json(quotas) as Json<&OwnQuotas>,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What an admin has said of one account; none when there is no such account.
+pub async fn get_own(conn: &mut PgConnection, account: UserId) -> Result<Option<OwnQuotas>> {
+    let said = sqlx::query_scalar!(
+        r#"select quotas as "quotas: Json<OwnQuotas>" from users where id = $1"#,
+        account.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(said.map(|said| said.0))
+}
+
+/// Sets what holds for one account. Returns false when there is no such account.
+pub async fn set_own(conn: &mut PgConnection, account: UserId, quotas: &OwnQuotas) -> Result<bool> {
+    let done = sqlx::query!(
+        "update users set quotas = $2 where id = $1",
+        account.0,
+        Json(quotas) as Json<&OwnQuotas>,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Datasets, and the bytes of their dumps and databases. A restore that ended badly leaves no files, but what the depot has.
 async fn datasets(conn: &mut PgConnection, account: UserId) -> Result<(u64, u64)> {
     let row = sqlx::query!(
@@ -117,6 +165,7 @@ async fn jobs(conn: &mut PgConnection, account: UserId) -> Result<(u64, u64)> {
 mod tests {
     use super::*;
     use crate::model::job::JobKind;
+    use crate::model::quota::Quota;
     use crate::store::jobs;
     use crate::store::queue;
     use crate::testing::world::World;
@@ -242,6 +291,25 @@ mod tests {
         .await;
         jobs::insert(&mut conn, stranger, JobKind::Check, None).await.unwrap();
         assert!(world.claim("host-c").await.is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_said_of_all_and_of_one_account_is_kept_apart() {
+        let world = World::new().await;
+        let (own, stranger) = (world.viewer.user_id, world.stranger().await.user_id);
+        let mut conn = world.conn().await;
+        assert_eq!(house(&mut conn).await.unwrap(), OwnQuotas::default());
+        assert_eq!(get_own(&mut conn, own).await.unwrap(), Some(OwnQuotas::default()));
+        let of_all = OwnQuotas::default().saying(Quota::Datasets, Some(Bound::Most(3)));
+        let of_one = OwnQuotas::default().saying(Quota::Datasets, Some(Bound::Unlimited));
+        set_house(&mut conn, &of_one).await.unwrap();
+        set_house(&mut conn, &of_all).await.unwrap();
+        assert!(set_own(&mut conn, own, &of_one).await.unwrap());
+        assert!(!set_own(&mut conn, UserId(4_711), &of_one).await.unwrap());
+        assert_eq!(house(&mut conn).await.unwrap(), of_all);
+        assert_eq!(get_own(&mut conn, own).await.unwrap(), Some(of_one));
+        assert_eq!(get_own(&mut conn, stranger).await.unwrap(), Some(OwnQuotas::default()));
+        assert_eq!(get_own(&mut conn, UserId(4_711)).await.unwrap(), None);
     }
 
     #[tokio::test]

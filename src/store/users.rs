@@ -18,6 +18,15 @@ pub struct Known {
     pub password_hash: Option<String>,
 }
 
+/// What an admin decides about an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Role(Role),
+    /// No sign-in, no session, no token.
+    ShutOut,
+    LetIn,
+}
+
 /// Whether there is an account that can sign in and look after the others.
 pub async fn has_admin(conn: &mut PgConnection) -> Result<bool> {
     sqlx::query_scalar!(
@@ -87,6 +96,13 @@ pub async fn get(conn: &mut PgConnection, id: UserId) -> Result<Option<Account>>
     select_accounts!("where id = $1", id.0).fetch_optional(conn).await
 }
 
+/// The account of a name, in whatever case, whether or not it is shut out.
+pub async fn find(conn: &mut PgConnection, name: &str) -> Result<Option<Account>> {
+    select_accounts!("where lower(name) = lower($1)", name)
+        .fetch_optional(conn)
+        .await
+}
+
 /// Accounts by name, from the one behind `after` on.
 pub async fn list(conn: &mut PgConnection, after: &str, limit: i64) -> Result<Vec<Account>> {
     select_accounts!(
@@ -124,21 +140,27 @@ pub async fn note_sign_in(conn: &mut PgConnection, id: UserId) -> Result<Option<
     Ok(before.flatten())
 }
 
-/// Gives an account a role, and shuts it out or lets it in. Returns false when there is no such account, or when nobody would
-/// be left who can sign in and look after the others.
-pub async fn set_standing(conn: &mut PgConnection, id: UserId, role: Role, is_disabled: bool) -> Result<bool> {
+/// Gives an account a role, shuts it out or lets it in. Returns false when there is no such account, or when nobody would be
+/// left who can sign in and look after the others.
+pub async fn set_standing(conn: &mut PgConnection, id: UserId, standing: Standing) -> Result<bool> {
     // Two of these at once might each leave the other's admin.
     sqlx::query!("select from users where role = 'admin' order by id for update")
         .execute(&mut *conn)
         .await?;
+    let (role, is_disabled) = match standing {
+        Standing::Role(role) => (Some(role), None),
+        Standing::ShutOut => (None, Some(true)),
+        Standing::LetIn => (None, Some(false)),
+    };
     let done = sqlx::query!(
-        "update users set role = $2::user_role, is_disabled = $3
-         where id = $1 and ($2::user_role = 'admin' and not $3
+        "update users set role = coalesce($2::user_role, role), is_disabled = coalesce($3, is_disabled)
+         where id = $1 and (coalesce($2::user_role, role) = 'admin' and not coalesce($3, is_disabled)
+                            or role <> 'admin' or is_disabled
                             or exists (select from users other
                                        where other.id <> $1 and other.role = 'admin' and not other.is_disabled
                                          and other.password_hash is not null))",
         id.0,
-        role as Role,
+        role as Option<Role>,
         is_disabled,
     )
     .execute(conn)
@@ -174,10 +196,12 @@ mod tests {
         assert!(is_duplicate(&again));
         let known = find_known(&mut conn, "ADA").await.unwrap().unwrap();
         assert_eq!((known.viewer, known.password_hash.as_deref()), (ada, Some("hash")));
-        claim_local(&mut conn, "admin", "hash").await.unwrap().unwrap();
-        assert!(set_standing(&mut conn, ada.user_id, Role::Editor, true).await.unwrap());
+        assert!(set_standing(&mut conn, ada.user_id, Standing::ShutOut).await.unwrap());
         assert!(find_known(&mut conn, "ada").await.unwrap().is_none());
-        assert!(get(&mut conn, ada.user_id).await.unwrap().unwrap().is_disabled);
+        let found = find(&mut conn, "ADA").await.unwrap().unwrap();
+        assert_eq!((found.id, found.is_disabled), (ada.user_id, true));
+        assert!(set_standing(&mut conn, ada.user_id, Standing::LetIn).await.unwrap());
+        assert!(find_known(&mut conn, "ada").await.unwrap().is_some());
     }
 
     #[tokio::test]
@@ -185,11 +209,15 @@ mod tests {
         let world = World::new().await;
         let mut conn = world.conn().await;
         let ada = claim_local(&mut conn, "ada", "hash").await.unwrap().unwrap().user_id;
-        assert!(!set_standing(&mut conn, ada, Role::Editor, false).await.unwrap());
-        assert!(!set_standing(&mut conn, ada, Role::Admin, true).await.unwrap());
+        let editor = Standing::Role(Role::Editor);
+        assert!(!set_standing(&mut conn, ada, editor).await.unwrap());
+        assert!(!set_standing(&mut conn, ada, Standing::ShutOut).await.unwrap());
         let bob = insert(&mut conn, "bob", Role::Admin, "hash").await.unwrap().user_id;
-        assert!(set_standing(&mut conn, ada, Role::Viewer, false).await.unwrap());
-        assert!(!set_standing(&mut conn, bob, Role::Admin, true).await.unwrap());
+        assert!(set_standing(&mut conn, ada, editor).await.unwrap());
+        assert!(!set_standing(&mut conn, bob, Standing::ShutOut).await.unwrap());
+        assert!(set_standing(&mut conn, ada, Standing::ShutOut).await.unwrap());
+        let ada = get(&mut conn, ada).await.unwrap().unwrap();
+        assert_eq!((ada.role, ada.is_disabled), (Role::Editor, true));
     }
 
     #[tokio::test]

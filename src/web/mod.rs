@@ -70,6 +70,10 @@ fn guarded(router: Router<AppState>, state: &AppState) -> Router<AppState> {
         ))
         .layer(axum::middleware::from_fn_with_state(
             state.clone(),
+            middleware::audit::note,
+        ))
+        .layer(axum::middleware::from_fn_with_state(
+            state.clone(),
             middleware::identity::know,
         ))
 }

@@ -72,6 +72,8 @@ pub struct Gate {
     pub local: Viewer,
     /// Whether browsers come by HTTPS, so that cookies can be for nothing else.
     pub is_https: bool,
+    /// The address under which people know these pages, without a slash at its end, where it is said.
+    pub public_url: Option<Arc<str>>,
     pub proxies: Arc<TrustedProxies>,
     /// The origin of these pages as people know them, where that is said: a proxy may have put another name into `Host`.
     pub public_origin: Option<Arc<str>>,
@@ -104,6 +106,10 @@ impl AppState {
             access: config.access(),
             local: services.viewer,
             is_https: config.is_https(),
+            public_url: config
+                .public_url
+                .as_ref()
+                .map(|url| url.as_str().trim_end_matches('/').into()),
             proxies: Arc::new(TrustedProxies::parse(&config.trusted_proxies).context("PGASSAY_TRUSTED_PROXIES")?),
             public_origin: config.public_origin().map(Arc::from),
             cors_origins: config.cors_origins()?.into(),

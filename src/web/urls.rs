@@ -5,11 +5,13 @@ use crate::model::ids::BenchmarkId;
 use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
+use crate::model::ids::InvitationId;
 use crate::model::ids::LinkId;
 use crate::model::ids::ServerId;
 use crate::model::ids::SessionId;
 use crate::model::ids::StatisticsFileId;
 use crate::model::ids::TokenId;
+use crate::model::ids::UserId;
 use crate::model::ids::WorkloadId;
 use crate::model::instrument::InstrumentKind;
 
@@ -36,7 +38,28 @@ pub fn token_revoke(id: TokenId) -> String {
 }
 
 pub const ADMIN: &str = "/admin";
+pub const ADMIN_ACCOUNTS: &str = "/admin/accounts";
+pub const ADMIN_INVITATIONS: &str = "/admin/invitations";
+pub const ADMIN_SETTINGS: &str = "/admin/settings";
+pub const ADMIN_REGISTRATION: &str = "/admin/settings/registration";
+pub const ADMIN_QUOTAS: &str = "/admin/settings/quotas";
+pub const ADMIN_LOG: &str = "/admin/log";
 pub const METRICS: &str = "/metrics";
+
+/// An account, for admins.
+pub fn admin_account(id: UserId) -> String {
+    format!("{ADMIN_ACCOUNTS}/{id}")
+}
+
+/// A deed of an admin about an account.
+pub fn admin_account_part(id: UserId, part: &str) -> String {
+    format!("{ADMIN_ACCOUNTS}/{id}/{part}")
+}
+
+/// Where an invitation is taken back.
+pub fn admin_invitation_delete(id: InvitationId) -> String {
+    format!("{ADMIN_INVITATIONS}/{id}/delete")
+}
 
 /// Where somebody signs in who then goes on to `next`.
 pub fn login(next: &str) -> String {

@@ -2,6 +2,7 @@
 
 mod access;
 mod accounts;
+mod admin;
 mod api;
 mod attacks;
 mod backups;

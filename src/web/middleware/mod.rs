@@ -1,6 +1,7 @@
 //! What every request and every answer passes.
 
 mod access_line;
+pub mod audit;
 pub mod count;
 pub mod headers;
 pub mod host;

@@ -1,6 +1,7 @@
 //! One file for each page with its fragments.
 
 mod account;
+mod admin;
 pub mod benchmarks;
 mod chart;
 pub mod chart_cache;
@@ -59,4 +60,5 @@ pub fn router() -> Router<AppState> {
         .merge(workers::router())
         .merge(sign_in::router())
         .merge(account::router())
+        .merge(admin::router())
 }

@@ -5,6 +5,7 @@ mod links;
 mod register;
 
 use askama::Template;
+use axum::Extension;
 use axum::Router;
 use axum::extract::Query;
 use axum::extract::State;
@@ -29,6 +30,7 @@ use crate::web::error::Error;
 use crate::web::error::PageResult;
 use crate::web::extract::form::Form;
 use crate::web::fragment;
+use crate::web::middleware::audit::CameIn;
 use crate::web::middleware::identity::Asker;
 use crate::web::pages::experiment::sources;
 use crate::web::state::AppState;
@@ -132,7 +134,8 @@ fn enter(gate: &Gate, entered: &Entered, next: &str) -> PageResult<Response> {
         header::SET_COOKIE,
         cookies::give_session(&entered.session, gate.is_https)?,
     )];
-    Ok((session, Redirect::to(next)).into_response())
+    let came_in = Extension(CameIn(entered.viewer));
+    Ok((session, came_in, Redirect::to(next)).into_response())
 }
 
 /// What is wrong with an account that somebody wants to make, by the field it is about.

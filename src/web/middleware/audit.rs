@@ -1,0 +1,210 @@
+//! Writes down who asked for what to be changed, from where, and how that was answered. What nobody is let in for is not
+//! written here: it never gets so far.
+
+use std::time::Duration;
+
+use axum::extract::MatchedPath;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::middleware::Next;
+use axum::response::Response;
+use sqlx::PgPool;
+use tracing::error;
+
+use crate::auth::deeds;
+use crate::model::user::Viewer;
+use crate::store;
+use crate::store::audit::NewEntry;
+use crate::web::middleware::identity::Asker;
+
+/// An answer waits no longer for its line in the log.
+const WITHIN: Duration = Duration::from_secs(2);
+
+/// Said by an answer to somebody who was not known before it, and is now: who that is.
+#[derive(Clone, Copy, Debug)]
+pub struct CameIn(pub Viewer);
+
+/// Lets a request be answered, and writes the deed down if it was one.
+pub async fn note(State(pool): State<PgPool>, request: Request, next: Next) -> Response {
+    let extensions = request.extensions();
+    let pattern = extensions.get::<MatchedPath>();
+    let deed = pattern.and_then(|pattern| deeds::deed(request.method().as_str(), pattern.as_str()));
+    let (Some(deed), Some(asker)) = (deed, extensions.get::<Asker>().cloned()) else {
+        return next.run(request).await;
+    };
+    let path = request.uri().path().to_owned();
+    let response = next.run(request).await;
+    let came_in = response.extensions().get::<CameIn>().map(|came_in| came_in.0);
+    let viewer = came_in.unwrap_or(asker.viewer);
+    let new = NewEntry {
+        user_id: viewer.is_account().then_some(viewer.user_id),
+        otherwise: "somebody",
+        address: &asker.client.address.to_string(),
+        deed,
+        path: &path,
+        status: response.status().as_u16(),
+    };
+    let writing = async { store::audit::insert(&mut *pool.acquire().await?, &new).await };
+    match tokio::time::timeout(WITHIN, writing).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => error!("The audit log misses a line, somebody {deed}: {error}"),
+        Err(_) => error!("The audit log misses a line, somebody {deed}: the store does not answer"),
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use axum::http::header;
+    use tokio_util::sync::CancellationToken;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::config::WebConfig;
+    use crate::testing::bench::Bench;
+    use crate::web;
+    use crate::web::state::AppState;
+
+    /// Every Rust file below a directory.
+    fn files(dir: &Path) -> Vec<String> {
+        let mut texts = Vec::new();
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                texts.extend(files(&path));
+            } else {
+                texts.push(std::fs::read_to_string(path).unwrap());
+            }
+        }
+        texts
+    }
+
+    /// The patterns of all addresses, as the sources say them.
+    fn patterns() -> BTreeSet<String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web");
+        let urls = std::fs::read_to_string(root.join("urls.rs")).unwrap();
+        let constants: BTreeMap<&str, &str> = urls
+            .lines()
+            .filter_map(|line| line.strip_prefix("pub const ")?.split_once(": &str = "))
+            .map(|(name, value)| (name, value.trim_end_matches(';').trim_matches('"')))
+            .collect();
+        let mut patterns = BTreeSet::new();
+        for text in files(&root) {
+            let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned();
+            // Where several kinds of things have the same routes, they are made by a function of that name.
+            let of_kinds: Vec<&str> = text
+                .split("(of(\"")
+                .skip(1)
+                .map(|said| said.split('"').next().unwrap())
+                .collect();
+            for route in text.split(".route(").skip(1) {
+                let said = route.trim_start();
+                let quoted = |said: &str| said.split('"').nth(1).unwrap().to_owned();
+                if said.starts_with("path,") {
+                    patterns.extend(of_kinds.iter().map(|&path| path.to_owned()));
+                } else if said.starts_with("&format!(") {
+                    let rest = quoted(said).replace("{{", "{").replace("}}", "}");
+                    let rest = rest
+                        .strip_prefix("{path}")
+                        .expect("a part of what is there of each kind");
+                    patterns.extend(of_kinds.iter().map(|path| format!("{path}{rest}")));
+                } else if let Some(constant) = said.strip_prefix("urls::") {
+                    patterns.insert(constants[constant.split(',').next().unwrap()].to_owned());
+                } else {
+                    assert!(said.starts_with('"'), "{said}");
+                    patterns.insert(quoted(said));
+                }
+            }
+        }
+        patterns
+    }
+
+    async fn door() -> (Bench, Router, PgPool) {
+        let bench = Bench::open().await;
+        let (services, config) = (bench.house.services(), WebConfig::unsaid());
+        let pool = services.pool.clone();
+        let state = AppState::new(&services, &config, config.listen, CancellationToken::new()).unwrap();
+        (bench, web::router(state), pool)
+    }
+
+    fn request(method: &str, path: &str) -> Request {
+        let request = Request::builder().method(method).uri(path);
+        let request = request
+            .header(header::HOST, "localhost")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        request.body(Body::empty()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn whatever_changes_something_stands_in_the_table_of_deeds() {
+        let (_bench, router, _) = door().await;
+        let patterns = patterns();
+        assert!(
+            patterns.len() > 100 && patterns.contains("/datasets/{id}/delete"),
+            "{patterns:?}"
+        );
+        let mut missing = Vec::new();
+        for pattern in &patterns {
+            let path = address_of(pattern);
+            // A method that nobody knows is answered with those that somebody does.
+            let answer = router.clone().oneshot(request("BREW", &path)).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{pattern}");
+            let allowed = answer.headers()[header::ALLOW].to_str().unwrap().to_owned();
+            for method in allowed.split(',').filter(|method| !["GET", "HEAD"].contains(method)) {
+                if deeds::known(method, pattern).is_none() {
+                    missing.push(format!("{method} {pattern}"));
+                }
+            }
+        }
+        assert!(missing.is_empty(), "no line in auth/deeds.rs: {missing:#?}");
+    }
+
+    /// An address of a pattern.
+    fn address_of(pattern: &str) -> String {
+        let segments = pattern
+            .split('/')
+            .map(|segment| if segment.starts_with('{') { "1" } else { segment });
+        segments.collect::<Vec<&str>>().join("/")
+    }
+
+    #[tokio::test]
+    async fn a_deed_is_written_down_with_its_end_and_looking_is_none() {
+        let (_bench, router, pool) = door().await;
+        for (method, path, status) in [
+            ("GET", "/datasets", StatusCode::OK),
+            ("POST", "/experiment/check", StatusCode::OK),
+            ("POST", "/datasets/4711/delete", StatusCode::NOT_FOUND),
+            ("POST", "/nowhere", StatusCode::NOT_FOUND),
+        ] {
+            let answer = router.clone().oneshot(request(method, path)).await.unwrap();
+            assert_eq!(answer.status(), status, "{method} {path}");
+        }
+        let entries = store::audit::list(&mut *pool.acquire().await.unwrap(), None, 10)
+            .await
+            .unwrap();
+        let [entry] = &entries[..] else { panic!("{entries:?}") };
+        assert_eq!(
+            (&*entry.user_name, &*entry.deed, entry.status),
+            ("local", "deletes a dataset", 404)
+        );
+        assert_eq!((&*entry.path, &*entry.address), ("/datasets/4711/delete", "127.0.0.1"));
+    }
+
+    #[tokio::test]
+    async fn a_log_that_cannot_be_written_fails_no_answer() {
+        let (_bench, router, pool) = door().await;
+        sqlx::query("alter table audit_log rename to gone")
+            .execute(&pool)
+            .await
+            .unwrap();
+        let answer = router.oneshot(request("POST", "/datasets/4711/delete")).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    }
+}
