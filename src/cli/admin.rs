@@ -15,6 +15,7 @@ use crate::app::house::Programs;
 use crate::auth::accounts::AccountError;
 use crate::auth::password::NewPassword;
 use crate::cli::working::RunError;
+use crate::config::Access;
 use crate::config::HouseConfig;
 use crate::model::text::for_terminal;
 use crate::model::user::AccountName;
@@ -93,7 +94,7 @@ async fn in_house(
     config: &HouseConfig,
     task: impl AsyncFnOnce(&House) -> Result<(), RunError>,
 ) -> Result<(), RunError> {
-    let house = House::open_with(config, Programs::IfThere).await?;
+    let house = House::open_with(config, Programs::IfThere, Access::Local).await?;
     let done = task(&house).await;
     house.close(Guests::WaitFor).await?;
     done
