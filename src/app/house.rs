@@ -16,15 +16,14 @@ use tracing::info;
 use tracing::warn;
 
 use crate::app::store_keeper::StoreKeeper;
+use crate::app::tools::Tools;
 use crate::auth::accounts::Accounts;
 use crate::auth::password::Hasher;
 use crate::auth::quota::QuotaKeeper;
 use crate::benchmark::service::Benchmarks;
 use crate::cluster;
-use crate::cluster::ClusterError;
 use crate::cluster::Kind;
 use crate::cluster::ServerSpec;
-use crate::cluster::binaries::Binaries;
 use crate::cluster::privileges::Account;
 use crate::cluster::site::Site;
 use crate::condition::Condition;
@@ -47,8 +46,6 @@ use crate::store;
 use crate::store::queue::Reach;
 use crate::target::lease;
 use crate::target::lease::Sandboxes;
-use crate::target::room::Room;
-use crate::target::shared::SharedServer;
 use crate::vault::Vault;
 use crate::web::state::Services;
 use crate::workload::service::Workloads;
@@ -95,44 +92,15 @@ impl House {
         let layout = Layout::open(&reachable(&config.data_dir)?)?;
         let master = take_lock(&layout)?;
         let presence = Presence::begin(&layout)?;
-        let binaries = match Binaries::find(config.pg_bindir.as_deref()).await {
-            Ok(binaries) => Some(binaries),
-            // Servers that somebody else runs need no programs here.
-            Err(ClusterError::NoBinaries) => None,
-            Err(error) => return Err(error.into()),
-        };
-        let pg_restore = PgRestore::newest(binaries.as_ref().map(|binaries| &*binaries.bindir)).await;
-        let of_servers = binaries.as_ref().and_then(Binaries::known_holes);
-        let holes: Vec<String> = of_servers
-            .into_iter()
-            .chain(pg_restore.as_ref().and_then(PgRestore::known_holes))
-            .collect();
-        for hole in &holes {
-            warn!("{hole}");
-        }
-        let site = binaries.map(|binaries| Site::open(binaries, layout.root()));
-        let site = site.transpose()?.map(Arc::new);
-        let site = || site.clone().ok_or(ClusterError::NoBinaries);
+        let tools = Tools::find(config, &layout).await?;
         let home = layout.home()?;
         let key_file = config.key_file.clone().unwrap_or_else(|| layout.key_file());
         let vault = Arc::new(Vault::open(&key_file)?);
         let limits = &config.limits;
-        let sandboxes = if let Some(url) = config.sandbox_url() {
-            Sandboxes::shared(SharedServer::open(url, &home).await?, limits.max_database_bytes)
-        } else {
-            let room = Room {
-                disk: Some(Disk::of(&layout.sandboxes(), limits.disk_reserve_bytes)),
-                max_database_bytes: limits.max_database_bytes,
-            };
-            let site = match programs {
-                Programs::Needed => Some(site()?),
-                Programs::IfThere => site().ok(),
-            };
-            Sandboxes::clusters(site, layout.sandboxes(), room)
-        };
+        let sandboxes = tools.sandboxes(config, programs, &layout, &home).await?;
         let (options, store) = match config.database_url() {
             Some(url) => (url.parse::<PgConnectOptions>().context("reading DATABASE_URL")?, None),
-            None => embedded_store(&site()?, &layout, master.is_some()).await?,
+            None => embedded_store(&tools.site()?, &layout, master.is_some()).await?,
         };
         let pool = store::open(options).await.context("opening the store")?;
         let mut conn = pool.acquire().await?;
@@ -150,7 +118,7 @@ impl House {
         let quotas = QuotaKeeper::new(access);
         let disk = Disk::of(layout.root(), limits.disk_reserve_bytes);
         let condition = Condition {
-            holes: holes.into(),
+            holes: tools.holes.into(),
             ..Condition::new(&pool, &sandboxes, disk)
         };
         let house = Self {
@@ -159,7 +127,7 @@ impl House {
                 dumps: dumps.clone(),
                 home: home.clone(),
                 sandboxes: sandboxes.clone(),
-                tools_major: pg_restore.as_ref().map(PgRestore::major),
+                tools_major: tools.pg_restore.as_ref().map(PgRestore::major),
                 max_upload_bytes: limits.max_upload_bytes,
                 quotas,
                 metrics: condition.metrics.clone(),
@@ -190,7 +158,7 @@ impl House {
             restorer: Restorer {
                 dumps: dumps.clone(),
                 sandboxes: sandboxes.clone(),
-                pg_restore: pg_restore.map(|found| found.path),
+                pg_restore: tools.pg_restore.map(|found| found.path),
                 limits: RestoreLimits::of(limits),
             },
             condition,

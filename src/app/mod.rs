@@ -9,5 +9,6 @@ pub mod sample;
 pub mod serve;
 pub mod store_keeper;
 pub mod telemetry;
+mod tools;
 pub mod without_pages;
 pub mod worker;

@@ -52,9 +52,9 @@ enum Command {
     /// Serve the pages and work on what is queued.
     Serve {
         #[command(flatten)]
-        house: HouseConfig,
+        house: Box<HouseConfig>,
         #[command(flatten)]
-        web: WebConfig,
+        web: Box<WebConfig>,
     },
     /// Take work from a store that others use too, without pages: make shares of the load of their benchmarks, and, where
     /// PostgreSQL's programs are, do any job that can be done from this data directory: work on its datasets, benchmarks

@@ -100,14 +100,14 @@ pub struct WebConfig {
     /// Who may come in. Unset, people sign in where others can reach the address, and do not on a loopback address.
     #[arg(long, env = "PGASSAY_ACCESS")]
     pub access: Option<Access>,
-    /// The address under which people know these pages, such as https://assay.example.org behind a proxy. Cookies are for
+    /// The address under which people know these pages, such as `https://assay.example.org` behind a proxy. Cookies are for
     /// HTTPS alone where it begins so, and its name is answered to.
     #[arg(long, env = "PGASSAY_PUBLIC_URL")]
     pub public_url: Option<url::Url>,
     /// Addresses and networks of proxies whose X-Forwarded-For is believed.
     #[arg(long, env = "PGASSAY_TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<String>,
-    /// Web pages elsewhere that may call /api with a token, such as https://tools.example.org.
+    /// Web pages elsewhere that may call /api with a token, such as `https://tools.example.org`.
     #[arg(long, env = "PGASSAY_CORS_ORIGINS", value_delimiter = ',')]
     pub cors_origins: Vec<String>,
     /// The name of the first admin, made at start where there is none.

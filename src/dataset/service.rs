@@ -103,13 +103,14 @@ impl Datasets {
             Ok(()) => return Ok(()),
             Err(refusal) => refusal,
         };
-        match store::datasets::find_by_request(&mut conn, viewer, request_id).await? {
-            Some(_) => Ok(()),
-            None => {
-                self.metrics.count_upload(Upload::Refused, 0);
-                Err(refusal.into())
-            }
+        if store::datasets::find_by_request(&mut conn, viewer, request_id)
+            .await?
+            .is_some()
+        {
+            return Ok(());
         }
+        self.metrics.count_upload(Upload::Refused, 0);
+        Err(refusal.into())
     }
 
     async fn take_place(&self, conn: &mut PgConnection, viewer: Viewer, size_bytes: u64) -> Result<(), TakeError> {

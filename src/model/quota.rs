@@ -88,7 +88,8 @@ impl Default for Quotas {
 }
 
 impl Quotas {
-    /// In local mode, where all there is belongs to one person.
+    /// What refuses nothing.
+    #[cfg(test)]
     pub const UNLIMITED: Self = Self {
         storage_bytes: Bound::Unlimited,
         datasets: Bound::Unlimited,

@@ -61,8 +61,6 @@ pub struct Account {
     pub role: Role,
     /// Shut out: no sign-in, no session, no token.
     pub is_disabled: bool,
-    /// Whose everything is that was made where nobody signs in.
-    pub is_local: bool,
     /// Whether there is a password.
     pub can_sign_in: bool,
     pub created_at: DateTime<Utc>,

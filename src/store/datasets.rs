@@ -127,9 +127,9 @@ pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: DatasetId) -> Resu
         .await
 }
 
-/// All datasets of the viewer, newest first.
+/// The newest thousand datasets of the viewer, newest first.
 pub async fn list(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<Dataset>> {
-    select_datasets!("where may_see($2, d) order by d.id desc", viewer as Viewer)
+    select_datasets!("where may_see($2, d) order by d.id desc limit 1000", viewer as Viewer)
         .fetch_all(conn)
         .await
 }

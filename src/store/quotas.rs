@@ -326,7 +326,10 @@ mod tests {
             .await
             .unwrap();
         let refused = lock(&mut second, account).await.unwrap_err();
-        let code = refused.as_database_error().and_then(|error| error.code()).unwrap();
+        let code = refused
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code)
+            .unwrap();
         assert_eq!(code, "55P03");
         second.rollback().await.unwrap();
         first.commit().await.unwrap();

@@ -160,9 +160,12 @@ pub async fn update(conn: &mut PgConnection, viewer: Viewer, id: ServerId, new: 
 
 /// The viewer's servers, by name.
 pub async fn list(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<RegisteredServer>> {
-    select_servers!("where may_see($1, servers) order by name, id", viewer as Viewer)
-        .fetch_all(conn)
-        .await
+    select_servers!(
+        "where may_see($1, servers) order by name, id limit 1000",
+        viewer as Viewer
+    )
+    .fetch_all(conn)
+    .await
 }
 
 /// One server; none when there is no such server for this viewer.

@@ -116,7 +116,7 @@ pub async fn find_by_request(
 /// The files of a dataset, newest first.
 pub async fn list(conn: &mut PgConnection, viewer: Viewer, dataset_id: DatasetId) -> Result<Vec<StatisticsFileInfo>> {
     let rows = select_files!(
-        "where f.dataset_id = $1 and may_see($2, d) order by f.id desc",
+        "where f.dataset_id = $1 and may_see($2, d) order by f.id desc limit 1000",
         dataset_id.0,
         viewer as Viewer,
     )

@@ -35,7 +35,6 @@ pub struct ApiToken {
     pub name: String,
     pub prefix: String,
     pub scope: TokenScope,
-    pub created_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
     pub used_at: Option<DateTime<Utc>>,
     pub is_expired: bool,
@@ -102,7 +101,7 @@ pub async fn find(conn: &mut PgConnection, token: Hashed) -> Result<Option<Beare
 pub async fn list(conn: &mut PgConnection, user_id: UserId) -> Result<Vec<ApiToken>> {
     sqlx::query_as!(
         ApiToken,
-        r#"select id as "id: TokenId", name, prefix, scope as "scope: TokenScope", created_at, expires_at, used_at,
+        r#"select id as "id: TokenId", name, prefix, scope as "scope: TokenScope", expires_at, used_at,
                   expires_at <= clock_timestamp() as "is_expired!"
            from api_tokens where user_id = $1 and expires_at > clock_timestamp() - interval '30 days'
            order by id desc limit 200"#,

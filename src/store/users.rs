@@ -83,7 +83,7 @@ macro_rules! select_accounts {
     ($rest:literal $(, $arg:expr)* $(,)?) => {
         sqlx::query_as!(
             Account,
-            r#"select id as "id: UserId", name, role as "role: Role", is_disabled, is_local,
+            r#"select id as "id: UserId", name, role as "role: Role", is_disabled,
                       password_hash is not null as "can_sign_in!", created_at, signed_in_at
                from users "# + $rest
             $(, $arg)*

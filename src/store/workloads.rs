@@ -87,9 +87,9 @@ pub async fn get(conn: &mut PgConnection, viewer: Viewer, id: WorkloadId) -> Res
         .await
 }
 
-/// All workloads of the viewer, newest first.
+/// The newest thousand workloads of the viewer, newest first.
 pub async fn list(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<Workload>> {
-    select_workloads!("where may_see($1, w) order by w.id desc", viewer as Viewer)
+    select_workloads!("where may_see($1, w) order by w.id desc limit 1000", viewer as Viewer)
         .fetch_all(conn)
         .await
 }

@@ -29,7 +29,7 @@ fn written(dir: &Path) -> PathBuf {
     let path = dir.join("backup.zip");
     let mut draft = Draft::begin(&path, CancellationToken::new()).unwrap();
     draft.add(STORE, Squeeze::No, &b"the store"[..]).unwrap();
-    let long: Vec<u8> = (0..PIECE_BYTES * 5 / 2).map(|n| (n % 251) as u8).collect();
+    let long: Vec<u8> = (0..=250).cycle().take(PIECE_BYTES * 5 / 2).collect();
     draft
         .add(&format::upload_name(DatasetId(1)), Squeeze::Yes, &long[..])
         .unwrap();
@@ -65,7 +65,12 @@ fn what_was_written_is_read_again() {
         Ok(())
     });
     read.unwrap();
-    assert!(bytes.iter().enumerate().all(|(n, byte)| *byte == (n % 251) as u8));
+    assert!(
+        bytes
+            .iter()
+            .zip((0..=250).cycle())
+            .all(|(byte, expected)| *byte == expected)
+    );
     assert_eq!(bytes.len() as u64, dump_bytes);
 }
 
@@ -104,7 +109,7 @@ fn a_file_cut_off_anywhere_or_changed_anywhere_is_refused() {
         std::fs::write(&other, &changed).unwrap();
         match open(&other) {
             Err(BackupError::NotABackup { .. } | BackupError::Damaged { .. } | BackupError::Newer { .. }) => {
-                n_refused += 1
+                n_refused += 1;
             }
             Err(error) => panic!("{at}: {error}"),
             Ok(backup) => assert_eq!(backup.manifest.origin, origin(), "{at}"),

@@ -15,7 +15,7 @@ use crate::testing::clone::source;
 #[tokio::test]
 async fn a_snapshot_is_written_from_its_text_to_the_byte_whatever_the_types_and_the_version() {
     for bindir in testing::bindirs() {
-        assert_written_from_text(Bench::open_on(bindir).await).await;
+        Box::pin(assert_written_from_text(Bench::open_on(bindir).await)).await;
     }
 }
 
@@ -187,7 +187,7 @@ async fn without_superuser_a_snapshot_is_written_by_the_functions_of_the_server(
         bindirs.drain(1..bindirs.len() - 1);
     }
     for bindir in bindirs {
-        assert_written_without_superuser(Bench::open_on(bindir).await).await;
+        Box::pin(assert_written_without_superuser(Bench::open_on(bindir).await)).await;
     }
 }
 

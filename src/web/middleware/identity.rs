@@ -83,6 +83,7 @@ impl SignedIn {
 
 /// Whoever looks at a page, by what it can offer them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "what pages show or leave out")]
 pub struct Visitor {
     /// Has an account, and so more than what a link shows.
     pub is_account: bool,

@@ -20,7 +20,7 @@ fn router_with(door: &Door, access: Access) -> Router {
 }
 
 /// As a browser sends it to a proxy that puts our own name into `Host`.
-fn of_a_browser(method: Method, address: &str, headers: &[(&str, &str)]) -> Request<Body> {
+fn of_a_browser(method: Method, address: &str, headers: Headers<'_>) -> Request<Body> {
     let mut request = Request::builder().method(method).uri(address);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -28,6 +28,9 @@ fn of_a_browser(method: Method, address: &str, headers: &[(&str, &str)]) -> Requ
     let request = request.header(header::CONTENT_TYPE, "application/json");
     of_a_program(request, Body::from("{}"))
 }
+
+/// Names and values.
+type Headers<'a> = &'a [(&'a str, &'a str)];
 
 const START: &str = "/api/benchmarks/configure";
 const READ: &str = "/api/benchmarks";
@@ -46,8 +49,8 @@ async fn a_listed_site_needs_a_token_and_others_get_nothing() {
             Access::Local => 200,
             Access::Required => 401,
         };
-        let cases: &[(&[(&str, &str)], u16, u16)] = &[
-            // What is sent, and what is answered to reading and to sending.
+        // What is sent, and what is answered to reading and to sending.
+        let cases: &[(Headers<'_>, u16, u16)] = &[
             (&[], by_himself, by_himself),
             (&[with_token], 200, 200),
             (&[with_token, from(LISTED), cross], 200, 200),
