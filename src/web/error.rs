@@ -141,8 +141,21 @@ fn says_away(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.downcast_ref().is_some_and(is_away))
 }
 
+/// Whether it comes to nothing but a text that cannot be stored, which somebody has sent.
+fn says_nul(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref().is_some_and(store::is_nul))
+}
+
 impl From<anyhow::Error> for Error {
     fn from(error: anyhow::Error) -> Self {
+        if says_nul(&error) {
+            return Self::Refused {
+                status: StatusCode::BAD_REQUEST,
+                message: "There is a NUL character in a text that was sent, and no text here can have one.".to_owned(),
+            };
+        }
         if says_away(&error) {
             error!("The store does not answer: {error:#}");
             return Self::Refused {
