@@ -71,6 +71,26 @@ impl Signed {
     }
 }
 
+#[tokio::test]
+async fn an_account_reads_its_quotas_and_what_it_has_of_them() {
+    let signed = Signed::open(json!({ "datasets": { "most": 3 }, "trials": "unlimited" })).await;
+    assert_eq!(signed.upload("one").await.status, StatusCode::CREATED);
+    let me = signed.send(Request::get("/api/auth/me"), Body::empty()).await;
+    let quotas = &me.body["quotas"];
+    for (name, most, used) in [
+        ("datasets", json!(3), json!(1)),
+        ("storage_bytes", json!(50_u64 << 30), json!(DUMP.len())),
+        ("waiting_jobs", json!(10), json!(1)),
+        ("running_jobs", json!(2), json!(0)),
+        ("trials", Value::Null, Value::Null),
+        ("clients", json!(200), Value::Null),
+        ("load_s", json!(14_400), Value::Null),
+    ] {
+        assert_eq!(quotas[name], json!({ "most": most, "used": used }), "{name}: {quotas}");
+    }
+    signed.door.close().await;
+}
+
 fn assert_refused(answer: &Answer, status: StatusCode, begin: &str) {
     assert_eq!(answer.status, status, "{}", answer.text);
     let message = answer.body["error"]["message"].as_str().unwrap();
