@@ -6,7 +6,6 @@ use std::str::FromStr;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::Path;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
@@ -31,6 +30,7 @@ use crate::store::links::Link;
 use crate::store::links::Sharing;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Path;
 use crate::web::extract::form::Form;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
@@ -147,8 +147,7 @@ pub async fn owners<T>(
 
 /// For pages that change a thing: what one may not change is not there.
 pub async fn require_own(conn: &mut PgConnection, viewer: Viewer, thing: Filed) -> Result<(), Error> {
-    let sharing = store::links::get(conn, viewer, thing).await?;
-    let is_own = sharing.is_some_and(|sharing| sharing.is_own);
+    let is_own = sharing::is_own(conn, viewer, thing).await?;
     is_own.then_some(()).ok_or(Error::NotFound("page"))
 }
 
