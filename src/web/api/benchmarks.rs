@@ -240,7 +240,7 @@ async fn get_benchmark(
     params(
         ("id" = i64, Path, description = "Of the benchmark.", minimum = 1),
         ("percentiles" = Option<String>, Query, description = "Further percentiles, like `50,99.9`.", example = "50,99.9",
-         pattern = "^([1-9][0-9]?([.][0-9]{1,4})?(,[1-9][0-9]?([.][0-9]{1,4})?){0,7})?$"),
+         pattern = "^(([1-9][0-9]?([.][0-9]{1,4})?|0[.]([1-9][0-9]{0,3}|0[1-9][0-9]{0,2}|00[1-9][0-9]?|000[1-9]))(,|$)){0,8}$"),
     ),
     responses(
         (status = 200, description = "The results.", body = [ResultBody]),

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::benchmark::form::BenchmarkForm;
 use crate::benchmark::form::GivenProgram;
 use crate::benchmark::form::MAX_BATCH_SIZE;
+use crate::benchmark::form::MAX_CLIENTS;
 use crate::benchmark::form::MAX_INSERT_ROWS;
 use crate::benchmark::form::MAX_PROGRAMS;
 use crate::benchmark::form::MAX_TABLE_ROWS;
@@ -142,7 +143,7 @@ fn counts(name: &str, value: &Value) -> Result<Option<String>, FieldError> {
         return scalar(name, value);
     };
     let texts = counts.iter().map(|count| match count {
-        Value::Number(number) => Ok(digits(number)),
+        Value::Number(_) => within(name, count, 1, MAX_CLIENTS.into()),
         _ => Err(FieldError::new(
             name,
             "This takes an array of numbers, or a text like 1..16 step 3.",

@@ -58,7 +58,7 @@ pub(super) struct ExperimentWish {
     #[schema(minimum = 0, maximum = 100)]
     warm_up: Option<u32>,
     /// The order of trials follows from it. Left out: one by chance, to be read in the answer.
-    #[schema(minimum = 0)]
+    #[schema(format = "uint64", minimum = 0, maximum = 18_446_744_073_709_551_615_u64)]
     seed: Option<u64>,
     /// Left out: the server's.
     clock: Option<ClockKind>,

@@ -166,8 +166,11 @@ async fn an_account_is_made_where_everybody_may_make_one() {
         PASSWORD.replace(' ', "+")
     );
     assert_eq!(ask_for_token(&router, &of_bob).await.status, StatusCode::OK);
-    let entries = store::audit::list(&mut conn, None, 10).await.unwrap();
-    let written: Vec<(&str, &str, u16)> = entries
+    let entries = {
+        let mut conn = door.bench.house.pool.acquire().await.unwrap();
+        store::audit::list(&mut conn, None, 10).await.unwrap()
+    };
+    let written: Vec<(&str, &str, i16)> = entries
         .iter()
         .map(|entry| (&*entry.user_name, &*entry.deed, entry.status))
         .collect();
