@@ -294,12 +294,17 @@ struct ErrorPage {
     title: &'static str,
     message: String,
     request_id: Option<RequestId>,
+    /// Somebody else's page had a browser send this.
+    is_foreign: bool,
 }
 
 impl ErrorPage {
     /// The place in help that explains such a refusal, where there is one.
     fn explained_at(&self) -> Option<&'static str> {
         match self.status {
+            StatusCode::UNAUTHORIZED => Some("api#token"),
+            StatusCode::FORBIDDEN if self.is_foreign => Some("operations#network"),
+            StatusCode::FORBIDDEN => Some("operations#roles"),
             StatusCode::PAYLOAD_TOO_LARGE => Some("dumps#limits"),
             StatusCode::INSUFFICIENT_STORAGE => Some("operations#disk"),
             StatusCode::MISDIRECTED_REQUEST => Some("operations#network"),
@@ -313,6 +318,7 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let face = Face::current();
         let (mut code, mut retry_after_s) = (None, None);
+        let is_foreign = matches!(self, Self::Foreign);
         let (status, title, message, fields) = match self {
             Self::NotFound(what) => (
                 StatusCode::NOT_FOUND,
@@ -379,6 +385,7 @@ impl IntoResponse for Error {
             title,
             message,
             request_id,
+            is_foreign,
         };
         let mut response = match face {
             Face::Page => html(status, page.render()),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::extract::FromRef;
+use axum::http::HeaderMap;
+use axum::http::header;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -79,6 +81,18 @@ pub struct Gate {
     pub public_origin: Option<Arc<str>>,
     /// Whose web pages may call the API with a token.
     pub cors_origins: Arc<[String]>,
+}
+
+impl Gate {
+    /// The address under which whoever asks knows these pages: the public one, or, where none is said, that by which this was
+    /// asked for. Its host was looked at before.
+    pub fn address(&self, headers: &HeaderMap) -> String {
+        if let Some(address) = &self.public_url {
+            return address.to_string();
+        }
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        format!("http://{}", host.unwrap_or("localhost"))
+    }
 }
 
 impl AppState {

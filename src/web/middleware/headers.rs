@@ -37,6 +37,12 @@ const HEADERS: &[(&str, &str)] = &[
 /// Where browsers come by HTTPS they shall not come otherwise, for two years (RFC 6797).
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
+/// Has nginx, and others that know this word of its, hand events on as they come.
+const UNBUFFERED: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("x-accel-buffering"),
+    HeaderValue::from_static("no"),
+);
+
 /// How long the server took, in milliseconds and by part (W3C Server Timing): browsers show it, `make bench` reads it.
 pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
@@ -133,10 +139,14 @@ pub async fn add(request: Request, next: Next) -> Response {
     for (name, value) in HEADERS {
         headers.entry(*name).or_insert(HeaderValue::from_static(value));
     }
-    let is_html = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-        .is_some_and(|kind| kind.starts_with("text/html"));
+    let is_of = |kind: &str| {
+        let said = headers.get(header::CONTENT_TYPE).and_then(|said| said.to_str().ok());
+        said.is_some_and(|said| said.starts_with(kind))
+    };
+    let (is_html, is_stream) = (is_of("text/html"), is_of("text/event-stream"));
+    if is_stream {
+        headers.insert(UNBUFFERED.0, UNBUFFERED.1);
+    }
     if is_html {
         headers
             .entry(header::VARY)
