@@ -37,11 +37,8 @@ const HEADERS: &[(&str, &str)] = &[
 /// Where browsers come by HTTPS they shall not come otherwise, for two years (RFC 6797).
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
-/// Has nginx, and others that know this word of its, hand events on as they come.
-const UNBUFFERED: (HeaderName, HeaderValue) = (
-    HeaderName::from_static("x-accel-buffering"),
-    HeaderValue::from_static("no"),
-);
+/// Says to nginx, and to others that know its word, whether to gather what is sent before they hand it on.
+const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// How long the server took, in milliseconds and by part (W3C Server Timing): browsers show it, `make bench` reads it.
 pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -145,7 +142,7 @@ pub async fn add(request: Request, next: Next) -> Response {
     };
     let (is_html, is_stream) = (is_of("text/html"), is_of("text/event-stream"));
     if is_stream {
-        headers.insert(UNBUFFERED.0, UNBUFFERED.1);
+        headers.insert(BUFFERING, HeaderValue::from_static("no"));
     }
     if is_html {
         headers
@@ -158,4 +155,28 @@ pub async fn add(request: Request, next: Next) -> Response {
             .or_insert(HeaderValue::from_static("no-store"));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn proxies_are_told_to_hand_events_on_as_they_come() {
+        let of_kind = |kind: &'static str| get(move || async move { [(header::CONTENT_TYPE, kind)] });
+        let router = Router::new()
+            .route("/events", of_kind("text/event-stream"))
+            .route("/page", of_kind("text/html; charset=utf-8"))
+            .layer(axum::middleware::from_fn(add));
+        for (path, said) in [("/events", Some("no")), ("/page", None)] {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            let header = response.headers().get(BUFFERING);
+            assert_eq!(header.map(HeaderValue::as_bytes), said.map(str::as_bytes), "{path}");
+        }
+    }
 }

@@ -106,7 +106,15 @@ pub async fn know(State(state): State<AppState>, request: Request, next: Next) -
     let (mut parts, body) = request.into_parts();
     let asker = match identify(&state, &parts).await {
         Ok(asker) => asker,
-        Err(error) => return error.into_response(),
+        Err(error) => {
+            // Who asks is not known, so the page that says so offers what anybody may have.
+            let current = Current {
+                name: None,
+                viewer: Viewer::nobody(),
+                access: state.gate.access,
+            };
+            return CURRENT.scope(current, async { error.into_response() }).await;
+        }
     };
     let current = Current {
         name: asker.name.clone(),

@@ -104,7 +104,7 @@ impl Deed {
             Self::Password => "Your password is changed. Every other browser that was signed in is signed out.",
             Self::Session => "That browser is signed out.",
             Self::Token => "The token is revoked. No program can use it any more.",
-            Self::Preferences => "This browser keeps that.",
+            Self::Preferences => "Kept: from now on this browser has pages like that.",
         }
     }
 
