@@ -355,7 +355,11 @@ mod tests {
     use tower_http::catch_panic::CatchPanicLayer;
 
     use super::*;
+    use crate::dataset::service::UploadError;
+    use crate::experiment::service::LaunchError;
+    use crate::server::ServersError;
     use crate::web::middleware::headers;
+    use crate::workload::service::AddError;
 
     #[test]
     fn whatever_asks_a_store_that_is_away_says_so_and_is_no_fault() {
@@ -375,6 +379,27 @@ mod tests {
         }
         let fault = Error::from(sqlx::Error::RowNotFound).into_response();
         assert_eq!(fault.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_leads_to_the_place_in_help_that_explains_it() {
+        for (error, place) in [
+            (Error::BadToken("No.".to_owned()), Some("api#token")),
+            (Error::forbidden("No."), Some("operations#roles")),
+            (Error::Foreign, Some("operations#network")),
+            (Error::refused("No."), None),
+        ] {
+            let said = format!("{error:?}");
+            let body = axum::body::to_bytes(error.into_response().into_body(), 1 << 20)
+                .await
+                .unwrap();
+            let page = String::from_utf8(body.to_vec()).unwrap();
+            let link = page
+                .split("href=\"/help/")
+                .find(|rest| rest.contains(">What this is about<"));
+            let link = link.and_then(|rest| rest.split('"').next());
+            assert_eq!(link, place, "{said}");
+        }
     }
 
     #[tokio::test]
