@@ -127,12 +127,17 @@ struct ErrorPage {
     title: &'static str,
     message: String,
     request_id: Option<RequestId>,
+    /// Somebody else's page had a browser send this.
+    is_foreign: bool,
 }
 
 impl ErrorPage {
     /// The place in help that explains such a refusal, where there is one.
     fn explained_at(&self) -> Option<&'static str> {
         match self.status {
+            StatusCode::UNAUTHORIZED => Some("api#token"),
+            StatusCode::FORBIDDEN if self.is_foreign => Some("operations#network"),
+            StatusCode::FORBIDDEN => Some("operations#roles"),
             StatusCode::PAYLOAD_TOO_LARGE => Some("dumps#limits"),
             StatusCode::INSUFFICIENT_STORAGE => Some("operations#disk"),
             StatusCode::MISDIRECTED_REQUEST => Some("operations#network"),
@@ -146,6 +151,7 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let face = Face::current();
         let (mut code, mut retry_after_s) = (None, None);
+        let is_foreign = matches!(self, Self::Foreign);
         let (status, title, message, fields) = match self {
             Self::NotFound(what) => (
                 StatusCode::NOT_FOUND,
@@ -212,6 +218,7 @@ impl IntoResponse for Error {
             title,
             message,
             request_id,
+            is_foreign,
         };
         let mut response = match face {
             Face::Page => html(status, page.render()),
@@ -361,7 +368,11 @@ mod tests {
     use tower_http::catch_panic::CatchPanicLayer;
 
     use super::*;
+    use crate::dataset::service::UploadError;
+    use crate::experiment::service::LaunchError;
+    use crate::server::ServersError;
     use crate::web::middleware::headers;
+    use crate::workload::service::AddError;
 
     #[test]
     fn whatever_asks_a_store_that_is_away_says_so_and_is_no_fault() {
@@ -381,6 +392,27 @@ mod tests {
         }
         let fault = Error::from(sqlx::Error::RowNotFound).into_response();
         assert_eq!(fault.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_leads_to_the_place_in_help_that_explains_it() {
+        for (error, place) in [
+            (Error::BadToken("No.".to_owned()), Some("api#token")),
+            (Error::forbidden("No."), Some("operations#roles")),
+            (Error::Foreign, Some("operations#network")),
+            (Error::refused("No."), None),
+        ] {
+            let said = format!("{error:?}");
+            let body = axum::body::to_bytes(error.into_response().into_body(), 1 << 20)
+                .await
+                .unwrap();
+            let page = String::from_utf8(body.to_vec()).unwrap();
+            let link = page
+                .split("href=\"/help/")
+                .find(|rest| rest.contains(">What this is about<"));
+            let link = link.and_then(|rest| rest.split('"').next());
+            assert_eq!(link, place, "{said}");
+        }
     }
 
     #[tokio::test]

@@ -9,7 +9,6 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
-use axum::http::header;
 use axum::response::IntoResponse as _;
 use axum::response::Redirect;
 use axum::response::Response;
@@ -105,7 +104,11 @@ impl Standing {
             may_launch: viewer.is_account() && viewer.role.may_change() && !is_by_link,
             is_by_link,
             has_others: Visitor::current().has_others,
-            words: in_words(sharing),
+            words: if is_by_link {
+                format!("By {}, and shown to you by a link", sharing.owner)
+            } else {
+                in_words(sharing)
+            },
             address: urls::sharing(thing),
         }
     }
@@ -309,8 +312,8 @@ async fn create_link(
     require_accounts(&state, thing)?;
     let lifetime = Lifetime::parse(&form.lifetime);
     let lifetime = lifetime.ok_or_else(|| Error::refused("Choose how long the link is good."))?;
-    let secret = match sharing::make_link(&state.pool, viewer, thing, lifetime).await {
-        Ok(secret) => secret,
+    let token = match sharing::make_link(&state.pool, viewer, thing, lifetime).await {
+        Ok(token) => token,
         Err(error @ SharingError::TooMany) => {
             let page = ShowPage {
                 error: Some(error.to_string()),
@@ -320,9 +323,9 @@ async fn create_link(
         }
         Err(error) => return Err(error.into()),
     };
-    let link = urls::link(secret.expose());
+    let link = urls::link(token.expose());
     fragment::page(&ShowPage {
-        made: Some(format!("{}{link}", origin(&headers, state.gate.is_https))),
+        made: Some(format!("{}{link}", state.gate.address(&headers))),
         ..ShowPage::load(&state, viewer, thing).await?
     })
 }
@@ -339,13 +342,6 @@ fn require_accounts(state: &AppState, thing: Filed) -> Result<(), Error> {
         Access::Required => Ok(()),
         Access::Local => Err(Error::Elsewhere(urls::filed(thing))),
     }
-}
-
-/// Where the browser is that asks; its host was looked at before.
-fn origin(headers: &HeaderMap, is_https: bool) -> String {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let scheme = if is_https { "https" } else { "http" };
-    host.map(|host| format!("{scheme}://{host}")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -384,14 +380,14 @@ mod tests {
                 account(ada).with_link(thing),
                 false,
                 false,
-                "By ada",
+                "By ada, and shown to you by a link",
                 (false, false, true),
             ),
             (
                 Viewer::nobody().with_link(thing),
                 false,
                 true,
-                "By ada",
+                "By ada, and shown to you by a link",
                 (false, false, true),
             ),
         ] {
