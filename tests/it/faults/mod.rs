@@ -14,3 +14,4 @@ mod kills;
 mod pairs;
 mod restarts;
 mod stores;
+mod uploads;
