@@ -82,7 +82,7 @@ fn an_upload_goes_on_behind_a_kill_from_what_was_promised() {
 fn an_upload_that_fills_the_disk_goes_on_when_there_is_room() {
     let mut disk = None;
     // More than is there when it is asked for, as where others fill the disk meanwhile.
-    let mut ground = Ground::open_with(&[], |data_dir| {
+    let ground = Ground::open_with(&[], |data_dir| {
         disk = Disk::mount(&data_dir.join("uploads"), "24m");
     });
     if disk.is_none() {
