@@ -85,54 +85,39 @@ async fn where_there_is_no_https_nobody_is_sent_there() {
 async fn a_session_ends_when_nobody_uses_it_and_a_week_behind_its_beginning() {
     let dir = server::data_dir();
     let server = start(dir.path());
-    let ada = Person::first(&server).await;
-    let cookie = ada.cookie.clone().unwrap();
-    let ask = async |path: &str, headers: &[(&str, &str)]| {
-        let mut request = ada
-            .client
-            .get(format!("{}{path}", server.url))
-            .header(header::COOKIE, &cookie);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        request.send().await.unwrap()
-    };
+    let mut ada = Person::first(&server).await;
     let set = |what: &str| {
         let sql = format!("update sessions set {what}");
         ask_store(dir.path(), &sql).unwrap();
     };
-    for (aged, back) in [
-        (
-            "seen_at = seen_at - interval '12 hours 1 second'",
-            "seen_at = clock_timestamp()",
-        ),
-        (
-            "expires_at = expires_at - interval '7 days 1 second'",
-            "expires_at = expires_at + interval '7 days 1 second'",
-        ),
+    for aged in [
+        "seen_at = seen_at - interval '12 hours 1 second'",
+        "expires_at = expires_at - interval '7 days 1 second'",
     ] {
-        assert_eq!(ask("/queue", &[]).await.status(), StatusCode::OK);
+        assert_eq!(ada.get("/account").await.status, StatusCode::OK);
         set(aged);
-        let page = ask("/account", &[]).await;
-        assert_eq!(page.status(), StatusCode::SEE_OTHER, "{aged}");
-        assert_eq!(page.headers()[header::LOCATION], "/login?next=%2Faccount");
-        let fragment = ask("/queue", &[("hx-request", "true")]).await;
+        let page = ada.get("/account").await;
+        assert_eq!(page.location.as_deref(), Some("/login?next=%2Faccount"), "{aged}");
+        let request = ada
+            .client
+            .get(format!("{}/queue", server.url))
+            .header("hx-request", "true");
+        let request = request.header(header::COOKIE, ada.cookie.clone().unwrap());
+        let fragment = request.send().await.unwrap();
         assert_eq!(fragment.status(), StatusCode::UNAUTHORIZED, "{aged}");
         assert_eq!(fragment.headers()["hx-redirect"], "/login");
         assert!(
             !fragment.text().await.unwrap().contains("type=\"password\""),
             "no form is put into the middle of a page"
         );
-        set(back);
+        let again = ada.sign_in("ada", PASSWORD).await;
+        assert_eq!(again.status, StatusCode::SEE_OTHER);
     }
     // Of one that goes on for as long as it may, less is left and not more.
     set("expires_at = clock_timestamp() + interval '1 hour', seen_at = clock_timestamp() - interval '2 hours'");
-    assert_eq!(ask("/account", &[]).await.status(), StatusCode::OK);
-    let left = ask_store(
-        dir.path(),
-        "select max(expires_at) <= clock_timestamp() + interval '1 hour' from sessions",
-    );
-    assert_eq!(left.as_deref(), Some("t"));
+    assert_eq!(ada.get("/account").await.status, StatusCode::OK);
+    let left = "select max(expires_at) <= clock_timestamp() + interval '1 hour' from sessions";
+    assert_eq!(ask_store(dir.path(), left).as_deref(), Some("t"));
 }
 
 /// W12.
@@ -221,7 +206,7 @@ async fn what_is_no_password_makes_no_account_and_a_closed_door_makes_none_eithe
         ("", StatusCode::UNPROCESSABLE_ENTITY),
         ("qwertyuiop123", StatusCode::UNPROCESSABLE_ENTITY),
         ("aaaaaaaaaaaaaaaa", StatusCode::UNPROCESSABLE_ENTITY),
-        ("evelyneve2026", StatusCode::UNPROCESSABLE_ENTITY),
+        ("evelyn.Evelyn", StatusCode::UNPROCESSABLE_ENTITY),
     ] {
         let form = [("name", "evelyn"), ("password", password)];
         let begin: String = password.chars().take(20).collect();
