@@ -304,6 +304,25 @@ mod tests {
     }
 
     #[test]
+    fn nothing_said_of_servers_is_not_the_same_as_none_listed() {
+        #[derive(clap::Parser)]
+        struct Command {
+            #[command(flatten)]
+            house: HouseConfig,
+        }
+        let with = |listed: &str| {
+            let command = <Command as clap::Parser>::parse_from(["pgassay", "--server-hosts", listed]);
+            command.house.server_hosts().map_err(|error| error.to_string())
+        };
+        assert_eq!(with(""), Ok(None));
+        assert_eq!(with(" , "), Ok(None));
+        let listed = Destinations::parse(&["db.example.org", "10.0.0.0/8"]).unwrap();
+        assert_eq!(with("db.example.org, 10.0.0.0/8"), Ok(Some(listed)));
+        let refused = with("db.example.org,*").unwrap_err();
+        assert!(refused.starts_with("PGASSAY_SERVER_HOSTS: \"*\""), "{refused}");
+    }
+
+    #[test]
     fn what_is_no_origin_is_refused_in_words() {
         let with = |origins: &[&str]| WebConfig {
             cors_origins: origins.iter().map(|origin| (*origin).to_owned()).collect(),
