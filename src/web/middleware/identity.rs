@@ -160,9 +160,7 @@ fn admit(asker: &Asker, request: &Parts) -> Result<(), Error> {
             "This is not for {}s. An admin can give you another role.",
             role.word()
         ))),
-        Err(Denied::OnlyReads) => Err(Error::forbidden(
-            "This token is for looking only; a token of the scope write may change things.",
-        )),
+        Err(Denied::OnlyReads) => Err(Error::OnlyReads),
     }
 }
 
