@@ -353,8 +353,8 @@ mod tests {
         assert_eq!(of_stranger.get(&id).map(String::as_str), Some("local"));
         assert!(owners(&mut conn, world.viewer, &[id]).await.unwrap().is_empty());
         assert!(!share(&mut conn, stranger, id, false).await.unwrap());
-        assert!(owners(&mut conn, stranger, &[id]).await.unwrap().is_empty());
         assert!(share(&mut conn, world.viewer, id, false).await.unwrap());
+        assert!(owners(&mut conn, stranger, &[id]).await.unwrap().is_empty());
         assert!(get(&mut conn, stranger, id).await.unwrap().is_none());
     }
 

@@ -22,7 +22,8 @@ const PASSWORD: &str = "seven purple kettles sing";
 const CANARY: &str = "kingfisher";
 
 /// What an address may name beside things: a file, a position.
-const PARTS: [(&str, &[&str]); 8] = [
+const PARTS: [(&str, &[&str]); 9] = [
+    ("{link}", &["1"]),
     ("{n}", &["0"]),
     ("{source}", &["0"]),
     ("{dataset}", &["1"]),
@@ -40,7 +41,7 @@ const NOT_POSTED: [&str; 6] = [
     "/setup",
     "/register",
     "/upload/sample",
-    "/account/sessions/end",
+    "/account/sign-out",
 ];
 
 /// Reads the routes out of the sources, so that none can be forgotten.
@@ -57,16 +58,22 @@ fn routes() -> BTreeSet<String> {
     }
     let mut routes = BTreeSet::new();
     for text in &texts {
+        // Where several kinds of things have the same routes, they are made by a function of that name.
+        let of_kinds = || text.split("(of(\"").skip(1).map(|said| said.split('"').next().unwrap());
         for rest in text.split(".route(").skip(1) {
-            let (address, _) = rest.trim_start().split_once(',').unwrap();
-            let address = if let Some(literal) = address.strip_prefix('"') {
-                literal.trim_end_matches('"').to_owned()
+            let (said, _) = rest.trim_start().split_once(',').unwrap();
+            if said == "path" {
+                routes.extend(of_kinds().map(str::to_owned));
+            } else if let Some(rest) = said.strip_prefix("&format!(\"{path}") {
+                let rest = rest.trim_end_matches("\")").replace("{{", "{").replace("}}", "}");
+                routes.extend(of_kinds().map(|path| format!("{path}{rest}")));
+            } else if let Some(literal) = said.strip_prefix('"') {
+                routes.insert(literal.trim_end_matches('"').to_owned());
             } else {
-                let name = address.rsplit("::").next().unwrap();
+                let name = said.rsplit("::").next().unwrap();
                 let known = constants.get(name);
-                known.unwrap_or_else(|| panic!("no constant {name}")).clone()
-            };
-            routes.insert(address);
+                routes.insert(known.unwrap_or_else(|| panic!("no constant {name}")).clone());
+            }
         }
     }
     routes
@@ -99,6 +106,7 @@ fn addresses(route: &str) -> Vec<String> {
         });
         addresses = filled.collect();
     }
+    assert!(!addresses.iter().any(|address| address.contains('{')), "{addresses:?}");
     addresses
 }
 

@@ -142,6 +142,7 @@ async fn an_account_is_made_where_everybody_may_make_one() {
     store::settings::set_registration(&mut conn, Registration::Open)
         .await
         .unwrap();
+    drop(conn);
     let made = register(&router, &wish).await;
     assert_eq!(
         (made.status, &made.body["role"]),
