@@ -107,7 +107,14 @@ async fn open_accounts(house: &House, web: &WebConfig, address: SocketAddr) -> a
         made.with_context(|| format!("making the first admin {name}"))?;
     }
     if let Some(token) = accounts.offer_setup().await? {
-        let usual = || format!("http://{address}");
+        // All addresses are none that a browser can go to.
+        let usual = || {
+            if address.ip().is_unspecified() {
+                format!("http://localhost:{}", address.port())
+            } else {
+                format!("http://{address}")
+            }
+        };
         let url = web
             .public_url
             .as_ref()

@@ -154,52 +154,16 @@ pub async fn require_own(conn: &mut PgConnection, viewer: Viewer, thing: Filed) 
     is_own.then_some(()).ok_or(Error::NotFound("page"))
 }
 
-/// The addresses of what stands beside a thing; none of what the viewer does not see, which is then a name and no link.
-pub mod addresses {
-    use sqlx::PgConnection;
-
-    use crate::model::filing::Filed;
-    use crate::model::ids::DatasetId;
-    use crate::model::ids::ExperimentId;
-    use crate::model::ids::WorkloadId;
-    use crate::model::user::Viewer;
-    use crate::store;
-    use crate::web::urls;
-
-    /// Of a dataset, if it is still there.
-    pub async fn dataset(
-        conn: &mut PgConnection,
-        viewer: Viewer,
-        id: Option<DatasetId>,
-    ) -> store::Result<Option<String>> {
-        seen(conn, viewer, id.map(Filed::Dataset)).await
-    }
-
-    /// Of a workload, if it is still there.
-    pub async fn workload(
-        conn: &mut PgConnection,
-        viewer: Viewer,
-        id: Option<WorkloadId>,
-    ) -> store::Result<Option<String>> {
-        seen(conn, viewer, id.map(Filed::Workload)).await
-    }
-
-    /// Of the experiment that something is about.
-    pub async fn experiment(
-        conn: &mut PgConnection,
-        viewer: Viewer,
-        id: Option<ExperimentId>,
-    ) -> store::Result<Option<String>> {
-        seen(conn, viewer, id.map(Filed::Experiment)).await
-    }
-
-    async fn seen(conn: &mut PgConnection, viewer: Viewer, thing: Option<Filed>) -> store::Result<Option<String>> {
-        let Some(thing) = thing else {
-            return Ok(None);
-        };
-        let sharing = store::links::get(conn, viewer, thing).await?;
-        Ok(sharing.map(|_| urls::filed(thing)))
-    }
+/// The addresses of what stands beside a thing, if it is still there; none of what the viewer does not see, which is then a
+/// name and no link.
+pub async fn addresses<const N: usize>(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    things: [Option<Filed>; N],
+) -> store::Result<[Option<String>; N]> {
+    let there: Vec<Filed> = things.into_iter().flatten().collect();
+    let seen = store::links::seen(conn, viewer, &there).await?;
+    Ok(things.map(|thing| thing.filter(|thing| seen.contains(thing)).map(urls::filed)))
 }
 
 /// What a thing is called in a sentence.
