@@ -51,7 +51,8 @@
 //! * **job**: one piece of heavy work in the queue: a restore, a check, an experiment, an instrument, a benchmark. A **lease** is the right to work on it.
 //! * **worker**: a process of pgassay that takes work from the store: every `serve` is one, and `pgassay worker` is one without
 //!   pages. A **share** is what one worker does of a level; share 0 is that of the worker which does the benchmark. A
-//!   **route** says how clients elsewhere reach the database under load.
+//!   **route** says how clients elsewhere reach the database under load. **Destinations** are where registered servers may
+//!   be, as whoever runs pgassay lists them.
 //! * **lab**: what trials run on: one sandbox, one clone with its annexes, the parked snapshots, a session in each.
 //! * **filing**: the **tags** (short words) and the **memo** by which a person finds an experiment, an instrument, a dataset
 //!   or a workload again. It stands beside a thing and changes nothing about it. A **filter** narrows a list, by its address.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::PgConnection;
 use sqlx::PgPool;
 
 use crate::auth::token::NoChance;
@@ -80,6 +81,12 @@ impl From<NoChance> for SharingError {
     fn from(error: NoChance) -> Self {
         Self::Fault(error.into())
     }
+}
+
+/// Whether the viewer may change a thing. What it may not see is none of its own either.
+pub async fn is_own(conn: &mut PgConnection, viewer: Viewer, thing: Filed) -> store::Result<bool> {
+    let sharing = store::links::get(conn, viewer, thing).await?;
+    Ok(sharing.is_some_and(|sharing| sharing.is_own))
 }
 
 /// Shows a thing of the viewer's to all accounts, or to its owner alone again. Links stay as they are.

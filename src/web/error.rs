@@ -43,6 +43,8 @@ pub enum Error {
     SignIn(String),
     /// A program's token is good for nothing: the sentence that says why.
     BadToken(String),
+    /// A program's token is for looking, and it asks for a change.
+    OnlyReads,
     /// Sent by a page of another site.
     Foreign,
     /// A program asked for a token, and gets none: a code of RFC 6749, section 5.2, and a sentence.
@@ -88,8 +90,21 @@ fn says_away(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.downcast_ref().is_some_and(is_away))
 }
 
+/// Whether it comes to nothing but a text that cannot be stored, which somebody has sent.
+fn says_nul(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref().is_some_and(store::is_nul))
+}
+
 impl From<anyhow::Error> for Error {
     fn from(error: anyhow::Error) -> Self {
+        if says_nul(&error) {
+            return Self::Refused {
+                status: StatusCode::BAD_REQUEST,
+                message: "There is a NUL character in a text that was sent, and no text here can have one.".to_owned(),
+            };
+        }
         if says_away(&error) {
             error!("The store does not answer: {error:#}");
             return Self::Refused {
@@ -137,7 +152,7 @@ impl ErrorPage {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let face = Face::current();
-        let (mut code, mut retry_after_s) = (None, None);
+        let (mut code, mut retry_after_s, mut problem) = (None, None, None);
         let is_foreign = matches!(self, Self::Foreign);
         let (status, title, message, fields) = match self {
             Self::NotFound(what) => (
@@ -157,7 +172,20 @@ impl IntoResponse for Error {
                     Vec::new(),
                 ),
             },
-            Self::BadToken(message) => (StatusCode::UNAUTHORIZED, "Not signed in", message, Vec::new()),
+            Self::BadToken(message) => {
+                problem = Some("invalid_token");
+                (StatusCode::UNAUTHORIZED, "Not signed in", message, Vec::new())
+            }
+            Self::OnlyReads => {
+                problem = Some("insufficient_scope");
+                let message = "This token is for looking only; a token of the scope write may change things.";
+                (
+                    StatusCode::FORBIDDEN,
+                    "That did not work",
+                    message.to_owned(),
+                    Vec::new(),
+                )
+            }
             Self::Foreign => {
                 code = Some("foreign_origin");
                 let message = "This was sent by a page of another site. Programs send no Origin and are let in.";
@@ -223,10 +251,9 @@ impl IntoResponse for Error {
         if let Some(seconds) = retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
-        if status == StatusCode::UNAUTHORIZED {
-            // RFC 6750, section 3.
-            let scheme = HeaderValue::from_static("Bearer realm=\"pgassay\"");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        if status == StatusCode::UNAUTHORIZED || problem.is_some() {
+            let challenge = challenge(problem);
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         // A body that was not read to its end cannot be followed by another request.
         if status == StatusCode::PAYLOAD_TOO_LARGE {
@@ -235,6 +262,15 @@ impl IntoResponse for Error {
         }
         response
     }
+}
+
+/// What has to come with a request, and what is wrong with what came (RFC 6750, section 3).
+fn challenge(problem: Option<&str>) -> HeaderValue {
+    HeaderValue::from_static(match problem {
+        None => "Bearer realm=\"pgassay\"",
+        Some("insufficient_scope") => "Bearer realm=\"pgassay\", error=\"insufficient_scope\", scope=\"write\"",
+        Some(_) => "Bearer realm=\"pgassay\", error=\"invalid_token\"",
+    })
 }
 
 /// What a fragment's request gets of somebody who is not signed in, or no more: htmx leads the whole page to the sign-in.

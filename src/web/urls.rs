@@ -201,6 +201,11 @@ pub fn is_for_programs(path: &str) -> bool {
     path == UPDATES || path == "/api" || path.starts_with("/api/")
 }
 
+/// Style, scripts and the like: the same for everybody.
+pub fn is_asset(path: &str) -> bool {
+    path.starts_with("/assets/")
+}
+
 pub const INSTRUMENTS: &str = "/instruments";
 
 /// An address with a query string of these pairs.

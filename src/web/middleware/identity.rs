@@ -160,9 +160,7 @@ fn admit(asker: &Asker, request: &Parts) -> Result<(), Error> {
             "This is not for {}s. An admin can give you another role.",
             role.word()
         ))),
-        Err(Denied::OnlyReads) => Err(Error::forbidden(
-            "This token is for looking only; a token of the scope write may change things.",
-        )),
+        Err(Denied::OnlyReads) => Err(Error::OnlyReads),
     }
 }
 
@@ -196,6 +194,10 @@ async fn identify(state: &AppState, request: &Parts) -> Result<Asker, Error> {
         },
     };
     let path = request.uri.path();
+    if urls::is_asset(path) {
+        // The page that says that the store is away has its style, too.
+        return Ok(asker);
+    }
     if let Some(bearer) = bearer(headers).filter(|_| takes_tokens(path)) {
         let token = Token::parse(TokenKind::Api, bearer).map_err(|error| Error::BadToken(error.to_string()))?;
         let found = store::tokens::find(&mut *state.pool.acquire().await?, token.hashed()).await?;
@@ -260,9 +262,48 @@ fn address(state: &AppState, request: &Parts) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
     use axum::http::HeaderValue;
+    use axum::http::StatusCode;
+    use tokio_util::sync::CancellationToken;
+    use tower::ServiceExt as _;
 
     use super::*;
+    use crate::config::WebConfig;
+    use crate::testing::bench::Bench;
+    use crate::web;
+    use crate::web::assets;
+
+    #[tokio::test]
+    async fn style_is_given_to_whoever_is_signed_in_without_the_store() {
+        let bench = Bench::open().await;
+        let services = bench.house.services();
+        let config = WebConfig {
+            access: Some(Access::Required),
+            ..WebConfig::unsaid()
+        };
+        let state = AppState::new(&services, &config, config.listen, CancellationToken::new()).unwrap();
+        let router = web::router(state);
+        let session = Token::random(TokenKind::Session).unwrap();
+        sqlx::query("alter table sessions rename to gone")
+            .execute(&services.pool)
+            .await
+            .unwrap();
+        for (path, status) in [
+            (assets::url("app.css"), StatusCode::OK),
+            (urls::RESULTS.to_owned(), StatusCode::INTERNAL_SERVER_ERROR),
+        ] {
+            let request = Request::get(&path)
+                .header(header::HOST, "localhost")
+                .header(header::COOKIE, format!("session={}", session.text().expose()));
+            let answer = router
+                .clone()
+                .oneshot(request.body(Body::empty()).unwrap())
+                .await
+                .unwrap();
+            assert_eq!(answer.status(), status, "{path}");
+        }
+    }
 
     #[test]
     fn a_thing_and_what_lies_below_it_is_within_it() {

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use axum::Router;
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -20,6 +19,7 @@ use crate::report::estimates;
 use crate::store;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment::Hx;
@@ -186,14 +186,15 @@ async fn picture(
     let params = ChartParams::read(&given);
     let wish = CanvasWish::read(&given);
     let mut conn = state.pool.acquire().await?;
-    let mut data = ReportData::load(&mut conn, viewer, id)
+    let experiment = store::experiments::get(&mut conn, viewer, id)
         .await?
         .ok_or(Error::NotFound("experiment"))?;
-    let what = format!("{id} {} {}", params.to_picture_query(), revision(&data));
-    let picture = Picture::new(&what, wish, data.experiment.job.status.is_settled())?;
+    let what = format!("{id} {} {}", params.to_picture_query(), revision(&experiment));
+    let picture = Picture::new(&what, wish, experiment.job.status.is_settled())?;
     if let Some(answer) = picture.kept(&headers, &state.charts) {
         return Ok(answer);
     }
+    let mut data = ReportData::load_rest(&mut conn, viewer, experiment, 0).await?;
     let trials = if params.chart_type.is_of_one_query() {
         store::trials::list(&mut conn, viewer, id, Some(params.query_idx)).await?
     } else {

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::Path;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -31,6 +30,7 @@ use crate::report::table::Row;
 use crate::store;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Path;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::fragment::Hx;
@@ -102,8 +102,8 @@ impl QueryPage {
             query_idx,
             ..ChartParams::default()
         };
-        let chart = ChartView::load(&mut conn, viewer, &data, &params).await?;
         drop(conn);
+        let chart = ChartView::new(&data, &params, &trials);
         let rows = table::table(&data).into_iter().find(|rows| rows.query_idx == query_idx);
         let (previous, next) = (query_idx - 1, query_idx + 1);
         let outliers = outliers(&trials);

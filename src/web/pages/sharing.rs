@@ -6,7 +6,6 @@ use std::str::FromStr;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::Path;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
@@ -30,6 +29,7 @@ use crate::store::links::Link;
 use crate::store::links::Sharing;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Path;
 use crate::web::extract::form::Form;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
@@ -150,57 +150,20 @@ pub async fn owners<T>(
 
 /// For pages that change a thing: what one may not change is not there.
 pub async fn require_own(conn: &mut PgConnection, viewer: Viewer, thing: Filed) -> Result<(), Error> {
-    let sharing = store::links::get(conn, viewer, thing).await?;
-    let is_own = sharing.is_some_and(|sharing| sharing.is_own);
+    let is_own = sharing::is_own(conn, viewer, thing).await?;
     is_own.then_some(()).ok_or(Error::NotFound("page"))
 }
 
-/// The addresses of what stands beside a thing; none of what the viewer does not see, which is then a name and no link.
-pub mod addresses {
-    use sqlx::PgConnection;
-
-    use crate::model::filing::Filed;
-    use crate::model::ids::DatasetId;
-    use crate::model::ids::ExperimentId;
-    use crate::model::ids::WorkloadId;
-    use crate::model::user::Viewer;
-    use crate::store;
-    use crate::web::urls;
-
-    /// Of a dataset, if it is still there.
-    pub async fn dataset(
-        conn: &mut PgConnection,
-        viewer: Viewer,
-        id: Option<DatasetId>,
-    ) -> store::Result<Option<String>> {
-        seen(conn, viewer, id.map(Filed::Dataset)).await
-    }
-
-    /// Of a workload, if it is still there.
-    pub async fn workload(
-        conn: &mut PgConnection,
-        viewer: Viewer,
-        id: Option<WorkloadId>,
-    ) -> store::Result<Option<String>> {
-        seen(conn, viewer, id.map(Filed::Workload)).await
-    }
-
-    /// Of the experiment that something is about.
-    pub async fn experiment(
-        conn: &mut PgConnection,
-        viewer: Viewer,
-        id: Option<ExperimentId>,
-    ) -> store::Result<Option<String>> {
-        seen(conn, viewer, id.map(Filed::Experiment)).await
-    }
-
-    async fn seen(conn: &mut PgConnection, viewer: Viewer, thing: Option<Filed>) -> store::Result<Option<String>> {
-        let Some(thing) = thing else {
-            return Ok(None);
-        };
-        let sharing = store::links::get(conn, viewer, thing).await?;
-        Ok(sharing.map(|_| urls::filed(thing)))
-    }
+/// The addresses of what stands beside a thing, if it is still there; none of what the viewer does not see, which is then a
+/// name and no link.
+pub async fn addresses<const N: usize>(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    things: [Option<Filed>; N],
+) -> store::Result<[Option<String>; N]> {
+    let there: Vec<Filed> = things.into_iter().flatten().collect();
+    let seen = store::links::seen(conn, viewer, &there).await?;
+    Ok(things.map(|thing| thing.filter(|thing| seen.contains(thing)).map(urls::filed)))
 }
 
 /// What a thing is called in a sentence.

@@ -9,7 +9,6 @@ mod tokens;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::Query;
 use axum::extract::State;
 use axum::response::Redirect;
 use axum::response::Response;
@@ -26,6 +25,7 @@ use crate::model::ids::UserId;
 use crate::store;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Query;
 use crate::web::fragment;
 use crate::web::middleware::identity::Asker;
 use crate::web::pages::account::preferences::PreferencesForm;

@@ -1,7 +1,6 @@
 //! Accounts: the list, and what an admin does about each.
 
 use askama::Template;
-use axum::extract::Query;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
@@ -22,6 +21,7 @@ use crate::model::user::Role;
 use crate::store;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Query;
 use crate::web::extract::form::Form;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;

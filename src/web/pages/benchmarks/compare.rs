@@ -1,7 +1,6 @@
 //! Benchmarks beside each other.
 
 use askama::Template;
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -26,6 +25,7 @@ use crate::store::finding::Filter;
 use crate::store::finding::Stretch;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::pages::benchmarks::index;

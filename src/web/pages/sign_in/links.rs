@@ -1,7 +1,6 @@
 //! Links that show one thing to whoever has them: the first look exchanges the token for a cookie, so that it neither stays in
 //! the address nor goes on with it.
 
-use axum::extract::Path;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse as _;
@@ -15,6 +14,7 @@ use crate::store;
 use crate::web::cookies;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Path;
 use crate::web::state::Gate;
 use crate::web::urls;
 
