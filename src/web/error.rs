@@ -361,7 +361,11 @@ mod tests {
     use tower_http::catch_panic::CatchPanicLayer;
 
     use super::*;
+    use crate::dataset::service::UploadError;
+    use crate::experiment::service::LaunchError;
+    use crate::server::ServersError;
     use crate::web::middleware::headers;
+    use crate::workload::service::AddError;
 
     #[test]
     fn whatever_asks_a_store_that_is_away_says_so_and_is_no_fault() {
