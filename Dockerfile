@@ -47,8 +47,8 @@ COPY LICENSE /usr/share/doc/pgassay/LICENSE
 COPY samples /usr/share/pgassay/samples
 COPY --from=build /usr/local/bin/pgassay /usr/local/bin/pgassay
 
-# PGASSAY_ACCESS is not set here, because this image cannot know who reaches its port. Whoever publishes it does:
-# docker-compose.yml publishes it on loopback and says `local`.
+# PGASSAY_ACCESS is not set here, because this image cannot know who reaches its port: people sign in. Whoever publishes it
+# may know better: docker-compose.yml publishes it on loopback and says `local`.
 ENV LANG=C.UTF-8 \
     PGASSAY_LISTEN=0.0.0.0:8000 \
     PGASSAY_DATA_DIR=/var/lib/pgassay \

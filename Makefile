@@ -6,7 +6,7 @@ export SQLX_OFFLINE = true
 BENCH = cargo run --quiet --release --locked --manifest-path benches/Cargo.toml --target-dir target/bench --
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-servers fuzz bench bench-long lint fmt sqlx setup clean
+.PHONY: help run build test test-servers fuzz bench bench-long lint audit fmt sqlx setup clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ lint: ## check the formatting, and run clippy with warnings as errors
 	cargo clippy --locked --all-targets --features cloud -- -D warnings
 	cargo clippy --locked -- -D warnings
 	cargo clippy --locked --manifest-path benches/Cargo.toml --target-dir target/bench -- -D warnings
+
+audit: ## ask whether all crates are used, and may be: licences, where they come from, known holes (deny.toml)
+	.ci/audit --install
 
 fmt: ## format the code
 	cargo fmt

@@ -5,6 +5,32 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::path::Path;
 
+/// Where pgassay answers, and as whom it is asked there.
+#[derive(Clone)]
+pub struct Site {
+    pub address: String,
+    /// The session of somebody who is signed in, as browsers send it; none where nobody signs in.
+    pub cookie: Option<String>,
+}
+
+impl Site {
+    /// The first lines of a request on a connection of its own.
+    fn head(&self, method: &str, path: &str) -> String {
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
+            self.address
+        );
+        if let Some(cookie) = &self.cookie {
+            head.extend(["Cookie: ", cookie, "\r\n"]);
+        }
+        head
+    }
+
+    fn connect(&self) -> TcpStream {
+        TcpStream::connect(&self.address).expect("pgassay listens")
+    }
+}
+
 /// An answer with the headers that are looked at here.
 pub struct Answer {
     pub status: u16,
@@ -32,24 +58,16 @@ impl Answer {
     }
 }
 
-pub fn get(address: &str, path: &str) -> Answer {
-    let mut stream = TcpStream::connect(address).expect("pgassay listens");
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )
-    .expect("sending");
+pub fn get(site: &Site, path: &str) -> Answer {
+    let mut stream = site.connect();
+    write!(stream, "{}\r\n", site.head("GET", path)).expect("sending");
     read(stream)
 }
 
 /// The body of an answer that must be good.
-pub fn text(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).expect("pgassay listens");
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )
-    .expect("sending");
+pub fn text(site: &Site, path: &str) -> String {
+    let mut stream = site.connect();
+    write!(stream, "{}\r\n", site.head("GET", path)).expect("sending");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("reading an answer");
     let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
@@ -58,25 +76,37 @@ pub fn text(address: &str, path: &str) -> String {
 }
 
 /// Posts a form and returns where it leads.
-pub fn post(address: &str, path: &str, pairs: &[(&str, &str)]) -> String {
+pub fn post(site: &Site, path: &str, pairs: &[(&str, &str)]) -> String {
+    led_to(path, &send(site, path, "", pairs))
+}
+
+/// Posts a form by which somebody comes in, from an address that a proxy names, and returns the cookie of the session.
+pub fn enter(site: &Site, path: &str, from: &str, pairs: &[(&str, &str)]) -> String {
+    let answer = send(site, path, &format!("X-Forwarded-For: {from}\r\n"), pairs);
+    led_to(path, &answer);
+    let given = answer.header("set-cookie").expect("who comes in gets a session");
+    given.split(';').next().unwrap_or_default().to_owned()
+}
+
+fn send(site: &Site, path: &str, headers: &str, pairs: &[(&str, &str)]) -> Answer {
     let body: Vec<String> = pairs
         .iter()
         .map(|(name, value)| format!("{}={}", escaped(name), escaped(value)))
         .collect();
     let body = body.join("&");
-    let mut stream = TcpStream::connect(address).expect("pgassay listens");
+    let mut stream = site.connect();
     write!(
         stream,
-        "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        "{}{headers}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        site.head("POST", path),
         body.len()
     )
     .expect("sending");
-    led_to(path, &read(stream))
+    read(stream)
 }
 
 /// Sends a file as a browser's form does, streaming it, and returns where it leads.
-pub fn upload(address: &str, path: &str, name: &str, file: &Path) -> String {
+pub fn upload(site: &Site, path: &str, name: &str, file: &Path) -> String {
     const BOUNDARY: &str = "pgassay-bench-boundary";
     let head = format!(
         "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
@@ -84,12 +114,12 @@ pub fn upload(address: &str, path: &str, name: &str, file: &Path) -> String {
     );
     let tail = format!("\r\n--{BOUNDARY}--\r\n");
     let mut source = std::fs::File::open(file).expect("the file to upload");
-    let size = source.metadata().expect("its size").len() + (head.len() + tail.len()) as u64;
-    let mut stream = TcpStream::connect(address).expect("pgassay listens");
+    let n_bytes = source.metadata().expect("its size").len() + (head.len() + tail.len()) as u64;
+    let mut stream = site.connect();
     write!(
         stream,
-        "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-         Content-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {size}\r\n\r\n{head}"
+        "{}Content-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {n_bytes}\r\n\r\n{head}",
+        site.head("POST", path)
     )
     .expect("sending");
     std::io::copy(&mut source, &mut stream).expect("sending a file");

@@ -91,7 +91,7 @@ fn begin(program: &Program, operation: &str, n_clients: &str, seconds: &str) -> 
     let duration = format!("{seconds}s");
     let request_id = format!("bench-{n}");
     let path = http::post(
-        &program.address,
+        &program.site,
         "/benchmarks",
         &[
             ("request_id", &request_id),
@@ -110,7 +110,7 @@ fn loaded(program: &Program, id: &str) -> Load {
     let per_s = program.store_number(&format!(
         "select (totals ->> 'n_transactions')::float8 * 1000 / measured_ms from benchmark_levels where benchmark_id = {id}"
     ));
-    let results = http::text(&program.address, &format!("/api/benchmarks/{id}/results"));
+    let results = http::text(&program.site, &format!("/api/benchmarks/{id}/results"));
     let p99_ms = results
         .split_once("\"p99_latency_ms\":")
         .and_then(|(_, rest)| rest.split([',', '}']).next()?.parse().ok());
@@ -237,7 +237,7 @@ pub fn viewers(table: &mut Table) {
     for _ in 0..N_VIEWED {
         let (load, alone_s) = viewed(&program, |_| None, |_| ());
         alone.push(load.per_s);
-        let start = |id: &str| Some(Viewers::start(&program.address, id));
+        let start = |id: &str| Some(Viewers::start(&program.site.address, id));
         let (load, beside_s) = viewed(&program, start, |viewers| shown_mb += viewers.stop());
         beside.push(load.per_s);
         viewing_s.push(beside_s - alone_s);

@@ -50,15 +50,47 @@ pub fn tool(name: &str) -> Command {
     Command::new(if path.exists() { path } else { PathBuf::from(name) })
 }
 
-/// What a process has taken of the processors so far, in seconds (proc(5): utime and stime, in ticks of 10 ms on Linux).
+/// What a process has taken of the processors so far, in seconds (proc(5): utime and stime).
 pub fn cpu_seconds(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks = |place: usize| -> f64 {
-        let field = behind_name.split_whitespace().nth(place);
-        field.and_then(|field| field.parse().ok()).unwrap_or(f64::NAN)
+    ticks(pid, &[11, 12])
+}
+
+/// Some numbers of what Linux knows of a process, in seconds: they count ticks of 10 ms.
+fn ticks(pid: u32, places: &[usize]) -> f64 {
+    let stat = stat(pid).unwrap_or_default();
+    let fields: Vec<&str> = stat.split_whitespace().collect();
+    let number = |place: &usize| -> f64 {
+        fields
+            .get(*place)
+            .and_then(|field| field.parse().ok())
+            .unwrap_or(f64::NAN)
     };
-    (ticks(11) + ticks(12)) / 100.0
+    places.iter().map(number).sum::<f64>() / 100.0
+}
+
+/// What stands behind the name of a process, which may have spaces: its state, its parent, and so on.
+fn stat(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(stat.rsplit_once(')')?.1.to_owned())
+}
+
+/// The same of a server with the processes that it has started: those that run, and those that have ended.
+pub fn cpu_seconds_with_children(pid: u32) -> f64 {
+    let mut all = cpu_seconds(pid) + ticks(pid, &[13, 14]);
+    for entry in fs::read_dir("/proc").expect("Linux").map_while(Result::ok) {
+        let child = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
+        if let Some(child) = child.filter(|child| parent(*child) == Some(pid)) {
+            // One may end meanwhile.
+            all += Some(cpu_seconds(child))
+                .filter(|taken| taken.is_finite())
+                .unwrap_or(0.0);
+        }
+    }
+    all
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    stat(pid)?.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// A file of the checkout.

@@ -3,7 +3,9 @@
 //! It knows pgassay from outside only: pages and forms, the rows of the embedded store, the log at level debug, and the
 //! `Server-Timing` header. It expects an otherwise quiet machine and says with every number what it was measured against.
 
+mod browser;
 mod build;
+mod crowd;
 mod dump;
 mod http;
 // The very code that counts latencies in pgassay, most of which has no use here.
@@ -52,6 +54,11 @@ const PARTS: &[Part] = &[
         name: "readers",
         is_long: false,
         run: readers::run,
+    },
+    Part {
+        name: "crowd",
+        is_long: true,
+        run: crowd::run,
     },
     Part {
         name: "pages",

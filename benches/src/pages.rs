@@ -60,7 +60,7 @@ pub fn run(table: &mut Table) {
 }
 
 fn timing(program: &Program, path: &str, part: &str) -> f64 {
-    let answer = http::get(&program.address, path);
+    let answer = http::get(&program.site, path);
     assert!(answer.status == 200 && answer.n_bytes > 0, "{path}: {}", answer.status);
     answer
         .timing_ms(part)

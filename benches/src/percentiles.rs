@@ -65,7 +65,7 @@ pub fn run(table: &mut Table) {
 fn launch(program: &Program, run_idx: usize) -> [f64; SHOWN.len() + 1] {
     let (duration, request_id) = (format!("{SECONDS}s"), format!("percentiles-{run_idx}"));
     let path = http::post(
-        &program.address,
+        &program.site,
         "/benchmarks",
         &[
             ("request_id", &request_id),
@@ -78,7 +78,7 @@ fn launch(program: &Program, run_idx: usize) -> [f64; SHOWN.len() + 1] {
         ],
     );
     program.wait_until_idle();
-    let levels = http::text(&program.address, &format!("{path}/levels.csv?p={}", SHOWN.join(",")));
+    let levels = http::text(&program.site, &format!("{path}/levels.csv?p={}", SHOWN.join(",")));
     let mut lines = levels.lines().map(|line| line.split(',').collect::<Vec<&str>>());
     let (heads, row) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
     let number = |name: &str| -> f64 {
@@ -120,7 +120,7 @@ fn pgbench(peer: &Peer) -> Vec<u64> {
 }
 
 /// By nearest rank, in milliseconds.
-fn exact_ms(times_us: &[u64], percent: f64) -> f64 {
+pub fn exact_ms(times_us: &[u64], percent: f64) -> f64 {
     let n = times_us.len();
     // From hundredths of a percent, by whole numbers: 99.9 / 100 is not 0.999.
     #[expect(

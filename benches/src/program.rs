@@ -12,6 +12,7 @@ use std::sync::Mutex;
 use std::thread;
 
 use crate::http;
+use crate::http::Site;
 use crate::machine::repository;
 use crate::machine::tool;
 
@@ -20,11 +21,17 @@ pub struct Program {
     child: Child,
     data_dir: PathBuf,
     log: Arc<Mutex<Vec<String>>>,
-    pub address: String,
+    pub site: Site,
 }
 
 impl Program {
+    /// Where nobody signs in.
     pub fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[])
+    }
+
+    /// With settings of its own; what the environment says to others is not for it.
+    pub fn start_with(data_dir: &Path, settings: &[(&str, &str)]) -> Self {
         let binary = repository("target/release/pgassay");
         let mut command = Command::new(&binary);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PGASSAY_")) {
@@ -34,6 +41,7 @@ impl Program {
             .env_remove("DATABASE_URL")
             .env_remove("SANDBOX_URL")
             .env("PGASSAY_LOG", "info,pgassay=debug,sqlx=warn,sqlx::postgres::notice=off")
+            .envs(settings.iter().copied())
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
             .stdin(Stdio::null())
@@ -57,7 +65,10 @@ impl Program {
             child,
             data_dir: data_dir.to_owned(),
             log,
-            address: address.expect("pgassay serves"),
+            site: Site {
+                address: address.expect("pgassay serves"),
+                cookie: None,
+            },
         }
     }
 
@@ -75,6 +86,13 @@ impl Program {
     pub fn socket_dir(&self) -> String {
         let status = std::fs::read_to_string(self.data_dir.join("store/postmaster.pid")).expect("the store runs");
         status.lines().nth(4).expect("its socket").to_owned()
+    }
+
+    /// The first process of the embedded store.
+    pub fn store_pid(&self) -> u32 {
+        let status = std::fs::read_to_string(self.data_dir.join("store/postmaster.pid")).expect("the store runs");
+        let pid = status.lines().next().and_then(|line| line.trim().parse().ok());
+        pid.expect("its process")
     }
 
     /// A client of the embedded store.
@@ -116,18 +134,18 @@ impl Program {
 
     /// Uploads a dump, waits for its restore, and returns the dataset's id.
     pub fn restore(&self, dump: &Path) -> String {
-        let path = http::upload(&self.address, "/upload/dump", "dump", dump);
+        let path = http::upload(&self.site, "/upload/dump", "dump", dump);
         self.wait_until_idle();
         last_segment(&path)
     }
 
     pub fn delete_dataset(&self, id: &str) {
-        http::post(&self.address, &format!("/datasets/{id}/delete"), &[]);
+        http::post(&self.site, &format!("/datasets/{id}/delete"), &[]);
     }
 
     /// Adds queries and returns the workload's id.
     pub fn workload(&self, file: &Path) -> String {
-        last_segment(&http::upload(&self.address, "/upload/queries", "queries.sql", file))
+        last_segment(&http::upload(&self.site, "/upload/queries", "queries.sql", file))
     }
 
     /// Launches an experiment, waits for its end, and returns its id.
@@ -137,7 +155,7 @@ impl Program {
         let n = self.store("select count(*) from experiments");
         let request_id = format!("bench-{n}");
         pairs.push(("request_id", &request_id));
-        let path = http::post(&self.address, "/experiment", &pairs);
+        let path = http::post(&self.site, "/experiment", &pairs);
         self.wait_until_idle();
         last_segment(&path)
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::dump;
 use crate::http;
+use crate::http::Site;
 use crate::machine::Scratch;
 use crate::program::Program;
 use crate::table::Table;
@@ -37,10 +38,10 @@ struct Readers {
 }
 
 impl Readers {
-    fn start(address: &str) -> Self {
+    fn start(site: &Site) -> Self {
         let (stop, n_pages) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let reader = |n: usize| {
-            let (stop, n_pages, address) = (Arc::clone(&stop), Arc::clone(&n_pages), address.to_owned());
+            let (stop, n_pages, site) = (Arc::clone(&stop), Arc::clone(&n_pages), site.clone());
             thread::spawn(move || {
                 let pages = [
                     "/",
@@ -53,7 +54,7 @@ impl Readers {
                     if stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    http::get(&address, page);
+                    http::get(&site, page);
                     n_pages.fetch_add(1, Ordering::Relaxed);
                     thread::sleep(PAUSE);
                 }
@@ -92,7 +93,7 @@ pub fn run(table: &mut Table) {
     let (mut alone, mut beside, mut n_pages) = (Vec::new(), Vec::new(), 0);
     for _ in 0..N_RUNS {
         alone.push(measure());
-        let readers = Readers::start(&program.address);
+        let readers = Readers::start(&program.site);
         beside.push(measure());
         n_pages += readers.stop();
     }

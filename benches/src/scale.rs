@@ -72,7 +72,7 @@ pub fn run(table: &mut Table) {
     let data_dir = dir.join("data");
     let program = Program::start(&data_dir);
     http::post(
-        &program.address,
+        &program.site,
         "/servers",
         &[("name", "peer"), ("address", &peer.url("load")), ("secret", "")],
     );
@@ -122,7 +122,7 @@ fn of_store(program: &Program) -> (f64, f64) {
 fn level(program: &Program, server_id: &str) -> Shared {
     let n = program.store("select count(*) from benchmarks");
     let path = http::post(
-        &program.address,
+        &program.site,
         "/benchmarks",
         &[
             ("request_id", &format!("scale-{n}")),
@@ -150,7 +150,7 @@ fn level(program: &Program, server_id: &str) -> Shared {
             "select {what} from benchmark_levels where benchmark_id = {id}"
         ))
     };
-    let results = http::text(&program.address, &format!("/api/benchmarks/{id}/results"));
+    let results = http::text(&program.site, &format!("/api/benchmarks/{id}/results"));
     let p99_ms = results
         .split_once("\"p99_latency_ms\":")
         .and_then(|(_, rest)| rest.split([',', '}']).next()?.parse().ok());

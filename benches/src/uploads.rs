@@ -40,7 +40,7 @@ pub fn run(table: &mut Table) {
         let by_hand = seconds(&mut by_hand);
         fs::remove_file(&copy).expect("removing the copy");
         let started = Instant::now();
-        http::upload(&program.address, "/upload/dump", "large.sql", &dump);
+        http::upload(&program.site, "/upload/dump", "large.sql", &dump);
         pairs.push((started.elapsed().as_secs_f64(), by_hand));
     }
     table.pairs("upload of 2 GB", "cat > file, sync, sha256sum", "s", &pairs, None);

@@ -6,9 +6,9 @@ use sqlx::PgConnection;
 use sqlx::PgPool;
 
 use crate::auth::token::NoChance;
-use crate::auth::token::Secret;
 use crate::auth::token::Token;
 use crate::auth::token::TokenKind;
+use crate::auth::token::TokenText;
 use crate::model::filing::Filed;
 use crate::model::ids::LinkId;
 use crate::model::user::Viewer;
@@ -101,7 +101,7 @@ pub async fn make_link(
     viewer: Viewer,
     thing: Filed,
     lifetime: Lifetime,
-) -> Result<Secret, SharingError> {
+) -> Result<TokenText, SharingError> {
     let mut transaction = pool.begin().await?;
     let sharing = store::links::get(&mut transaction, viewer, thing).await?;
     let sharing = sharing.filter(|sharing| sharing.is_own).ok_or(SharingError::NotYours)?;
@@ -112,7 +112,7 @@ pub async fn make_link(
     let lifetime = lifetime.duration();
     store::links::insert(&mut transaction, viewer, thing, token.hashed(), lifetime).await?;
     transaction.commit().await?;
-    Ok(token.secret())
+    Ok(token.text())
 }
 
 /// Takes a link to a thing of the viewer's back; whoever has it sees nothing by it from now on.
@@ -144,8 +144,8 @@ mod tests {
             matches!(refused, Err(SharingError::NotYours)),
             "to see it is not enough"
         );
-        let secret = make_link(pool, world.viewer, thing, Lifetime::Week).await.unwrap();
-        let token = Token::parse(TokenKind::Link, secret.expose()).unwrap();
+        let text = make_link(pool, world.viewer, thing, Lifetime::Week).await.unwrap();
+        let token = Token::parse(TokenKind::Link, text.expose()).unwrap();
         let mut conn = world.conn().await;
         let sharing = store::links::get(&mut conn, world.viewer, thing)
             .await

@@ -46,9 +46,19 @@ pub async fn look(
     viewer: Viewer,
     id: ExperimentId,
 ) -> store::Result<Option<ExperimentProgress>> {
-    let Some(experiment) = store::experiments::get(&mut *conn, viewer, id).await? else {
-        return Ok(None);
-    };
+    match store::experiments::get(&mut *conn, viewer, id).await? {
+        Some(experiment) => Ok(Some(look_at(conn, viewer, experiment).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Looks at an experiment that was read just now.
+pub async fn look_at(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    experiment: Experiment,
+) -> store::Result<ExperimentProgress> {
+    let id = experiment.id;
     let place = match experiment.job.status {
         JobStatus::Queued => Some(place(&mut *conn, viewer, &experiment).await?),
         _ => None,
@@ -70,7 +80,7 @@ pub async fn look(
         describe_trial(&mut progress, &trials, &queries);
         progress.left_s = left_s(&mut *conn, viewer, &progress).await?;
     }
-    Ok(Some(progress))
+    Ok(progress)
 }
 
 /// The trial in hand is the first that is not recorded: they run in order.

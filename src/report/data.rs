@@ -65,9 +65,20 @@ impl ReportData {
         id: ExperimentId,
         base_idx: i32,
     ) -> store::Result<Option<Self>> {
-        let Some(experiment) = store::experiments::get(&mut *conn, viewer, id).await? else {
-            return Ok(None);
-        };
+        match store::experiments::get(&mut *conn, viewer, id).await? {
+            Some(experiment) => Ok(Some(Self::load_rest(conn, viewer, experiment, base_idx).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The same of an experiment that was read already.
+    pub async fn load_rest(
+        conn: &mut PgConnection,
+        viewer: Viewer,
+        experiment: Experiment,
+        base_idx: i32,
+    ) -> store::Result<Self> {
+        let id = experiment.id;
         let is_there = usize::try_from(base_idx).is_ok_and(|idx| idx < experiment.spec.sources.len());
         let base_idx = if is_there { base_idx } else { 0 };
         let spec = &experiment.spec;
@@ -79,7 +90,7 @@ impl ReportData {
         bases.dedup();
         let comparisons = store::comparisons::list_with(&mut *conn, viewer, id, &bases).await?;
         let overall = store::comparisons::list_overall_with(&mut *conn, viewer, id, &bases).await?;
-        Ok(Some(Self {
+        Ok(Self {
             queries: store::experiments::list_queries(&mut *conn, viewer, id).await?,
             prepared: store::sources::list_prepared(&mut *conn, viewer, id).await?,
             summaries: store::summaries::list(&mut *conn, viewer, id).await?,
@@ -94,7 +105,7 @@ impl ReportData {
             family: family::beside(spec, base_idx, &comparisons),
             overall: effect::overall_beside(spec, base_idx, &overall),
             experiment,
-        }))
+        })
     }
 
     /// Reads it compared with this source and with the texts of all plans, for a file that holds everything.

@@ -1,6 +1,7 @@
 //! Links that show one thing to whoever has them, and what is shown to all accounts.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -132,6 +133,63 @@ pub async fn get(conn: &mut PgConnection, viewer: Viewer, thing: Filed) -> Resul
     }))
 }
 
+/// Ids of things by their kind, for a query that asks all tables at once.
+struct Ids<'a>(&'a [Filed]);
+
+impl Ids<'_> {
+    fn of(&self, id_of: fn(Columns) -> Option<i64>) -> Vec<i64> {
+        self.0.iter().filter_map(|thing| id_of(Columns::of(*thing))).collect()
+    }
+}
+
+fn thing_of_kind(kind: &str, id: i64) -> Option<Filed> {
+    match kind {
+        "dataset" => Some(Filed::Dataset(DatasetId(id))),
+        "workload" => Some(Filed::Workload(WorkloadId(id))),
+        "experiment" => Some(Filed::Experiment(ExperimentId(id))),
+        "instrument" => Some(Filed::Instrument(InstrumentId(id))),
+        "benchmark" => Some(Filed::Benchmark(BenchmarkId(id))),
+        _ => None,
+    }
+}
+
+struct SeenRow {
+    kind: String,
+    id: i64,
+}
+
+/// Those of some things that are there for this viewer.
+pub async fn seen(conn: &mut PgConnection, viewer: Viewer, things: &[Filed]) -> Result<HashSet<Filed>> {
+    if things.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let ids = Ids(things);
+    let rows = sqlx::query_as!(
+        SeenRow,
+        r#"select 'dataset' as "kind!", t.id as "id!" from datasets t where t.id = any($2) and may_see($1, t)
+           union all
+           select 'workload', t.id from workloads t where t.id = any($3) and may_see($1, t)
+           union all
+           select 'experiment', t.id from experiments t where t.id = any($4) and may_see($1, t)
+           union all
+           select 'instrument', t.id from instruments t where t.id = any($5) and may_see($1, t)
+           union all
+           select 'benchmark', t.id from benchmarks t where t.id = any($6) and may_see($1, t)"#,
+        viewer as Viewer,
+        &ids.of(|of| of.dataset_id),
+        &ids.of(|of| of.workload_id),
+        &ids.of(|of| of.experiment_id),
+        &ids.of(|of| of.instrument_id),
+        &ids.of(|of| of.benchmark_id),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| thing_of_kind(&row.kind, row.id))
+        .collect())
+}
+
 struct OwnerRow {
     kind: String,
     id: i64,
@@ -140,9 +198,7 @@ struct OwnerRow {
 
 /// Whose things are that are not the viewer's own, for lists.
 pub async fn owners(conn: &mut PgConnection, viewer: Viewer, things: &[Filed]) -> Result<HashMap<Filed, String>> {
-    let ids = |id_of: fn(Columns) -> Option<i64>| -> Vec<i64> {
-        things.iter().filter_map(|thing| id_of(Columns::of(*thing))).collect()
-    };
+    let ids = Ids(things);
     let rows = sqlx::query_as!(
         OwnerRow,
         r#"select thing.kind as "kind!", thing.id as "id!", u.name from (
@@ -158,25 +214,17 @@ pub async fn owners(conn: &mut PgConnection, viewer: Viewer, things: &[Filed]) -
            ) thing join users u on u.id = thing.owner_id
            where thing.owner_id <> ($1::viewer).user_id"#,
         viewer as Viewer,
-        &ids(|of| of.dataset_id),
-        &ids(|of| of.workload_id),
-        &ids(|of| of.experiment_id),
-        &ids(|of| of.instrument_id),
-        &ids(|of| of.benchmark_id),
+        &ids.of(|of| of.dataset_id),
+        &ids.of(|of| of.workload_id),
+        &ids.of(|of| of.experiment_id),
+        &ids.of(|of| of.instrument_id),
+        &ids.of(|of| of.benchmark_id),
     )
     .fetch_all(conn)
     .await?;
-    let named = rows.into_iter().filter_map(|row| {
-        let thing = match row.kind.as_str() {
-            "dataset" => Filed::Dataset(DatasetId(row.id)),
-            "workload" => Filed::Workload(WorkloadId(row.id)),
-            "experiment" => Filed::Experiment(ExperimentId(row.id)),
-            "instrument" => Filed::Instrument(InstrumentId(row.id)),
-            "benchmark" => Filed::Benchmark(BenchmarkId(row.id)),
-            _ => return None,
-        };
-        Some((thing, row.name))
-    });
+    let named = rows
+        .into_iter()
+        .filter_map(|row| Some((thing_of_kind(&row.kind, row.id)?, row.name)));
     Ok(named.collect())
 }
 
@@ -308,6 +356,38 @@ mod tests {
         assert!(share(&mut conn, world.viewer, id, false).await.unwrap());
         assert!(owners(&mut conn, stranger, &[id]).await.unwrap().is_empty());
         assert!(get(&mut conn, stranger, id).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn of_many_things_those_are_seen_that_are_there_for_the_viewer() {
+        let world = World::new().await;
+        let (shared, _) = world.dataset("shared").await;
+        let (private, _) = world.dataset("private").await;
+        let (experiment, _) = world.experiment("shop", &["none"]).await;
+        let things = [
+            Filed::Dataset(shared),
+            Filed::Dataset(private),
+            Filed::Experiment(experiment),
+        ];
+        // An id says nothing without its kind.
+        let others = [
+            Filed::Workload(WorkloadId(4711)),
+            Filed::Benchmark(BenchmarkId(shared.0)),
+        ];
+        let all = [&things[..], &others].concat();
+        let mut conn = world.conn().await;
+        assert!(share(&mut conn, world.viewer, things[0], true).await.unwrap());
+        let stranger = world.stranger().await;
+        for (viewer, expected) in [
+            (world.viewer, &things[..]),
+            (stranger, &things[..1]),
+            (Viewer::nobody().with_link(things[2]), &things[2..]),
+            (Viewer::nobody(), &[]),
+        ] {
+            let seen = seen(&mut conn, viewer, &all).await.unwrap();
+            assert_eq!(seen, expected.iter().copied().collect(), "{viewer:?}");
+        }
+        assert!(seen(&mut conn, world.viewer, &[]).await.unwrap().is_empty());
     }
 
     #[tokio::test]

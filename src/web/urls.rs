@@ -24,6 +24,8 @@ pub const REGISTER: &str = "/register";
 pub const ACCOUNT: &str = "/account";
 pub const ACCOUNT_PASSWORD: &str = "/account/password";
 pub const ACCOUNT_TOKENS: &str = "/account/tokens";
+/// Where a browser is told what it prefers.
+pub const ACCOUNT_PREFERENCES: &str = "/account/preferences";
 /// Where somebody signs out wherever they are signed in.
 pub const ACCOUNT_SIGN_OUT: &str = "/account/sign-out";
 
@@ -197,6 +199,11 @@ pub const UPDATES: &str = "/ws";
 /// Whether an address is one that programs ask for, and not people with browsers.
 pub fn is_for_programs(path: &str) -> bool {
     path == UPDATES || path == "/api" || path.starts_with("/api/")
+}
+
+/// Style, scripts and the like: the same for everybody.
+pub fn is_asset(path: &str) -> bool {
+    path.starts_with("/assets/")
 }
 
 pub const INSTRUMENTS: &str = "/instruments";

@@ -3,12 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;
 
+use reqwest::StatusCode;
+use reqwest::header;
 use yaml_rust2::Yaml;
 use yaml_rust2::YamlLoader;
 
+use crate::accounts::PASSWORD;
 use crate::server::Server;
 use crate::server::data_dir;
 use crate::server::repository;
@@ -64,10 +68,12 @@ fn image() -> Stage {
     stages().pop().unwrap()
 }
 
+fn yaml(path: &str) -> Yaml {
+    YamlLoader::load_from_str(&read(path)).unwrap().remove(0)
+}
+
 fn compose() -> Yaml {
-    YamlLoader::load_from_str(&read("docker-compose.yml"))
-        .unwrap()
-        .remove(0)
+    yaml("docker-compose.yml")
 }
 
 /// What a service is given, with the defaults of what a person may set.
@@ -79,14 +85,18 @@ fn environment(service: &Yaml) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// `${NAME:-default}` as it is while nobody sets it.
+/// `${NAME:-default}` as it is while nobody sets it, and `${NAME:?what}` as somebody might.
 fn with_defaults(value: &str) -> String {
     let Some((before, rest)) = value.split_once("${") else {
         return value.to_owned();
     };
     let (variable, after) = rest.split_once('}').unwrap();
-    let (_, default) = variable.split_once(":-").unwrap();
-    format!("{before}{default}{}", with_defaults(after))
+    let said = match variable.split_once(":-") {
+        Some((_, default)) => default,
+        None if variable.starts_with("PGASSAY_HOST:?") => "assay.example.org",
+        None => panic!("{variable} has no default"),
+    };
+    format!("{before}{said}{}", with_defaults(after))
 }
 
 fn strings(list: &Yaml) -> Vec<&str> {
@@ -283,6 +293,15 @@ fn compose_gives_workers_the_store_and_the_key_of_the_one_with_pages() {
     assert!(makes.contains(" /var/lib/pgassay-shared "), "{makes}");
 }
 
+/// The parts of the secret that a pod is given.
+fn keys_mounted(pod: &Yaml) -> Vec<&str> {
+    let volumes = pod["volumes"].as_vec().unwrap().iter();
+    let items = volumes
+        .filter_map(|volume| volume["secret"]["items"].as_vec())
+        .flatten();
+    items.map(|item| item["path"].as_str().unwrap()).collect()
+}
+
 #[test]
 fn kubernetes_runs_what_the_image_has_as_nobody_of_importance() {
     let documents = YamlLoader::load_from_str(&read("deploy/kubernetes.yaml")).unwrap();
@@ -326,10 +345,25 @@ fn kubernetes_runs_what_the_image_has_as_nobody_of_importance() {
                 }
                 ("PGASSAY_KEY_FILE", Some("/etc/pgassay/key")) => assert!(mounted.contains(&"/etc/pgassay")),
                 ("PGASSAY_SECRETS_DIR", Some(dir)) => assert!(mounted.contains(&dir)),
-                ("PGASSAY_LISTEN", Some(listen)) => assert!(listen.starts_with("127.0.0.1:"), "{listen}"),
+                ("PGASSAY_LISTEN", Some(listen)) => assert_eq!(listen, image.env()["PGASSAY_LISTEN"]),
+                ("PGASSAY_ACCESS", Some(access)) => assert_eq!(access, "required", "others reach a service"),
+                ("PGASSAY_ADMIN_NAME", Some(_)) => {}
+                ("PGASSAY_ADMIN_PASSWORD_FILE", Some(file)) => {
+                    assert!(keys_mounted(pod).contains(&file.strip_prefix("/etc/pgassay/").unwrap()));
+                }
                 other => panic!("{other:?}"),
             }
         }
+        let is_web = args == ["serve"];
+        assert_eq!(
+            keys_mounted(pod).contains(&"admin-password"),
+            is_web,
+            "nobody else needs it"
+        );
+        let asked = |probe: &str| container[probe]["httpGet"]["path"].as_str();
+        let probes = ["startupProbe", "livenessProbe", "readinessProbe"].map(asked);
+        let expected = ["/healthz", "/healthz", "/readyz"].map(|path| is_web.then_some(path));
+        assert_eq!(probes, expected);
         started.push(args.join(" "));
     }
     assert_eq!(started, ["serve", "worker"]);
@@ -350,28 +384,131 @@ fn started(env: &BTreeMap<String, String>) -> Command {
     command
 }
 
-#[test]
-fn the_image_starts_with_compose_its_health_check_tells_and_alone_it_opens_to_nobody() {
-    let dir = data_dir();
+fn image_port() -> (String, String) {
+    let env = image().env();
+    let (address, port) = env["PGASSAY_LISTEN"].rsplit_once(':').unwrap();
+    (address.to_owned(), port.to_owned())
+}
+
+/// What the image says, with the places of this machine, and any free port: it may have a pgassay of its own.
+fn env_at(dir: &Path) -> BTreeMap<String, String> {
     let mut env = image().env();
-    env.insert("PGASSAY_DATA_DIR".to_owned(), dir.path().to_str().unwrap().to_owned());
-    env.insert(
-        "PGASSAY_SAMPLES_DIR".to_owned(),
-        repository("samples").to_str().unwrap().to_owned(),
+    let samples = repository("samples");
+    for (name, value) in [
+        ("PGASSAY_DATA_DIR", dir.to_str().unwrap()),
+        ("PGASSAY_SAMPLES_DIR", samples.to_str().unwrap()),
+        ("PGASSAY_LISTEN", &format!("{}:0", image_port().0)),
+    ] {
+        assert!(env.insert(name.to_owned(), value.to_owned()).is_some(), "{name}");
+    }
+    env
+}
+
+fn free_port(server: &Server) -> String {
+    server.url.rsplit_once(':').unwrap().1.to_owned()
+}
+
+/// Where a page leads that nobody has signed in for, asked for under one of the names of this pgassay.
+async fn led_to(server: &Server, host: &str) -> (StatusCode, Option<String>) {
+    let client = crate::server::client();
+    let client = client.redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let url = format!("http://127.0.0.1:{}/results", free_port(server));
+    let answer = client.get(url).header(header::HOST, host).send().await.unwrap();
+    let location = answer.headers().get(header::LOCATION);
+    (answer.status(), location.map(|at| at.to_str().unwrap().to_owned()))
+}
+
+#[tokio::test]
+async fn the_image_alone_lets_nobody_in_and_says_where_the_first_admin_is_made() {
+    let dir = data_dir();
+    let server = Server::run(started(&env_at(dir.path())));
+    let token = server.setup_token.as_deref().expect("a token was printed");
+    assert!(token.len() > 40, "{token}");
+    let (status, location) = led_to(&server, "localhost").await;
+    assert_eq!(
+        (status, location.as_deref()),
+        (StatusCode::SEE_OTHER, Some("/login?next=%2Fresults"))
     );
+    assert_eq!(server.stop(), Some(0));
+}
 
-    let alone = started(&env).output().unwrap();
-    let said = support::stderr(&alone);
-    assert_eq!(alone.status.code(), Some(1), "{said}");
-    assert!(said.contains("PGASSAY_ACCESS=local"), "{said}");
+#[tokio::test]
+async fn on_a_network_compose_keeps_the_port_behind_the_proxy_that_is_believed_and_makes_the_admin() {
+    let (network, mut merged) = (yaml("deploy/network.yaml"), environment(&compose()["services"]["web"]));
+    let (web, caddy) = (&network["services"]["web"], &network["services"]["caddy"]);
+    merged.extend(environment(web));
+    assert_eq!(merged["PGASSAY_ACCESS"], "required");
+    assert!(web["ports"].is_badvalue(), "others come by Caddy alone");
+    let address = caddy["networks"]["front"]["ipv4_address"].as_str().unwrap();
+    assert_eq!(merged["PGASSAY_TRUSTED_PROXIES"], address);
+    let proxied = with_defaults(caddy["command"].as_str().unwrap());
+    let host = merged["PGASSAY_PUBLIC_URL"].strip_prefix("https://").unwrap();
+    assert_eq!(
+        proxied,
+        format!("caddy reverse-proxy --from {host} --to web:{}", image_port().1)
+    );
+    let secret = strings(&web["secrets"])[0];
+    assert_eq!(merged["PGASSAY_ADMIN_PASSWORD_FILE"], format!("/run/secrets/{secret}"));
+    assert!(network["secrets"][secret]["file"].as_str().is_some());
 
+    let dir = data_dir();
+    let mut env = env_at(dir.path());
+    let password = dir.path().join("password");
+    fs::write(&password, format!("{PASSWORD}\n")).unwrap();
+    for (name, value) in merged.iter().filter(|(name, _)| {
+        // Its store is that of this machine.
+        ![
+            "DATABASE_URL",
+            "PGASSAY_LISTEN",
+            "PGASSAY_SAMPLE",
+            "PGASSAY_KEY_FILE",
+            "PGASSAY_SECRETS_DIR",
+        ]
+        .contains(&name.as_str())
+    }) {
+        env.insert(name.clone(), value.clone());
+    }
+    env.insert(
+        "PGASSAY_ADMIN_PASSWORD_FILE".to_owned(),
+        password.to_str().unwrap().to_owned(),
+    );
+    let server = Server::run(started(&env));
+    assert_eq!(server.setup_token, None, "there is an admin");
+    let (status, location) = led_to(&server, host).await;
+    assert_eq!(
+        (status, location.as_deref()),
+        (StatusCode::SEE_OTHER, Some("/login?next=%2Fresults"))
+    );
+    let form = [("name", &*merged["PGASSAY_ADMIN_NAME"]), ("password", PASSWORD)];
+    let client = crate::server::client();
+    let client = client.redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let entered = client
+        .post(format!("http://127.0.0.1:{}/login", free_port(&server)))
+        .header(header::HOST, host)
+        .form(&form);
+    let entered = entered.send().await.unwrap();
+    assert_eq!(entered.status(), StatusCode::SEE_OTHER);
+    let cookie = entered.headers()[header::SET_COOKIE].to_str().unwrap();
+    assert!(
+        cookie.starts_with("__Host-session=") && cookie.contains("; Secure"),
+        "{cookie}"
+    );
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn the_image_starts_with_compose_and_its_health_check_tells() {
+    let dir = data_dir();
+    let mut env = env_at(dir.path());
     let compose = compose();
     let cluster = Cluster::with_passwords();
     let given = environment(&compose["services"]["postgres"]);
     let (user, password) = (&given["POSTGRES_USER"], &given["POSTGRES_PASSWORD"]);
     cluster.ask(&format!("create role {user} superuser login password '{password}'"));
     cluster.ask(&format!("create database {} owner {user}", given["POSTGRES_DB"]));
+    let listen = env["PGASSAY_LISTEN"].clone();
     env.extend(environment(&compose["services"]["web"]));
+    env.insert("PGASSAY_LISTEN".to_owned(), listen);
     for (name, file) in [("PGASSAY_KEY_FILE", "key"), ("PGASSAY_SECRETS_DIR", "secrets")] {
         let place = dir.path().join(file).to_str().unwrap().to_owned();
         assert!(env.insert(name.to_owned(), place).is_some());
@@ -380,13 +517,14 @@ fn the_image_starts_with_compose_its_health_check_tells_and_alone_it_opens_to_no
         "DATABASE_URL".to_owned(),
         cluster.url_of(user, password, &given["POSTGRES_DB"]),
     );
-    // Any free one: this machine may have a pgassay of its own.
-    let (address, port) = env["PGASSAY_LISTEN"].rsplit_once(':').unwrap();
-    let (listen, port) = (format!("{address}:0"), port.to_owned());
-    env.insert("PGASSAY_LISTEN".to_owned(), listen);
+    let (_, port) = image_port();
     let server = Server::run(started(&env));
+    assert_eq!(
+        server.setup_token, None,
+        "nobody signs in where only this machine comes in"
+    );
 
-    let free_port = server.url.rsplit_once(':').unwrap().1.to_owned();
+    let free_port = free_port(&server);
     let check = image()
         .last("HEALTHCHECK")
         .split_once(" CMD ")

@@ -248,7 +248,7 @@ async fn make_token(
     let wish = TokenWish::by_password(grant.scope);
     let made = api_tokens::make(&state.pool, viewer.user_id, &wish).await?;
     let body = TokenBody {
-        access_token: made.secret.expose().to_owned(),
+        access_token: made.text.expose().to_owned(),
         token_type: "bearer",
         expires_in: wish.lifetime().as_secs(),
         scope: wish.scope().word(),

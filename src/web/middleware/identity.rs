@@ -61,24 +61,9 @@ tokio::task_local! {
     static CURRENT: Current;
 }
 
-/// The account that is signed in, for the frame of every page: its name, and whether it looks after the others.
-pub struct SignedIn {
-    pub name: String,
-    pub is_admin: bool,
-}
-
-impl SignedIn {
-    /// Of the request that is being answered; none where nobody is signed in.
-    pub fn current() -> Option<Self> {
-        CURRENT
-            .try_with(|current| {
-                current.name.clone().map(|name| Self {
-                    name,
-                    is_admin: current.viewer.role == Role::Admin,
-                })
-            })
-            .ok()?
-    }
+/// The name of the account that is signed in, for the frame of every page; none where nobody is.
+pub fn signed_in() -> Option<String> {
+    CURRENT.try_with(|current| current.name.clone()).ok()?
 }
 
 /// Whoever looks at a page, by what it can offer them.
@@ -121,7 +106,15 @@ pub async fn know(State(state): State<AppState>, request: Request, next: Next) -
     let (mut parts, body) = request.into_parts();
     let asker = match identify(&state, &parts).await {
         Ok(asker) => asker,
-        Err(error) => return error.into_response(),
+        Err(error) => {
+            // Who asks is not known, so the page that says so offers what anybody may have.
+            let current = Current {
+                name: None,
+                viewer: Viewer::nobody(),
+                access: state.gate.access,
+            };
+            return CURRENT.scope(current, async { error.into_response() }).await;
+        }
     };
     let current = Current {
         name: asker.name.clone(),
@@ -167,9 +160,7 @@ fn admit(asker: &Asker, request: &Parts) -> Result<(), Error> {
             "This is not for {}s. An admin can give you another role.",
             role.word()
         ))),
-        Err(Denied::OnlyReads) => Err(Error::forbidden(
-            "This token is for looking only; a token of the scope write may change things.",
-        )),
+        Err(Denied::OnlyReads) => Err(Error::OnlyReads),
     }
 }
 
@@ -203,6 +194,10 @@ async fn identify(state: &AppState, request: &Parts) -> Result<Asker, Error> {
         },
     };
     let path = request.uri.path();
+    if urls::is_asset(path) {
+        // The page that says that the store is away has its style, too.
+        return Ok(asker);
+    }
     if let Some(bearer) = bearer(headers).filter(|_| takes_tokens(path)) {
         let token = Token::parse(TokenKind::Api, bearer).map_err(|error| Error::BadToken(error.to_string()))?;
         let found = store::tokens::find(&mut *state.pool.acquire().await?, token.hashed()).await?;
@@ -267,9 +262,48 @@ fn address(state: &AppState, request: &Parts) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
     use axum::http::HeaderValue;
+    use axum::http::StatusCode;
+    use tokio_util::sync::CancellationToken;
+    use tower::ServiceExt as _;
 
     use super::*;
+    use crate::config::WebConfig;
+    use crate::testing::bench::Bench;
+    use crate::web;
+    use crate::web::assets;
+
+    #[tokio::test]
+    async fn style_is_given_to_whoever_is_signed_in_without_the_store() {
+        let bench = Bench::open().await;
+        let services = bench.house.services();
+        let config = WebConfig {
+            access: Some(Access::Required),
+            ..WebConfig::unsaid()
+        };
+        let state = AppState::new(&services, &config, config.listen, CancellationToken::new()).unwrap();
+        let router = web::router(state);
+        let session = Token::random(TokenKind::Session).unwrap();
+        sqlx::query("alter table sessions rename to gone")
+            .execute(&services.pool)
+            .await
+            .unwrap();
+        for (path, status) in [
+            (assets::url("app.css"), StatusCode::OK),
+            (urls::RESULTS.to_owned(), StatusCode::INTERNAL_SERVER_ERROR),
+        ] {
+            let request = Request::get(&path)
+                .header(header::HOST, "localhost")
+                .header(header::COOKIE, format!("session={}", session.text().expose()));
+            let answer = router
+                .clone()
+                .oneshot(request.body(Body::empty()).unwrap())
+                .await
+                .unwrap();
+            assert_eq!(answer.status(), status, "{path}");
+        }
+    }
 
     #[test]
     fn a_thing_and_what_lies_below_it_is_within_it() {

@@ -186,14 +186,15 @@ async fn picture(
     let params = ChartParams::read(&given);
     let wish = CanvasWish::read(&given);
     let mut conn = state.pool.acquire().await?;
-    let mut data = ReportData::load(&mut conn, viewer, id)
+    let experiment = store::experiments::get(&mut conn, viewer, id)
         .await?
         .ok_or(Error::NotFound("experiment"))?;
-    let what = format!("{id} {} {}", params.to_picture_query(), revision(&data));
-    let picture = Picture::new(&what, wish, data.experiment.job.status.is_settled())?;
+    let what = format!("{id} {} {}", params.to_picture_query(), revision(&experiment));
+    let picture = Picture::new(&what, wish, experiment.job.status.is_settled())?;
     if let Some(answer) = picture.kept(&headers, &state.charts) {
         return Ok(answer);
     }
+    let mut data = ReportData::load_rest(&mut conn, viewer, experiment, 0).await?;
     let trials = if params.chart_type.is_of_one_query() {
         store::trials::list(&mut conn, viewer, id, Some(params.query_idx)).await?
     } else {

@@ -2,6 +2,8 @@
 
 use sqlx::PgConnection;
 
+use crate::model::experiment::Experiment;
+use crate::model::trial::RecordedTrial;
 use crate::model::user::Viewer;
 use crate::report::chart::Scale;
 use crate::report::charts;
@@ -57,32 +59,37 @@ impl ChartView {
         data: &ReportData,
         params: &ChartParams,
     ) -> store::Result<Self> {
+        let query_idx = query_there_is(data, params.query_idx);
+        let trials = if params.chart_type.is_of_one_query() {
+            store::trials::list(conn, viewer, data.experiment.id, Some(query_idx)).await?
+        } else {
+            Vec::new()
+        };
+        Ok(Self::new(data, params, &trials))
+    }
+
+    /// The same with the trials of the query in question, where it is of one.
+    pub fn new(data: &ReportData, params: &ChartParams, trials: &[RecordedTrial]) -> Self {
         let id = data.experiment.id;
         let wants_log = charts::wants_log(data, params.metric());
         let usual_scale = (params.chart_type == ChartType::Bar && wants_log).then_some(true);
-        let is_there = data.queries.iter().any(|query| query.query_idx == params.query_idx);
         let params = ChartParams {
-            query_idx: if is_there { params.query_idx } else { 0 },
+            query_idx: query_there_is(data, params.query_idx),
             is_log: params.is_log.or(usual_scale),
             ..*params
-        };
-        let trials = if params.chart_type.is_of_one_query() {
-            store::trials::list(conn, viewer, id, Some(params.query_idx)).await?
-        } else {
-            Vec::new()
         };
         let query_idx = params.query_idx;
         let size = match params.chart_type {
             ChartType::Bar => charts::bars(data, params.metric(), Scale::Linear).default_size(),
-            ChartType::Line => charts::lines(data, query_idx, &trials, Scale::Linear).default_size(),
-            ChartType::Box => charts::boxes(data, query_idx, &trials, Scale::Linear).default_size(),
-            ChartType::Cdf => charts::shares(data, query_idx, &trials, Scale::Linear).default_size(),
+            ChartType::Line => charts::lines(data, query_idx, trials, Scale::Linear).default_size(),
+            ChartType::Box => charts::boxes(data, query_idx, trials, Scale::Linear).default_size(),
+            ChartType::Cdf => charts::shares(data, query_idx, trials, Scale::Linear).default_size(),
             ChartType::Scatter => charts::costs(data).default_size(),
             ChartType::Estimates => estimates::chart(data).default_size(),
         };
         // The page stands without its picture; the picture's own address then says what is wrong.
         let (width, height) = size.unwrap_or((880, 420));
-        let revision = revision(data);
+        let revision = revision(&data.experiment);
         let png = |theme: &str, dpr: u32| {
             let wish = params.to_picture_query();
             format!(
@@ -92,13 +99,13 @@ impl ChartView {
         };
         let (heads, rows) = match params.chart_type {
             ChartType::Bar => tables::bars(data, params.metric()),
-            ChartType::Line => tables::rounds(data, &trials),
-            ChartType::Box => tables::boxes(data, query_idx, &trials),
-            ChartType::Cdf => tables::shares(data, query_idx, &trials),
+            ChartType::Line => tables::rounds(data, trials),
+            ChartType::Box => tables::boxes(data, query_idx, trials),
+            ChartType::Cdf => tables::shares(data, query_idx, trials),
             ChartType::Scatter => tables::costs(data),
             ChartType::Estimates => tables::estimates(data),
         };
-        Ok(Self {
+        Self {
             types: type_switches(data, params),
             metrics: metric_switches(data, params),
             scales: scale_switches(data, params, wants_log),
@@ -114,8 +121,13 @@ impl ChartView {
             heads,
             rows,
             note: note(data, params),
-        })
+        }
     }
+}
+
+/// The query that is asked for, or the first where there is no such query.
+fn query_there_is(data: &ReportData, query_idx: i32) -> i32 {
+    data.query(query_idx).map_or(0, |query| query.query_idx)
 }
 
 fn switch(data: &ReportData, key: &str, label: &str, to: ChartParams, is_current: bool) -> Switch {
@@ -310,8 +322,7 @@ fn alt(data: &ReportData, params: ChartParams) -> String {
 }
 
 /// Changes whenever the picture might.
-pub fn revision(data: &ReportData) -> String {
-    let experiment = &data.experiment;
+pub fn revision(experiment: &Experiment) -> String {
     format!(
         "{}-{}-{}-{}",
         experiment.job.status.word(),

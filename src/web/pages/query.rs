@@ -102,8 +102,8 @@ impl QueryPage {
             query_idx,
             ..ChartParams::default()
         };
-        let chart = ChartView::load(&mut conn, viewer, &data, &params).await?;
         drop(conn);
+        let chart = ChartView::new(&data, &params, &trials);
         let rows = table::table(&data).into_iter().find(|rows| rows.query_idx == query_idx);
         let (previous, next) = (query_idx - 1, query_idx + 1);
         let outliers = outliers(&trials);

@@ -9,7 +9,6 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
-use axum::http::header;
 use axum::response::IntoResponse as _;
 use axum::response::Redirect;
 use axum::response::Response;
@@ -105,7 +104,11 @@ impl Standing {
             may_launch: viewer.is_account() && viewer.role.may_change() && !is_by_link,
             is_by_link,
             has_others: Visitor::current().has_others,
-            words: in_words(sharing),
+            words: if is_by_link {
+                format!("By {}, and shown to you by a link", sharing.owner)
+            } else {
+                in_words(sharing)
+            },
             address: urls::sharing(thing),
         }
     }
@@ -151,52 +154,16 @@ pub async fn require_own(conn: &mut PgConnection, viewer: Viewer, thing: Filed) 
     is_own.then_some(()).ok_or(Error::NotFound("page"))
 }
 
-/// The addresses of what stands beside a thing; none of what the viewer does not see, which is then a name and no link.
-pub mod addresses {
-    use sqlx::PgConnection;
-
-    use crate::model::filing::Filed;
-    use crate::model::ids::DatasetId;
-    use crate::model::ids::ExperimentId;
-    use crate::model::ids::WorkloadId;
-    use crate::model::user::Viewer;
-    use crate::store;
-    use crate::web::urls;
-
-    /// Of a dataset, if it is still there.
-    pub async fn dataset(
-        conn: &mut PgConnection,
-        viewer: Viewer,
-        id: Option<DatasetId>,
-    ) -> store::Result<Option<String>> {
-        seen(conn, viewer, id.map(Filed::Dataset)).await
-    }
-
-    /// Of a workload, if it is still there.
-    pub async fn workload(
-        conn: &mut PgConnection,
-        viewer: Viewer,
-        id: Option<WorkloadId>,
-    ) -> store::Result<Option<String>> {
-        seen(conn, viewer, id.map(Filed::Workload)).await
-    }
-
-    /// Of the experiment that something is about.
-    pub async fn experiment(
-        conn: &mut PgConnection,
-        viewer: Viewer,
-        id: Option<ExperimentId>,
-    ) -> store::Result<Option<String>> {
-        seen(conn, viewer, id.map(Filed::Experiment)).await
-    }
-
-    async fn seen(conn: &mut PgConnection, viewer: Viewer, thing: Option<Filed>) -> store::Result<Option<String>> {
-        let Some(thing) = thing else {
-            return Ok(None);
-        };
-        let sharing = store::links::get(conn, viewer, thing).await?;
-        Ok(sharing.map(|_| urls::filed(thing)))
-    }
+/// The addresses of what stands beside a thing, if it is still there; none of what the viewer does not see, which is then a
+/// name and no link.
+pub async fn addresses<const N: usize>(
+    conn: &mut PgConnection,
+    viewer: Viewer,
+    things: [Option<Filed>; N],
+) -> store::Result<[Option<String>; N]> {
+    let there: Vec<Filed> = things.into_iter().flatten().collect();
+    let seen = store::links::seen(conn, viewer, &there).await?;
+    Ok(things.map(|thing| thing.filter(|thing| seen.contains(thing)).map(urls::filed)))
 }
 
 /// What a thing is called in a sentence.
@@ -309,8 +276,8 @@ async fn create_link(
     require_accounts(&state, thing)?;
     let lifetime = Lifetime::parse(&form.lifetime);
     let lifetime = lifetime.ok_or_else(|| Error::refused("Choose how long the link is good."))?;
-    let secret = match sharing::make_link(&state.pool, viewer, thing, lifetime).await {
-        Ok(secret) => secret,
+    let token = match sharing::make_link(&state.pool, viewer, thing, lifetime).await {
+        Ok(token) => token,
         Err(error @ SharingError::TooMany) => {
             let page = ShowPage {
                 error: Some(error.to_string()),
@@ -320,9 +287,9 @@ async fn create_link(
         }
         Err(error) => return Err(error.into()),
     };
-    let link = urls::link(secret.expose());
+    let link = urls::link(token.expose());
     fragment::page(&ShowPage {
-        made: Some(format!("{}{link}", origin(&headers, state.gate.is_https))),
+        made: Some(format!("{}{link}", state.gate.address(&headers))),
         ..ShowPage::load(&state, viewer, thing).await?
     })
 }
@@ -339,13 +306,6 @@ fn require_accounts(state: &AppState, thing: Filed) -> Result<(), Error> {
         Access::Required => Ok(()),
         Access::Local => Err(Error::Elsewhere(urls::filed(thing))),
     }
-}
-
-/// Where the browser is that asks; its host was looked at before.
-fn origin(headers: &HeaderMap, is_https: bool) -> String {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let scheme = if is_https { "https" } else { "http" };
-    host.map(|host| format!("{scheme}://{host}")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -384,14 +344,14 @@ mod tests {
                 account(ada).with_link(thing),
                 false,
                 false,
-                "By ada",
+                "By ada, and shown to you by a link",
                 (false, false, true),
             ),
             (
                 Viewer::nobody().with_link(thing),
                 false,
                 true,
-                "By ada",
+                "By ada, and shown to you by a link",
                 (false, false, true),
             ),
         ] {

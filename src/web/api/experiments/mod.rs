@@ -203,9 +203,8 @@ async fn get_experiment(
     let look = progress::look(&mut conn, viewer, id).await?;
     let look = look.ok_or(Error::NotFound("experiment"))?;
     let base_idx = base_idx(&pairs, &look.experiment)?;
-    let data = ReportData::load_beside(&mut conn, viewer, id, base_idx).await?;
+    let data = ReportData::load_rest(&mut conn, viewer, look.experiment.clone(), base_idx).await?;
     drop(conn);
-    let data = data.ok_or(Error::NotFound("experiment"))?;
     Ok(Json(ShowBody::new(&data, &look)).into_response())
 }
 

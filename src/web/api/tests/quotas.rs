@@ -51,10 +51,18 @@ impl Signed {
     }
 
     async fn part(&self, key: &str) -> Answer {
+        self.bytes(key, 0, 10).await
+    }
+
+    /// The bytes of the dump from `first` up to `end`, and without it.
+    async fn bytes(&self, key: &str, first: usize, end: usize) -> Answer {
         let request = Request::put(format!("/api/datasets/uploads/{key}"))
             .header(header::CONTENT_TYPE, "application/octet-stream")
-            .header(header::CONTENT_RANGE, format!("bytes 0-9/{}", DUMP.len()));
-        self.send(request, &DUMP[..10]).await
+            .header(
+                header::CONTENT_RANGE,
+                format!("bytes {first}-{}/{}", end - 1, DUMP.len()),
+            );
+        self.send(request, &DUMP[first..end]).await
     }
 
     async fn ask(&self, address: &str, body: &Value) -> Answer {
@@ -123,6 +131,24 @@ async fn an_upload_without_a_place_is_refused_whichever_way_it_comes() {
     assert_eq!(signed.upload("six").await.status, StatusCode::CREATED);
     let listed = signed.send(Request::get("/api/datasets"), Body::empty()).await;
     assert_eq!(listed.body.as_array().unwrap().len(), 2);
+    signed.door.close().await;
+}
+
+#[tokio::test]
+async fn an_upload_by_the_part_has_its_room_from_the_first_part_to_the_last() {
+    let signed = Signed::open(json!({"storage_bytes": {"most": DUMP.len()}})).await;
+    let begun = signed.part("nightly").await;
+    assert_eq!(begun.status, StatusCode::ACCEPTED, "{}", begun.text);
+    assert_refused(&signed.upload("one").await, StatusCode::CONFLICT, "This takes ");
+    assert_refused(&signed.part("other").await, StatusCode::CONFLICT, "This takes ");
+    let page = Request::delete("/api/datasets/uploads/nightly");
+    assert_eq!(signed.send(page, Body::empty()).await.status, StatusCode::NO_CONTENT);
+    // What it had is free again, and its own end finds the room that it has itself.
+    let begun = signed.part("other").await;
+    assert_eq!(begun.status, StatusCode::ACCEPTED, "{}", begun.text);
+    let ended = signed.bytes("other", 10, DUMP.len()).await;
+    assert_eq!(ended.status, StatusCode::CREATED, "{}", ended.text);
+    assert_refused(&signed.upload("two").await, StatusCode::CONFLICT, "This takes ");
     signed.door.close().await;
 }
 

@@ -131,7 +131,7 @@ impl CompareParams {
         let mut pairs: Vec<(&str, String)> = Vec::new();
         pairs.extend(self.base.map(|id| ("base", id.to_string())));
         pairs.extend(self.runs.iter().map(|id| ("run", id.to_string())));
-        if self.percentiles != Percentiles::default() {
+        if !measure::go_without_saying(&self.percentiles) {
             pairs.push(("p", self.percentiles.to_text()));
         }
         let pairs = pairs.iter().map(|(name, value)| (*name, value.as_str()));

@@ -36,7 +36,6 @@ use crate::web::pages::benchmarks::result::ResultView;
 use crate::web::pages::filing::FilingView;
 use crate::web::pages::sharing;
 use crate::web::pages::sharing::Standing;
-use crate::web::pages::sharing::addresses;
 use crate::web::state::AppState;
 use crate::web::urls;
 
@@ -98,12 +97,14 @@ impl ShowPage {
     ) -> Result<Self, Error> {
         let id = benchmark.id;
         let standing = Standing::load(&mut *conn, viewer, Filed::Benchmark(id)).await?;
+        let beside = [benchmark.dataset_id.map(Filed::Dataset)];
+        let [dataset_address] = sharing::addresses(conn, viewer, beside).await?;
         Ok(Self {
             id,
             title,
             target: benchmark.target_name.clone(),
             asked: asked(&benchmark.spec),
-            dataset_address: addresses::dataset(conn, viewer, benchmark.dataset_id).await?,
+            dataset_address,
             is_quick: benchmark.spec.is_quick,
             filing: FilingView::new(Filed::Benchmark(id), &benchmark.filing, &standing),
             standing,

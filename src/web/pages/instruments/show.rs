@@ -28,8 +28,8 @@ use crate::web::pages::instruments::budget;
 use crate::web::pages::instruments::lottery;
 use crate::web::pages::instruments::regret;
 use crate::web::pages::queue;
+use crate::web::pages::sharing;
 use crate::web::pages::sharing::Standing;
-use crate::web::pages::sharing::addresses;
 use crate::web::urls;
 use crate::web::view;
 
@@ -122,7 +122,8 @@ pub(super) async fn show(
     let interruptions = store::jobs::list_interruptions(&mut conn, viewer, instrument.job.id).await?;
     let kind = instrument.spec.task.kind();
     let standing = Standing::load(&mut conn, viewer, Filed::Instrument(id)).await?;
-    let address = addresses::experiment(&mut conn, viewer, instrument.experiment_id).await?;
+    let beside = [instrument.experiment_id.map(Filed::Experiment)];
+    let [address] = sharing::addresses(&mut conn, viewer, beside).await?;
     let frame = Frame {
         id,
         title: format!("{} {id}", kind.title()),

@@ -47,7 +47,7 @@ pub(super) async fn bundle(
         .ok_or(Error::NotFound("experiment"))?;
     let name = export::file_name_of("bundle.zip", draft.data());
     let header_value = |text: String| HeaderValue::from_str(&text).map_err(anyhow::Error::new);
-    let etag = header_value(format!("\"bundle-{id}-{}\"", revision(draft.data())))?;
+    let etag = header_value(format!("\"bundle-{id}-{}\"", revision(&draft.data().experiment)))?;
     let cached = [
         (header::ETAG, etag.clone()),
         (

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use crate::experiment::progress;
 use crate::model::dataset::Setting;
 use crate::model::filing::Filed;
 use crate::model::ids::ExperimentId;
@@ -36,8 +37,8 @@ use crate::web::pages::progress::ProgressView;
 use crate::web::pages::results::compared::ComparedView;
 use crate::web::pages::results::costs::CostsView;
 use crate::web::pages::results::observer::ObserverView;
+use crate::web::pages::sharing;
 use crate::web::pages::sharing::Standing;
-use crate::web::pages::sharing::addresses;
 use crate::web::state::AppState;
 use crate::web::urls;
 use crate::web::view;
@@ -134,14 +135,15 @@ impl ShowPage {
         if params.chart_type == ChartType::Line {
             data.load_looks(&mut conn, viewer).await?;
         }
-        let look = crate::experiment::progress::look(&mut conn, viewer, id)
-            .await?
-            .ok_or(Error::NotFound("experiment"))?;
+        let look = progress::look_at(&mut conn, viewer, data.experiment.clone()).await?;
         let chart = ChartView::load(&mut conn, viewer, &data, params).await?;
         let experiment = &data.experiment;
         let standing = Standing::load(&mut conn, viewer, Filed::Experiment(id)).await?;
-        let dataset_address = addresses::dataset(&mut conn, viewer, experiment.dataset_id).await?;
-        let workload_address = addresses::workload(&mut conn, viewer, experiment.workload_id).await?;
+        let beside = [
+            experiment.dataset_id.map(Filed::Dataset),
+            experiment.workload_id.map(Filed::Workload),
+        ];
+        let [dataset_address, workload_address] = sharing::addresses(&mut conn, viewer, beside).await?;
         drop(conn);
         let mut table = table::table(&data);
         let compared = ComparedView::new(&data, *params, &table);

@@ -29,6 +29,6 @@ pub async fn show(
     let token = Token::parse(TokenKind::Link, &token).map_err(|_| Error::NotFound(WHAT))?;
     let thing = store::links::find(&mut *pool.acquire().await?, token.hashed()).await?;
     let path = urls::filed(thing.ok_or(Error::NotFound(WHAT))?);
-    let cookie = cookies::give_link(&token.secret(), &path, gate.is_https)?;
+    let cookie = cookies::give_link(&token.text(), &path, gate.is_https)?;
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&path)).into_response())
 }
