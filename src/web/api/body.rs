@@ -25,9 +25,8 @@ use crate::web::api::idempotency;
 pub(super) const MAX_ID: u64 = i64::MAX.unsigned_abs();
 
 /// The whole numbers of a benchmark with their bounds, which hold also of a number that the rest of the body makes no use of.
-pub(super) const WHOLE_NUMBERS: [(&str, u64, u64); 10] = [
+pub(super) const WHOLE_NUMBERS: [(&str, u64, u64); 9] = [
     ("dataset", 1, MAX_ID),
-    ("server", 1, MAX_ID),
     ("workload", 1, MAX_ID),
     ("table_rows", MIN_TABLE_ROWS, MAX_TABLE_ROWS),
     ("batch_size", 1, MAX_BATCH_SIZE),
@@ -67,6 +66,7 @@ fn read_field(form: &mut BenchmarkForm, name: &str, value: &Value) -> Result<(),
                 "thread_counts" => counts(name, value)?,
                 "test_duration" | "warm_up" | "statement_timeout" => seconds(name, value)?,
                 "rate" | "latency_limit" => amount(name, value)?,
+                "server" => given(name, value, server)?,
                 "request_id" => given(name, value, idempotency::in_body)?,
                 _ => match WHOLE_NUMBERS.iter().find(|(own, ..)| *own == name) {
                     Some(&(_, least, most)) => given(name, value, |name, value| within(name, value, least, most))?,
@@ -109,6 +109,14 @@ pub(super) fn text(name: &str, value: &Value) -> Result<String, FieldError> {
     text.ok_or_else(|| FieldError::new(name, "This takes a text."))
 }
 
+/// The id of a server, or the name by which it is registered.
+fn server(name: &str, value: &Value) -> Result<String, FieldError> {
+    match value {
+        Value::Number(_) => within(name, value, 1, MAX_ID),
+        value => text(name, value),
+    }
+}
+
 /// A number that may be a fraction.
 fn amount(name: &str, value: &Value) -> Result<Option<String>, FieldError> {
     match value {
@@ -139,8 +147,10 @@ fn truth(name: &str, value: &Value) -> Result<Option<bool>, FieldError> {
 }
 
 fn counts(name: &str, value: &Value) -> Result<Option<String>, FieldError> {
-    let Value::Array(counts) = value else {
-        return scalar(name, value);
+    let counts = match value {
+        Value::Array(counts) => counts,
+        Value::Number(_) => return within(name, value, 1, MAX_CLIENTS.into()).map(Some),
+        value => return given(name, value, text),
     };
     let texts = counts.iter().map(|count| match count {
         Value::Number(_) => within(name, count, 1, MAX_CLIENTS.into()),

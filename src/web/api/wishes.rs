@@ -19,9 +19,8 @@ pub(super) struct BenchmarkWish {
     /// The id of a dataset, where the target is one.
     #[schema(minimum = 1)]
     dataset: Option<i64>,
-    /// The id of a registered server, where the target is one.
-    #[schema(minimum = 1)]
-    server: Option<i64>,
+    /// A registered server, where the target is one.
+    server: Option<ServerWish>,
     /// The id of a workload, where the operation is `workload`.
     #[schema(minimum = 1)]
     workload: Option<i64>,
@@ -93,6 +92,15 @@ pub(super) struct BenchmarkWish {
     objective: Option<String>,
     /// Statistics sources on a dataset, like `built_in` or `random_targets:seed=7`.
     stats_source: Option<Vec<String>>,
+}
+
+/// The id of a server, or the name by which it is registered.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "read field by field, and described here")]
+enum ServerWish {
+    Id(i64),
+    Name(String),
 }
 
 /// A program of a mix.

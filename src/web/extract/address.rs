@@ -20,7 +20,6 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
-        #[expect(clippy::disallowed_types, reason = "this is what stands in front of it")]
         let read = axum::extract::Path::<T>::from_request_parts(parts, state).await;
         read.map(|read| Self(read.0)).map_err(|_| Error::NotFound("page"))
     }
@@ -30,7 +29,6 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
-        #[expect(clippy::disallowed_types, reason = "this is what stands in front of it")]
         let read = axum::extract::Query::<T>::from_request_parts(parts, state).await;
         read.map(|read| Self(read.0)).map_err(|_| Error::Refused {
             status: StatusCode::BAD_REQUEST,

@@ -147,7 +147,7 @@ async fn every_field_that_cannot_be_is_named() {
         (json!({ "target": "elsewhere" }), vec!["target"]),
         // Also where nothing makes use of it.
         (
-            json!({ "dataset": 0, "workload": 9_223_372_036_854_775_808_u64, "server": "1", "seed": "7" }),
+            json!({ "dataset": 0, "workload": 9_223_372_036_854_775_808_u64, "server": 0, "seed": "7" }),
             vec!["dataset", "seed", "server", "workload"],
         ),
         (
