@@ -245,22 +245,25 @@ impl IntoResponse for Error {
             )
                 .into_response(),
         };
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            retry_after_s = Some(5);
-        }
-        if let Some(seconds) = retry_after_s {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-        }
-        if status == StatusCode::UNAUTHORIZED || problem.is_some() {
-            let challenge = challenge(problem);
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-        }
-        // A body that was not read to its end cannot be followed by another request.
-        if status == StatusCode::PAYLOAD_TOO_LARGE {
-            let headers = response.headers_mut();
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
+        say_what_to_do(&mut response, retry_after_s, problem);
         response
+    }
+}
+
+/// Says to programs when to come again, what has to come with a request, and that a connection is over.
+fn say_what_to_do(response: &mut Response, retry_after_s: Option<u64>, problem: Option<&str>) {
+    let status = response.status();
+    let headers = response.headers_mut();
+    let is_away = status == StatusCode::SERVICE_UNAVAILABLE;
+    if let Some(seconds) = if is_away { Some(5) } else { retry_after_s } {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    if status == StatusCode::UNAUTHORIZED || problem.is_some() {
+        headers.insert(header::WWW_AUTHENTICATE, challenge(problem));
+    }
+    // A body that was not read to its end cannot be followed by another request.
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
