@@ -58,4 +58,4 @@ setup: ## install what is missing: PostgreSQL, npm, a C compiler
 
 clean: ## remove what was built and installed here; ./data stays
 	cargo clean
-	rm -rf node_modules tests/servers/node_modules tests/servers/python
+	rm -rf node_modules tests/servers/node_modules tests/servers/python tests/servers/schemathesis

@@ -51,18 +51,27 @@
 //! * **job**: one piece of heavy work in the queue: a restore, a check, an experiment, an instrument, a benchmark. A **lease** is the right to work on it.
 //! * **worker**: a process of pgassay that takes work from the store: every `serve` is one, and `pgassay worker` is one without
 //!   pages. A **share** is what one worker does of a level; share 0 is that of the worker which does the benchmark. A
-//!   **route** says how clients elsewhere reach the database under load.
+//!   **route** says how clients elsewhere reach the database under load. **Destinations** are where registered servers may
+//!   be, as whoever runs pgassay lists them.
 //! * **lab**: what trials run on: one sandbox, one clone with its annexes, the parked snapshots, a session in each.
 //! * **filing**: the **tags** (short words) and the **memo** by which a person finds an experiment, an instrument, a dataset
 //!   or a workload again. It stands beside a thing and changes nothing about it. A **filter** narrows a list, by its address.
 //! * **likeness**: an earlier experiment, or run of an instrument, as the form that asks for the same, to be changed and sent.
 //! * **bundle**: a settled experiment as one file, from which its numbers can be computed and its measuring repeated.
+//! * **access**: how the door is kept: `local` (nobody signs in, and everything belongs to one local user) or `required`.
+//! * **account**: somebody who can sign in. Its **role** says what it may do: viewer, editor or admin. Its **admission** is
+//!   its role, and whether it is **shut out**. A **viewer**, in code, is on whose behalf the store is asked: an account, the local
+//!   user, or nobody, with at most one thing that a link shows.
 //! * **token**: 256 bits of chance by which a browser (**session**), a program (**API token**) or a person (**invitation**,
-//!   **link**, **setup token**) is known again.
+//!   **link**, **setup token**) is known again. Not a secret, which is a file; its text is shown once, and its hash stored.
+//! * **sharing**: who sees a thing beside its owner: nobody (**private**) or every account, and, by a **link**, whoever has
+//!   that; a link shows one thing and what lies under its address, and changes nothing. On pages, the **standing** of a thing
+//!   is a line that says so.
 //! * **net**: the network of a client's address as far as one household or company has it. **Limit**: how often something
-//!   may be asked for, by an account or from a net. **Quota**: how much one account may have or ask for.
-//! * **deed**: something that a request changes; the **audit log** has a line for each. The **standing** of an account: its
-//!   role, and whether it is **shut out**.
+//!   may be asked for, by an account or from a net. **Quota**: how much one account may have or ask for; the quotas of the
+//!   **house** hold where nothing is said of an account.
+//! * **deed**: something that a request changes; the **audit log** has a line for each.
+//! * **preference**: how one browser wants its pages: a theme, percentiles. The browser keeps it, and nobody else.
 //! * **backup**: the store and the files that cannot be made anew, as one file.
 //! * **condition**: whether this pgassay can work just now, and what it has counted, for whoever watches over it.
 //! * **home**: the name of a data directory in the store. **Prefix**: what all its names on a shared server begin with.

@@ -137,6 +137,8 @@ impl House {
                 vault,
                 secrets: config.secrets_dir.clone().unwrap_or_else(|| layout.secrets()),
                 home: home.clone(),
+                listed: config.server_hosts()?,
+                is_shared: access == Access::Required,
             },
             accounts: Accounts::new(pool.clone(), Hasher::new(n_processors())),
             workloads: Workloads {

@@ -154,3 +154,80 @@ pub async fn stop_signal() -> anyhow::Result<&'static str> {
         _ = interrupt.recv() => "SIGINT",
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tokio::io::AsyncReadExt as _;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpStream;
+    use tokio::runtime::Handle;
+
+    use super::*;
+    use crate::testing::bench::Bench;
+    use crate::testing::bench::PATIENCE;
+
+    /// Everything that a process of pgassay does for as long as it runs.
+    async fn begin(house: &Arc<House>, shutdown: &CancellationToken) -> (SocketAddr, [tokio::task::JoinHandle<()>; 3]) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = web::AppState::new(&house.services(), &WebConfig::unsaid(), address, shutdown.clone()).unwrap();
+        let parts = || (Arc::clone(house), shutdown.clone());
+        let ((working, until), (caring, unless)) = (parts(), parts());
+        let end = shutdown.clone();
+        let services = [
+            tokio::spawn(async move { worker::work(&working, &until).await }),
+            tokio::spawn(async move { caretaker::take_care(&caring, &unless).await }),
+            tokio::spawn(async move { serve_pages(listener, state, &end).await }),
+        ];
+        (address, services)
+    }
+
+    async fn ask(address: SocketAddr) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    /// R18 of `reliability.md`.
+    #[tokio::test]
+    async fn services_that_are_started_and_stopped_again_and_again_leave_nothing_behind() {
+        let house = Arc::new(Bench::open().await.house);
+        let n_tasks = || Handle::current().metrics().num_alive_tasks();
+        let mut usual = None;
+        for round in 0..30 {
+            let shutdown = CancellationToken::new();
+            let (address, services) = begin(&house, &shutdown).await;
+            // Stopped before anything of it has begun, in the middle, and when it has been of use.
+            match round % 3 {
+                0 => assert!(ask(address).await.starts_with("HTTP/1.1 "), "round {round}"),
+                1 => tokio::task::yield_now().await,
+                _ => {}
+            }
+            shutdown.cancel();
+            for service in services {
+                tokio::time::timeout(PATIENCE, service).await.unwrap().unwrap();
+            }
+            assert_eq!(Arc::strong_count(&house), 1, "round {round}");
+            // Of what the pool does by itself there may be something more for a moment.
+            let (began, most) = (Instant::now(), *usual.get_or_insert_with(n_tasks));
+            while n_tasks() > most {
+                assert!(
+                    began.elapsed() < PATIENCE,
+                    "round {round}: {} tasks, {most} before",
+                    n_tasks()
+                );
+                tokio::task::yield_now().await;
+            }
+        }
+        let here = sqlx::query_scalar("select count(*) from workers where left_at is null");
+        let n_here: i64 = here.fetch_one(&house.pool).await.unwrap();
+        assert_eq!(n_here, 0, "each has taken leave");
+        let house = Arc::try_unwrap(house).ok().unwrap();
+        house.close(Guests::Leave).await.unwrap();
+    }
+}

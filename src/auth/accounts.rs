@@ -19,9 +19,9 @@ use crate::auth::password::NewPassword;
 use crate::auth::password::StoredHash;
 use crate::auth::password::Verdict;
 use crate::auth::token::NoChance;
-use crate::auth::token::Secret;
 use crate::auth::token::Token;
 use crate::auth::token::TokenKind;
+use crate::auth::token::TokenText;
 use crate::model::ids::SessionId;
 use crate::model::ids::UserId;
 use crate::model::user::AccountName;
@@ -49,7 +49,7 @@ pub struct Client {
 pub struct Entered {
     pub viewer: Viewer,
     /// For the cookie, and nothing else.
-    pub session: Secret,
+    pub session: TokenText,
 }
 
 /// Why somebody does not come in, or an account is not changed.
@@ -179,14 +179,14 @@ impl Accounts {
     }
 
     /// A token by which the first admin can be made; none when there is one.
-    pub async fn offer_setup(&self) -> Result<Option<Secret>, AccountError> {
+    pub async fn offer_setup(&self) -> Result<Option<TokenText>, AccountError> {
         let mut conn = self.pool.acquire().await?;
         if store::users::has_admin(&mut conn).await? {
             return Ok(None);
         }
         let token = Token::random(TokenKind::Setup)?;
         store::invitations::insert_setup(&mut conn, token.hashed(), SETUP_LIFETIME).await?;
-        Ok(Some(token.secret()))
+        Ok(Some(token.text()))
     }
 
     /// Whether somebody has still to be made the first admin.
@@ -407,7 +407,7 @@ async fn enter(conn: &mut PgConnection, viewer: Viewer, client: &Client) -> Resu
     store::users::note_sign_in(conn, viewer.user_id).await?;
     Ok(Entered {
         viewer,
-        session: token.secret(),
+        session: token.text(),
     })
 }
 

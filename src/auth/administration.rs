@@ -5,13 +5,13 @@ use sqlx::PgPool;
 use tracing::info;
 
 use crate::auth::accounts::INVITATION_LIFETIME;
-use crate::auth::token::Secret;
 use crate::auth::token::Token;
 use crate::auth::token::TokenKind;
+use crate::auth::token::TokenText;
 use crate::model::ids::UserId;
 use crate::model::user::Role;
 use crate::store;
-use crate::store::users::Standing;
+use crate::store::users::Admission;
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -34,42 +34,42 @@ impl From<sqlx::Error> for AdministrationError {
 
 /// Gives an account another role, from its next request on.
 pub async fn set_role(pool: &PgPool, id: UserId, role: Role) -> Result<(), AdministrationError> {
-    set_standing(pool, id, Standing::Role(role)).await
+    set_admission(pool, id, Admission::Role(role)).await
 }
 
 /// Shuts an account out, and ends its sessions.
 pub async fn shut_out(pool: &PgPool, id: UserId) -> Result<(), AdministrationError> {
-    set_standing(pool, id, Standing::ShutOut).await
+    set_admission(pool, id, Admission::ShutOut).await
 }
 
 /// Lets an account in again that was shut out.
 pub async fn let_in(pool: &PgPool, id: UserId) -> Result<(), AdministrationError> {
-    set_standing(pool, id, Standing::LetIn).await
+    set_admission(pool, id, Admission::LetIn).await
 }
 
-async fn set_standing(pool: &PgPool, id: UserId, standing: Standing) -> Result<(), AdministrationError> {
+async fn set_admission(pool: &PgPool, id: UserId, admission: Admission) -> Result<(), AdministrationError> {
     let mut transaction = pool.begin().await?;
     if store::users::get(&mut transaction, id).await?.is_none() {
         return Err(AdministrationError::NoAccount);
     }
-    if !store::users::set_standing(&mut transaction, id, standing).await? {
+    if !store::users::set_admission(&mut transaction, id, admission).await? {
         return Err(AdministrationError::LastAdmin);
     }
-    if standing == Standing::ShutOut {
+    if admission == Admission::ShutOut {
         store::sessions::delete_all(&mut transaction, id, None).await?;
     }
     transaction.commit().await?;
-    info!("The standing of account {id} was changed");
+    info!("The admission of account {id} was changed");
     Ok(())
 }
 
 /// A link by which somebody makes one account of this role. What is returned is shown once and kept nowhere.
-pub async fn invite(pool: &PgPool, by: UserId, role: Role) -> Result<Secret, AdministrationError> {
+pub async fn invite(pool: &PgPool, by: UserId, role: Role) -> Result<TokenText, AdministrationError> {
     link(pool, by, role, None).await
 }
 
 /// A link by which the owner of an account chooses a new password.
-pub async fn link_for_new_password(pool: &PgPool, by: UserId, id: UserId) -> Result<Secret, AdministrationError> {
+pub async fn link_for_new_password(pool: &PgPool, by: UserId, id: UserId) -> Result<TokenText, AdministrationError> {
     let account = store::users::get(&mut *pool.acquire().await?, id).await?;
     let account = account.ok_or(AdministrationError::NoAccount)?;
     if account.is_disabled {
@@ -78,9 +78,14 @@ pub async fn link_for_new_password(pool: &PgPool, by: UserId, id: UserId) -> Res
     link(pool, by, account.role, Some(id)).await
 }
 
-async fn link(pool: &PgPool, by: UserId, role: Role, for_user: Option<UserId>) -> Result<Secret, AdministrationError> {
+async fn link(
+    pool: &PgPool,
+    by: UserId,
+    role: Role,
+    for_user: Option<UserId>,
+) -> Result<TokenText, AdministrationError> {
     let token = Token::random(TokenKind::Invitation).context("making a link")?;
     let mut conn = pool.acquire().await?;
     store::invitations::insert(&mut conn, token.hashed(), by, role, for_user, INVITATION_LIFETIME).await?;
-    Ok(token.secret())
+    Ok(token.text())
 }

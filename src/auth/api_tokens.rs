@@ -9,9 +9,9 @@ use tracing::info;
 
 use crate::auth::accounts::AccountError;
 use crate::auth::limit::Ask;
-use crate::auth::token::Secret;
 use crate::auth::token::Token;
 use crate::auth::token::TokenKind;
+use crate::auth::token::TokenText;
 use crate::model::ids::UserId;
 use crate::model::user::TokenScope;
 use crate::store;
@@ -94,7 +94,7 @@ impl TokenWish {
 #[derive(Debug)]
 pub struct MadeToken {
     /// To be shown once.
-    pub secret: Secret,
+    pub text: TokenText,
     pub expires_at: DateTime<Utc>,
 }
 
@@ -113,7 +113,7 @@ pub async fn make(pool: &PgPool, user_id: UserId, wish: &TokenWish) -> Result<Ma
     let (id, expires_at) = store::tokens::insert(&mut conn, user_id, &new).await?;
     info!("Account {user_id} made the API token {id}");
     Ok(MadeToken {
-        secret: token.secret(),
+        text: token.text(),
         expires_at,
     })
 }
@@ -185,14 +185,14 @@ mod tests {
         let viewer = store::local_viewer(&mut conn).await.unwrap();
         let wish = TokenWish::by_password(TokenScope::Read);
         let made = make(&pool, viewer.user_id, &wish).await.unwrap();
-        let token = Token::parse(TokenKind::Api, made.secret.expose()).unwrap();
+        let token = Token::parse(TokenKind::Api, made.text.expose()).unwrap();
         let bearer = store::tokens::find(&mut conn, token.hashed()).await.unwrap().unwrap();
         assert_eq!(
             (bearer.viewer.user_id, bearer.scope),
             (viewer.user_id, TokenScope::Read)
         );
         let listed = store::tokens::list(&mut conn, viewer.user_id).await.unwrap();
-        assert!(made.secret.expose().starts_with(&listed[0].prefix));
+        assert!(made.text.expose().starts_with(&listed[0].prefix));
         let mut refused = None;
         for _ in 0..20 {
             refused = refused.or(make(&pool, viewer.user_id, &wish).await.err());

@@ -14,6 +14,8 @@ const TABLE: &[Line] = &[
         Some("makes an account, or sets a password by a link"),
     ),
     ("POST", "/account/password", Some("changes their own password")),
+    // A browser keeps that itself.
+    ("POST", "/account/preferences", None),
     ("POST", "/account/sign-out", Some("ends their own sessions")),
     (
         "POST",

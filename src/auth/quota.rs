@@ -51,13 +51,7 @@ pub fn field(quota: Quota) -> Field {
         Quota::Running => ("running_jobs", "Jobs that run", "", 1, 1_000_000),
         Quota::Trials => ("trials", "Trials of an experiment", "", 1, 1_000_000_000),
         Quota::Clients => ("clients", "Clients of a benchmark", "", 1, 1_000_000),
-        Quota::Load => (
-            "load_s",
-            "Load of a benchmark, all levels together",
-            "seconds",
-            1,
-            366 * 86_400,
-        ),
+        Quota::Load => ("load_s", "Load time of a benchmark", "seconds", 1, 366 * 86_400),
     };
     Field {
         name,
@@ -141,8 +135,9 @@ fn bound(text: &str, quota: Quota) -> Result<Option<Bound>, QuotaFieldError> {
     let n = n.ok_or_else(|| QuotaFieldError {
         field: field.name,
         message: format!(
-            "This takes a whole number from 0 to {}, the word {UNLIMITED}, or nothing for what all have, not {text:?}.",
-            field.most / field.per_unit
+            "{} takes a whole number from 0 to {}, the word {UNLIMITED}, or nothing for what all have, not {text:?}.",
+            field.label,
+            grouped(field.most / field.per_unit)
         ),
     })?;
     Ok(Some(Bound::Most(n * field.per_unit)))
@@ -223,14 +218,21 @@ impl QuotaKeeper {
     }
 }
 
+/// How much may be had: `at most 50`.
+pub fn bound_in_words(quotas: &Quotas, quota: Quota) -> String {
+    match quotas.get(quota) {
+        Bound::Most(most) => format!("at most {}", amount(quota, most)),
+        Bound::Unlimited => UNLIMITED.to_owned(),
+    }
+}
+
 /// A quota beside what an account has of it, as its page shows it: `3 of 50`.
 pub fn in_words(quotas: &Quotas, usage: &Usage, quota: Quota) -> String {
     let has = amount(quota, has(usage, quota));
     let is_of_one_thing = matches!(quota, Quota::Trials | Quota::Clients | Quota::Load);
     match quotas.get(quota) {
-        Bound::Most(most) if is_of_one_thing => format!("at most {}", amount(quota, most)),
+        _ if is_of_one_thing => bound_in_words(quotas, quota),
         Bound::Most(most) => format!("{has} of {}", amount(quota, most)),
-        Bound::Unlimited if is_of_one_thing => UNLIMITED.to_owned(),
         Bound::Unlimited => format!("{has}, {UNLIMITED}"),
     }
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use sqlx::PgConnection;
 use sqlx::PgPool;
 
 use crate::auth::token::NoChance;
-use crate::auth::token::Secret;
 use crate::auth::token::Token;
 use crate::auth::token::TokenKind;
+use crate::auth::token::TokenText;
 use crate::model::filing::Filed;
 use crate::model::ids::LinkId;
 use crate::model::user::Viewer;
@@ -82,6 +83,12 @@ impl From<NoChance> for SharingError {
     }
 }
 
+/// Whether the viewer may change a thing. What it may not see is none of its own either.
+pub async fn is_own(conn: &mut PgConnection, viewer: Viewer, thing: Filed) -> store::Result<bool> {
+    let sharing = store::links::get(conn, viewer, thing).await?;
+    Ok(sharing.is_some_and(|sharing| sharing.is_own))
+}
+
 /// Shows a thing of the viewer's to all accounts, or to its owner alone again. Links stay as they are.
 pub async fn share(pool: &PgPool, viewer: Viewer, thing: Filed, is_shared: bool) -> Result<(), SharingError> {
     let done = store::links::share(&mut *pool.acquire().await?, viewer, thing, is_shared).await?;
@@ -94,7 +101,7 @@ pub async fn make_link(
     viewer: Viewer,
     thing: Filed,
     lifetime: Lifetime,
-) -> Result<Secret, SharingError> {
+) -> Result<TokenText, SharingError> {
     let mut transaction = pool.begin().await?;
     let sharing = store::links::get(&mut transaction, viewer, thing).await?;
     let sharing = sharing.filter(|sharing| sharing.is_own).ok_or(SharingError::NotYours)?;
@@ -105,7 +112,7 @@ pub async fn make_link(
     let lifetime = lifetime.duration();
     store::links::insert(&mut transaction, viewer, thing, token.hashed(), lifetime).await?;
     transaction.commit().await?;
-    Ok(token.secret())
+    Ok(token.text())
 }
 
 /// Takes a link to a thing of the viewer's back; whoever has it sees nothing by it from now on.
@@ -137,8 +144,8 @@ mod tests {
             matches!(refused, Err(SharingError::NotYours)),
             "to see it is not enough"
         );
-        let secret = make_link(pool, world.viewer, thing, Lifetime::Week).await.unwrap();
-        let token = Token::parse(TokenKind::Link, secret.expose()).unwrap();
+        let text = make_link(pool, world.viewer, thing, Lifetime::Week).await.unwrap();
+        let token = Token::parse(TokenKind::Link, text.expose()).unwrap();
         let mut conn = world.conn().await;
         let sharing = store::links::get(&mut conn, world.viewer, thing)
             .await

@@ -16,25 +16,26 @@ use crate::model::hashed::Hashed;
 const TOKEN_BYTES: usize = 32;
 /// Of those bytes in base64url (RFC 4648, section 5), without padding.
 const BODY_CHARS: usize = 43;
-/// What every API token begins with, so that whoever searches files for forgotten secrets knows one when he sees one.
+/// What every API token begins with, so that whoever searches files for forgotten tokens knows one when he sees one.
 pub const API_PREFIX: &str = "pgassay_";
 const CHECKSUM_CHARS: usize = 6;
 /// Of the body, shown beside an API token in lists: 36 of its 256 bits.
 const SHOWN_CHARS: usize = 6;
 
-/// A text that only one reader shall have. It cannot be printed by accident: it has no `Display`, and its `Debug` is mute.
-pub struct Secret(String);
+/// The text of a token, which only one reader shall have. It cannot be printed by accident: it has no `Display`, and its
+/// `Debug` is mute.
+pub struct TokenText(String);
 
-impl Secret {
+impl TokenText {
     /// The text itself, for the one place that hands it over.
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for TokenText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(not shown)")
+        f.write_str("TokenText(not shown)")
     }
 }
 
@@ -115,9 +116,9 @@ impl Token {
     }
 
     /// The text to hand over, once.
-    pub fn secret(&self) -> Secret {
+    pub fn text(&self) -> TokenText {
         let body = self.body();
-        Secret(match self.kind {
+        TokenText(match self.kind {
             TokenKind::Api => {
                 let text = format!("{API_PREFIX}{body}");
                 let checksum = checksum(&text);
@@ -189,7 +190,7 @@ mod tests {
     fn a_token_that_is_handed_over_comes_back_as_itself_and_as_no_other_kind() {
         for kind in KINDS {
             let token = Token::random(kind).unwrap();
-            let text = token.secret();
+            let text = token.text();
             let again = Token::parse(kind, text.expose()).unwrap();
             assert_eq!(again.hashed(), token.hashed(), "{kind:?}");
             assert_ne!(Token::random(kind).unwrap().hashed(), token.hashed(), "{kind:?}");
@@ -206,9 +207,9 @@ mod tests {
         // Computed with Python's hashlib and base64.
         assert_eq!(hex::encode(token(TokenKind::Session).hashed().0), SESSION_OF_SEVENS);
         let body = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
-        assert_eq!(token(TokenKind::Link).secret().expose(), body);
+        assert_eq!(token(TokenKind::Link).text().expose(), body);
         let api = format!("pgassay_{body}{CHECKSUM_OF_SEVENS}");
-        assert_eq!(token(TokenKind::Api).secret().expose(), api);
+        assert_eq!(token(TokenKind::Api).text().expose(), api);
         assert_eq!(token(TokenKind::Api).shown_prefix(), "pgassay_BwcHBw");
     }
 
@@ -217,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_typing_error_in_an_api_token_is_told_from_a_foreign_text() {
-        let text = Token::random(TokenKind::Api).unwrap().secret();
+        let text = Token::random(TokenKind::Api).unwrap().text();
         let text = text.expose();
         let parse = |text: &str| Token::parse(TokenKind::Api, text).err();
         for idx in API_PREFIX.len()..text.len() {
@@ -261,13 +262,9 @@ mod tests {
     #[test]
     fn nothing_of_a_token_is_printed_by_accident() {
         let token = Token::random(TokenKind::Api).unwrap();
-        let secret = token.secret();
-        let body = &secret.expose()[API_PREFIX.len()..];
-        for printed in [
-            format!("{token:?}"),
-            format!("{secret:?}"),
-            format!("{:#?}", Some(&secret)),
-        ] {
+        let text = token.text();
+        let body = &text.expose()[API_PREFIX.len()..];
+        for printed in [format!("{token:?}"), format!("{text:?}"), format!("{:#?}", Some(&text))] {
             assert!(
                 !body
                     .as_bytes()

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::model::destination::Destinations;
 use crate::model::ids::ServerId;
 use crate::server::Servers;
 use crate::store::levels::AttemptKey;
@@ -118,6 +119,8 @@ impl SharedRoute {
             application_name: APPLICATION_NAME.to_owned(),
             settings: self.settings,
             connect_timeout: Duration::from_secs(self.connect_timeout_s),
+            // It is the shared server's.
+            destinations: Destinations::anywhere(),
         }
     }
 }

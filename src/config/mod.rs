@@ -6,6 +6,9 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::model::destination::DestinationError;
+use crate::model::destination::Destinations;
+
 /// Where things are kept, and on which servers.
 #[derive(Clone, Debug, clap::Args)]
 pub struct HouseConfig {
@@ -34,6 +37,12 @@ pub struct HouseConfig {
     /// `secrets` in the data directory.
     #[arg(long, env = "PGASSAY_SECRETS_DIR")]
     pub secrets_dir: Option<PathBuf>,
+    /// Where registered servers may be: hosts, addresses and networks, each with a port if that is not 5432, such as
+    /// `db.example.org,10.0.0.0/8,10.0.0.7:6432`. A name is good for public addresses; private ones, and those of this
+    /// machine, are listed as addresses or networks. Unset, servers may be anywhere where nobody signs in, and nowhere where
+    /// people do.
+    #[arg(long, env = "PGASSAY_SERVER_HOSTS", value_delimiter = ',')]
+    pub server_hosts: Vec<String>,
     #[command(flatten)]
     pub limits: LimitsConfig,
 }
@@ -132,6 +141,8 @@ pub struct WebConfig {
 pub enum ConfigError {
     #[error("PGASSAY_PUBLIC_URL is to be a bare address such as https://assay.example.org, and {0} is none.")]
     PublicUrl(url::Url),
+    #[error("PGASSAY_SERVER_HOSTS: {0}")]
+    ServerHosts(DestinationError),
     #[error("PGASSAY_CORS_ORIGINS is to list origins such as https://tools.example.org, and {0:?} is none.")]
     CorsOrigin(String),
 }
@@ -205,6 +216,15 @@ impl HouseConfig {
     /// The address of the depot.
     pub fn files(&self) -> Option<&str> {
         self.files.as_deref().filter(|address| !address.is_empty())
+    }
+
+    /// Where registered servers may be; none where nothing is said of it.
+    pub fn server_hosts(&self) -> Result<Option<Destinations>, ConfigError> {
+        if self.server_hosts.iter().all(|entry| entry.trim().is_empty()) {
+            return Ok(None);
+        }
+        let listed = Destinations::parse(&self.server_hosts);
+        listed.map(Some).map_err(ConfigError::ServerHosts)
     }
 
     /// The URL of the server that all datasets share.
@@ -281,6 +301,25 @@ mod tests {
         assert!(with("https://a").is_https() && !with("http://a").is_https());
         let public = with("https://assay.example.org:443/").public_origin();
         assert_eq!(public.as_deref(), Some("https://assay.example.org"));
+    }
+
+    #[test]
+    fn nothing_said_of_servers_is_not_the_same_as_none_listed() {
+        #[derive(clap::Parser)]
+        struct Command {
+            #[command(flatten)]
+            house: HouseConfig,
+        }
+        let with = |listed: &str| {
+            let command = <Command as clap::Parser>::parse_from(["pgassay", "--server-hosts", listed]);
+            command.house.server_hosts().map_err(|error| error.to_string())
+        };
+        assert_eq!(with(""), Ok(None));
+        assert_eq!(with(" , "), Ok(None));
+        let listed = Destinations::parse(&["db.example.org", "10.0.0.0/8"]).unwrap();
+        assert_eq!(with("db.example.org, 10.0.0.0/8"), Ok(Some(listed)));
+        let refused = with("db.example.org,*").unwrap_err();
+        assert!(refused.starts_with("PGASSAY_SERVER_HOSTS: \"*\""), "{refused}");
     }
 
     #[test]

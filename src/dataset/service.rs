@@ -113,6 +113,20 @@ impl Datasets {
         Err(refusal.into())
     }
 
+    /// Takes the room of an upload that begins to arrive, within the transaction that notes it.
+    pub(super) async fn take_room(
+        &self,
+        conn: &mut PgConnection,
+        viewer: Viewer,
+        total_bytes: u64,
+    ) -> Result<(), UploadError> {
+        let taken = self.take_place(conn, viewer, total_bytes).await;
+        taken.map_err(|refusal| {
+            self.metrics.count_upload(Upload::Refused, 0);
+            refusal.into()
+        })
+    }
+
     async fn take_place(&self, conn: &mut PgConnection, viewer: Viewer, size_bytes: u64) -> Result<(), TakeError> {
         for (quota, asks) in [(Quota::Datasets, 1), (Quota::Storage, size_bytes)] {
             self.quotas.may_take(&mut *conn, viewer.user_id, quota, asks).await?;
@@ -191,7 +205,10 @@ impl Datasets {
             None => Some(&*self.home),
         };
         let mut transaction = self.pool.begin().await?;
-        if let Err(refusal) = self.take_place(&mut transaction, viewer, new.size_bytes).await {
+        // What came part by part has had its room all the time.
+        let room_bytes = store::uploads::room(&mut transaction, viewer, request_id).await?;
+        let more_bytes = new.size_bytes.saturating_sub(room_bytes);
+        if let Err(refusal) = self.take_place(&mut transaction, viewer, more_bytes).await {
             transaction.rollback().await?;
             self.dumps.remove(id).await?;
             // The same form, sent at the same moment, may have had the last place.

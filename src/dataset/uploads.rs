@@ -187,8 +187,8 @@ impl Uploads {
                 });
             }
             drop(conn);
-            self.datasets.admit(viewer, "", range.total).await?;
-            conn = self.datasets.pool.acquire().await?;
+            let mut transaction = self.datasets.pool.begin().await?;
+            self.datasets.take_room(&mut transaction, viewer, range.total).await?;
             let new = NewUpload {
                 key: key.clone(),
                 home: self.datasets.home.clone(),
@@ -196,7 +196,9 @@ impl Uploads {
                 file_name: names.file_name,
                 total_bytes: range.total,
             };
-            store::uploads::begin(&mut conn, viewer, &new, MOST_UNFINISHED).await?;
+            store::uploads::begin(&mut transaction, viewer, &new, MOST_UNFINISHED).await?;
+            transaction.commit().await?;
+            conn = self.datasets.pool.acquire().await?;
             found = store::uploads::get(&mut conn, viewer, key.as_str()).await?;
         }
         let upload = found.ok_or(PartError::TooMany)?;

@@ -3,6 +3,7 @@
 pub mod benchmark;
 pub mod chance;
 pub mod dataset;
+pub mod destination;
 pub mod estimate;
 pub mod experiment;
 pub mod filing;
@@ -12,6 +13,7 @@ pub mod instrument;
 pub mod job;
 pub mod limit;
 pub mod look;
+pub mod network;
 pub mod quota;
 pub mod server;
 pub mod snapshot;

@@ -39,7 +39,7 @@ impl Role {
         Self::ALL.into_iter().find(|role| role.word() == word)
     }
 
-    /// What somebody of it does here: "With it you ...".
+    /// What somebody of it does here: "With it you may ...".
     pub fn in_words(self) -> &'static str {
         match self {
             Self::Viewer => "look at what others share with everybody",

@@ -13,6 +13,7 @@ use tracing::info;
 use tracing::warn;
 
 use crate::experiment::fields::FieldError;
+use crate::model::destination::Destinations;
 use crate::model::ids::JobId;
 use crate::model::ids::ServerId;
 use crate::model::server::RegisteredServer;
@@ -24,6 +25,7 @@ use crate::server::form::ServerForm;
 use crate::store;
 use crate::store::servers::NewServer;
 use crate::store::servers::Way;
+use crate::target::registered;
 use crate::target::registered::Registered;
 use crate::vault::Vault;
 use crate::vault::VaultError;
@@ -63,6 +65,10 @@ pub struct Servers {
     pub secrets: PathBuf,
     /// The name of the data directory.
     pub home: String,
+    /// Where servers may be, as whoever runs pgassay has listed it; none where nothing is said of it.
+    pub listed: Option<Destinations>,
+    /// Whether people sign in here, so that whoever registers servers need not be who runs pgassay.
+    pub is_shared: bool,
 }
 
 impl Servers {
@@ -93,6 +99,7 @@ impl Servers {
     /// Registers what the form asks for.
     pub async fn add(&self, viewer: Viewer, form: &ServerForm) -> Result<ServerId, ServersError> {
         let entry = form.parse(None).map_err(ServersError::Refused)?;
+        self.check(&entry.address).await?;
         let mut conn = self.pool.acquire().await?;
         let id = store::servers::next_id(&mut conn).await?;
         let new = self.seal(id, &entry)?;
@@ -112,6 +119,7 @@ impl Servers {
         let entry = form.parse(stored.as_deref()).map_err(ServersError::Refused)?;
         let new = self.seal(id, &entry)?;
         if !keeps_address {
+            self.check(&entry.address).await?;
             // Behind it nobody would know how to get there.
             self.drop_left_schemas(Some(id), None).await?;
         }
@@ -129,7 +137,7 @@ impl Servers {
     /// Tries to reach a server, and notes what it says of itself.
     pub async fn test(&self, viewer: Viewer, id: ServerId) -> Result<ServerTest, ServersError> {
         let way = self.way(viewer, id).await?;
-        let outcome = match self.open(id, &way)?.test().await {
+        let outcome = match self.open(id, &way).await?.test().await {
             Ok(report) => TestOutcome::Reached(report),
             Err(message) => TestOutcome::Failed { message },
         };
@@ -159,7 +167,7 @@ impl Servers {
 
     /// A server as connections are made to it.
     pub async fn registered(&self, viewer: Viewer, id: ServerId) -> Result<Registered, ServersError> {
-        self.open(id, &self.way(viewer, id).await?)
+        self.open(id, &self.way(viewer, id).await?).await
     }
 
     /// Drops the schemas of ours that were left behind, on all servers or on one, as far as they can be reached; the others
@@ -168,7 +176,7 @@ impl Servers {
         let left = store::servers::list_left_schemas(&mut *self.pool.acquire().await?, id, own).await?;
         for left in left {
             let (server_id, name) = (left.server_id, &left.name);
-            let dropping = async { self.open(server_id, &left.way)?.drop_schema(name).await };
+            let dropping = async { self.open(server_id, &left.way).await?.drop_schema(name).await };
             match dropping.await {
                 Ok(()) => {
                     let mut conn = self.pool.acquire().await?;
@@ -189,10 +197,30 @@ impl Servers {
         way.ok_or(ServersError::NotFound)
     }
 
-    fn open(&self, id: ServerId, way: &Way) -> Result<Registered, ServersError> {
+    async fn open(&self, id: ServerId, way: &Way) -> Result<Registered, ServersError> {
         let address = self.unseal(id, &way.sealed)?;
-        let registered = Registered::new(&address, &way.password, &self.secrets);
+        let destinations = self.destinations().await?;
+        let registered = Registered::new(&address, &way.password, &self.secrets, destinations);
         Ok(registered.context("reading a stored address")?)
+    }
+
+    /// Where servers may be. Where people sign in and nothing is said of it, nowhere: an admin of pages is not who decides
+    /// what can be reached from this machine.
+    async fn destinations(&self) -> store::Result<Destinations> {
+        if let Some(listed) = &self.listed {
+            return Ok(listed.clone());
+        }
+        let is_shared = self.is_shared || store::users::has_admin(&mut *self.pool.acquire().await?).await?;
+        Ok(if is_shared {
+            Destinations::nowhere()
+        } else {
+            Destinations::anywhere()
+        })
+    }
+
+    async fn check(&self, address: &str) -> Result<(), ServersError> {
+        let checked = registered::check(address, self.destinations().await?).await;
+        checked.map_err(|message| ServersError::Refused(vec![FieldError::new("address", message)]))
     }
 
     fn seal(&self, id: ServerId, entry: &Entry) -> Result<NewServer, ServersError> {

@@ -19,6 +19,8 @@ impl Desk {
             vault: Arc::new(Vault::open(&dir.join("key")).unwrap()),
             secrets: dir,
             home: "home".to_owned(),
+            listed: None,
+            is_shared: false,
         };
         Self { world, servers }
     }

@@ -82,6 +82,13 @@ pub fn is_away(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether a text was to be stored or looked for that has a NUL in it: PostgreSQL knows none, neither in text nor in JSON,
+/// and there is nothing else about a text of ours that it could refuse in these words.
+pub fn is_nul(error: &sqlx::Error) -> bool {
+    let codes = ["22021", "22P05"];
+    matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| codes.contains(&code.as_ref())))
+}
+
 /// Whether what should be stored is there already.
 pub fn is_duplicate(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.is_unique_violation())

@@ -134,12 +134,15 @@ pub async fn set_own(conn: &mut PgConnection, account: UserId, quotas: &OwnQuota
     Ok(done.rows_affected() == 1)
 }
 
-/// Datasets, and the bytes of their dumps and databases. A restore that ended badly leaves no files, but what the depot has.
+/// Datasets, and the bytes of their dumps and databases, and of the files that arrive part by part, which have their room from
+/// the first part on. A restore that ended badly leaves no files, but what the depot has.
 async fn datasets(conn: &mut PgConnection, account: UserId) -> Result<(u64, u64)> {
     let row = sqlx::query!(
         r#"select count(*) as "n!",
-                  coalesce(sum(case when j.status in ('failed', 'cancelled') and not d.is_in_depot then 0
-                                    else d.size_bytes + coalesce(d.database_bytes, 0) end), 0)::bigint as "bytes!"
+                  (coalesce(sum(case when j.status in ('failed', 'cancelled') and not d.is_in_depot then 0
+                                     else d.size_bytes + coalesce(d.database_bytes, 0) end), 0)
+                   + (select coalesce(sum(total_bytes), 0) from uploads
+                      where owner_id = $1 and dataset_id is null))::bigint as "bytes!"
            from datasets d join jobs j on j.id = d.job_id where d.owner_id = $1"#,
         account.0,
     )
@@ -203,6 +206,16 @@ mod tests {
         assert_eq!(usage(&mut conn, own).await.unwrap(), expected);
         set("update datasets set is_in_depot = true where job_id = $1", third_job.0).await;
         expected.storage_bytes += 12;
+        assert_eq!(usage(&mut conn, own).await.unwrap(), expected);
+
+        // The fourth is on its way, and has its room until it is a dataset, or given up.
+        let insert = "insert into uploads (owner_id, key, home, name, file_name, total_bytes, received_bytes)
+                      values ($1, 'night', 'here', '', '', 500, 20)";
+        set(insert, own.0).await;
+        expected.storage_bytes += 500;
+        assert_eq!(usage(&mut conn, own).await.unwrap(), expected);
+        set("update uploads set dataset_id = $1", first.0).await;
+        expected.storage_bytes -= 500;
         assert_eq!(usage(&mut conn, own).await.unwrap(), expected);
 
         let found = usage(&mut conn, theirs).await.unwrap();

@@ -76,6 +76,18 @@ pub async fn list_unfinished(conn: &mut PgConnection, viewer: Viewer) -> Result<
     .await
 }
 
+/// The room that the upload has of which a request makes a dataset, until it has; zero where there is none.
+pub async fn room(conn: &mut PgConnection, viewer: Viewer, request_id: &str) -> Result<u64> {
+    let total_bytes = sqlx::query_scalar!(
+        "select total_bytes from uploads where owner_id = $1 and request_id = $2 and dataset_id is null",
+        viewer.user_id.0,
+        request_id,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(total_bytes.map_or(0, to_u64))
+}
+
 /// Notes how much is on the disk for good. Returns false when the upload is gone or complete.
 pub async fn set_received(conn: &mut PgConnection, id: UploadId, received_bytes: u64) -> Result<bool> {
     let done = sqlx::query!(

@@ -20,7 +20,7 @@ pub struct Known {
 
 /// What an admin decides about an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Admission {
     Role(Role),
     /// No sign-in, no session, no token.
     ShutOut,
@@ -142,15 +142,15 @@ pub async fn note_sign_in(conn: &mut PgConnection, id: UserId) -> Result<Option<
 
 /// Gives an account a role, shuts it out or lets it in. Returns false when there is no such account, or when nobody would be
 /// left who can sign in and look after the others.
-pub async fn set_standing(conn: &mut PgConnection, id: UserId, standing: Standing) -> Result<bool> {
+pub async fn set_admission(conn: &mut PgConnection, id: UserId, admission: Admission) -> Result<bool> {
     // Two of these at once might each leave the other's admin.
     sqlx::query!("select from users where role = 'admin' order by id for update")
         .execute(&mut *conn)
         .await?;
-    let (role, is_disabled) = match standing {
-        Standing::Role(role) => (Some(role), None),
-        Standing::ShutOut => (None, Some(true)),
-        Standing::LetIn => (None, Some(false)),
+    let (role, is_disabled) = match admission {
+        Admission::Role(role) => (Some(role), None),
+        Admission::ShutOut => (None, Some(true)),
+        Admission::LetIn => (None, Some(false)),
     };
     let done = sqlx::query!(
         "update users set role = coalesce($2::user_role, role), is_disabled = coalesce($3, is_disabled)
@@ -196,11 +196,11 @@ mod tests {
         assert!(is_duplicate(&again));
         let known = find_known(&mut conn, "ADA").await.unwrap().unwrap();
         assert_eq!((known.viewer, known.password_hash.as_deref()), (ada, Some("hash")));
-        assert!(set_standing(&mut conn, ada.user_id, Standing::ShutOut).await.unwrap());
+        assert!(set_admission(&mut conn, ada.user_id, Admission::ShutOut).await.unwrap());
         assert!(find_known(&mut conn, "ada").await.unwrap().is_none());
         let found = find(&mut conn, "ADA").await.unwrap().unwrap();
         assert_eq!((found.id, found.is_disabled), (ada.user_id, true));
-        assert!(set_standing(&mut conn, ada.user_id, Standing::LetIn).await.unwrap());
+        assert!(set_admission(&mut conn, ada.user_id, Admission::LetIn).await.unwrap());
         assert!(find_known(&mut conn, "ada").await.unwrap().is_some());
     }
 
@@ -209,13 +209,13 @@ mod tests {
         let world = World::new().await;
         let mut conn = world.conn().await;
         let ada = claim_local(&mut conn, "ada", "hash").await.unwrap().unwrap().user_id;
-        let editor = Standing::Role(Role::Editor);
-        assert!(!set_standing(&mut conn, ada, editor).await.unwrap());
-        assert!(!set_standing(&mut conn, ada, Standing::ShutOut).await.unwrap());
+        let editor = Admission::Role(Role::Editor);
+        assert!(!set_admission(&mut conn, ada, editor).await.unwrap());
+        assert!(!set_admission(&mut conn, ada, Admission::ShutOut).await.unwrap());
         let bob = insert(&mut conn, "bob", Role::Admin, "hash").await.unwrap().user_id;
-        assert!(set_standing(&mut conn, ada, editor).await.unwrap());
-        assert!(!set_standing(&mut conn, bob, Standing::ShutOut).await.unwrap());
-        assert!(set_standing(&mut conn, ada, Standing::ShutOut).await.unwrap());
+        assert!(set_admission(&mut conn, ada, editor).await.unwrap());
+        assert!(!set_admission(&mut conn, bob, Admission::ShutOut).await.unwrap());
+        assert!(set_admission(&mut conn, ada, Admission::ShutOut).await.unwrap());
         let ada = get(&mut conn, ada).await.unwrap().unwrap();
         assert_eq!((ada.role, ada.is_disabled), (Role::Editor, true));
     }

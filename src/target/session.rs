@@ -14,6 +14,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::postgres::PgSslMode;
 
 use crate::model::dataset::Setting;
+use crate::model::destination::Destinations;
 use crate::sql::ident;
 use crate::target::ServerError;
 use crate::target::execute::Health;
@@ -93,6 +94,8 @@ impl Address {
             application_name: "pgassay load".to_owned(),
             settings: Vec::new(),
             connect_timeout: CONNECT_LIMIT,
+            // Of whoever runs pgassay.
+            destinations: Destinations::anywhere(),
         }
     }
 

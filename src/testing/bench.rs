@@ -70,6 +70,7 @@ impl Bench {
             pg_bindir,
             key_file: None,
             secrets_dir: None,
+            server_hosts: Vec::new(),
             limits: LimitsConfig {
                 max_upload_bytes: 1 << 30,
                 max_expanded_bytes: 1 << 30,

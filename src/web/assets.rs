@@ -3,7 +3,6 @@
 use std::sync::LazyLock;
 
 use axum::Router;
-use axum::extract::Path;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::http::header;
@@ -14,6 +13,7 @@ use sha2::Digest as _;
 use sha2::Sha256;
 
 use crate::web::error::Error;
+use crate::web::extract::address::Path;
 use crate::web::state::AppState;
 
 struct Asset {

@@ -1,18 +1,21 @@
-//! The two cookies: of a browser that is signed in, and of one that was shown something by a link.
+//! The cookies: of a browser that is signed in, of one that was shown something by a link, and what a browser prefers.
 
 use axum::http::HeaderMap;
 use axum::http::HeaderValue;
 use axum::http::header;
 
-use crate::auth::token::Secret;
 use crate::auth::token::Token;
 use crate::auth::token::TokenKind;
+use crate::auth::token::TokenText;
 use crate::store::sessions;
 
 /// Browsers refuse this prefix without `Secure` (RFC 6265bis, section 4.1.3.2), and let no subdomain set such a cookie.
 const SECURE_SESSION: &str = "__Host-session";
 const SESSION: &str = "session";
 const LINK: &str = "link";
+const PREFERENCES: &str = "preferences";
+/// Browsers keep no cookie for longer than 400 days (RFC 6265bis, section 5.5).
+const PREFERENCES_AGE_S: u64 = 400 * 24 * 60 * 60;
 
 fn session_name(is_https: bool) -> &'static str {
     if is_https { SECURE_SESSION } else { SESSION }
@@ -29,9 +32,9 @@ pub fn link(headers: &HeaderMap) -> Option<Token> {
 }
 
 /// Gives a browser its session.
-pub fn give_session(secret: &Secret, is_https: bool) -> anyhow::Result<HeaderValue> {
+pub fn give_session(text: &TokenText, is_https: bool) -> anyhow::Result<HeaderValue> {
     let age_s = sessions::MOST.as_secs();
-    cookie(session_name(is_https), secret.expose(), "/", age_s, is_https)
+    cookie(session_name(is_https), text.expose(), "/", age_s, is_https)
 }
 
 /// Takes a browser's session away.
@@ -40,9 +43,19 @@ pub fn take_session(is_https: bool) -> anyhow::Result<HeaderValue> {
 }
 
 /// Gives a browser a link, for the thing at this path and what lies below it.
-pub fn give_link(secret: &Secret, path: &str, is_https: bool) -> anyhow::Result<HeaderValue> {
+pub fn give_link(text: &TokenText, path: &str, is_https: bool) -> anyhow::Result<HeaderValue> {
     let age_s = sessions::MOST.as_secs();
-    cookie(LINK, secret.expose(), path, age_s, is_https)
+    cookie(LINK, text.expose(), path, age_s, is_https)
+}
+
+/// What a browser says that it prefers.
+pub fn preferences(headers: &HeaderMap) -> Option<&str> {
+    named(headers, PREFERENCES)
+}
+
+/// Has a browser keep what it prefers.
+pub fn give_preferences(text: &str, is_https: bool) -> anyhow::Result<HeaderValue> {
+    cookie(PREFERENCES, text, "/", PREFERENCES_AGE_S, is_https)
 }
 
 fn cookie(name: &str, value: &str, path: &str, age_s: u64, is_https: bool) -> anyhow::Result<HeaderValue> {
@@ -73,7 +86,7 @@ mod tests {
     fn a_session_comes_back_under_the_name_it_was_given() {
         for is_https in [false, true] {
             let token = Token::random(TokenKind::Session).unwrap();
-            let given = give_session(&token.secret(), is_https).unwrap();
+            let given = give_session(&token.text(), is_https).unwrap();
             let given = given.to_str().unwrap();
             assert_eq!(given.contains("; Secure"), is_https);
             assert_eq!(given.starts_with("__Host-"), is_https);
@@ -94,7 +107,7 @@ mod tests {
     #[test]
     fn a_link_is_for_its_thing_alone_and_a_session_taken_is_gone_at_once() {
         let token = Token::random(TokenKind::Link).unwrap();
-        let given = give_link(&token.secret(), "/results/7", true).unwrap();
+        let given = give_link(&token.text(), "/results/7", true).unwrap();
         assert!(given.to_str().unwrap().contains("; Path=/results/7; "));
         let taken = take_session(true).unwrap();
         assert!(

@@ -43,6 +43,8 @@ pub enum Error {
     SignIn(String),
     /// A program's token is good for nothing: the sentence that says why.
     BadToken(String),
+    /// A program's token is for looking, and it asks for a change.
+    OnlyReads,
     /// Sent by a page of another site.
     Foreign,
     /// A program asked for a token, and gets none: a code of RFC 6749, section 5.2, and a sentence.
@@ -88,8 +90,21 @@ fn says_away(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.downcast_ref().is_some_and(is_away))
 }
 
+/// Whether it comes to nothing but a text that cannot be stored, which somebody has sent.
+fn says_nul(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref().is_some_and(store::is_nul))
+}
+
 impl From<anyhow::Error> for Error {
     fn from(error: anyhow::Error) -> Self {
+        if says_nul(&error) {
+            return Self::Refused {
+                status: StatusCode::BAD_REQUEST,
+                message: "There is a NUL character in a text that was sent, and no text here can have one.".to_owned(),
+            };
+        }
         if says_away(&error) {
             error!("The store does not answer: {error:#}");
             return Self::Refused {
@@ -114,12 +129,17 @@ struct ErrorPage {
     title: &'static str,
     message: String,
     request_id: Option<RequestId>,
+    /// Somebody else's page had a browser send this.
+    is_foreign: bool,
 }
 
 impl ErrorPage {
     /// The place in help that explains such a refusal, where there is one.
     fn explained_at(&self) -> Option<&'static str> {
         match self.status {
+            StatusCode::UNAUTHORIZED => Some("api#token"),
+            StatusCode::FORBIDDEN if self.is_foreign => Some("operations#network"),
+            StatusCode::FORBIDDEN => Some("operations#roles"),
             StatusCode::PAYLOAD_TOO_LARGE => Some("dumps#limits"),
             StatusCode::INSUFFICIENT_STORAGE => Some("operations#disk"),
             StatusCode::MISDIRECTED_REQUEST => Some("operations#network"),
@@ -132,7 +152,8 @@ impl ErrorPage {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let face = Face::current();
-        let (mut code, mut retry_after_s) = (None, None);
+        let (mut code, mut retry_after_s, mut problem) = (None, None, None);
+        let is_foreign = matches!(self, Self::Foreign);
         let (status, title, message, fields) = match self {
             Self::NotFound(what) => (
                 StatusCode::NOT_FOUND,
@@ -151,7 +172,20 @@ impl IntoResponse for Error {
                     Vec::new(),
                 ),
             },
-            Self::BadToken(message) => (StatusCode::UNAUTHORIZED, "Not signed in", message, Vec::new()),
+            Self::BadToken(message) => {
+                problem = Some("invalid_token");
+                (StatusCode::UNAUTHORIZED, "Not signed in", message, Vec::new())
+            }
+            Self::OnlyReads => {
+                problem = Some("insufficient_scope");
+                let message = "This token is for looking only; a token of the scope write may change things.";
+                (
+                    StatusCode::FORBIDDEN,
+                    "That did not work",
+                    message.to_owned(),
+                    Vec::new(),
+                )
+            }
             Self::Foreign => {
                 code = Some("foreign_origin");
                 let message = "This was sent by a page of another site. Programs send no Origin and are let in.";
@@ -199,6 +233,7 @@ impl IntoResponse for Error {
             title,
             message,
             request_id,
+            is_foreign,
         };
         let mut response = match face {
             Face::Page => html(status, page.render()),
@@ -216,10 +251,9 @@ impl IntoResponse for Error {
         if let Some(seconds) = retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
-        if status == StatusCode::UNAUTHORIZED {
-            // RFC 6750, section 3.
-            let scheme = HeaderValue::from_static("Bearer realm=\"pgassay\"");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        if status == StatusCode::UNAUTHORIZED || problem.is_some() {
+            let challenge = challenge(problem);
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         // A body that was not read to its end cannot be followed by another request.
         if status == StatusCode::PAYLOAD_TOO_LARGE {
@@ -228,6 +262,15 @@ impl IntoResponse for Error {
         }
         response
     }
+}
+
+/// What has to come with a request, and what is wrong with what came (RFC 6750, section 3).
+fn challenge(problem: Option<&str>) -> HeaderValue {
+    HeaderValue::from_static(match problem {
+        None => "Bearer realm=\"pgassay\"",
+        Some("insufficient_scope") => "Bearer realm=\"pgassay\", error=\"insufficient_scope\", scope=\"write\"",
+        Some(_) => "Bearer realm=\"pgassay\", error=\"invalid_token\"",
+    })
 }
 
 /// What a fragment's request gets of somebody who is not signed in, or no more: htmx leads the whole page to the sign-in.
@@ -348,7 +391,11 @@ mod tests {
     use tower_http::catch_panic::CatchPanicLayer;
 
     use super::*;
+    use crate::dataset::service::UploadError;
+    use crate::experiment::service::LaunchError;
+    use crate::server::ServersError;
     use crate::web::middleware::headers;
+    use crate::workload::service::AddError;
 
     #[test]
     fn whatever_asks_a_store_that_is_away_says_so_and_is_no_fault() {
@@ -368,6 +415,27 @@ mod tests {
         }
         let fault = Error::from(sqlx::Error::RowNotFound).into_response();
         assert_eq!(fault.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_leads_to_the_place_in_help_that_explains_it() {
+        for (error, place) in [
+            (Error::BadToken("No.".to_owned()), Some("api#token")),
+            (Error::forbidden("No."), Some("operations#roles")),
+            (Error::Foreign, Some("operations#network")),
+            (Error::refused("No."), None),
+        ] {
+            let said = format!("{error:?}");
+            let body = axum::body::to_bytes(error.into_response().into_body(), 1 << 20)
+                .await
+                .unwrap();
+            let page = String::from_utf8(body.to_vec()).unwrap();
+            let link = page
+                .split("href=\"/help/")
+                .find(|rest| rest.contains(">What this is about<"));
+            let link = link.and_then(|rest| rest.split('"').next());
+            assert_eq!(link, place, "{said}");
+        }
     }
 
     #[tokio::test]

@@ -44,6 +44,7 @@ pub fn router(state: AppState) -> Router {
             state.clone(),
             middleware::count::count,
         ))
+        .layer(axum::middleware::from_fn(middleware::preferences::know))
         .layer(axum::middleware::from_fn(middleware::headers::add))
         .layer(axum::middleware::from_fn_with_state(
             state.clone(),

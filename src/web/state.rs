@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::extract::FromRef;
+use axum::http::HeaderMap;
+use axum::http::header;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -81,6 +83,18 @@ pub struct Gate {
     pub cors_origins: Arc<[String]>,
 }
 
+impl Gate {
+    /// The address under which whoever asks knows these pages: the public one, or, where none is said, that by which this was
+    /// asked for. Its host was looked at before.
+    pub fn address(&self, headers: &HeaderMap) -> String {
+        if let Some(address) = &self.public_url {
+            return address.to_string();
+        }
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        format!("http://{}", host.unwrap_or("localhost"))
+    }
+}
+
 impl AppState {
     /// The state behind pages that are served at `address`.
     pub fn new(
@@ -147,3 +161,29 @@ pub struct AllowedHosts(pub Arc<Vec<String>>);
 /// Where the sample dump and queries are; none when they are not there.
 #[derive(Clone, Debug)]
 pub struct Samples(pub Option<Arc<PathBuf>>);
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn pages_are_known_by_their_public_address_or_by_that_under_which_they_were_asked_for() {
+        let gate = |public_url: Option<&str>| Gate {
+            access: Access::Required,
+            local: Viewer::nobody(),
+            is_https: false,
+            public_url: public_url.map(Arc::from),
+            proxies: Arc::default(),
+            public_origin: None,
+            cors_origins: Arc::default(),
+        };
+        let mut headers = HeaderMap::new();
+        assert_eq!(gate(None).address(&headers), "http://localhost");
+        headers.insert(header::HOST, HeaderValue::from_static("10.0.0.7:8000"));
+        assert_eq!(gate(None).address(&headers), "http://10.0.0.7:8000");
+        let public = gate(Some("https://assay.example.org"));
+        assert_eq!(public.address(&headers), "https://assay.example.org");
+    }
+}

@@ -24,6 +24,8 @@ pub const REGISTER: &str = "/register";
 pub const ACCOUNT: &str = "/account";
 pub const ACCOUNT_PASSWORD: &str = "/account/password";
 pub const ACCOUNT_TOKENS: &str = "/account/tokens";
+/// Where a browser is told what it prefers.
+pub const ACCOUNT_PREFERENCES: &str = "/account/preferences";
 /// Where somebody signs out wherever they are signed in.
 pub const ACCOUNT_SIGN_OUT: &str = "/account/sign-out";
 

@@ -294,6 +294,24 @@ fn of_the_owner(data_dir: &Path) -> String {
     digests.join("\n")
 }
 
+/// How much there is of others that was made of what belongs to the first account.
+fn made_of_the_owners(data_dir: &Path) -> String {
+    let made = [
+        ("experiments", "datasets", "dataset_id"),
+        ("experiments", "workloads", "workload_id"),
+        ("benchmarks", "datasets", "dataset_id"),
+        ("instruments", "datasets", "dataset_id"),
+        ("instruments", "experiments", "experiment_id"),
+    ];
+    let counts = made.map(|(table, of, column)| {
+        format!(
+            "(select count(*) from {table} made join {of} thing on thing.id = made.{column}
+              where made.owner_id <> thing.owner_id)"
+        )
+    });
+    support::ask_store(data_dir, &format!("select {}", counts.join(" + "))).unwrap()
+}
+
 #[tokio::test]
 async fn nobody_sees_or_changes_what_is_somebody_elses_at_any_address() {
     let dir = server::data_dir();
@@ -392,5 +410,20 @@ async fn nobody_sees_or_changes_what_is_somebody_elses_at_any_address() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+    for person in &others {
+        let (status, _) = person.ask(Method::GET, "/account").await;
+        let is_known = person.name != "nobody";
+        assert_eq!(
+            status == StatusCode::OK,
+            is_known,
+            "{} is who they were all the way",
+            person.name
+        );
+    }
+    assert_eq!(
+        made_of_the_owners(&house),
+        "0",
+        "nothing is made by others of what is the owner's"
+    );
     assert_eq!(of_the_owner(&house), before, "nothing of the owner's has changed");
 }

@@ -504,7 +504,7 @@ async fn a_program_gets_a_token_by_the_form_of_oauth_and_works_with_it() {
 }
 
 #[tokio::test]
-async fn where_nobody_signs_in_the_account_has_tokens_only() {
+async fn where_nobody_signs_in_the_account_has_no_password_and_no_sessions() {
     let dir = server::data_dir();
     let server = Server::start(dir.path());
     let mut somebody = Person::of(&server);

@@ -11,6 +11,8 @@ use reqwest::StatusCode;
 use reqwest::header;
 use serde_json::Value;
 use serde_json::json;
+use sha2::Digest as _;
+use sha2::Sha256;
 
 use crate::accounts;
 use crate::accounts::Person;
@@ -18,6 +20,9 @@ use crate::server;
 use crate::server::data_dir;
 use crate::server::repository;
 use crate::server::wait_for;
+
+/// Of the sample, which has nearly four of them.
+const PART_BYTES: usize = 1 << 20;
 
 /// A program that knows the API and nothing else.
 struct Program {
@@ -63,6 +68,44 @@ impl Program {
         let location = answer.headers().get(header::LOCATION).cloned();
         read(answer, StatusCode::CREATED).await;
         location.unwrap().to_str().unwrap().to_owned()
+    }
+
+    /// Uploads a file part by part, and goes on where it was when the connection was lost. Returns where it is then.
+    async fn upload_in_parts(&self, address: &str, query: &str, bytes: &[u8]) -> String {
+        let total = bytes.len();
+        let part = async |first: usize, end: usize| {
+            let request = self.client.put(format!("{}{address}{query}", self.url));
+            let range = format!("bytes {first}-{}/{total}", end - 1);
+            let request = request.header(header::CONTENT_RANGE, range);
+            let kind = "application/octet-stream";
+            let body = bytes[first..end].to_vec();
+            self.patiently(request.header(header::CONTENT_TYPE, kind).body(body))
+                .await
+        };
+        let begun = read(part(0, PART_BYTES).await, StatusCode::ACCEPTED).await;
+        assert_eq!(
+            (&begun["received_bytes"], &begun["dataset"]),
+            (&json!(PART_BYTES), &Value::Null)
+        );
+        let beyond = part(2 * PART_BYTES, total).await;
+        assert_eq!(
+            beyond.headers()["upload-offset"],
+            PART_BYTES.to_string().as_str(),
+            "where to go on"
+        );
+        read(beyond, StatusCode::RANGE_NOT_SATISFIABLE).await;
+        // Nobody knows how much of a part arrived whose answer was lost, and what is sent twice is there once.
+        read(part(PART_BYTES / 2, 2 * PART_BYTES).await, StatusCode::ACCEPTED).await;
+        let there = self.get(address).await;
+        assert_eq!(there["received_bytes"], 2 * PART_BYTES);
+        let last = part(2 * PART_BYTES, total).await;
+        let location = last.headers()[header::LOCATION].to_str().unwrap().to_owned();
+        let whole = read(last, StatusCode::CREATED).await;
+        assert_eq!(
+            (&whole["received_bytes"], &whole["dataset"]),
+            (&json!(total), &json!(id(&location)))
+        );
+        location
     }
 
     async fn send(&self, method: Method, address: &str, key: Option<&str>, body: Option<&Value>) -> Response {
@@ -142,10 +185,10 @@ async fn a_program_asks_which_statistics_matter_and_reads_the_numbers_that_the_e
     let mut ada = Person::first(&server).await;
     let program = Program::new(&server.url, ada.make_token("the main job", "write", "1").await);
     let sample = |name: &str| std::fs::read(repository(&format!("samples/{name}"))).unwrap();
-    let dump = "/api/datasets?name=Shop&file_name=dump.sql";
-    let dataset = program
-        .upload(dump, "application/octet-stream", sample("dump.sql"))
-        .await;
+    let (upload, names) = ("/api/datasets/uploads/shop", "?name=Shop&file_name=dump.sql");
+    let dump = sample("dump.sql");
+    let dataset = program.upload_in_parts(upload, names, &dump).await;
+    let digest = hex::encode(Sha256::digest(&dump));
     let script = "/api/workloads?name=Questions&file_name=queries.sql";
     let workload = program.upload(script, "application/sql", sample("queries.sql")).await;
     let restored = wait_for("the restore", async || {
@@ -154,8 +197,8 @@ async fn a_program_asks_which_statistics_matter_and_reads_the_numbers_that_the_e
     })
     .await;
     assert_eq!(
-        (&restored["state"], &restored["table_count"]),
-        (&json!("ready"), &json!(10)),
+        (&restored["state"], &restored["table_count"], &restored["sha256"]),
+        (&json!("ready"), &json!(10), &json!(digest)),
         "{restored}"
     );
 

@@ -1,5 +1,6 @@
 //! The walk in a real browser: headless Chromium, driven through `ChromeDriver`.
 
+mod accounts;
 mod load;
 
 use std::io::BufRead as _;
@@ -102,12 +103,16 @@ async fn path(browser: &Client) -> String {
 }
 
 async fn upload(browser: &Client, url: &str, form: &str, file: &str, leads_to: &str) {
+    upload_file(browser, url, form, &repository(file), leads_to).await;
+}
+
+async fn upload_file(browser: &Client, url: &str, form: &str, file: &std::path::Path, leads_to: &str) {
     browser.goto(&format!("{url}/upload")).await.unwrap();
     let input = browser
         .find(Locator::Css(&format!("form[action='{form}'] input[type=file]")))
         .await
         .unwrap();
-    input.send_keys(repository(file).to_str().unwrap()).await.unwrap();
+    input.send_keys(file.to_str().unwrap()).await.unwrap();
     click(browser, &format!("form[action='{form}'] button")).await;
     wait_for(leads_to, async || (path(browser).await == leads_to).then_some(())).await;
 }
@@ -151,6 +156,14 @@ async fn every_page_fits_a_phone(driver: &Driver, url: &str) {
         "/instruments/1",
         "/statistics/export",
         "/workloads/1/delete",
+        "/account",
+        "/admin",
+        "/admin/accounts",
+        "/admin/accounts/1",
+        "/admin/invitations",
+        "/admin/settings",
+        "/admin/log",
+        "/api/docs",
         "/help",
         "/help/start",
         "/help/dumps",

@@ -11,6 +11,7 @@ mod benchmarks;
 mod browser;
 mod bundles;
 mod cli;
+mod conformance;
 #[cfg(feature = "cloud")]
 mod depot;
 mod docker;

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 use std::time::Instant;
 
+use crate::model::destination::Destinations;
 use crate::model::server::PasswordSource;
 use crate::model::server::ServerReport;
 use crate::model::server::ShownPlace;
@@ -21,6 +22,7 @@ use crate::target::wire::ConnectError;
 use crate::target::wire::Dial;
 use crate::target::wire::Place;
 use crate::target::wire::UrlError;
+use crate::target::wire::Wire;
 
 /// Statements that do nothing, whose middle time is the round trip.
 const N_ROUND_TRIPS: usize = 21;
@@ -53,6 +55,13 @@ pub fn read(url: &str) -> Result<Shown, UrlError> {
     })
 }
 
+/// Refuses an address that leads where nothing may be reached. The error is for people; no password stands in it.
+pub async fn check(url: &str, destinations: Destinations) -> Result<(), String> {
+    let mut dial = Dial::from_url(url).map_err(|error| error.to_string())?;
+    dial.destinations = destinations;
+    Wire::check(&dial).await.map_err(|error| in_words(&error))
+}
+
 /// A server as connections are made to it. All that are made share one way to the password.
 #[derive(Clone, Debug)]
 pub struct Registered {
@@ -60,9 +69,16 @@ pub struct Registered {
 }
 
 impl Registered {
-    /// From an unsealed address. `secrets` is the directory that a secret lies in.
-    pub fn new(url: &str, password: &PasswordSource, secrets: &Path) -> Result<Self, UrlError> {
+    /// From an unsealed address. `secrets` is the directory that a secret lies in; `destinations` are what may be reached,
+    /// whatever the address says.
+    pub fn new(
+        url: &str,
+        password: &PasswordSource,
+        secrets: &Path,
+        destinations: Destinations,
+    ) -> Result<Self, UrlError> {
         let mut dial = Dial::from_url(url)?;
+        dial.destinations = destinations;
         if let PasswordSource::Secret(name) = password {
             dial.password = Password::Secret(Secret::new(secrets, name));
         }

@@ -11,7 +11,13 @@ use crate::testing::foreign::foreign;
 use crate::testing::scratch;
 
 fn registered(url: &str) -> Registered {
-    Registered::new(url, &PasswordSource::Stored, Path::new("/nowhere")).unwrap()
+    Registered::new(
+        url,
+        &PasswordSource::Stored,
+        Path::new("/nowhere"),
+        Destinations::anywhere(),
+    )
+    .unwrap()
 }
 
 /// A session as the server's superuser, by its socket.
@@ -89,7 +95,7 @@ async fn a_command_gives_the_password_and_is_asked_once_for_many() {
         &format!("echo run >> {}/runs; printf '%s\\n' '{PASSWORD}'", dir.display()),
     );
     let url = format!("postgresql://scrammer@localhost:{}/postgres", foreign().port);
-    let registered = Registered::new(&url, &PasswordSource::Secret(name), &dir).unwrap();
+    let registered = Registered::new(&url, &PasswordSource::Secret(name), &dir, Destinations::anywhere()).unwrap();
     let n_runs = || std::fs::read_to_string(dir.join("runs")).unwrap().lines().count();
     registered.test().await.unwrap();
     assert_eq!(n_runs(), 1);

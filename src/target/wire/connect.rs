@@ -60,6 +60,14 @@ impl ConnectError {
         Self::away(dial, io::Error::new(io::ErrorKind::TimedOut, sentence))
     }
 
+    fn not_listed(dial: &Dial) -> Self {
+        Self::Unmet(format!(
+            "{} is not among the servers that may be reached from here; whoever runs pgassay lists them in \
+             PGASSAY_SERVER_HOSTS",
+            dial.place
+        ))
+    }
+
     fn lost(dial: &Dial, lost: Lost) -> Self {
         Self::Lost {
             place: dial.place.to_string(),
@@ -85,14 +93,27 @@ struct Failure {
     used_tls: bool,
 }
 
+/// Refuses a place that may not be reached, as far as that can be said without going there: a listed name may have no
+/// address just now, and whether it may be reached is asked again whenever it is.
+pub(super) async fn check(dial: &Dial) -> Result<(), ConnectError> {
+    let resolving = tokio::time::timeout(dial.connect_timeout, dial.place.spots(&dial.destinations));
+    let is_listed = match (resolving.await, &dial.place) {
+        (Ok(Ok(spots)), _) => spots.is_some(),
+        (_, Place::Unix { .. }) => dial.destinations.admit_sockets(),
+        (_, Place::Tcp { host, port }) => dial.destinations.list(host, *port),
+    };
+    is_listed.then_some(()).ok_or_else(|| ConnectError::not_listed(dial))
+}
+
 /// Tries the addresses of the host in order, until something answers.
 pub(super) async fn connect(dial: &Dial) -> Result<Wire, ConnectError> {
     let password = dial.password.get().await.map_err(ConnectError::Unmet)?;
     let password = password.as_deref();
-    let resolving = tokio::time::timeout(dial.connect_timeout, dial.place.spots()).await;
+    let resolving = tokio::time::timeout(dial.connect_timeout, dial.place.spots(&dial.destinations)).await;
     let spots = resolving
         .map_err(|_| ConnectError::too_slow(dial))?
-        .map_err(|error| ConnectError::away(dial, error))?;
+        .map_err(|error| ConnectError::away(dial, error))?
+        .ok_or_else(|| ConnectError::not_listed(dial))?;
     let mut last = None;
     for spot in spots {
         let trying = tokio::time::timeout(dial.connect_timeout, try_spot(dial, password, &spot));

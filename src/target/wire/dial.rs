@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::destination::Destinations;
 use crate::target::secret::Password;
 use crate::target::wire::stream::Spot;
 use crate::target::wire::tls::Tls;
@@ -43,17 +45,21 @@ impl Place {
         }
     }
 
-    /// All places that a name stands for, at least one.
-    pub(super) async fn spots(&self) -> io::Result<Vec<Spot>> {
+    /// All places that a name stands for, at least one. None where one of them may not be reached.
+    ///
+    /// The name is asked for once, and what it says is what is connected to: an answer that is another one a moment later
+    /// leads nowhere.
+    pub(super) async fn spots(&self, destinations: &Destinations) -> io::Result<Option<Vec<Spot>>> {
         match self {
-            Self::Unix { dir, port } => Ok(vec![Spot::Unix(dir.join(format!(".s.PGSQL.{port}")))]),
+            Self::Unix { .. } if !destinations.admit_sockets() => Ok(None),
+            Self::Unix { dir, port } => Ok(Some(vec![Spot::Unix(dir.join(format!(".s.PGSQL.{port}")))])),
             Self::Tcp { host, port } => {
-                let addresses = tokio::net::lookup_host((host.as_str(), *port)).await?;
-                let spots: Vec<Spot> = addresses.map(Spot::Tcp).collect();
-                if spots.is_empty() {
+                let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), *port)).await?.collect();
+                if addresses.is_empty() {
                     return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
                 }
-                Ok(spots)
+                let may_be_reached = addresses.iter().all(|address| destinations.admit(host, *address));
+                Ok(may_be_reached.then(|| addresses.into_iter().map(Spot::Tcp).collect()))
             }
         }
     }
@@ -73,6 +79,8 @@ pub struct Dial {
     pub settings: Vec<(String, String)>,
     /// How long each address of the host may take, from the first packet until the session is ready.
     pub connect_timeout: Duration,
+    /// Where it may go, whatever the place says.
+    pub destinations: Destinations,
 }
 
 impl fmt::Debug for Dial {

@@ -109,6 +109,11 @@ impl Wire {
         connect::connect(dial).await
     }
 
+    /// Refuses a place that may not be reached, without going there.
+    pub async fn check(dial: &Dial) -> Result<(), ConnectError> {
+        connect::check(dial).await
+    }
+
     /// Runs a text of one or several statements by the simple protocol.
     pub async fn simple(&mut self, sql: &str) -> Result<Ran, Lost> {
         let put = self.outgoing.simple(sql);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::model::destination::Destinations;
 use crate::target::secret::Password;
 use crate::target::wire::dial::Dial;
 use crate::target::wire::dial::Place;
@@ -161,6 +162,7 @@ impl Parts {
             application_name: self.application_name.unwrap_or_else(|| APPLICATION_NAME.to_owned()),
             settings: options.into_iter().collect(),
             connect_timeout: self.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT),
+            destinations: Destinations::anywhere(),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Accounts for programs: make one, get a token for a name and a password, ask who one is.
 
+use axum::Extension;
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
@@ -22,12 +23,17 @@ use crate::auth::api_tokens::TokenWish;
 use crate::config::Access;
 use crate::experiment::fields::FieldError;
 use crate::model::ids::UserId;
+use crate::model::quota::Bound;
+use crate::model::quota::Quota;
+use crate::model::quota::Quotas;
+use crate::model::quota::Usage;
 use crate::model::user::TokenScope;
 use crate::store;
 use crate::web::error::Envelope;
 use crate::web::error::Error;
 use crate::web::extract::form::Form;
 use crate::web::extract::object::Object;
+use crate::web::middleware::audit::CameIn;
 use crate::web::middleware::identity::Asker;
 use crate::web::state::AppState;
 use crate::web::state::Gate;
@@ -72,15 +78,15 @@ struct AccountWish {
 #[expect(dead_code, reason = "described here, read from pairs")]
 struct TokenForm {
     /// `password`.
-    #[schema(example = "password")]
+    #[schema(example = "password", pattern = "^password$")]
     grant_type: String,
     /// The name of the account.
-    #[schema(example = "ada")]
+    #[schema(example = "ada", min_length = 1)]
     username: String,
-    #[schema(format = Password, example = "four words in a row")]
+    #[schema(format = Password, example = "four words in a row", min_length = 1)]
     password: String,
     /// `read`, which is usual, or `write`, which is for reading, too.
-    #[schema(example = "write")]
+    #[schema(example = "write", pattern = "^((read|write)( (read|write))*)?$", nullable = false)]
     scope: Option<String>,
 }
 
@@ -105,6 +111,56 @@ struct MeBody {
     role: &'static str,
     /// Of the token: `read` or `write`. null where none was sent, because none is needed.
     scope: Option<&'static str>,
+    /// null where nobody signs in: all there is belongs to one person, and nothing is kept.
+    quotas: Option<QuotasBody>,
+}
+
+/// How much the account may have, or ask for in one thing, and what it has.
+#[derive(Serialize, ToSchema)]
+struct QuotasBody {
+    /// Dumps, and the databases restored from them.
+    storage_bytes: QuotaBody,
+    datasets: QuotaBody,
+    /// Jobs that wait.
+    waiting_jobs: QuotaBody,
+    /// Jobs that run.
+    running_jobs: QuotaBody,
+    /// Of one experiment.
+    trials: QuotaBody,
+    /// Of one benchmark: connections at once.
+    clients: QuotaBody,
+    /// Of one benchmark: all its levels together.
+    load_s: QuotaBody,
+}
+
+/// One quota.
+#[derive(Serialize, ToSchema)]
+struct QuotaBody {
+    /// How much it may be. null: as much as one likes.
+    most: Option<u64>,
+    /// How much there is. null where each thing is counted for itself.
+    used: Option<u64>,
+}
+
+impl QuotasBody {
+    fn new(quotas: &Quotas, usage: &Usage) -> Self {
+        let quota = |quota: Quota, used: Option<u64>| QuotaBody {
+            most: match quotas.get(quota) {
+                Bound::Most(most) => Some(most),
+                Bound::Unlimited => None,
+            },
+            used,
+        };
+        Self {
+            storage_bytes: quota(Quota::Storage, Some(usage.storage_bytes)),
+            datasets: quota(Quota::Datasets, Some(usage.datasets)),
+            waiting_jobs: quota(Quota::Waiting, Some(usage.waiting_jobs)),
+            running_jobs: quota(Quota::Running, Some(usage.running_jobs)),
+            trials: quota(Quota::Trials, None),
+            clients: quota(Quota::Clients, None),
+            load_s: quota(Quota::Load, None),
+        }
+    }
 }
 
 /// A new account.
@@ -155,7 +211,7 @@ async fn register(
         name: account.name,
         role: account.role.word(),
     };
-    Ok((StatusCode::CREATED, Json(body)))
+    Ok((StatusCode::CREATED, Extension(CameIn(viewer)), Json(body)))
 }
 
 /// Gets a token for a name and a password
@@ -192,33 +248,44 @@ async fn make_token(
     let wish = TokenWish::by_password(grant.scope);
     let made = api_tokens::make(&state.pool, viewer.user_id, &wish).await?;
     let body = TokenBody {
-        access_token: made.secret.expose().to_owned(),
+        access_token: made.text.expose().to_owned(),
         token_type: "bearer",
         expires_in: wish.lifetime().as_secs(),
         scope: wish.scope().word(),
     };
     // Both by RFC 6749, section 5.1.
     let unkept = [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")];
-    Ok((unkept, Json(body)))
+    Ok((unkept, Extension(CameIn(viewer)), Json(body)))
 }
 
 /// Says who one is
 ///
-/// The account that the token stands for; without a token, where none is needed, the one that everything belongs to.
+/// The account that the token stands for, with its quotas; without a token, where none is needed, the one that everything
+/// belongs to.
 #[utoipa::path(
     get,
     path = "/api/auth/me",
     tag = "auth",
     responses((status = 200, description = "The account.", body = MeBody))
 )]
-async fn get_me(State(pool): State<PgPool>, asker: Asker) -> Result<Json<MeBody>, Error> {
-    let account = store::users::get(&mut *pool.acquire().await?, asker.viewer.user_id).await?;
+async fn get_me(State(pool): State<PgPool>, State(gate): State<Gate>, asker: Asker) -> Result<Json<MeBody>, Error> {
+    let mut conn = pool.acquire().await?;
+    let id = asker.viewer.user_id;
+    let account = store::users::get(&mut conn, id).await?;
     let account = account.ok_or(Error::NotFound("account"))?;
+    let quotas = match gate.access {
+        Access::Local => None,
+        Access::Required => {
+            let quotas = store::quotas::of(&mut conn, id).await?;
+            Some(QuotasBody::new(&quotas, &store::quotas::usage(&mut conn, id).await?))
+        }
+    };
     Ok(Json(MeBody {
         id: account.id,
         name: account.name,
         role: account.role.word(),
         scope: asker.scope.map(TokenScope::word),
+        quotas,
     }))
 }
 

@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::IntoResponse as _;
@@ -34,12 +33,12 @@ use crate::web::api::answers::BenchmarkBody;
 use crate::web::api::answers::ResultBody;
 use crate::web::api::body;
 use crate::web::api::idempotency;
-use crate::web::api::openapi::IDEMPOTENCY_KEY;
 use crate::web::api::paging::Stretch;
 use crate::web::api::paging::StretchParams;
 use crate::web::api::wishes::BenchmarkWish;
 use crate::web::error::Envelope;
 use crate::web::error::Error;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::id::Id;
 use crate::web::extract::object::Object;
 use crate::web::extract::user::CurrentUser;
@@ -104,7 +103,7 @@ struct ConfiguredBody {
     post,
     path = "/api/benchmarks/start",
     tag = "benchmarks",
-    params(("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY, max_length = 200)),
+    params(("Idempotency-Key" = Option<String>, Header)),
     request_body = BenchmarkWish,
     responses(
         (status = 200, description = "The benchmark, which waits or runs.", body = BenchmarkBody),
@@ -240,7 +239,8 @@ async fn get_benchmark(
     tag = "benchmarks",
     params(
         ("id" = i64, Path, description = "Of the benchmark.", minimum = 1),
-        ("percentiles" = Option<String>, Query, description = "Further percentiles, like `50,99.9`.", example = "50,99.9"),
+        ("percentiles" = Option<String>, Query, description = "Further percentiles, like `50,99.9`.", example = "50,99.9",
+         pattern = "^(([1-9][0-9]?([.][0-9]{1,4})?|0[.]([1-9][0-9]{0,3}|0[1-9][0-9]{0,2}|00[1-9][0-9]?|000[1-9]))(,|$)){0,8}$"),
     ),
     responses(
         (status = 200, description = "The results.", body = [ResultBody]),

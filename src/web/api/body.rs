@@ -7,9 +7,36 @@ use serde_json::json;
 
 use crate::benchmark::form::BenchmarkForm;
 use crate::benchmark::form::GivenProgram;
+use crate::benchmark::form::MAX_BATCH_SIZE;
+use crate::benchmark::form::MAX_CLIENTS;
+use crate::benchmark::form::MAX_INSERT_ROWS;
+use crate::benchmark::form::MAX_PROGRAMS;
+use crate::benchmark::form::MAX_TABLE_ROWS;
+use crate::benchmark::form::MAX_TRIES;
+use crate::benchmark::form::MAX_WEIGHT;
+use crate::benchmark::form::MIN_TABLE_ROWS;
 use crate::benchmark::form::TargetKind;
 use crate::experiment::fields::FieldError;
+use crate::experiment::fields::number;
 use crate::model::benchmark::BenchmarkSpec;
+use crate::web::api::idempotency;
+
+/// Ids are counted from 1.
+pub(super) const MAX_ID: u64 = i64::MAX.unsigned_abs();
+
+/// The whole numbers of a benchmark with their bounds, which hold also of a number that the rest of the body makes no use of.
+pub(super) const WHOLE_NUMBERS: [(&str, u64, u64); 10] = [
+    ("dataset", 1, MAX_ID),
+    ("server", 1, MAX_ID),
+    ("workload", 1, MAX_ID),
+    ("table_rows", MIN_TABLE_ROWS, MAX_TABLE_ROWS),
+    ("batch_size", 1, MAX_BATCH_SIZE),
+    ("read_percent", 0, 100),
+    ("insert_rows", 1, MAX_INSERT_ROWS),
+    ("max_tries", 1, MAX_TRIES),
+    ("max_errors", 1, u64::MAX),
+    ("seed", 0, u64::MAX),
+];
 
 /// The form of a body and everything in the body that could not be put into it. What is missing is as in the form.
 pub(super) fn read(body: &Map<String, Value>) -> (BenchmarkForm, Vec<FieldError>) {
@@ -35,18 +62,60 @@ fn read_field(form: &mut BenchmarkForm, name: &str, value: &Value) -> Result<(),
         "stats_source" => form.sources.stats_source = sources(name, value)?,
         _ => {
             let unknown = || FieldError::new(name, "There is no field of this name.");
-            let text = form.text_mut(name).ok_or_else(unknown)?;
-            let given = match name {
+            let kept = form.text_mut(name).ok_or_else(unknown)?;
+            let read = match name {
                 "thread_counts" => counts(name, value)?,
                 "test_duration" | "warm_up" | "statement_timeout" => seconds(name, value)?,
-                _ => scalar(name, value)?,
+                "rate" | "latency_limit" => amount(name, value)?,
+                "request_id" => given(name, value, idempotency::in_body)?,
+                _ => match WHOLE_NUMBERS.iter().find(|(own, ..)| *own == name) {
+                    Some(&(_, least, most)) => given(name, value, |name, value| within(name, value, least, most))?,
+                    None => given(name, value, text)?,
+                },
             };
-            if let Some(given) = given {
-                *text = given;
+            if let Some(read) = read {
+                *kept = read;
             }
         }
     }
     Ok(())
+}
+
+/// None for null, which is as good as no field.
+fn given(
+    name: &str,
+    value: &Value,
+    read: impl FnOnce(&str, &Value) -> Result<String, FieldError>,
+) -> Result<Option<String>, FieldError> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    read(name, value).map(Some)
+}
+
+/// A whole number within bounds.
+pub(super) fn within(name: &str, value: &Value, least: u64, most: u64) -> Result<String, FieldError> {
+    let Value::Number(given) = value else {
+        return Err(FieldError::new(
+            name,
+            format!("This takes a whole number from {least} to {most}."),
+        ));
+    };
+    number(&digits(given), name, least, most).map(|number| number.to_string())
+}
+
+pub(super) fn text(name: &str, value: &Value) -> Result<String, FieldError> {
+    let text = value.as_str().map(str::to_owned);
+    text.ok_or_else(|| FieldError::new(name, "This takes a text."))
+}
+
+/// A number that may be a fraction.
+fn amount(name: &str, value: &Value) -> Result<Option<String>, FieldError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Number(number) => Ok(Some(digits(number))),
+        _ => Err(FieldError::new(name, "This takes a number.")),
+    }
 }
 
 /// None for null, which is as good as no field.
@@ -74,7 +143,7 @@ fn counts(name: &str, value: &Value) -> Result<Option<String>, FieldError> {
         return scalar(name, value);
     };
     let texts = counts.iter().map(|count| match count {
-        Value::Number(number) => Ok(digits(number)),
+        Value::Number(_) => within(name, count, 1, MAX_CLIENTS.into()),
         _ => Err(FieldError::new(
             name,
             "This takes an array of numbers, or a text like 1..16 step 3.",
@@ -118,23 +187,36 @@ fn programs(name: &str, value: &Value) -> Result<Vec<GivenProgram>, FieldError> 
     };
     let programs = match value {
         Value::Null => return Ok(Vec::new()),
+        Value::Array(programs) if programs.len() > MAX_PROGRAMS => {
+            return Err(FieldError::new(
+                name,
+                format!("{} programs are more than the {MAX_PROGRAMS} allowed.", programs.len()),
+            ));
+        }
         Value::Array(programs) => programs,
         _ => return Err(wrong()),
     };
-    let mut read = Vec::new();
-    for (idx, program) in programs.iter().enumerate() {
-        let mut given = GivenProgram::default();
-        for (key, value) in program.as_object().ok_or_else(wrong)? {
-            let field = format!("{name}[{idx}].{key}");
-            let text = match key.as_str() {
-                "name" => &mut given.name,
-                "weight" => &mut given.weight,
-                "text" => &mut given.text,
-                _ => return Err(FieldError::new(&field, "There is no field of this name.")),
-            };
-            *text = scalar(&field, value)?.unwrap_or_default();
+    let each = programs.iter().enumerate();
+    each.map(|(idx, program)| one_program(&format!("{name}[{idx}]"), program.as_object().ok_or_else(wrong)?))
+        .collect()
+}
+
+fn one_program(name: &str, program: &Map<String, Value>) -> Result<GivenProgram, FieldError> {
+    let mut read = GivenProgram::default();
+    for (key, value) in program {
+        let field = format!("{name}.{key}");
+        match key.as_str() {
+            "name" => read.name = given(&field, value, text)?.unwrap_or_default(),
+            "weight" => {
+                let weight = given(&field, value, |field, value| within(field, value, 1, MAX_WEIGHT))?;
+                read.weight = weight.unwrap_or_default();
+            }
+            "text" => read.text = text(&field, value)?,
+            _ => return Err(FieldError::new(&field, "There is no field of this name.")),
         }
-        read.push(given);
+    }
+    if !program.contains_key("text") {
+        return Err(FieldError::new(&format!("{name}.text"), "A program has a text."));
     }
     Ok(read)
 }

@@ -11,6 +11,7 @@ mod experiments;
 mod idempotency;
 mod kind;
 pub mod openapi;
+mod own;
 mod paging;
 mod refusals;
 mod socket;

@@ -12,12 +12,16 @@ use axum::routing::get;
 use utoipa::OpenApi;
 use utoipa::openapi::Components;
 use utoipa::openapi::Content;
+use utoipa::openapi::Object;
 use utoipa::openapi::Ref;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::Response;
 use utoipa::openapi::ResponseBuilder;
+use utoipa::openapi::Schema;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::path::PathItem;
+use utoipa::openapi::schema::SchemaType;
+use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::Flow;
 use utoipa::openapi::security::HttpAuthScheme;
 use utoipa::openapi::security::HttpBuilder;
@@ -31,14 +35,11 @@ use crate::web::api::auth::AuthDoc;
 use crate::web::api::benchmarks::BenchmarksDoc;
 use crate::web::api::datasets::DatasetsDoc;
 use crate::web::api::experiments::ExperimentsDoc;
+use crate::web::api::idempotency;
 use crate::web::api::workloads::WorkloadsDoc;
 use crate::web::error::Envelope;
 use crate::web::state::AppState;
 use crate::web::urls;
-
-/// What is said of the header `Idempotency-Key` wherever it is taken.
-pub(super) const IDEMPOTENCY_KEY: &str = "A word of your own for what this request does. Sent again with the same word, it does \
-                                          nothing twice and answers with what the first one made. 1 to 200 characters.";
 
 /// The security schemes: a token of one's account, and the way to one by name and password.
 const BEARER: &str = "token";
@@ -132,6 +133,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
     }
     for item in document.paths.paths.values_mut() {
         operations(item).for_each(complete);
+        operations(item).for_each(say_what_texts_are);
     }
     document
 }
@@ -165,6 +167,57 @@ fn complete(operation: &mut Operation) {
             SecurityRequirement::new(BEARER, no_scopes),
             SecurityRequirement::new(PASSWORD, no_scopes),
         ]);
+    }
+}
+
+/// Parameters and headers are texts or are not there at all: null, which a body may have, is none of them.
+fn say_what_texts_are(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        parameter.schema = parameter.schema.take().map(without_null);
+        if parameter.name == idempotency::HEADER {
+            let is_key = Object::builder()
+                .schema_type(Type::String)
+                .min_length(Some(1))
+                .max_length(Some(idempotency::MOST_KEY_CHARS))
+                .pattern(Some(idempotency::PATTERN));
+            parameter.schema = Some(is_key.build().into());
+            parameter.description = Some(idempotency::ABOUT.to_owned());
+        }
+    }
+    for answer in operation.responses.responses.values_mut() {
+        let RefOr::T(answer) = answer else { continue };
+        for header in answer.headers.values_mut() {
+            header.schema = without_null(header.schema.clone());
+        }
+    }
+}
+
+/// What is left of a schema when null is none of what it stands for.
+fn without_null(schema: RefOr<Schema>) -> RefOr<Schema> {
+    let is_null = |kind: &RefOr<Schema>| match kind {
+        RefOr::T(Schema::Object(object)) => object.schema_type == Type::Null.into(),
+        _ => false,
+    };
+    match schema {
+        RefOr::T(Schema::Object(mut object)) => {
+            if let SchemaType::Array(kinds) = &object.schema_type {
+                let mut kinds = kinds.clone();
+                kinds.retain(|kind| *kind != Type::Null);
+                object.schema_type = match &kinds[..] {
+                    [kind] => kind.clone().into(),
+                    _ => SchemaType::Array(kinds),
+                };
+            }
+            RefOr::T(Schema::Object(object))
+        }
+        RefOr::T(Schema::OneOf(mut one_of)) => {
+            one_of.items.retain(|kind| !is_null(kind));
+            match &one_of.items[..] {
+                [kind] => kind.clone(),
+                _ => RefOr::T(Schema::OneOf(one_of)),
+            }
+        }
+        schema => schema,
     }
 }
 

@@ -27,6 +27,7 @@ use crate::web::error;
 use crate::web::error::Error;
 use crate::web::extract::user::CurrentUser;
 use crate::web::state::AppState;
+use crate::web::state::Gate;
 use crate::web::urls;
 
 /// Nothing that a listener says is of interest, so it may not say much.
@@ -59,12 +60,13 @@ pub(super) fn router() -> Router<AppState> {
 async fn listen(
     State(updates): State<Updates>,
     State(shutdown): State<CancellationToken>,
+    State(gate): State<Gate>,
     CurrentUser(viewer): CurrentUser,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Error> {
     // Browsers let any page open a socket to anywhere; all that protects is that they say whose page it is.
-    if !is_ours(&headers) {
+    if !is_ours(&headers, &gate) {
         return Err(error::foreign());
     }
     let upgrade = upgrade.map_err(|rejection| Error::Refused {
@@ -81,12 +83,17 @@ async fn listen(
     Ok(upgrade.on_upgrade(async move |socket| tell(socket, listener, Patience::default(), &shutdown).await))
 }
 
-/// Whether a request comes from a page of ours, or from no page at all.
-fn is_ours(headers: &HeaderMap) -> bool {
+/// Whether a request comes from a page of ours, or from no page at all. A proxy may have put another name into `Host` than
+/// the one under which people know our pages.
+fn is_ours(headers: &HeaderMap, gate: &Gate) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return true;
     };
-    let origin = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
+    let origin = origin.to_str().ok();
+    if origin.is_some() && origin == gate.public_origin.as_deref() {
+        return true;
+    }
+    let origin = origin.and_then(|origin| origin.parse::<Uri>().ok());
     let origin = origin.as_ref().and_then(Uri::authority).map(Authority::as_str);
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     origin.is_some() && origin == host

@@ -57,10 +57,10 @@ pub(super) struct BenchmarkWish {
     /// How long each level runs before it is measured.
     warm_up: Option<Seconds>,
     /// Transactions a second; without it each client begins the next as soon as one is done.
-    #[schema(exclusive_minimum = 0)]
+    #[schema(exclusive_minimum = 0, maximum = 1_000_000_000)]
     rate: Option<f64>,
     /// At a rate: milliseconds after which a transaction is skipped.
-    #[schema(exclusive_minimum = 0)]
+    #[schema(exclusive_minimum = 0, maximum = 1_000_000_000)]
     latency_limit: Option<f64>,
     /// How statements are sent: `prepared`, `extended` or `simple`.
     #[schema(default = "prepared")]
@@ -72,7 +72,7 @@ pub(super) struct BenchmarkWish {
     #[schema(minimum = 1, maximum = 1000)]
     max_tries: Option<u64>,
     /// After so many errors a level is given up.
-    #[schema(minimum = 1)]
+    #[schema(format = "uint64", minimum = 1, maximum = 18_446_744_073_709_551_615_u64)]
     max_errors: Option<u64>,
     /// The longest that a statement may take; none without it.
     statement_timeout: Option<Seconds>,
@@ -81,7 +81,7 @@ pub(super) struct BenchmarkWish {
     /// Settings of the server's sessions, one `name = value` on each line.
     settings: Option<String>,
     /// From which every random choice follows.
-    #[schema(minimum = 0)]
+    #[schema(format = "uint64", minimum = 0, maximum = 18_446_744_073_709_551_615_u64)]
     seed: Option<u64>,
     /// Who makes the load: `here` or `all` workers.
     #[schema(default = "here")]
@@ -102,17 +102,18 @@ pub(super) struct BenchmarkWish {
 struct ProgramWish {
     name: Option<String>,
     /// How often it is chosen beside the others.
-    #[schema(minimum = 0, maximum = 1_000_000, default = 1)]
+    #[schema(minimum = 1, maximum = 1_000_000, default = 1)]
     weight: Option<u64>,
     /// In pgbench's language.
     text: String,
 }
 
-/// Numbers of clients, or a text like `20, 40, 80` or `1..16 step 3`.
+/// One number of clients, several, or a text like `20, 40, 80` or `1..16 step 3`.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "read field by field, and described here")]
 enum Counts {
+    One(u32),
     Numbers(Vec<u32>),
     Text(String),
 }
@@ -134,13 +135,10 @@ mod tests {
 
     use super::*;
     use crate::benchmark::form::BenchmarkForm;
-    use crate::benchmark::form::MAX_BATCH_SIZE;
-    use crate::benchmark::form::MAX_INSERT_ROWS;
     use crate::benchmark::form::MAX_PROGRAMS;
-    use crate::benchmark::form::MAX_TABLE_ROWS;
-    use crate::benchmark::form::MAX_TRIES;
     use crate::benchmark::form::MAX_WEIGHT;
-    use crate::benchmark::form::MIN_TABLE_ROWS;
+    use crate::web::api::body::MAX_ID;
+    use crate::web::api::body::WHOLE_NUMBERS;
 
     #[test]
     fn a_benchmark_is_described_with_the_fields_and_bounds_that_it_is_read_with() {
@@ -153,16 +151,16 @@ mod tests {
         assert_eq!(described, read);
         assert_eq!(schema["additionalProperties"], false);
         let bound = |field: &str, name: &str| schema["properties"][field][name].as_u64();
-        for (field, name, value) in [
-            ("table_rows", "minimum", MIN_TABLE_ROWS),
-            ("table_rows", "maximum", MAX_TABLE_ROWS),
-            ("batch_size", "maximum", MAX_BATCH_SIZE),
-            ("insert_rows", "maximum", MAX_INSERT_ROWS),
-            ("max_tries", "maximum", MAX_TRIES),
-            ("programs", "maxItems", MAX_PROGRAMS as u64),
-        ] {
-            assert_eq!(bound(field, name), Some(value), "{field}");
+        for (field, least, most) in WHOLE_NUMBERS {
+            assert_eq!(bound(field, "minimum"), Some(least), "{field}");
+            // The type says the largest id that there is.
+            let described = bound(field, "maximum");
+            assert!(
+                described == Some(most) || (described.is_none() && most == MAX_ID),
+                "{field}"
+            );
         }
+        assert_eq!(bound("programs", "maxItems"), Some(MAX_PROGRAMS as u64));
         let program = serde_json::to_value(ProgramWish::schema()).unwrap();
         assert_eq!(program["properties"]["weight"]["maximum"], MAX_WEIGHT);
         for field in [

@@ -3,10 +3,10 @@
 use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
-use axum::extract::Path;
 use axum::http::request::Parts;
 
 use crate::web::error::Error;
+use crate::web::extract::address::Path;
 
 /// The one id of an address. Whatever is not an id names no page.
 #[derive(Clone, Copy, Debug)]
@@ -20,9 +20,7 @@ where
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let Path(raw) = Path::<String>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| Error::NotFound("page"))?;
+        let Path(raw) = Path::<String>::from_request_parts(parts, state).await?;
         raw.parse().map(Self).map_err(|_| Error::NotFound("page"))
     }
 }

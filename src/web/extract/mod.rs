@@ -1,5 +1,6 @@
 //! What handlers get out of a request.
 
+pub mod address;
 pub mod form;
 pub mod id;
 pub mod object;

@@ -37,6 +37,9 @@ const HEADERS: &[(&str, &str)] = &[
 /// Where browsers come by HTTPS they shall not come otherwise, for two years (RFC 6797).
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
+/// Says to nginx, and to others that know its word, whether to gather what is sent before they hand it on.
+const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
 /// How long the server took, in milliseconds and by part (W3C Server Timing): browsers show it, `make bench` reads it.
 pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
@@ -133,10 +136,14 @@ pub async fn add(request: Request, next: Next) -> Response {
     for (name, value) in HEADERS {
         headers.entry(*name).or_insert(HeaderValue::from_static(value));
     }
-    let is_html = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-        .is_some_and(|kind| kind.starts_with("text/html"));
+    let is_of = |kind: &str| {
+        let said = headers.get(header::CONTENT_TYPE).and_then(|said| said.to_str().ok());
+        said.is_some_and(|said| said.starts_with(kind))
+    };
+    let (is_html, is_stream) = (is_of("text/html"), is_of("text/event-stream"));
+    if is_stream {
+        headers.insert(BUFFERING, HeaderValue::from_static("no"));
+    }
     if is_html {
         headers
             .entry(header::VARY)
@@ -148,4 +155,28 @@ pub async fn add(request: Request, next: Next) -> Response {
             .or_insert(HeaderValue::from_static("no-store"));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn proxies_are_told_to_hand_events_on_as_they_come() {
+        let of_kind = |kind: &'static str| get(move || async move { [(header::CONTENT_TYPE, kind)] });
+        let router = Router::new()
+            .route("/events", of_kind("text/event-stream"))
+            .route("/page", of_kind("text/html; charset=utf-8"))
+            .layer(axum::middleware::from_fn(add));
+        for (path, said) in [("/events", Some("no")), ("/page", None)] {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            let header = response.headers().get(BUFFERING);
+            assert_eq!(header.map(HeaderValue::as_bytes), said.map(str::as_bytes), "{path}");
+        }
+    }
 }

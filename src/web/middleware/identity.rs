@@ -61,24 +61,9 @@ tokio::task_local! {
     static CURRENT: Current;
 }
 
-/// The account that is signed in, for the frame of every page: its name, and whether it looks after the others.
-pub struct SignedIn {
-    pub name: String,
-    pub is_admin: bool,
-}
-
-impl SignedIn {
-    /// Of the request that is being answered; none where nobody is signed in.
-    pub fn current() -> Option<Self> {
-        CURRENT
-            .try_with(|current| {
-                current.name.clone().map(|name| Self {
-                    name,
-                    is_admin: current.viewer.role == Role::Admin,
-                })
-            })
-            .ok()?
-    }
+/// The name of the account that is signed in, for the frame of every page; none where nobody is.
+pub fn signed_in() -> Option<String> {
+    CURRENT.try_with(|current| current.name.clone()).ok()?
 }
 
 /// Whoever looks at a page, by what it can offer them.
@@ -121,7 +106,15 @@ pub async fn know(State(state): State<AppState>, request: Request, next: Next) -
     let (mut parts, body) = request.into_parts();
     let asker = match identify(&state, &parts).await {
         Ok(asker) => asker,
-        Err(error) => return error.into_response(),
+        Err(error) => {
+            // Who asks is not known, so the page that says so offers what anybody may have.
+            let current = Current {
+                name: None,
+                viewer: Viewer::nobody(),
+                access: state.gate.access,
+            };
+            return CURRENT.scope(current, async { error.into_response() }).await;
+        }
     };
     let current = Current {
         name: asker.name.clone(),
@@ -167,9 +160,7 @@ fn admit(asker: &Asker, request: &Parts) -> Result<(), Error> {
             "This is not for {}s. An admin can give you another role.",
             role.word()
         ))),
-        Err(Denied::OnlyReads) => Err(Error::forbidden(
-            "This token is for looking only; a token of the scope write may change things.",
-        )),
+        Err(Denied::OnlyReads) => Err(Error::OnlyReads),
     }
 }
 

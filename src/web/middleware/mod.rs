@@ -8,5 +8,6 @@ pub mod host;
 pub mod identity;
 pub mod limits;
 pub mod pace;
+pub mod preferences;
 mod spanned;
 pub mod streams;

@@ -3,7 +3,6 @@
 
 use askama::Template;
 use axum::Router;
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header;
@@ -34,6 +33,7 @@ use crate::report::table::Figure;
 use crate::store;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::pages::lists::TagLink;

@@ -103,7 +103,9 @@ fn line(queued: &QueuedJob, place: String) -> QueueLine {
     } else if queued.held_at.is_some() {
         "waiting for another job of its account".clone_into(&mut stage);
     } else if let Some(elapsed_s) = job.elapsed_s() {
-        stage = format!("{stage}, for {}", seconds_in_words(elapsed_s));
+        // Of somebody else's work there is no more to say.
+        let comma = if stage.is_empty() { "" } else { ", " };
+        stage = format!("{stage}{comma}for {}", seconds_in_words(elapsed_s));
     }
     QueueLine {
         place,

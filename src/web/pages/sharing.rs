@@ -6,11 +6,9 @@ use std::str::FromStr;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::Path;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
-use axum::http::header;
 use axum::response::IntoResponse as _;
 use axum::response::Redirect;
 use axum::response::Response;
@@ -31,6 +29,7 @@ use crate::store::links::Link;
 use crate::store::links::Sharing;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Path;
 use crate::web::extract::form::Form;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
@@ -105,7 +104,11 @@ impl Standing {
             may_launch: viewer.is_account() && viewer.role.may_change() && !is_by_link,
             is_by_link,
             has_others: Visitor::current().has_others,
-            words: in_words(sharing),
+            words: if is_by_link {
+                format!("By {}, and shown to you by a link", sharing.owner)
+            } else {
+                in_words(sharing)
+            },
             address: urls::sharing(thing),
         }
     }
@@ -147,8 +150,7 @@ pub async fn owners<T>(
 
 /// For pages that change a thing: what one may not change is not there.
 pub async fn require_own(conn: &mut PgConnection, viewer: Viewer, thing: Filed) -> Result<(), Error> {
-    let sharing = store::links::get(conn, viewer, thing).await?;
-    let is_own = sharing.is_some_and(|sharing| sharing.is_own);
+    let is_own = sharing::is_own(conn, viewer, thing).await?;
     is_own.then_some(()).ok_or(Error::NotFound("page"))
 }
 
@@ -274,8 +276,8 @@ async fn create_link(
     require_accounts(&state, thing)?;
     let lifetime = Lifetime::parse(&form.lifetime);
     let lifetime = lifetime.ok_or_else(|| Error::refused("Choose how long the link is good."))?;
-    let secret = match sharing::make_link(&state.pool, viewer, thing, lifetime).await {
-        Ok(secret) => secret,
+    let token = match sharing::make_link(&state.pool, viewer, thing, lifetime).await {
+        Ok(token) => token,
         Err(error @ SharingError::TooMany) => {
             let page = ShowPage {
                 error: Some(error.to_string()),
@@ -285,9 +287,9 @@ async fn create_link(
         }
         Err(error) => return Err(error.into()),
     };
-    let link = urls::link(secret.expose());
+    let link = urls::link(token.expose());
     fragment::page(&ShowPage {
-        made: Some(format!("{}{link}", origin(&headers, state.gate.is_https))),
+        made: Some(format!("{}{link}", state.gate.address(&headers))),
         ..ShowPage::load(&state, viewer, thing).await?
     })
 }
@@ -304,13 +306,6 @@ fn require_accounts(state: &AppState, thing: Filed) -> Result<(), Error> {
         Access::Required => Ok(()),
         Access::Local => Err(Error::Elsewhere(urls::filed(thing))),
     }
-}
-
-/// Where the browser is that asks; its host was looked at before.
-fn origin(headers: &HeaderMap, is_https: bool) -> String {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let scheme = if is_https { "https" } else { "http" };
-    host.map(|host| format!("{scheme}://{host}")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -349,14 +344,14 @@ mod tests {
                 account(ada).with_link(thing),
                 false,
                 false,
-                "By ada",
+                "By ada, and shown to you by a link",
                 (false, false, true),
             ),
             (
                 Viewer::nobody().with_link(thing),
                 false,
                 true,
-                "By ada",
+                "By ada, and shown to you by a link",
                 (false, false, true),
             ),
         ] {

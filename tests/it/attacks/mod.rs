@@ -3,9 +3,13 @@
 //! An attacker here has one upload of a dump and as many of queries as he likes. What he must not get: anything outside
 //! his dataset's databases, a superuser to run his code, or another trial's numbers.
 
+mod accounts;
+mod destinations;
 mod limits;
 mod matrix;
+mod origins;
 mod planted;
+mod secrets;
 mod sessions;
 mod shown;
 mod web;

@@ -34,7 +34,7 @@ pub fn launch(ground: &mut Ground, fields: &[(&str, &str)]) -> String {
 }
 
 /// Waits until a level has measured for a second, and more is to come.
-fn wait_for_level(ground: &Ground, id: &str, level_idx: u32, attempt: u32) {
+pub fn wait_for_level(ground: &Ground, id: &str, level_idx: u32, attempt: u32) {
     let sql = format!(
         "select count(*) from benchmark_seconds join benchmark_levels l using (benchmark_id, level_idx, attempt)
          where benchmark_id = {id} and level_idx = {level_idx} and attempt = {attempt} and l.status = 'running'"
@@ -54,7 +54,7 @@ fn backend(ground: &Ground, id: &str, condition: &str) -> u32 {
 }
 
 /// What became of every attempt at every level: `0 1 finished`.
-fn attempts(ground: &Ground, id: &str) -> Vec<String> {
+pub fn attempts(ground: &Ground, id: &str) -> Vec<String> {
     let said = ground.answer(&format!(
         "select concat_ws(' ', level_idx, attempt, status) from benchmark_levels where benchmark_id = {id}
          order by level_idx, attempt"
@@ -63,7 +63,7 @@ fn attempts(ground: &Ground, id: &str) -> Vec<String> {
 }
 
 /// Levels that count are the sums of their seconds, of which none is missing, and nothing runs any more.
-fn assert_sound(ground: &Ground, id: &str) {
+pub fn assert_sound(ground: &Ground, id: &str) {
     let unsound = format!(
         "select count(*) from benchmark_levels l cross join lateral (
              select count(*) as n, max(second_idx) as last, sum((totals ->> 'n_transactions')::bigint) as n_transactions,

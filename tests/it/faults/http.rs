@@ -64,6 +64,41 @@ pub fn get_with(address: &str, path: &str, headers: &[(&str, &str)]) -> Option<A
     read(stream)
 }
 
+/// A part of a file on its way: which bytes of how many it says it is, and what it has sent of them.
+pub struct Part {
+    stream: TcpStream,
+    rest: Vec<u8>,
+}
+
+impl Part {
+    /// Sends the first `n_now` of the bytes.
+    pub fn begin(address: &str, path: &str, first: usize, bytes: &[u8], total: usize, n_now: usize) -> Self {
+        let mut stream = connect(address);
+        let last = first + bytes.len() - 1;
+        write!(
+            stream,
+            "PUT {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+             Content-Range: bytes {first}-{last}/{total}\r\nContent-Length: {}\r\n\r\n",
+            bytes.len()
+        )
+        .unwrap();
+        let (now, later) = bytes.split_at(n_now);
+        // What is refused is not read to its end.
+        let _ = stream.write_all(now);
+        Self {
+            stream,
+            rest: later.to_vec(),
+        }
+    }
+
+    /// Sends the rest.
+    pub fn finish(mut self) -> Option<Answer> {
+        // As above.
+        let _ = self.stream.write_all(&self.rest);
+        read(self.stream)
+    }
+}
+
 /// Sends a form and does not wait for the answer.
 pub fn send_form(address: &str, path: &str, pairs: &[(&str, &str)]) -> TcpStream {
     let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();

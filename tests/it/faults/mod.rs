@@ -12,5 +12,7 @@ pub mod http;
 mod instruments;
 mod kills;
 mod pairs;
+mod registered;
 mod restarts;
 mod stores;
+mod uploads;

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 
 use super::ask;
 use super::dial;
+use crate::model::destination::Destinations;
 use crate::target::secret::Password;
 use crate::target::wire::ConnectError;
 use crate::target::wire::Dial;
@@ -222,4 +223,47 @@ async fn a_server_without_tls_is_enough_unless_tls_is_asked_for() {
     // What the server said is worth more than that there is no TLS.
     let sentence = refusal(Wire::connect(&dial("guarded", &format!("sslmode=allow&port={port}"))).await);
     assert!(sentence.starts_with("28000"), "{sentence}");
+}
+
+#[tokio::test]
+async fn nothing_is_reached_that_is_not_listed_whatever_a_name_leads_to() {
+    let port = foreign().port;
+    let own = format!("127.0.0.0/8:{port},[::1]:{port}");
+    let name = format!("localhost:{port}");
+    for (listed, is_reached) in [
+        (&*own, true),
+        // It leads to this machine, which is not of the internet at large.
+        (&name, false),
+        ("127.0.0.0/8,::1", false),
+        ("10.0.0.0/8", false),
+    ] {
+        let listed: Vec<&str> = listed.split(',').collect();
+        let mut by_name = dial("scrammer", "");
+        by_name.destinations = Destinations::parse(&listed).unwrap();
+        let checked = Wire::check(&by_name).await;
+        assert_eq!(checked.is_ok(), is_reached, "{listed:?}");
+        match Wire::connect(&by_name).await {
+            Ok(_) => assert!(is_reached, "{listed:?}"),
+            Err(error) => {
+                let said = error.to_string();
+                assert!(
+                    !is_reached && said.contains("PGASSAY_SERVER_HOSTS"),
+                    "{listed:?}: {said}"
+                );
+            }
+        }
+        let mut by_socket = dial("truster", &format!("host={}", foreign().socket_dir.display()));
+        by_socket.destinations = by_name.destinations;
+        let refused = refusal(Wire::connect(&by_socket).await);
+        assert!(
+            refused.contains("PGASSAY_SERVER_HOSTS"),
+            "a socket leads to whatever runs here: {refused}"
+        );
+    }
+    // A listed name that has no address just now may be registered.
+    let mut away = Dial::from_url("postgres://a@nowhere.invalid/d").unwrap();
+    away.destinations = Destinations::parse(&["nowhere.invalid"]).unwrap();
+    assert!(Wire::check(&away).await.is_ok());
+    away.destinations = Destinations::parse(&["elsewhere.invalid"]).unwrap();
+    assert!(Wire::check(&away).await.is_err());
 }

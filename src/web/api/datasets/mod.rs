@@ -9,7 +9,6 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::extract::FromRequest as _;
 use axum::extract::Multipart;
-use axum::extract::Query as UrlQuery;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -26,6 +25,7 @@ use utoipa::ToSchema;
 
 use crate::dataset::service::Datasets;
 use crate::dataset::service::Deleted;
+use crate::model::filing::Filed;
 use crate::model::ids::DatasetId;
 use crate::model::user::Viewer;
 use crate::store;
@@ -34,11 +34,12 @@ use crate::web::api::datasets::answers::DatasetDetailBody;
 use crate::web::api::idempotency;
 use crate::web::api::kind::FileBytes;
 use crate::web::api::kind::Kind;
-use crate::web::api::openapi::IDEMPOTENCY_KEY;
+use crate::web::api::own;
 use crate::web::api::paging::Stretch;
 use crate::web::api::paging::StretchParams;
 use crate::web::error::Envelope;
 use crate::web::error::Error;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::id::Id;
 use crate::web::extract::parts;
 use crate::web::extract::user::CurrentUser;
@@ -82,11 +83,9 @@ pub(super) struct DatasetsDoc;
 #[into_params(parameter_in = Query)]
 #[serde(default)]
 struct NameParams {
-    /// What it is called; the name of the file where this is left out.
-    #[param(max_length = 255)]
+    /// What it is called; the name of the file where this is left out. Only the first 255 characters are kept.
     name: Option<String>,
     /// What the file is called where it comes from.
-    #[param(max_length = 255)]
     file_name: Option<String>,
 }
 
@@ -94,9 +93,11 @@ struct NameParams {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "read part by part, and described here")]
 struct DumpForm {
-    /// What it is called; the name of the file where this is left out. It comes before the file.
+    /// What it is called; the name of the file where this is left out. Only the first 255 characters are kept. It comes before the file.
+    #[schema(nullable = false)]
     name: Option<String>,
     /// The same as the header `Idempotency-Key`.
+    #[schema(nullable = false)]
     request_id: Option<String>,
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
@@ -142,7 +143,7 @@ async fn list_datasets(
     tag = "datasets",
     params(
         NameParams,
-        ("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY, max_length = 200),
+        ("Idempotency-Key" = Option<String>, Header),
     ),
     request_body(content((DumpForm = "multipart/form-data"), (FileBytes = "application/octet-stream"))),
     responses(
@@ -235,6 +236,7 @@ async fn delete_dataset(
     CurrentUser(viewer): CurrentUser,
     Id(id): Id<DatasetId>,
 ) -> Result<StatusCode, Error> {
+    own::require(&datasets.pool, viewer, Filed::Dataset(id)).await?;
     match datasets.delete(viewer, id).await? {
         Deleted::Done => Ok(StatusCode::NO_CONTENT),
         Deleted::NotThere => Err(Error::NotFound("dataset")),
@@ -264,6 +266,7 @@ async fn restore_dataset(
     CurrentUser(viewer): CurrentUser,
     Id(id): Id<DatasetId>,
 ) -> Result<(StatusCode, Json<DatasetBody>), Error> {
+    own::require(&datasets.pool, viewer, Filed::Dataset(id)).await?;
     let is_queued = datasets.restore_again(viewer, id).await?;
     let dataset = one(&datasets.pool, viewer, id).await?;
     if is_queued {
@@ -293,6 +296,7 @@ async fn stop_dataset(
     CurrentUser(viewer): CurrentUser,
     Id(id): Id<DatasetId>,
 ) -> Result<(StatusCode, Json<DatasetBody>), Error> {
+    own::require(&datasets.pool, viewer, Filed::Dataset(id)).await?;
     datasets.stop(viewer, id).await?;
     Ok((StatusCode::ACCEPTED, one(&datasets.pool, viewer, id).await?))
 }

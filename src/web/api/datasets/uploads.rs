@@ -5,8 +5,6 @@ use axum::Json;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
-use axum::extract::Path;
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::HeaderValue;
@@ -30,6 +28,8 @@ use crate::web::api::datasets::range::RangeError;
 use crate::web::api::kind::FileBytes;
 use crate::web::error::Envelope;
 use crate::web::error::Error;
+use crate::web::extract::address::Path;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::user::CurrentUser;
 use crate::web::middleware::limits;
 use crate::web::state::AppState;
@@ -102,7 +102,7 @@ pub(super) async fn get_upload(
         ("key" = String, Path, description = "Of the upload. Choose one for each file.", max_length = 100,
          pattern = "^[A-Za-z0-9._-]{1,100}$"),
         ("Content-Range" = String, Header, description = "Which bytes of the file these are, and how many it has in all.",
-         example = "bytes 0-1048575/52428800"),
+         example = "bytes 0-1048575/52428800", pattern = "^bytes ([0-9]+-[0-9]+|[*])/[0-9]+$"),
         NameParams,
     ),
     request_body(content = FileBytes, content_type = "application/octet-stream"),

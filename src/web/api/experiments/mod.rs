@@ -9,7 +9,6 @@ use std::collections::HashSet;
 use axum::Json;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
@@ -28,6 +27,7 @@ use crate::experiment::progress;
 use crate::experiment::service::Experiments;
 use crate::experiment::service::LaunchError;
 use crate::model::experiment::Experiment;
+use crate::model::filing::Filed;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::WorkloadId;
 use crate::model::job::JobStatus;
@@ -40,6 +40,7 @@ use crate::web::api::experiments::answers::ExperimentBody;
 use crate::web::api::experiments::answers::ShowBody;
 use crate::web::api::experiments::wish::ExperimentWish;
 use crate::web::api::idempotency;
+use crate::web::api::own;
 use crate::web::api::paging::Stretch;
 use crate::web::api::paging::StretchParams;
 use crate::web::api::paging::last;
@@ -47,6 +48,7 @@ use crate::web::api::refusals;
 use crate::web::api::sources;
 use crate::web::error::Envelope;
 use crate::web::error::Error;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::id::Id;
 use crate::web::extract::object::Object;
 use crate::web::extract::user::CurrentUser;
@@ -56,10 +58,6 @@ use crate::web::view;
 
 /// Room for scripts, of which an experiment may have several.
 const BODY_BYTES: usize = 4 << 20;
-
-/// What is said of the header `Idempotency-Key`.
-const KEY: &str = "A word of your own for this request, of 1 to 200 letters, digits and signs. Sent again with the same word, it \
-                   does its work once, and is answered with what came of it.";
 
 /// Everything that programs can do with experiments and their sources, as the description of the API lists it.
 #[derive(OpenApi)]
@@ -96,7 +94,7 @@ pub(super) fn router() -> Router<AppState> {
 /// Launches an experiment. The same key launches it once, however often it is sent.
 #[utoipa::path(
     post, path = "/api/experiments", tag = "experiments",
-    params(("Idempotency-Key" = Option<String>, Header, description = KEY, max_length = 200)),
+    params(("Idempotency-Key" = Option<String>, Header)),
     request_body = ExperimentWish,
     responses(
         (
@@ -236,6 +234,7 @@ async fn cancel_experiment(
     CurrentUser(viewer): CurrentUser,
     Id(id): Id<ExperimentId>,
 ) -> Result<Json<ExperimentBody>, Error> {
+    own::require(&pool, viewer, Filed::Experiment(id)).await?;
     let is_asked = experiments.stop(viewer, id).await?;
     let experiment = get_one(&pool, viewer, id).await?;
     let status = experiment.job.status;
@@ -254,7 +253,7 @@ async fn cancel_experiment(
     post, path = "/api/experiments/{id}/rerun", tag = "experiments",
     params(
         ("id" = i64, Path, description = "Of the experiment.", minimum = 1),
-        ("Idempotency-Key" = Option<String>, Header, description = KEY, max_length = 200),
+        ("Idempotency-Key" = Option<String>, Header),
     ),
     responses(
         (

@@ -2,7 +2,6 @@
 //! in memory at a time, and the store is asked for more when the client has taken those.
 
 use axum::body::Body;
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::HeaderValue;
@@ -30,6 +29,7 @@ use crate::store;
 use crate::web::api::paging::last;
 use crate::web::api::refusals;
 use crate::web::error::Error;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 

@@ -12,6 +12,9 @@ use crate::experiment::fields;
 use crate::experiment::fields::FieldError;
 use crate::experiment::form;
 use crate::experiment::form::ExperimentForm;
+use crate::experiment::form::MAX_ITERATIONS;
+use crate::experiment::form::MAX_SOURCES;
+use crate::experiment::form::MAX_WARM_UP;
 use crate::experiment::form::like;
 use crate::model::dataset::Setting;
 use crate::model::experiment::ClockKind;
@@ -25,13 +28,18 @@ use crate::source;
 use crate::source::parameter::AND;
 use crate::source::parameter::ParamError;
 use crate::web::api::body;
+use crate::web::api::body::MAX_ID;
+use crate::web::api::body::text;
+use crate::web::api::body::within;
 use crate::web::api::sources::ParamValue;
 
 /// What an experiment is to be. Null is as good as leaving a field out.
 #[derive(Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExperimentWish {
+    #[schema(value_type = i64, minimum = 1)]
     dataset: DatasetId,
+    #[schema(value_type = i64, minimum = 1)]
     workload: WorkloadId,
     /// Positions of queries in the workload, from 0. Left out: all that can be measured.
     #[schema(min_items = 1)]
@@ -50,7 +58,7 @@ pub(super) struct ExperimentWish {
     #[schema(minimum = 0, maximum = 100)]
     warm_up: Option<u32>,
     /// The order of trials follows from it. Left out: one by chance, to be read in the answer.
-    #[schema(minimum = 0)]
+    #[schema(format = "uint64", minimum = 0, maximum = 18_446_744_073_709_551_615_u64)]
     seed: Option<u64>,
     /// Left out: the server's.
     clock: Option<ClockKind>,
@@ -116,14 +124,14 @@ fn is_field(name: &str) -> bool {
 fn read_field(form: &mut ExperimentForm, name: &str, value: &Value) -> Result<(), Vec<FieldError>> {
     let one = |error: FieldError| vec![error];
     match name {
-        "dataset" => form.dataset = whole(name, value).map_err(one)?,
-        "workload" => form.workload = whole(name, value).map_err(one)?,
-        "iterations" => form.iterations = whole(name, value).map_err(one)?,
-        "warm_up" => form.warm_up = whole(name, value).map_err(one)?,
-        "seed" => form.seed = whole(name, value).map_err(one)?,
+        "dataset" => form.dataset = within(name, value, 1, MAX_ID).map_err(one)?,
+        "workload" => form.workload = within(name, value, 1, MAX_ID).map_err(one)?,
+        "iterations" => form.iterations = within(name, value, 1, MAX_ITERATIONS.into()).map_err(one)?,
+        "warm_up" => form.warm_up = within(name, value, 0, MAX_WARM_UP.into()).map_err(one)?,
+        "seed" => form.seed = within(name, value, 0, u64::MAX).map_err(one)?,
         "timeout_ms" => form.timeout = timeout(name, value).map_err(one)?,
-        "clock" => form.clock = word(name, value).map_err(one)?,
-        "order" => form.order = word(name, value).map_err(one)?,
+        "clock" => form.clock = text(name, value).map_err(one)?,
+        "order" => form.order = text(name, value).map_err(one)?,
         "control" => form.control = truth(name, value).map_err(one)?,
         "observer" => form.observer = truth(name, value).map_err(one)?,
         "queries" => {
@@ -131,9 +139,16 @@ fn read_field(form: &mut ExperimentForm, name: &str, value: &Value) -> Result<()
                 whole(field, query).map_err(one)
             })?;
             form.queries_listed = true;
+            if form.queries.is_empty() {
+                return Err(one(FieldError::new(name, "Choose at least one query.")));
+            }
         }
         "stats_source" => {
             form.stats_source = each(name, value, "sources", read_source)?;
+            if !(1..=MAX_SOURCES).contains(&form.stats_source.len()) {
+                let message = format!("This takes from 1 to {MAX_SOURCES} sources.");
+                return Err(one(FieldError::new(name, message)));
+            }
         }
         "settings" => {
             form.settings = each(name, value, "objects with name and value", |field, line| {
@@ -160,14 +175,8 @@ fn whole(field: &str, value: &Value) -> Result<String, FieldError> {
 }
 
 fn timeout(field: &str, value: &Value) -> Result<String, FieldError> {
-    let text = whole(field, value)?;
-    let ms = fields::number(&text, field, fields::MIN_TIMEOUT_MS, fields::MAX_TIMEOUT_MS)?;
+    let ms = within(field, value, fields::MIN_TIMEOUT_MS, fields::MAX_TIMEOUT_MS)?;
     Ok(format!("{ms}ms"))
-}
-
-fn word(field: &str, value: &Value) -> Result<String, FieldError> {
-    let word = value.as_str().map(str::to_owned);
-    word.ok_or_else(|| FieldError::new(field, "This takes a text."))
 }
 
 fn truth(field: &str, value: &Value) -> Result<bool, FieldError> {

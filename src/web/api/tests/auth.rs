@@ -90,6 +90,13 @@ async fn a_name_and_its_password_get_a_token_by_the_form_of_oauth_and_nothing_el
             (&known.body["name"], &known.body["role"], &known.body["scope"]),
             (&json!("ada"), &json!("admin"), &json!(scope))
         );
+        assert_eq!(
+            (&known.body["quotas"]["datasets"], &known.body["quotas"]["load_s"]),
+            (
+                &json!({ "most": 50, "used": 0 }),
+                &json!({ "most": 14_400, "used": null })
+            )
+        );
     }
     for (form, why) in [
         ("", "invalid_request"),
@@ -103,6 +110,8 @@ async fn a_name_and_its_password_get_a_token_by_the_form_of_oauth_and_nothing_el
         assert_eq!((answer.status, code(&answer)), (StatusCode::BAD_REQUEST, why), "{form}");
         assert_described(&doc, "post", "/api/auth/token", &answer);
     }
+    let nul = ask_for_token(&router, "grant_type=password&username=a%00b&password=wrong").await;
+    assert_eq!((nul.status, code(&nul)), (StatusCode::BAD_REQUEST, "bad_request"));
     let request = Request::post("/api/auth/token").header(header::CONTENT_TYPE, "application/json");
     let answer = send(&router, of_a_program(request, Body::from("{}"))).await;
     assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
@@ -152,6 +161,27 @@ async fn an_account_is_made_where_everybody_may_make_one() {
     );
     assert_described(&doc, "post", "/api/auth/register", &made);
     assert!(!made.text.contains(PASSWORD) && !made.headers.contains_key(header::SET_COOKIE));
+    let of_bob = format!(
+        "grant_type=password&username=bob&password={}",
+        PASSWORD.replace(' ', "+")
+    );
+    assert_eq!(ask_for_token(&router, &of_bob).await.status, StatusCode::OK);
+    let entries = {
+        let mut conn = door.bench.house.pool.acquire().await.unwrap();
+        store::audit::list(&mut conn, None, 10).await.unwrap()
+    };
+    let written: Vec<(&str, &str, i16)> = entries
+        .iter()
+        .map(|entry| (&*entry.user_name, &*entry.deed, entry.status))
+        .collect();
+    assert_eq!(
+        written,
+        [
+            ("bob", "makes an API token", 200),
+            ("bob", "makes an account", 201),
+            ("somebody", "makes an account", 403),
+        ]
+    );
     for (body, field) in [
         (json!({}), "name"),
         (json!({ "name": "BOB", "password": PASSWORD }), "name"),
@@ -182,8 +212,8 @@ async fn where_nobody_signs_in_everybody_is_the_local_user_and_no_token_is_given
     let known = door.get("/api/auth/me").await;
     assert_described(&described(), "get", "/api/auth/me", &known);
     assert_eq!(
-        (&known.body["role"], &known.body["scope"]),
-        (&json!("admin"), &Value::Null)
+        (&known.body["role"], &known.body["scope"], &known.body["quotas"]),
+        (&json!("admin"), &Value::Null, &Value::Null)
     );
     let form = "grant_type=password&username=ada&password=x";
     let refused = ask_for_token(&door.router, form).await;

@@ -56,6 +56,11 @@ fn every_operation_is_told_in_full() {
             "{id}: the tag {tag} is not described"
         );
         let parameters = operation["parameters"].as_array();
+        let may_be_null = parameters
+            .into_iter()
+            .flatten()
+            .filter(|parameter| parameter["schema"].to_string().contains("\"null\""));
+        assert_eq!(may_be_null.count(), 0, "{id}: what stands in an address is never null");
         let in_path = parameters
             .into_iter()
             .flatten()

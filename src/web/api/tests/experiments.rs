@@ -604,6 +604,60 @@ async fn trials_are_streamed_in_pieces_and_read_on_behind_any_of_them() {
 }
 
 #[tokio::test]
+async fn what_somebody_else_shares_is_read_and_neither_stopped_nor_changed() {
+    let (door, doc) = (Door::open().await, described());
+    let (_, wish) = door.wish().await;
+    let id = door.launch(&wish).await;
+    let (dataset, workload) = (&wish["dataset"], &wish["workload"]);
+    let theirs = door.of_a_stranger().await;
+    let ask = async |method: Method, address: String| {
+        let request = Request::builder().method(method).uri(address);
+        send(&theirs, of_a_program(request, Body::empty())).await
+    };
+    let share = async |table: &str| {
+        let sql = format!("update {table} set is_shared = true");
+        let share = sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&door.bench.house.pool);
+        share.await.unwrap();
+    };
+    let show = || format!("/api/experiments/{id}");
+    assert_eq!(ask(Method::GET, show()).await.status, StatusCode::NOT_FOUND);
+    share("experiments").await;
+    assert_eq!(ask(Method::GET, show()).await.status, StatusCode::OK);
+    let stop = ask(Method::POST, format!("{}/cancel", show())).await;
+    assert_described(&doc, "post", "/api/experiments/{id}/cancel", &stop);
+    assert_eq!(stop.status, StatusCode::NOT_FOUND);
+    // What it ran on is not theirs to see.
+    let rerun = ask(Method::POST, format!("{}/rerun", show())).await;
+    assert_described(&doc, "post", "/api/experiments/{id}/rerun", &rerun);
+    assert_eq!(rerun.status, StatusCode::CONFLICT, "{}", rerun.text);
+    assert_eq!(door.get(CREATE).await.body.as_array().unwrap().len(), 1);
+    let shown = door.get(&show()).await.body;
+    assert_eq!(
+        (&shown["status"], &shown["cancel_requested"]),
+        (&json!("queued"), &json!(false))
+    );
+
+    share("datasets").await;
+    share("workloads").await;
+    for (method, address) in [
+        (Method::DELETE, format!("/api/datasets/{dataset}")),
+        (Method::POST, format!("/api/datasets/{dataset}/stop")),
+        (Method::POST, format!("/api/datasets/{dataset}/restore")),
+        (Method::DELETE, format!("/api/workloads/{workload}")),
+    ] {
+        let answer = ask(method, address.clone()).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{address}: {}", answer.text);
+    }
+    // Now they may launch on it, and what they launch is theirs.
+    let rerun = ask(Method::POST, format!("{}/rerun", show())).await;
+    assert_eq!(rerun.status, StatusCode::CREATED, "{}", rerun.text);
+    assert_eq!(door.get(CREATE).await.body.as_array().unwrap().len(), 1);
+    let of_theirs = rerun.headers[header::LOCATION].to_str().unwrap();
+    assert_eq!(door.get(of_theirs).await.status, StatusCode::NOT_FOUND);
+    door.close().await;
+}
+
+#[tokio::test]
 async fn every_source_on_offer_can_be_asked_for_with_its_own_defaults() {
     let (door, doc) = (Door::open().await, described());
     let (_, mut wish) = door.wish().await;

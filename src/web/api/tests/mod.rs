@@ -125,7 +125,7 @@ impl Door {
         };
         let mut conn = self.bench.house.pool.acquire().await.unwrap();
         store::tokens::insert(&mut conn, viewer.user_id, &new).await.unwrap();
-        token.secret().expose().to_owned()
+        token.text().expose().to_owned()
     }
 
     /// Starts what a body asks for.

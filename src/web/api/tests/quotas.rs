@@ -51,10 +51,18 @@ impl Signed {
     }
 
     async fn part(&self, key: &str) -> Answer {
+        self.bytes(key, 0, 10).await
+    }
+
+    /// The bytes of the dump from `first` up to `end`, and without it.
+    async fn bytes(&self, key: &str, first: usize, end: usize) -> Answer {
         let request = Request::put(format!("/api/datasets/uploads/{key}"))
             .header(header::CONTENT_TYPE, "application/octet-stream")
-            .header(header::CONTENT_RANGE, format!("bytes 0-9/{}", DUMP.len()));
-        self.send(request, &DUMP[..10]).await
+            .header(
+                header::CONTENT_RANGE,
+                format!("bytes {first}-{}/{}", end - 1, DUMP.len()),
+            );
+        self.send(request, &DUMP[first..end]).await
     }
 
     async fn ask(&self, address: &str, body: &Value) -> Answer {
@@ -69,6 +77,26 @@ impl Signed {
             .await
             .unwrap();
     }
+}
+
+#[tokio::test]
+async fn an_account_reads_its_quotas_and_what_it_has_of_them() {
+    let signed = Signed::open(json!({ "datasets": { "most": 3 }, "trials": "unlimited" })).await;
+    assert_eq!(signed.upload("one").await.status, StatusCode::CREATED);
+    let me = signed.send(Request::get("/api/auth/me"), Body::empty()).await;
+    let quotas = &me.body["quotas"];
+    for (name, most, used) in [
+        ("datasets", json!(3), json!(1)),
+        ("storage_bytes", json!(50_u64 << 30), json!(DUMP.len())),
+        ("waiting_jobs", json!(10), json!(1)),
+        ("running_jobs", json!(2), json!(0)),
+        ("trials", Value::Null, Value::Null),
+        ("clients", json!(200), Value::Null),
+        ("load_s", json!(14_400), Value::Null),
+    ] {
+        assert_eq!(quotas[name], json!({ "most": most, "used": used }), "{name}: {quotas}");
+    }
+    signed.door.close().await;
 }
 
 fn assert_refused(answer: &Answer, status: StatusCode, begin: &str) {
@@ -103,6 +131,24 @@ async fn an_upload_without_a_place_is_refused_whichever_way_it_comes() {
     assert_eq!(signed.upload("six").await.status, StatusCode::CREATED);
     let listed = signed.send(Request::get("/api/datasets"), Body::empty()).await;
     assert_eq!(listed.body.as_array().unwrap().len(), 2);
+    signed.door.close().await;
+}
+
+#[tokio::test]
+async fn an_upload_by_the_part_has_its_room_from_the_first_part_to_the_last() {
+    let signed = Signed::open(json!({"storage_bytes": {"most": DUMP.len()}})).await;
+    let begun = signed.part("nightly").await;
+    assert_eq!(begun.status, StatusCode::ACCEPTED, "{}", begun.text);
+    assert_refused(&signed.upload("one").await, StatusCode::CONFLICT, "This takes ");
+    assert_refused(&signed.part("other").await, StatusCode::CONFLICT, "This takes ");
+    let page = Request::delete("/api/datasets/uploads/nightly");
+    assert_eq!(signed.send(page, Body::empty()).await.status, StatusCode::NO_CONTENT);
+    // What it had is free again, and its own end finds the room that it has itself.
+    let begun = signed.part("other").await;
+    assert_eq!(begun.status, StatusCode::ACCEPTED, "{}", begun.text);
+    let ended = signed.bytes("other", 10, DUMP.len()).await;
+    assert_eq!(ended.status, StatusCode::CREATED, "{}", ended.text);
+    assert_refused(&signed.upload("two").await, StatusCode::CONFLICT, "This takes ");
     signed.door.close().await;
 }
 

@@ -70,6 +70,9 @@ async fn every_refusal_comes_in_the_same_envelope() {
         (bare(Method::GET, "/api/benchmarks/9"), unknown, "not_found"),
         (bare(Method::GET, "/api/benchmarks/9/results"), unknown, "not_found"),
         (bare(Method::GET, "/api/benchmarks/nine"), unknown, "not_found"),
+        (bare(Method::GET, "/api/benchmarks/%FF"), unknown, "not_found"),
+        (bare(Method::GET, "/api/workloads/1/checks/%FF"), unknown, "not_found"),
+        (bare(Method::GET, "/api/datasets/uploads/%FF"), unknown, "not_found"),
         (bare(Method::GET, "/api/nothing"), unknown, "not_found"),
         (
             bare(Method::DELETE, "/api/benchmarks"),
@@ -142,6 +145,20 @@ async fn every_field_that_cannot_be_is_named() {
             vec!["workload"],
         ),
         (json!({ "target": "elsewhere" }), vec!["target"]),
+        // Also where nothing makes use of it.
+        (
+            json!({ "dataset": 0, "workload": 9_223_372_036_854_775_808_u64, "server": "1", "seed": "7" }),
+            vec!["dataset", "seed", "server", "workload"],
+        ),
+        (
+            json!({ "rate": "12", "objective": 5, "settings": 0, "request_id": "x".repeat(201) }),
+            vec!["objective", "rate", "request_id", "settings"],
+        ),
+        (
+            json!({ "programs": [{ "text": "select 1;", "weight": 0 }] }),
+            vec!["programs[0].weight"],
+        ),
+        (json!({ "programs": [{ "name": "one" }] }), vec!["programs[0].text"]),
         (json!({ "random_targets.seed": 7 }), vec!["random_targets.seed"]),
     ] {
         for address in [START, "/api/benchmarks/configure"] {
@@ -158,6 +175,38 @@ async fn every_field_that_cannot_be_is_named() {
         }
     }
     assert_eq!(door.get("/api/benchmarks").await.body, json!([]), "nothing was started");
+    door.close().await;
+}
+
+#[tokio::test]
+async fn a_text_with_a_nul_in_it_is_refused_wherever_it_would_be_stored() {
+    let door = Door::open().await;
+    for (address, body) in [
+        (START, json!({ "request_id": "a\0b" })),
+        (START, json!({ "settings": "work_mem = \08MB" })),
+        (
+            START,
+            json!({ "operation": "programs", "programs": [{ "name": "a\0b", "text": "select 1;" }] }),
+        ),
+        ("/api/workloads", json!({ "script": "select 1;", "request_id": "a\0b" })),
+    ] {
+        let answer = door.post(address, &body).await;
+        assert_envelope(&answer, StatusCode::BAD_REQUEST, "bad_request");
+    }
+    let form = "--x\r\nContent-Disposition: form-data; name=\"request_id\"\r\n\r\na\0b\r\n--x\r\n\
+                Content-Disposition: form-data; name=\"text\"\r\n\r\nselect 1;\r\n--x--\r\n";
+    let answer = door
+        .post_as("/api/workloads", "multipart/form-data; boundary=x", form)
+        .await;
+    assert_envelope(&answer, StatusCode::BAD_REQUEST, "bad_request");
+    let page = door
+        .post_as("/upload/queries", "multipart/form-data; boundary=x", form)
+        .await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    assert!(page.text.contains("NUL character"), "{}", page.text);
+    for list in ["/api/benchmarks", "/api/workloads"] {
+        assert_eq!(door.get(list).await.body, json!([]), "nothing was made");
+    }
     door.close().await;
 }
 

@@ -23,9 +23,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::door;
 use crate::app::door::Bounds;
+use crate::config::WebConfig;
 use crate::model::benchmark::LevelStatus;
 use crate::model::job::JobStatus;
 use crate::testing::bench::PATIENCE;
+use crate::web;
+use crate::web::AppState;
 use crate::web::api::socket;
 use crate::web::api::socket::Patience;
 use crate::web::api::tests::Door;
@@ -148,6 +151,31 @@ async fn pages_of_other_sites_hear_nothing() {
     let door = Door::open().await;
     let (address, _) = serve(door.router.clone(), &door.shutdown).await;
     for origin in ["http://evil.example", "null", "http://127.0.0.1:1", "127.0.0.1"] {
+        let Err(tungstenite::Error::Http(answer)) = listen(address, Some(origin)).await else {
+            panic!("{origin} was let in");
+        };
+        assert_eq!(answer.status(), 403, "{origin}");
+    }
+    door.close().await;
+}
+
+#[tokio::test]
+async fn pages_are_ours_under_the_name_that_people_know_whatever_a_proxy_calls_us() {
+    let door = Door::open().await;
+    let config = WebConfig {
+        public_url: Some("https://assay.example.org".parse().unwrap()),
+        ..WebConfig::unsaid()
+    };
+    let services = door.bench.house.services();
+    let state = AppState::new(&services, &config, config.listen, door.shutdown.clone()).unwrap();
+    let (address, _) = serve(web::router(state), &door.shutdown).await;
+    assert!(listen(address, Some("https://assay.example.org")).await.is_ok());
+    for origin in [
+        "http://assay.example.org",
+        "https://assay.example.org:8443",
+        "https://assay.example.org.evil.example",
+        "https://evil.example",
+    ] {
         let Err(tungstenite::Error::Http(answer)) = listen(address, Some(origin)).await else {
             panic!("{origin} was let in");
         };

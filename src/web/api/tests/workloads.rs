@@ -137,12 +137,19 @@ async fn what_is_no_script_is_refused_and_nothing_is_anybody_elses() {
 
     let created = post(json!({ "script": SCRIPT })).await.body;
     let address = format!("/api/workloads/{}", created["id"]);
-    for wish in [json!({}), json!({ "dataset": "1" }), json!({ "dataset": 1, "more": 2 })] {
+    for (wish, field) in [
+        (json!({}), "dataset"),
+        (json!({ "dataset": "1" }), "dataset"),
+        (json!({ "dataset": 0 }), "dataset"),
+        (json!({ "dataset": 1, "more": 2 }), "more"),
+    ] {
         let answer = door.post(&format!("{address}/checks"), &wish).await;
-        assert_eq!(answer.body["error"]["fields"][0]["field"], "dataset", "{wish}");
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wish}");
+        assert_eq!(answer.body["error"]["fields"][0]["field"], field, "{wish}");
     }
+    // JSON has one kind of number.
     let unknown = door
-        .post(&format!("{address}/checks"), &json!({ "dataset": 999 }))
+        .post(&format!("{address}/checks"), &json!({ "dataset": 999.0 }))
         .await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
     let theirs = door.of_a_stranger().await;

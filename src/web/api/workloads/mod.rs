@@ -6,8 +6,6 @@ mod script;
 use axum::Json;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::extract::Path;
-use axum::extract::Query as UrlQuery;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -17,18 +15,23 @@ use axum::response::Response;
 use axum::routing::get;
 use axum::routing::post;
 use serde::Deserialize;
+use serde_json::Map;
+use serde_json::Value;
 use sqlx::PgPool;
 use utoipa::OpenApi;
 use utoipa::ToSchema;
 
 use crate::experiment::fields::FieldError;
+use crate::model::filing::Filed;
 use crate::model::ids::DatasetId;
 use crate::model::ids::WorkloadId;
 use crate::model::user::Viewer;
 use crate::store;
+use crate::web::api::body;
+use crate::web::api::body::MAX_ID;
 use crate::web::api::idempotency;
 use crate::web::api::kind::FileBytes;
-use crate::web::api::openapi::IDEMPOTENCY_KEY;
+use crate::web::api::own;
 use crate::web::api::paging::Stretch;
 use crate::web::api::paging::StretchParams;
 use crate::web::api::workloads::answers::CheckBody;
@@ -39,6 +42,8 @@ use crate::web::api::workloads::script::ScriptParams;
 use crate::web::api::workloads::script::ScriptWish;
 use crate::web::error::Envelope;
 use crate::web::error::Error;
+use crate::web::extract::address::Path;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::id::Id;
 use crate::web::extract::object::Object;
 use crate::web::extract::user::CurrentUser;
@@ -67,6 +72,7 @@ pub(super) struct WorkloadsDoc;
 /// What is to be checked.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "read field by field, and described here")]
 struct CheckWish {
     /// The id of the dataset against which.
     #[schema(minimum = 1, example = 1)]
@@ -112,7 +118,7 @@ async fn list_workloads(
     tag = "workloads",
     params(
         ScriptParams,
-        ("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY, max_length = 200),
+        ("Idempotency-Key" = Option<String>, Header),
     ),
     request_body(content(
         (ScriptWish = "application/json"),
@@ -180,6 +186,7 @@ async fn delete_workload(
     CurrentUser(viewer): CurrentUser,
     Id(id): Id<WorkloadId>,
 ) -> Result<StatusCode, Error> {
+    own::require(&workloads.pool, viewer, Filed::Workload(id)).await?;
     match workloads.delete(viewer, id).await? {
         Deleted::Done => Ok(StatusCode::NO_CONTENT),
         Deleted::NotThere => Err(Error::NotFound("workload")),
@@ -214,11 +221,7 @@ async fn start_check(
     Id(id): Id<WorkloadId>,
     Object(body): Object,
 ) -> Result<Response, Error> {
-    let wish: CheckWish = serde_json::from_value(body.into()).map_err(|_| {
-        let message = "The body takes this one field, the id of a dataset.";
-        Error::Invalid(vec![FieldError::new("dataset", message)])
-    })?;
-    let dataset_id = DatasetId(wish.dataset);
+    let dataset_id = read_wish(&body).map_err(Error::Invalid)?;
     if !workloads.request_check(viewer, id, dataset_id).await? {
         return Err(Error::NotFound("workload or dataset"));
     }
@@ -252,6 +255,21 @@ async fn get_check(
     let id = id.parse().map_err(|_| unknown())?;
     let dataset_id = dataset.parse().map_err(|_| unknown())?;
     check(&workloads, viewer, id, dataset_id).await
+}
+
+fn read_wish(body: &Map<String, Value>) -> Result<DatasetId, Vec<FieldError>> {
+    let unknown = body.keys().filter(|name| *name != "dataset");
+    let mut wrong: Vec<FieldError> = unknown
+        .map(|name| FieldError::new(name, "There is no field of this name."))
+        .collect();
+    let dataset = body::within("dataset", body.get("dataset").unwrap_or(&Value::Null), 1, MAX_ID);
+    let id = dataset.map(|id| id.parse());
+    match id {
+        Ok(Ok(id)) if wrong.is_empty() => return Ok(id),
+        Ok(_) => {}
+        Err(error) => wrong.push(error),
+    }
+    Err(wrong)
 }
 
 async fn check(

@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use crate::experiment::fields::FieldError;
 use crate::model::ids::WorkloadId;
 use crate::model::user::Viewer;
+use crate::web::api::idempotency;
 use crate::web::api::kind::Kind;
 use crate::web::error::Error;
 use crate::web::extract::parts;
@@ -36,11 +37,10 @@ const MOST_JSON_BYTES: usize = 6 * MAX_SCRIPT_BYTES;
 #[into_params(parameter_in = Query)]
 #[serde(default)]
 pub(super) struct ScriptParams {
-    /// Of a script that is the whole body: what it is called; the name of the file where this is left out.
-    #[param(max_length = 255)]
+    /// Of a script that is the whole body: what it is called; the name of the file where this is left out. Only the first 255
+    /// characters are kept.
     name: Option<String>,
     /// What the file is called where it comes from.
-    #[param(max_length = 255)]
     file_name: Option<String>,
 }
 
@@ -49,11 +49,9 @@ pub(super) struct ScriptParams {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "name": "Orders", "script": "-- name: total\nselect sum(total) from orders;" }))]
 pub(super) struct ScriptWish {
-    /// What it is called; the name of the file where this is left out.
-    #[schema(max_length = 255)]
+    /// What it is called; the name of the file where this is left out. Only the first 255 characters are kept.
     name: Option<String>,
     /// What the file is called where it comes from.
-    #[schema(max_length = 255)]
     file_name: Option<String>,
     /// The same as the header `Idempotency-Key`.
     #[schema(max_length = 200)]
@@ -67,13 +65,16 @@ pub(super) struct ScriptWish {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "read part by part, and described here")]
 pub(super) struct ScriptForm {
-    /// What it is called; the name of the file where this is left out.
+    /// What it is called; the name of the file where this is left out. Only the first 255 characters are kept.
+    #[schema(nullable = false)]
     name: Option<String>,
     /// The same as the header `Idempotency-Key`.
+    #[schema(nullable = false)]
     request_id: Option<String>,
-    #[schema(value_type = Option<String>, format = Binary)]
+    #[schema(value_type = Option<String>, format = Binary, nullable = false)]
     file: Option<Vec<u8>>,
     /// The statements, where they come without a file.
+    #[schema(nullable = false)]
     text: Option<String>,
 }
 
@@ -129,6 +130,7 @@ fn read_wish(bytes: &[u8]) -> Result<ScriptWish, Error> {
     let wrong = object.iter().filter_map(|(name, value)| {
         let message = match value {
             _ if !texts.contains(&name.as_str()) => "There is no field of this name.",
+            Value::String(_) if name == "request_id" => return idempotency::in_body(name, value).err(),
             Value::String(_) => return None,
             Value::Null if name != "script" => return None,
             _ => "This takes a text.",

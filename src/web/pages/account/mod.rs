@@ -1,28 +1,34 @@
-//! One's own account: the password, the browsers that are signed in, the tokens of programs. Where nobody signs in there are
-//! tokens only.
+//! One's own account: the password, the browsers that are signed in, the tokens of programs, and how this browser wants its
+//! pages. Where nobody signs in there are the last two only.
 
 mod browser;
 mod password;
+mod preferences;
 mod sessions;
 mod tokens;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::Query;
 use axum::extract::State;
 use axum::response::Redirect;
 use axum::response::Response;
 use axum::routing::get;
 use serde::Deserialize;
+use sqlx::PgConnection;
 
 use crate::auth::api_tokens;
+use crate::auth::quota;
 use crate::config::Access;
 use crate::experiment::fields::FieldError;
+use crate::model::dataset::Setting;
+use crate::model::ids::UserId;
 use crate::store;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Query;
 use crate::web::fragment;
 use crate::web::middleware::identity::Asker;
+use crate::web::pages::account::preferences::PreferencesForm;
 use crate::web::pages::account::sessions::SessionRow;
 use crate::web::pages::account::tokens::MadeView;
 use crate::web::pages::account::tokens::TokenForm;
@@ -36,6 +42,7 @@ pub fn router() -> Router<AppState> {
     Router::new()
         .route(urls::ACCOUNT, get(show))
         .route(urls::ACCOUNT_PASSWORD, get(back).post(password::update))
+        .route(urls::ACCOUNT_PREFERENCES, get(back).post(preferences::update))
         .route(urls::ACCOUNT_SIGN_OUT, get(back).post(sessions::destroy_all))
         .route("/account/sessions/{id}/end", get(back).post(sessions::destroy))
         .route(urls::ACCOUNT_TOKENS, get(back).post(tokens::create))
@@ -48,6 +55,7 @@ enum Deed {
     Password,
     Session,
     Token,
+    Preferences,
 }
 
 #[derive(Deserialize)]
@@ -61,9 +69,12 @@ struct ShowParams {
 struct ShowPage {
     /// None where nobody signs in.
     person: Option<PersonView>,
+    /// What the account has, of what it may have; nothing where nobody signs in.
+    quotas: Vec<Setting>,
     sessions: Vec<SessionRow>,
     tokens: Vec<TokenRow>,
     token_form: TokenForm,
+    preferences: PreferencesForm,
     made: Option<MadeView>,
     done: Option<&'static str>,
     errors: Vec<FieldError>,
@@ -72,18 +83,19 @@ struct ShowPage {
 struct PersonView {
     name: String,
     role: &'static str,
-    /// What the role allows: "With it you ...".
+    /// What the role allows: "With it you may ...".
     may: &'static str,
 }
 
 impl Deed {
-    const ALL: [Self; 3] = [Self::Password, Self::Session, Self::Token];
+    const ALL: [Self; 4] = [Self::Password, Self::Session, Self::Token, Self::Preferences];
 
     fn word(self) -> &'static str {
         match self {
             Self::Password => "password",
             Self::Session => "session",
             Self::Token => "token",
+            Self::Preferences => "preferences",
         }
     }
 
@@ -92,6 +104,7 @@ impl Deed {
             Self::Password => "Your password is changed. Every other browser that was signed in is signed out.",
             Self::Session => "That browser is signed out.",
             Self::Token => "The token is revoked. No program can use it any more.",
+            Self::Preferences => "Kept: from now on this browser has pages like that.",
         }
     }
 
@@ -106,8 +119,8 @@ impl ShowPage {
         let user_id = asker.viewer.user_id;
         let mut conn = state.pool.acquire().await?;
         let tokens = store::tokens::list(&mut conn, user_id).await?;
-        let (person, sessions) = match state.gate.access {
-            Access::Local => (None, Vec::new()),
+        let (person, sessions, quotas) = match state.gate.access {
+            Access::Local => (None, Vec::new(), Vec::new()),
             Access::Required => {
                 let role = asker.viewer.role;
                 let person = PersonView {
@@ -115,17 +128,20 @@ impl ShowPage {
                     role: role.word(),
                     may: role.in_words(),
                 };
-                (Some(person), store::sessions::list(&mut conn, user_id).await?)
+                let sessions = store::sessions::list(&mut conn, user_id).await?;
+                (Some(person), sessions, quotas(&mut conn, user_id).await?)
             }
         };
         Ok(Self {
             person,
+            quotas,
             sessions: sessions
                 .into_iter()
                 .map(|session| SessionRow::new(session, asker.session))
                 .collect(),
             tokens: tokens.into_iter().map(TokenRow::from).collect(),
             token_form: TokenForm::default(),
+            preferences: PreferencesForm::default(),
             made: None,
             done: None,
             errors: Vec::new(),
@@ -139,6 +155,17 @@ impl ShowPage {
     fn scopes(&self) -> Vec<Choice> {
         self.token_form.scopes()
     }
+}
+
+/// What an account has, of what it may have.
+async fn quotas(conn: &mut PgConnection, user_id: UserId) -> store::Result<Vec<Setting>> {
+    let quotas = store::quotas::of(conn, user_id).await?;
+    let usage = store::quotas::usage(conn, user_id).await?;
+    let lines = quota::ALL.map(|one| Setting {
+        name: quota::field(one).label.to_owned(),
+        value: quota::in_words(&quotas, &usage, one),
+    });
+    Ok(lines.into())
 }
 
 /// What is said beside the field for the lifetime of a token.

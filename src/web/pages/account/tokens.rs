@@ -100,7 +100,7 @@ pub struct MadeView {
 impl From<MadeToken> for MadeView {
     fn from(made: MadeToken) -> Self {
         Self {
-            text: made.secret.expose().to_owned(),
+            text: made.text.expose().to_owned(),
             expires: view::date(made.expires_at),
         }
     }

@@ -1,7 +1,6 @@
 //! Accounts: the list, and what an admin does about each.
 
 use askama::Template;
-use axum::extract::Query;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
@@ -22,6 +21,7 @@ use crate::model::user::Role;
 use crate::store;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Query;
 use crate::web::extract::form::Form;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
@@ -73,6 +73,8 @@ struct ShowPage {
     id: UserId,
     name: String,
     facts: Vec<Setting>,
+    /// What it has, of what it may have.
+    held: Vec<Setting>,
     roles: Vec<Choice>,
     is_disabled: bool,
     quotas: Vec<QuotaField>,
@@ -135,7 +137,7 @@ async fn load(pool: &PgPool, id: UserId) -> PageResult<ShowPage> {
         name: name.to_owned(),
         value,
     };
-    let mut facts = vec![
+    let facts = vec![
         fact("Role", account.role.word().to_owned()),
         fact("State", state(&account).0.to_owned()),
         fact("Made (UTC)", view::date(account.created_at)),
@@ -143,10 +145,10 @@ async fn load(pool: &PgPool, id: UserId) -> PageResult<ShowPage> {
     ];
     let quotas = house.with(&own);
     let held = quota::ALL.map(|one| fact(quota::field(one).label, quota::in_words(&quotas, &usage, one)));
-    facts.extend(held);
     Ok(ShowPage {
         id,
         facts,
+        held: held.into(),
         roles: super::roles(account.role),
         is_disabled: account.is_disabled,
         quotas: quotas::fields(&QuotaForm::of(&own), &house, &[]),

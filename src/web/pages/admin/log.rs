@@ -1,7 +1,6 @@
 //! The audit log: who did what, from where, and how that ended.
 
 use askama::Template;
-use axum::extract::Query;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
@@ -9,6 +8,7 @@ use sqlx::PgPool;
 
 use crate::store;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Query;
 use crate::web::fragment;
 use crate::web::urls;
 use crate::web::view;

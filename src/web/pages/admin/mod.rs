@@ -10,13 +10,12 @@ use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::http::header;
 use axum::response::Response;
 use axum::routing::get;
 use axum::routing::post;
 
 use crate::auth::administration::AdministrationError;
-use crate::auth::token::Secret;
+use crate::auth::token::TokenText;
 use crate::condition::Condition;
 use crate::config::Access;
 use crate::model::user::Role;
@@ -69,21 +68,20 @@ async fn index(State(gate): State<Gate>, State(condition): State<Condition>) -> 
 fn roles(chosen: Role) -> Vec<Choice> {
     let choice = |role: Role| Choice {
         value: role.word().to_owned(),
-        text: format!("{}: may {}", role.word(), role.in_words()),
+        text: match role {
+            Role::Viewer => "viewer: looks at what others share",
+            Role::Editor => "editor: also uploads and launches",
+            Role::Admin => "admin: also looks after accounts and settings",
+        }
+        .to_owned(),
         is_chosen: role == chosen,
     };
     Role::ALL.map(choice).into()
 }
 
-/// The link of an invitation, to be given to somebody: with the public address, or, where none is said, that by which this
-/// was asked for.
-fn link(gate: &Gate, headers: &HeaderMap, token: &Secret) -> String {
-    let asked = || {
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        format!("http://{}", host.unwrap_or("localhost"))
-    };
-    let address = gate.public_url.as_deref().map_or_else(asked, str::to_owned);
-    format!("{address}{}", urls::register(token.expose()))
+/// The link of an invitation, to be given to somebody.
+fn link(gate: &Gate, headers: &HeaderMap, token: &TokenText) -> String {
+    format!("{}{}", gate.address(headers), urls::register(token.expose()))
 }
 
 /// The refusal as a sentence for a page.

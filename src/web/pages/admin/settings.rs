@@ -38,9 +38,9 @@ struct SettingsPage {
 
 fn in_words(registration: Registration) -> &'static str {
     match registration {
-        Registration::Closed => "Closed: nobody can make an account, not even with an invitation",
-        Registration::Invited => "By invitation: whoever has a link that an admin made",
-        Registration::Open => "Open: everybody who reaches this address, and becomes an editor",
+        Registration::Closed => "Closed: nobody, not even with an invitation",
+        Registration::Invited => "By invitation: whoever has an admin’s link",
+        Registration::Open => "Open: whoever reaches this address, as an editor",
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -20,8 +19,10 @@ use crate::report::chart::ChartError;
 use crate::report::chart::Scale;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
+use crate::web::pages::benchmarks::measure;
 use crate::web::pages::chart_view::Switch;
 use crate::web::pages::picture::CanvasWish;
 use crate::web::pages::picture::Picture;
@@ -44,10 +45,7 @@ pub(super) struct ViewParams {
 impl ViewParams {
     pub fn read(given: &HashMap<String, String>) -> Self {
         let get = |name: &str| given.get(name).map(String::as_str).unwrap_or_default();
-        let (percentiles, problem) = match Percentiles::parse(get("p")) {
-            Ok(percentiles) => (percentiles, None),
-            Err(problem) => (Percentiles::default(), Some(problem)),
-        };
+        let (percentiles, problem) = measure::percentiles(get("p"));
         Self {
             kind: ChartKind::parse(get("type")).unwrap_or(ChartKind::Throughput),
             percentiles,
@@ -64,7 +62,7 @@ impl ViewParams {
     /// As the end of an address.
     pub fn to_query(&self) -> String {
         let mut query = format!("type={}", self.kind.word());
-        if self.percentiles != Percentiles::default() {
+        if !measure::go_without_saying(&self.percentiles) {
             query.extend(["&p=", &self.percentiles.to_text()]);
         }
         if let Some(level_idx) = self.level_idx {

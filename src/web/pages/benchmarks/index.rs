@@ -1,7 +1,6 @@
 //! The list of benchmarks.
 
 use askama::Template;
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::response::Response;
 use sqlx::PgPool;
@@ -18,6 +17,7 @@ use crate::report::table::Figure;
 use crate::store;
 use crate::store::finding::ListOrder;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::pages::benchmarks::sparkline::Sparkline;

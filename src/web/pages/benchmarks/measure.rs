@@ -4,6 +4,7 @@ use crate::analysis::change::Verdict;
 use crate::report::benchmark::Percentiles;
 use crate::report::benchmark::readings::Measure;
 use crate::report::chart::XyChart;
+use crate::web::middleware::preferences::Preferences;
 use crate::web::pages::picture::Sources;
 
 /// Throughput, or the percentile that the word names; throughput for any other word.
@@ -19,12 +20,25 @@ fn all(percentiles: &Percentiles) -> Vec<Measure> {
     std::iter::once(Measure::Throughput).chain(percentiles).collect()
 }
 
-/// The percentiles of an address, or the usual ones and why they are not those.
+/// The percentiles of an address. Where it names none, those that the browser prefers; and those, too, where it cannot be
+/// read, with the reason.
 pub(super) fn percentiles(text: &str) -> (Percentiles, Option<String>) {
+    let preferred = || Preferences::current().percentiles;
     match Percentiles::parse(text) {
+        Ok(_) if names_none(text) => (preferred(), None),
         Ok(percentiles) => (percentiles, None),
-        Err(problem) => (Percentiles::default(), Some(problem)),
+        Err(problem) => (preferred(), Some(problem)),
     }
+}
+
+fn names_none(text: &str) -> bool {
+    !text.contains(char::is_alphanumeric)
+}
+
+/// Whether an address that names no percentiles means these.
+pub(super) fn go_without_saying(percentiles: &Percentiles) -> bool {
+    let usual = Percentiles::default();
+    *percentiles == usual && Preferences::current().percentiles == usual
 }
 
 /// A chart of one measure, and links to the others.

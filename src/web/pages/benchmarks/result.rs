@@ -21,6 +21,7 @@ use crate::report::benchmark::statements::ErrorRow;
 use crate::report::benchmark::statements::StatementRow;
 use crate::web::pages::benchmarks::chart::ChartView;
 use crate::web::pages::benchmarks::chart::ViewParams;
+use crate::web::pages::benchmarks::measure;
 use crate::web::urls;
 
 /// Tables and charts, ready to be shown.
@@ -107,7 +108,7 @@ impl ResultView {
 fn export_link(id: BenchmarkId, kind: &FileKind, percentiles: &Percentiles) -> ExportLink {
     let address = urls::benchmark_part(id, kind.name);
     ExportLink {
-        address: if *percentiles == Percentiles::default() {
+        address: if measure::go_without_saying(percentiles) {
             address
         } else {
             urls::with_query(&address, [("p", percentiles.to_text().as_str())])

@@ -19,6 +19,7 @@ use crate::testing::bench::Bench;
 use crate::testing::benchmarks::form;
 use crate::testing::world::World;
 use crate::web::middleware::identity;
+use crate::web::middleware::preferences;
 use crate::web::state::AppState;
 
 /// The web door of a house, and stories about what is stored in it.
@@ -46,7 +47,11 @@ impl Door {
 
     async fn ask(&self, request: Request<Body>) -> Response {
         let identity = axum::middleware::from_fn_with_state(self.state.clone(), identity::know);
-        let router = router().layer(identity).with_state(self.state.clone());
+        let preferences = axum::middleware::from_fn(preferences::know);
+        let router = router()
+            .layer(identity)
+            .layer(preferences)
+            .with_state(self.state.clone());
         router.oneshot(request).await.unwrap()
     }
 
@@ -559,4 +564,38 @@ async fn everything_can_be_taken_away_with_the_percentiles_that_were_chosen() {
     }
     let (status, _) = door.get(&format!("/benchmarks/{id}/nothing.csv")).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_page_has_the_percentiles_that_the_browser_prefers_unless_it_is_asked_for_others() {
+    let door = Door::open().await;
+    let id = door.world.measured(&form("r"), &[500, 800]).await;
+    let look = async |part: &str, prefers: &str| {
+        let cookie = format!("preferences=percentiles={prefers}");
+        let request = Request::get(format!("/benchmarks/{id}{part}")).header(header::COOKIE, cookie);
+        let response = door.ask(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(response.status(), StatusCode::OK, "{part}");
+        let body = axum::body::to_bytes(response.into_body(), 1 << 24).await.unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    };
+    for (part, prefers, shown) in [
+        ("", "50%2C42", "42,50"),
+        ("/trend", "50%2C42", "42,50"),
+        ("?p=", "42", "42"),
+        ("?p=9", "42", "9"),
+        ("?p=50,95,99,99.9", "42", "50,95,99,99.9"),
+        ("", "nonsense", "50,95,99,99.9"),
+    ] {
+        let page = look(part, prefers).await;
+        assert!(
+            page.contains(&format!("name=\"p\" value=\"{shown}\"")),
+            "{part} {prefers}: {page}"
+        );
+    }
+    let page = look("?p=50,95,99,99.9", "42").await;
+    assert!(
+        page.contains("levels.csv?p=50%2C95%2C99%2C99.9"),
+        "what was asked for is said where the browser would have something else: {page}"
+    );
+    assert!(!look("", "50,95,99,99.9").await.contains("levels.csv?p="));
 }

@@ -7,7 +7,6 @@ pub use show::refused_statistics;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -27,6 +26,7 @@ use crate::model::user::Viewer;
 use crate::store;
 use crate::store::finding::ListOrder;
 use crate::web::error::Error;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;

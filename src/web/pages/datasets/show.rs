@@ -1,7 +1,6 @@
 //! One dataset with its restore, its tables and its log.
 
 use askama::Template;
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -27,6 +26,7 @@ use crate::model::units::ms_in_words;
 use crate::model::user::Viewer;
 use crate::store;
 use crate::web::error::Error;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;

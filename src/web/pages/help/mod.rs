@@ -9,13 +9,13 @@ mod tests;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::Path;
 use axum::response::Html;
 use axum::response::IntoResponse as _;
 use axum::response::Response;
 use axum::routing::get;
 
 use crate::web::error::Error;
+use crate::web::extract::address::Path;
 use crate::web::fragment;
 use crate::web::state::AppState;
 use crate::web::urls;

@@ -2,8 +2,12 @@
 
 use askama::Template;
 
+use crate::auth::limit::Limit;
+use crate::auth::quota;
 use crate::config::variables;
 use crate::config::variables::Variable;
+use crate::model::dataset::Setting as Fact;
+use crate::model::quota::Quotas;
 use crate::web::pages::help::Topic;
 use crate::web::pages::help::prose;
 
@@ -11,6 +15,10 @@ use crate::web::pages::help::prose;
 #[template(path = "help/operations.html")]
 struct OperationsPage {
     topic: &'static Topic,
+    /// What may be asked for how often, a sentence for each.
+    limits: Vec<String>,
+    /// What an account may have where an admin says nothing else.
+    quotas: Vec<Fact>,
     settings: Vec<Setting>,
 }
 
@@ -31,7 +39,17 @@ struct Stretch {
 
 pub(super) fn render(topic: &'static Topic) -> askama::Result<String> {
     let settings = variables::all().into_iter().map(setting).collect();
-    OperationsPage { topic, settings }.render()
+    let quotas = quota::ALL.map(|one| Fact {
+        name: quota::field(one).label.to_owned(),
+        value: quota::bound_in_words(&Quotas::default(), one),
+    });
+    let page = OperationsPage {
+        topic,
+        limits: Limit::ALL.map(Limit::sentence).into(),
+        quotas: quotas.into(),
+        settings,
+    };
+    page.render()
 }
 
 fn setting(variable: Variable) -> Setting {

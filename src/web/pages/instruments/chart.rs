@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -14,6 +13,7 @@ use crate::report::instruments::InstrumentData;
 use crate::report::instruments::lottery::LotteryReport;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::pages::picture::CanvasWish;

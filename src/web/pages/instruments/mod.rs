@@ -11,7 +11,6 @@ mod regret;
 mod show;
 
 use axum::Router;
-use axum::extract::Path;
 use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header;
@@ -29,6 +28,7 @@ use crate::report::instruments::InstrumentData;
 use crate::report::instruments::budget::BudgetReport;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Path;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment::Hx;

@@ -1,8 +1,6 @@
 //! Two plans of one query, side by side, with the differences in words on top.
 
 use askama::Template;
-use axum::extract::Path;
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
@@ -18,6 +16,8 @@ use crate::report::data::ReportData;
 use crate::report::table;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Path;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::pages::plans::Choice;

@@ -1,7 +1,6 @@
 //! How far the planner's row estimates were off: by source, by the number of joins, by query.
 
 use askama::Template;
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
@@ -19,6 +18,7 @@ use crate::report::estimates;
 use crate::report::estimates::SourceEstimates;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;

@@ -1,7 +1,6 @@
 //! The plan map: every query under every source, a letter for each different plan.
 
 use askama::Template;
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
@@ -14,6 +13,7 @@ use crate::report::data::ReportData;
 use crate::report::table;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;

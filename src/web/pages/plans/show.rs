@@ -1,8 +1,6 @@
 //! One plan on a page of its own, as a tree or as the server sent it, and to be taken away.
 
 use askama::Template;
-use axum::extract::Path;
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::HeaderName;
 use axum::http::header;
@@ -20,6 +18,8 @@ use crate::plan;
 use crate::report::table;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Path;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::pages::plans::Choice;

@@ -1,7 +1,6 @@
 //! The list of results.
 
 use askama::Template;
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::response::Response;
 use sqlx::PgPool;
@@ -13,6 +12,7 @@ use crate::model::job::JobStatus;
 use crate::store;
 use crate::store::finding::ListOrder;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;
 use crate::web::pages::lists::Known;

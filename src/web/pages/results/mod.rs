@@ -10,8 +10,6 @@ pub mod show;
 use std::collections::HashMap;
 
 use axum::Router;
-use axum::extract::Path;
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header;
@@ -35,6 +33,8 @@ use crate::report::export;
 use crate::store;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Path;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::form::Form;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use askama::Template;
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -24,6 +23,7 @@ use crate::report::table;
 use crate::report::table::QueryRows;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;

@@ -1,7 +1,6 @@
 //! The first admin: made by whoever holds the token that pgassay printed when it started.
 
 use askama::Template;
-use axum::extract::Query;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
@@ -12,6 +11,7 @@ use serde::Deserialize;
 use crate::auth::accounts::Accounts;
 use crate::experiment::fields::FieldError;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Query;
 use crate::web::extract::form::Form;
 use crate::web::fragment;
 use crate::web::middleware::identity::Asker;

@@ -1,7 +1,6 @@
 //! Links that show one thing to whoever has them: the first look exchanges the token for a cookie, so that it neither stays in
 //! the address nor goes on with it.
 
-use axum::extract::Path;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse as _;
@@ -15,6 +14,7 @@ use crate::store;
 use crate::web::cookies;
 use crate::web::error::Error;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Path;
 use crate::web::state::Gate;
 use crate::web::urls;
 
@@ -29,6 +29,6 @@ pub async fn show(
     let token = Token::parse(TokenKind::Link, &token).map_err(|_| Error::NotFound(WHAT))?;
     let thing = store::links::find(&mut *pool.acquire().await?, token.hashed()).await?;
     let path = urls::filed(thing.ok_or(Error::NotFound(WHAT))?);
-    let cookie = cookies::give_link(&token.secret(), &path, gate.is_https)?;
+    let cookie = cookies::give_link(&token.text(), &path, gate.is_https)?;
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&path)).into_response())
 }

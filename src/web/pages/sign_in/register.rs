@@ -1,7 +1,6 @@
 //! New accounts, by an invitation or where everybody may; and new passwords, by an admin's link.
 
 use askama::Template;
-use axum::extract::Query;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -13,6 +12,7 @@ use crate::experiment::fields::FieldError;
 use crate::model::user::Registration;
 use crate::store;
 use crate::web::error::PageResult;
+use crate::web::extract::address::Query;
 use crate::web::extract::form::Form;
 use crate::web::fragment;
 use crate::web::middleware::identity::Asker;

@@ -4,7 +4,6 @@ mod show;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::Query as UrlQuery;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -20,6 +19,7 @@ use crate::model::workload::Workload;
 use crate::store;
 use crate::store::finding::ListOrder;
 use crate::web::error::Error;
+use crate::web::extract::address::Query as UrlQuery;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
 use crate::web::fragment;

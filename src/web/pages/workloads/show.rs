@@ -1,7 +1,6 @@
 //! One workload with its statements and their check against a dataset.
 
 use askama::Template;
-use axum::extract::Query as QueryString;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
@@ -21,6 +20,7 @@ use crate::model::workload::Query;
 use crate::model::workload::QueryClass;
 use crate::store;
 use crate::web::error::Error;
+use crate::web::extract::address::Query as QueryString;
 use crate::web::extract::form::Form;
 use crate::web::extract::id::Id;
 use crate::web::extract::user::CurrentUser;
