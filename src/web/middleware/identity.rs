@@ -295,7 +295,7 @@ mod tests {
         ] {
             let request = Request::get(&path)
                 .header(header::HOST, "localhost")
-                .header(header::COOKIE, format!("session={}", session.secret().expose()));
+                .header(header::COOKIE, format!("session={}", session.text().expose()));
             let answer = router
                 .clone()
                 .oneshot(request.body(Body::empty()).unwrap())
