@@ -82,6 +82,7 @@ create table audit_log (
     path text not null,
     status smallint not null
 );
+create index audit_log_at on audit_log (at);
 
 -- What belongs to one account may be shown to all others.
 alter table datasets add column is_shared boolean not null default false;
@@ -90,6 +91,11 @@ alter table experiments add column is_shared boolean not null default false;
 alter table instruments add column is_shared boolean not null default false;
 alter table benchmarks add column is_shared boolean not null default false;
 alter table servers add column is_shared boolean not null default false;
+create index datasets_shared on datasets (id) where is_shared;
+create index workloads_shared on workloads (id) where is_shared;
+create index experiments_shared on experiments (id) where is_shared;
+create index instruments_shared on instruments (id) where is_shared;
+create index benchmarks_shared on benchmarks (id) where is_shared;
 
 -- Links that show one thing to whoever has them.
 create table links (
@@ -105,6 +111,11 @@ create table links (
     benchmark_id bigint references benchmarks on delete cascade,
     check (num_nonnulls(dataset_id, workload_id, experiment_id, instrument_id, benchmark_id) = 1)
 );
+create index links_of_dataset on links (dataset_id) where dataset_id is not null;
+create index links_of_workload on links (workload_id) where workload_id is not null;
+create index links_of_experiment on links (experiment_id) where experiment_id is not null;
+create index links_of_instrument on links (instrument_id) where instrument_id is not null;
+create index links_of_benchmark on links (benchmark_id) where benchmark_id is not null;
 
 -- On whose behalf the store is asked: an account, or nobody (0), and the one thing that a link shows besides.
 create type viewer as (

@@ -86,6 +86,7 @@ async fn write(config: &HouseConfig, house: &House, draft: Draft, stop: &Cancell
     let own_key = house.layout.key_file();
     let key_file = config.key_file.clone().unwrap_or_else(|| own_key.clone());
     let mut view = house.pool.begin_with(backups::BEGIN).await?;
+    backups::stand_still(&mut view).await?;
     let facts = backups::facts(&mut view).await?;
     let dumps = backups::list_dumps(&mut view, &house.home).await?;
     let binaries = Binaries::find(config.pg_bindir.as_deref()).await.ok();
@@ -116,8 +117,8 @@ async fn write(config: &HouseConfig, house: &House, draft: Draft, stop: &Cancell
         () = stop.cancelled() => Err(BackupError::Stopped.into()),
     };
     let written = writing.await.context("writing the backup")?;
-    // Until the last byte of the dump is read.
-    view.rollback().await?;
+    // Until the last byte of the dump is read. How it ends says nothing of what was read.
+    drop(view);
     let manifest = match (written, fed) {
         (Ok(manifest), Ok(())) => manifest,
         // What the disk says matters more than what a program says whose output nobody took any more.
@@ -262,6 +263,8 @@ pub async fn restore(config: &HouseConfig, path: &Path, stop: &CancellationToken
         return Err(BackupError::DirectoryInUse(data_dir).into());
     }
     let layout = Layout::open(&data_dir)?;
+    // Held until all is there, or gone again: nobody else's work is cleared away.
+    let _master = house::take_lock(&layout)?.context("another pgassay is at work in the data directory")?;
     let restoring = Restoring {
         config,
         layout: &layout,
@@ -338,7 +341,6 @@ impl Restoring<'_> {
         if let Some(low) = disk.low(backup.manifest.needed_bytes(has_own_store))? {
             return Err(low.into());
         }
-        let _master = house::take_lock(self.layout)?.context("another pgassay is at work in the data directory")?;
         self.layout.succeed(&backup.manifest.origin.home)?;
         let key_file = self.config.key_file.clone().unwrap_or_else(|| self.layout.key_file());
         let (layout, stop) = (self.layout.clone(), self.stop.clone());

@@ -38,6 +38,8 @@ async fn round(house: &House, n: u32) -> anyhow::Result<()> {
     store::sessions::sweep(&mut conn).await?;
     store::tokens::sweep(&mut conn).await?;
     store::links::sweep(&mut conn).await?;
+    store::invitations::sweep(&mut conn).await?;
+    store::audit::sweep(&mut conn).await?;
     drop(conn);
     let n_given_up = house.sweep_uploads().await?;
     if n_given_up > 0 {

@@ -20,6 +20,7 @@ use crate::app::house::House;
 use crate::app::house::Programs;
 use crate::app::sample;
 use crate::app::worker;
+use crate::auth::accounts::AccountError;
 use crate::config::Access;
 use crate::config::HouseConfig;
 use crate::config::WebConfig;
@@ -104,7 +105,11 @@ async fn open_accounts(house: &House, web: &WebConfig, address: SocketAddr) -> a
         let made = accounts
             .make_first_admin(name, password.trim_end_matches(['\r', '\n']))
             .await;
-        made.with_context(|| format!("making the first admin {name}"))?;
+        match made {
+            // Another process was first.
+            Ok(_) | Err(AccountError::AlreadySetUp) => {}
+            Err(error) => return Err(error).with_context(|| format!("making the first admin {name}")),
+        }
     }
     if let Some(token) = accounts.offer_setup().await? {
         // All addresses are none that a browser can go to.

@@ -235,7 +235,7 @@ impl Accounts {
         Ok(viewer)
     }
 
-    /// Sets the password of an account from the command line, and ends its sessions. None when nobody has that name.
+    /// Sets the password of an account from the command line, and ends its sessions and tokens. None when nobody has that name.
     pub async fn set_password(&self, name: &str, password: &str) -> Result<Option<Viewer>, AccountError> {
         let account = store::users::find(&mut *self.pool.acquire().await?, name.trim()).await?;
         let Some(account) = account else {
@@ -244,7 +244,7 @@ impl Accounts {
         let hash = self.hash(password, &account.name).await?;
         let mut transaction = self.pool.begin().await?;
         store::users::set_password(&mut transaction, account.id, None, &hash.to_text()).await?;
-        store::sessions::delete_all(&mut transaction, account.id, None).await?;
+        end_ways_in(&mut transaction, account.id).await?;
         transaction.commit().await?;
         info!("Account {} has another password", account.id);
         Ok(Some(Viewer::account(account.id, account.role)))
@@ -327,7 +327,7 @@ impl Accounts {
         Ok(viewer)
     }
 
-    /// Sets the password anew of the account that an admin's link is for, ends its sessions and lets its owner in.
+    /// Sets the password anew of the account that an admin's link is for, ends its sessions and tokens, and lets its owner in.
     pub async fn choose_password_again(
         &self,
         link: &str,
@@ -344,39 +344,39 @@ impl Accounts {
         let (user_id, _) = invitation.for_user.ok_or(AccountError::NoInvitation)?;
         store::users::set_password(&mut transaction, user_id, None, &hash.to_text()).await?;
         store::invitations::use_up(&mut transaction, invitation.id, user_id).await?;
-        store::sessions::delete_all(&mut transaction, user_id, None).await?;
+        end_ways_in(&mut transaction, user_id).await?;
         let known = store::users::find_known(&mut transaction, &name).await?;
         let viewer = known.ok_or(AccountError::NoInvitation)?.viewer;
         transaction.commit().await?;
         enter(&mut *self.pool.acquire().await?, viewer, client).await
     }
 
-    /// Changes one's own password, and ends all one's sessions but this one.
+    /// Changes one's own password, ends all one's sessions, and lets one in anew.
     pub async fn change_password(
         &self,
         user_id: UserId,
-        session: Option<SessionId>,
         old: &str,
         new: &str,
-        address: IpAddr,
-    ) -> Result<(), AccountError> {
+        client: &Client,
+    ) -> Result<Entered, AccountError> {
         let mut conn = self.pool.acquire().await?;
         let account = store::users::get(&mut conn, user_id).await?;
         let name = account
             .ok_or_else(|| anyhow::anyhow!("an account that is not there"))?
             .name;
         drop(conn);
-        let verified = self.verify(&name, old, address).await;
-        verified.map_err(|error| match error {
+        let verified = self.verify(&name, old, client.address).await;
+        let viewer = verified.map_err(|error| match error {
             AccountError::Wrong => AccountError::NotYours,
             error => error,
         })?;
         let hash = self.hash(new, &name).await?;
         let mut transaction = self.pool.begin().await?;
         store::users::set_password(&mut transaction, user_id, None, &hash.to_text()).await?;
-        store::sessions::delete_all(&mut transaction, user_id, session).await?;
+        store::sessions::delete_all(&mut transaction, user_id, None).await?;
+        store::invitations::delete_for(&mut transaction, user_id).await?;
         transaction.commit().await?;
-        Ok(())
+        enter(&mut *self.pool.acquire().await?, viewer, client).await
     }
 
     /// Ends a session.
@@ -396,6 +396,14 @@ impl Accounts {
         let new = new.map_err(|error| AccountError::Password(error.to_string()))?;
         Ok(self.hasher.hash(new).await?)
     }
+}
+
+/// What was good before the password was set anew by somebody else's hand is so no more.
+async fn end_ways_in(conn: &mut PgConnection, user_id: UserId) -> Result<(), AccountError> {
+    store::sessions::delete_all(conn, user_id, None).await?;
+    store::tokens::delete_all(conn, user_id).await?;
+    store::invitations::delete_for(conn, user_id).await?;
+    Ok(())
 }
 
 /// Opens a session for somebody who has shown who they are.

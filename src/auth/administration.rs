@@ -37,7 +37,7 @@ pub async fn set_role(pool: &PgPool, id: UserId, role: Role) -> Result<(), Admin
     set_admission(pool, id, Admission::Role(role)).await
 }
 
-/// Shuts an account out, and ends its sessions.
+/// Shuts an account out, ends its sessions, and stops what it has launched.
 pub async fn shut_out(pool: &PgPool, id: UserId) -> Result<(), AdministrationError> {
     set_admission(pool, id, Admission::ShutOut).await
 }
@@ -57,6 +57,7 @@ async fn set_admission(pool: &PgPool, id: UserId, admission: Admission) -> Resul
     }
     if admission == Admission::ShutOut {
         store::sessions::delete_all(&mut transaction, id, None).await?;
+        store::jobs::request_cancel_of(&mut transaction, id).await?;
     }
     transaction.commit().await?;
     info!("The admission of account {id} was changed");

@@ -25,6 +25,7 @@ use crate::model::job::Progress;
 use crate::model::snapshot::Snapshot;
 use crate::model::user::Viewer;
 use crate::store::datasets;
+use crate::store::experiments;
 use crate::store::held::HeldJob;
 use crate::store::held::Parted;
 use crate::store::instruments;
@@ -99,7 +100,13 @@ async fn attempt(job: &HeldJob, sandboxes: &Sandboxes) -> Result<Parted, Trouble
         .await?
         .context("the job's instrument")?;
     let objects = match instrument.experiment_id {
-        Some(id) => sources::list_objects(&mut conn, id).await?,
+        Some(id) => {
+            let experiment = experiments::get(&mut conn, job.viewer, id).await?;
+            experiment.ok_or_else(|| {
+                Trouble::Sentence("The experiment of this run is gone, or is no longer shared with you.".to_owned())
+            })?;
+            sources::list_objects(&mut conn, id).await?
+        }
         None => Vec::new(),
     };
     let gone = || Trouble::Sentence("The dataset of this run is gone, or is no longer shared with you.".to_owned());

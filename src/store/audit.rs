@@ -62,6 +62,14 @@ pub async fn list(conn: &mut PgConnection, before: Option<i64>, limit: i64) -> R
     .await
 }
 
+/// Removes entries of more than a year ago.
+pub async fn sweep(conn: &mut PgConnection) -> Result<()> {
+    sqlx::query!("delete from audit_log where at < clock_timestamp() - interval '1 year'")
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

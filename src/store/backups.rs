@@ -16,6 +16,14 @@ use crate::store::to_u64;
 /// Begins a transaction whose view of the store others can share by [`share_view`].
 pub const BEGIN: &str = "begin isolation level repeatable read read only";
 
+/// Lets a transaction stand idle for as long as others read what it sees.
+pub async fn stand_still(conn: &mut PgConnection) -> Result<()> {
+    sqlx::query!("select set_config('idle_in_transaction_session_timeout', '0', true)")
+        .fetch_one(conn)
+        .await?;
+    Ok(())
+}
+
 /// The name under which `pg_dump` sees what this transaction sees, for as long as it lasts.
 pub async fn share_view(conn: &mut PgConnection) -> Result<String> {
     sqlx::query_scalar!(r#"select pg_export_snapshot() as "name!""#)
@@ -109,8 +117,14 @@ pub struct Renewal {
 }
 
 /// Has every dataset that was restored in the data directory `home` restored anew: from the dumps that are there, or from
-/// the depot. Work on a dataset waits until that is done.
+/// the depot. Work on a dataset waits until that is done. Nobody is signed in, and no invitation is good: some may have been
+/// ended since.
 pub async fn renew(conn: &mut PgConnection, home: &str, dumps: &[DatasetId]) -> Result<Renewal> {
+    sqlx::query!("delete from sessions").execute(&mut *conn).await?;
+    sqlx::query!("delete from setup_tokens").execute(&mut *conn).await?;
+    sqlx::query!("delete from invitations where used_at is null")
+        .execute(&mut *conn)
+        .await?;
     let rows = sqlx::query!(
         r#"select d.id as "id: DatasetId", d.owner_id as "owner_id: UserId", d.is_in_depot
            from datasets d join jobs j on j.id = d.job_id

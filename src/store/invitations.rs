@@ -54,12 +54,14 @@ pub async fn insert(
     .await
 }
 
-/// The invitation of a token, as long as it can be used. In a transaction it can be used by nobody else until that ends.
+/// The invitation of a token, as long as it can be used: while whoever made it is an admin. In a transaction it can be used by
+/// nobody else until that ends.
 pub async fn find(conn: &mut PgConnection, token: Hashed) -> Result<Option<Invitation>> {
     let row = sqlx::query!(
         r#"select i.id as "id: InvitationId", i.role as "role: Role", u.id as "user_id?: UserId", u.name as "name?"
-           from invitations i left join users u on u.id = i.for_user
+           from invitations i join users m on m.id = i.made_by left join users u on u.id = i.for_user
            where i.token_hash = $1 and i.used_at is null and i.expires_at > clock_timestamp()
+             and m.role = 'admin' and not m.is_disabled
            for update of i"#,
         &token.0[..],
     )
@@ -91,7 +93,8 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<ListedInvitation>> {
         r#"select i.id as "id: InvitationId", i.role as "role: Role", m.name as made_by, u.name as "for_user?",
                   i.created_at, i.expires_at
            from invitations i join users m on m.id = i.made_by left join users u on u.id = i.for_user
-           where i.used_at is null and i.expires_at > clock_timestamp() order by i.id desc limit 200"#
+           where i.used_at is null and i.expires_at > clock_timestamp() and m.role = 'admin' and not m.is_disabled
+           order by i.id desc limit 200"#
     )
     .fetch_all(conn)
     .await
@@ -103,6 +106,28 @@ pub async fn delete(conn: &mut PgConnection, id: InvitationId) -> Result<bool> {
         .execute(conn)
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Takes back what would set the password of an account anew.
+pub async fn delete_for(conn: &mut PgConnection, user_id: UserId) -> Result<()> {
+    sqlx::query!(
+        "delete from invitations where for_user = $1 and used_at is null",
+        user_id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Removes what expired over a month ago.
+pub async fn sweep(conn: &mut PgConnection) -> Result<()> {
+    sqlx::query!("delete from invitations where expires_at < clock_timestamp() - interval '30 days'")
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query!("delete from setup_tokens where expires_at < clock_timestamp()")
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Stores a token by which the first admin can be made.

@@ -133,6 +133,22 @@ pub async fn request_cancel(conn: &mut PgConnection, viewer: Viewer, id: JobId) 
     Ok(done.rows_affected() == 1)
 }
 
+/// Asks for all of an account's jobs to stop.
+pub async fn request_cancel_of(conn: &mut PgConnection, owner: UserId) -> Result<()> {
+    sqlx::query!(
+        "update jobs set cancel_requested = true,
+                status = case when status = 'queued' then 'cancelled'::job_status else status end,
+                message = case when status <> 'queued' then message
+                               else 'Stopped: an admin has shut out the account it belongs to.' end,
+                finished_at = case when status = 'queued' then clock_timestamp() else finished_at end
+         where owner_id = $1 and status in ('queued', 'running')",
+        owner.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// What runs and what waits, whoever asked for it, in the order in which it will run. Of what the viewer may not see there is
 /// only that it is there.
 pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<QueuedJob>> {
@@ -143,16 +159,20 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
                   case when own.is_seen then j.progress else '{}' end as "progress!: Json<Progress>",
                   case when own.is_seen then j.message end as message, j.cancel_requested,
                   j.created_at, j.started_at, j.finished_at, clock_timestamp() as "read_at!",
-                  case when may_see($1, d) then d.id end as "dataset_id: DatasetId",
-                  case when may_see($1, d) then d.name end as "dataset_name",
-                  case when may_see($1, w) then w.id end as "workload_id: WorkloadId",
-                  case when may_see($1, w) then w.name end as "workload_name",
-                  case when own.is_seen then e.id end as "experiment_id: ExperimentId", e.n_trials as "n_trials?",
+                  case when own.is_seen and may_see($1, d) then d.id end as "dataset_id: DatasetId",
+                  case when own.is_seen and may_see($1, d) then d.name end as "dataset_name",
+                  case when own.is_seen and may_see($1, w) then w.id end as "workload_id: WorkloadId",
+                  case when own.is_seen and may_see($1, w) then w.name end as "workload_name",
+                  case when own.is_seen then e.id end as "experiment_id: ExperimentId",
+                  case when own.is_seen then e.n_trials end as "n_trials?",
                   case when own.is_seen then i.id end as "instrument_id: InstrumentId",
                   case when own.is_seen then b.id end as "benchmark_id: BenchmarkId",
-                  case when own.is_seen then b.target_name end as "target_name", j.n_recorded,
-                  s.id as "server_id?: ServerId", s.name as "server_name?",
-                  h.machine as "machine?", h.seen_at as "seen_at?", j.owner_id as "owner_id: UserId"
+                  case when own.is_seen then b.target_name end as "target_name",
+                  case when own.is_seen then j.n_recorded else 0 end as "n_recorded!",
+                  case when own.is_seen then s.id end as "server_id?: ServerId",
+                  case when own.is_seen then s.name end as "server_name?",
+                  case when own.is_seen then h.machine end as "machine?",
+                  case when own.is_seen then h.seen_at end as "seen_at?", j.owner_id as "owner_id: UserId"
            from jobs j
            left join experiments e on e.job_id = j.id
            left join workload_checks c on c.job_id = j.id

@@ -134,7 +134,7 @@ pub async fn set_own(conn: &mut PgConnection, account: UserId, quotas: &OwnQuota
     Ok(done.rows_affected() == 1)
 }
 
-/// Datasets, and the bytes of their dumps and databases, and of the files that arrive part by part, which have their room from
+/// Datasets, and the bytes of their dumps, databases and statistics files, and of the files that arrive part by part, which have their room from
 /// the first part on. A restore that ended badly leaves no files, but what the depot has.
 async fn datasets(conn: &mut PgConnection, account: UserId) -> Result<(u64, u64)> {
     let row = sqlx::query!(
@@ -142,7 +142,9 @@ async fn datasets(conn: &mut PgConnection, account: UserId) -> Result<(u64, u64)
                   (coalesce(sum(case when j.status in ('failed', 'cancelled') and not d.is_in_depot then 0
                                      else d.size_bytes + coalesce(d.database_bytes, 0) end), 0)
                    + (select coalesce(sum(total_bytes), 0) from uploads
-                      where owner_id = $1 and dataset_id is null))::bigint as "bytes!"
+                      where owner_id = $1 and dataset_id is null)
+                   + (select coalesce(sum(f.size_bytes), 0) from statistics_files f join datasets fd on fd.id = f.dataset_id
+                      where fd.owner_id = $1))::bigint as "bytes!"
            from datasets d join jobs j on j.id = d.job_id where d.owner_id = $1"#,
         account.0,
     )

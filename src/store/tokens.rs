@@ -97,14 +97,14 @@ pub async fn find(conn: &mut PgConnection, token: Hashed) -> Result<Option<Beare
     }))
 }
 
-/// The tokens of an account, the newest first, with those that expired in the last month.
+/// The tokens of an account, those that are still good first, the newest first, with those that expired in the last month.
 pub async fn list(conn: &mut PgConnection, user_id: UserId) -> Result<Vec<ApiToken>> {
     sqlx::query_as!(
         ApiToken,
         r#"select id as "id: TokenId", name, prefix, scope as "scope: TokenScope", expires_at, used_at,
                   expires_at <= clock_timestamp() as "is_expired!"
            from api_tokens where user_id = $1 and expires_at > clock_timestamp() - interval '30 days'
-           order by id desc limit 200"#,
+           order by expires_at <= clock_timestamp(), id desc limit 200"#,
         user_id.0,
     )
     .fetch_all(conn)
@@ -117,6 +117,14 @@ pub async fn delete(conn: &mut PgConnection, user_id: UserId, id: TokenId) -> Re
         .execute(conn)
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Revokes all tokens of an account.
+pub async fn delete_all(conn: &mut PgConnection, user_id: UserId) -> Result<()> {
+    sqlx::query!("delete from api_tokens where user_id = $1", user_id.0)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Removes what expired over a month ago. Returns how many there were.

@@ -7,6 +7,7 @@ use std::any::Any;
 
 use askama::Template;
 use axum::Json;
+use axum::http::HeaderMap;
 use axum::http::HeaderValue;
 use axum::http::Method;
 use axum::http::StatusCode;
@@ -245,22 +246,23 @@ impl IntoResponse for Error {
             )
                 .into_response(),
         };
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            retry_after_s = Some(5);
-        }
-        if let Some(seconds) = retry_after_s {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-        }
-        if status == StatusCode::UNAUTHORIZED || problem.is_some() {
-            let challenge = challenge(problem);
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-        }
-        // A body that was not read to its end cannot be followed by another request.
-        if status == StatusCode::PAYLOAD_TOO_LARGE {
-            let headers = response.headers_mut();
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
+        say_what_next(response.headers_mut(), status, retry_after_s, problem);
         response
+    }
+}
+
+/// Says in headers when to come again, what to bring, and whether on this connection.
+fn say_what_next(headers: &mut HeaderMap, status: StatusCode, retry_after_s: Option<u64>, problem: Option<&str>) {
+    let retry_after_s = retry_after_s.or((status == StatusCode::SERVICE_UNAVAILABLE).then_some(5));
+    if let Some(seconds) = retry_after_s {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    if status == StatusCode::UNAUTHORIZED || problem.is_some() {
+        headers.insert(header::WWW_AUTHENTICATE, challenge(problem));
+    }
+    // A body that was not read to its end cannot be followed by another request.
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }
 

@@ -31,8 +31,9 @@ const FORM_BYTES: usize = 256 * 1024;
 /// Everything that can be asked for.
 pub fn router(state: AppState) -> Router {
     let pages = assets::router().merge(pages::router()).fallback(error::not_found);
-    let pages = guarded(pages, &state).layer(cors::of_pages(&state.gate));
-    let api = guarded(api::router(), &state).layer(cors::of_api(&state.gate));
+    let streams = Streams::default();
+    let pages = guarded(pages, &state, &streams).layer(cors::of_pages(&state.gate));
+    let api = guarded(api::router(), &state, &streams).layer(cors::of_api(&state.gate));
     pages
         .merge(cors::open(api, &state.gate))
         .layer(CatchPanicLayer::custom(error::panicked))
@@ -54,11 +55,11 @@ pub fn router(state: AppState) -> Router {
 }
 
 /// With what every request passes that is no other site's doing.
-fn guarded(router: Router<AppState>, state: &AppState) -> Router<AppState> {
+fn guarded(router: Router<AppState>, state: &AppState, streams: &Streams) -> Router<AppState> {
     router
         .layer(DefaultBodyLimit::max(FORM_BYTES))
         .layer(axum::middleware::from_fn_with_state(
-            Streams::default(),
+            streams.clone(),
             middleware::streams::count,
         ))
         .layer(axum::middleware::from_fn_with_state(

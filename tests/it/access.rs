@@ -312,13 +312,10 @@ fn made_of_the_owners(data_dir: &Path) -> String {
     support::ask_store(data_dir, &format!("select {}", counts.join(" + "))).unwrap()
 }
 
-#[tokio::test]
-async fn nobody_sees_or_changes_what_is_somebody_elses_at_any_address() {
-    let dir = server::data_dir();
-    let house = furnish(dir.path());
-    let server = Server::start_with(&house, &["--access", "required"]);
+/// The owner of everything, and somebody of each role beside her, and nobody.
+async fn people<'a>(server: &'a Server, house: &Path) -> (Person<'a>, [Person<'a>; 4]) {
     let token = server.setup_token.clone().unwrap();
-    let nobody = Person::nobody(&server);
+    let nobody = Person::nobody(server);
     let form = [("token", &*token), ("name", "ada"), ("password", PASSWORD)];
     let made = nobody
         .client
@@ -333,15 +330,24 @@ async fn nobody_sees_or_changes_what_is_somebody_elses_at_any_address() {
             "insert into users (name, role, password_hash)
              select '{name}', '{role}', password_hash from users where is_local"
         );
-        support::ask_store(&house, &sql).unwrap();
+        support::ask_store(house, &sql).unwrap();
     }
-    let ada = Person::known(&server, &house, "ada", 1).await;
+    let ada = Person::known(server, house, "ada", 1).await;
     let others = [
-        Person::known(&server, &house, "vic", 2).await,
-        Person::known(&server, &house, "eve", 3).await,
-        Person::known(&server, &house, "kim", 4).await,
+        Person::known(server, house, "vic", 2).await,
+        Person::known(server, house, "eve", 3).await,
+        Person::known(server, house, "kim", 4).await,
         nobody,
     ];
+    (ada, others)
+}
+
+#[tokio::test]
+async fn nobody_sees_or_changes_what_is_somebody_elses_at_any_address() {
+    let dir = server::data_dir();
+    let house = furnish(dir.path());
+    let server = Server::start_with(&house, &["--access", "required"]);
+    let (ada, others) = people(&server, &house).await;
     let forget_limits = || support::ask_store(&house, "delete from rate_limits");
 
     let (mut n_shown, mut faults) = (0, Vec::new());

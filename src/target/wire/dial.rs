@@ -94,6 +94,7 @@ impl fmt::Debug for Dial {
             .field("application_name", &self.application_name)
             .field("settings", &self.settings)
             .field("connect_timeout", &self.connect_timeout)
+            .field("destinations", &self.destinations)
             .finish()
     }
 }

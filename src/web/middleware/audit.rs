@@ -1,6 +1,7 @@
 //! Writes down who asked for what to be changed, from where, and how that was answered. What nobody is let in for is not
 //! written here: it never gets so far.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::extract::MatchedPath;
@@ -11,7 +12,10 @@ use axum::response::Response;
 use sqlx::PgPool;
 use tracing::error;
 
+use crate::auth::address::Net;
 use crate::auth::deeds;
+use crate::auth::limit::Ask;
+use crate::auth::limit::LimitError;
 use crate::model::user::Viewer;
 use crate::store;
 use crate::store::audit::NewEntry;
@@ -19,6 +23,12 @@ use crate::web::middleware::identity::Asker;
 
 /// An answer waits no longer for its line in the log.
 const WITHIN: Duration = Duration::from_secs(2);
+
+/// More of an address tells nobody anything.
+const MOST_CHARS: usize = 200;
+
+/// What proxies write into their logs where there was nobody left to be answered.
+const HUNG_UP: u16 = 499;
 
 /// Said by an answer to somebody who was not known before it, and is now: who that is.
 #[derive(Clone, Copy, Debug)]
@@ -32,25 +42,78 @@ pub async fn note(State(pool): State<PgPool>, request: Request, next: Next) -> R
     let (Some(deed), Some(asker)) = (deed, extensions.get::<Asker>().cloned()) else {
         return next.run(request).await;
     };
-    let path = request.uri().path().to_owned();
-    let response = next.run(request).await;
-    let came_in = response.extensions().get::<CameIn>().map(|came_in| came_in.0);
-    let viewer = came_in.unwrap_or(asker.viewer);
-    let new = NewEntry {
-        user_id: viewer.is_account().then_some(viewer.user_id),
-        otherwise: "somebody",
-        address: &asker.client.address.to_string(),
+    let mut line = Line {
+        pool,
         deed,
-        path: &path,
-        status: response.status().as_u16(),
+        path: request.uri().path().chars().take(MOST_CHARS).collect(),
+        address: asker.client.address,
+        viewer: asker.viewer,
+        is_written: false,
     };
-    let writing = async { store::audit::insert(&mut *pool.acquire().await?, &new).await };
-    match tokio::time::timeout(WITHIN, writing).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => error!("The audit log misses a line, somebody {deed}: {error}"),
-        Err(_) => error!("The audit log misses a line, somebody {deed}: the store does not answer"),
+    let response = next.run(request).await;
+    if let Some(came_in) = response.extensions().get::<CameIn>() {
+        line.viewer = came_in.0;
     }
+    line.write(response.status().as_u16()).await;
+    line.is_written = true;
     response
+}
+
+/// What is to be written down of one request.
+struct Line {
+    pool: PgPool,
+    deed: &'static str,
+    path: String,
+    address: IpAddr,
+    viewer: Viewer,
+    is_written: bool,
+}
+
+impl Line {
+    async fn write(&self, status: u16) {
+        let deed = self.deed;
+        match tokio::time::timeout(WITHIN, self.insert(status)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => error!("The audit log misses a line, somebody {deed}: {error}"),
+            Err(_) => error!("The audit log misses a line, somebody {deed}: the store does not answer"),
+        }
+    }
+
+    async fn insert(&self, status: u16) -> store::Result<()> {
+        let mut conn = self.pool.acquire().await?;
+        if !self.viewer.is_account() {
+            match Ask::line_of_stranger(Net::of(self.address)).take(&mut conn).await {
+                Ok(()) => {}
+                Err(LimitError::TooOften(_)) => return Ok(()),
+                Err(LimitError::Store(error)) => return Err(error),
+            }
+        }
+        let new = NewEntry {
+            user_id: self.viewer.is_account().then_some(self.viewer.user_id),
+            otherwise: "somebody",
+            address: &self.address.to_string(),
+            deed: self.deed,
+            path: &self.path,
+            status,
+        };
+        store::audit::insert(&mut conn, &new).await
+    }
+}
+
+impl Drop for Line {
+    /// Whoever hangs up may have had something done all the same.
+    fn drop(&mut self) {
+        if self.is_written {
+            return;
+        }
+        let line = Self {
+            pool: self.pool.clone(),
+            path: std::mem::take(&mut self.path),
+            is_written: true,
+            ..*self
+        };
+        tokio::spawn(async move { line.write(HUNG_UP).await });
+    }
 }
 
 #[cfg(test)]

@@ -23,11 +23,12 @@ use crate::web::state::Gate;
 use crate::web::urls;
 
 /// Addresses to which something is uploaded. Uploads by the part count when they begin.
-const UPLOADS: [&str; 4] = [
+const UPLOADS: [&str; 5] = [
     urls::UPLOAD_DUMP,
     urls::UPLOAD_QUERIES,
     urls::API_DATASETS,
     urls::API_WORKLOADS,
+    "/datasets/{id}/statistics",
 ];
 
 /// Addresses to which something is launched.

@@ -2,6 +2,7 @@
 //! nobody else can have meanwhile.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -18,6 +19,10 @@ use crate::web::error::Error;
 
 /// As many as may listen by WebSocket. Together they are an eighth of all places.
 const MOST: usize = 256;
+
+/// A browser whose stream ends asks for it again, and is asked again who it is: whoever is signed out by then, or shown
+/// something no longer, follows it no longer than this.
+const LONGEST: Duration = Duration::from_mins(5);
 
 /// Room for streams.
 #[derive(Clone)]
@@ -49,7 +54,7 @@ pub async fn count(State(Streams(room)): State<Streams>, request: Request, next:
             // Held until the stream is dropped.
             let _ = &place;
         });
-        Body::from_stream(events)
+        Body::from_stream(events.take_until(tokio::time::sleep(LONGEST)))
     })
 }
 

@@ -59,6 +59,10 @@ fn between<'a>(text: &'a str, before: &str, behind: &str) -> &'a str {
 
 /// S5: nothing of it is in a log that says all it can, in the store, or on any page but the one that hands it over.
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one way through everything that takes or gives a secret"
+)]
 async fn what_opens_something_is_in_no_log_no_table_and_on_no_page_but_its_own() {
     let dir = scratch::dir().join("data");
     let environment = [

@@ -2,8 +2,6 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::IntoResponse as _;
-use axum::response::Redirect;
 use axum::response::Response;
 use serde::Deserialize;
 
@@ -33,12 +31,10 @@ pub async fn update(
     Form(PasswordForm { old, password }): Form<PasswordForm>,
 ) -> PageResult<Response> {
     sign_in::require_accounts(&state.gate)?;
-    let (user_id, address) = (asker.viewer.user_id, asker.client.address);
-    let changed = state
-        .accounts
-        .change_password(user_id, asker.session, &old, &password, address);
+    let user_id = asker.viewer.user_id;
+    let changed = state.accounts.change_password(user_id, &old, &password, &asker.client);
     let error = match changed.await {
-        Ok(()) => return Ok(Redirect::to(&Deed::Password.address()).into_response()),
+        Ok(entered) => return sign_in::enter(&state.gate, &entered, &Deed::Password.address()),
         Err(error) => error,
     };
     let field = match error {

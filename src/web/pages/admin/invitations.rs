@@ -103,7 +103,7 @@ pub async fn create(
 /// POST /admin/invitations/{id}/delete
 pub async fn destroy(State(pool): State<PgPool>, Id(id): Id<InvitationId>, hx: Hx) -> PageResult<Response> {
     if !store::invitations::delete(&mut *pool.acquire().await?, id).await? {
-        return Err(Error::NotFound("invitation, or it has been used"));
+        return Err(Error::NotFound("invitation"));
     }
     Ok(hx.redirect(urls::ADMIN_INVITATIONS))
 }

@@ -111,8 +111,13 @@ pub(super) fn events(
                 return None;
             }
             loop {
+                let looked = experiments.progress(viewer, id).await;
+                if matches!(looked, Ok(None)) {
+                    // It was deleted, or is shared no more.
+                    return None;
+                }
                 // While the store is away nothing changes; the listener waits.
-                if let Ok(Some(look)) = experiments.progress(viewer, id).await {
+                if let Ok(Some(look)) = looked {
                     let view = ProgressView::new(&look);
                     let html = view.render().unwrap_or_default();
                     if view.is_settled {

@@ -17,8 +17,17 @@ use crate::web::error::PageResult;
 use crate::web::extract::address::Path;
 use crate::web::state::Gate;
 use crate::web::urls;
+use axum::http::StatusCode;
 
-const WHAT: &str = "link, or it has expired or was taken back";
+fn gone() -> Error {
+    Error::Refused {
+        status: StatusCode::NOT_FOUND,
+        message:
+            "This link shows nothing any more: it has expired or was taken back. Ask whoever gave it to you for a \
+                  new one."
+                .to_owned(),
+    }
+}
 
 /// GET /links/{token}
 pub async fn show(
@@ -26,9 +35,9 @@ pub async fn show(
     State(gate): State<Gate>,
     Path(token): Path<String>,
 ) -> PageResult<Response> {
-    let token = Token::parse(TokenKind::Link, &token).map_err(|_| Error::NotFound(WHAT))?;
+    let token = Token::parse(TokenKind::Link, &token).map_err(|_| gone())?;
     let thing = store::links::find(&mut *pool.acquire().await?, token.hashed()).await?;
-    let path = urls::filed(thing.ok_or(Error::NotFound(WHAT))?);
+    let path = urls::filed(thing.ok_or_else(gone)?);
     let cookie = cookies::give_link(&token.text(), &path, gate.is_https)?;
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&path)).into_response())
 }

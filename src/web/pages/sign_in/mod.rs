@@ -97,21 +97,18 @@ async fn new(State(state): State<AppState>, asker: Asker, Query(Next { next }): 
 }
 
 /// POST /login
-async fn create(
-    State(gate): State<Gate>,
-    State(accounts): State<Accounts>,
-    asker: Asker,
-    Form(form): Form<LoginForm>,
-) -> PageResult<Response> {
+async fn create(State(state): State<AppState>, asker: Asker, Form(form): Form<LoginForm>) -> PageResult<Response> {
+    require_accounts(&state.gate)?;
     let next = urls::own(&form.next);
-    match accounts.sign_in(&form.name, &form.password, &asker.client).await {
-        Ok(entered) => enter(&gate, &entered, next),
+    match state.accounts.sign_in(&form.name, &form.password, &asker.client).await {
+        Ok(entered) => enter(&state.gate, &entered, next),
         Err(error @ AccountError::Wrong) => {
+            let registration = store::settings::registration(&mut *state.pool.acquire().await?).await?;
             let page = LoginPage {
                 next: next.to_owned(),
                 errors: vec![FieldError::new("name", error.to_string())],
                 name: form.name,
-                is_open: false,
+                is_open: registration == Registration::Open,
             };
             fragment::with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
@@ -129,7 +126,7 @@ async fn destroy(State(gate): State<Gate>, State(accounts): State<Accounts>, ask
 }
 
 /// Gives a browser its session, and leads it on.
-fn enter(gate: &Gate, entered: &Entered, next: &str) -> PageResult<Response> {
+pub fn enter(gate: &Gate, entered: &Entered, next: &str) -> PageResult<Response> {
     let session = [(
         header::SET_COOKIE,
         cookies::give_session(&entered.session, gate.is_https)?,
