@@ -24,6 +24,9 @@ use crate::web::api::idempotency;
 /// Ids are counted from 1.
 pub(super) const MAX_ID: u64 = i64::MAX.unsigned_abs();
 
+/// Of a rate, and of the milliseconds after which a transaction is skipped.
+const MOST_AMOUNT: f64 = 1e9;
+
 /// The whole numbers of a benchmark with their bounds, which hold also of a number that the rest of the body makes no use of.
 pub(super) const WHOLE_NUMBERS: [(&str, u64, u64); 9] = [
     ("dataset", 1, MAX_ID),
@@ -117,12 +120,20 @@ fn server(name: &str, value: &Value) -> Result<String, FieldError> {
     }
 }
 
-/// A number that may be a fraction.
+/// A number above 0 that may be a fraction.
 fn amount(name: &str, value: &Value) -> Result<Option<String>, FieldError> {
+    let is_one = |number: &Number| {
+        number
+            .as_f64()
+            .is_some_and(|number| number > 0.0 && number <= MOST_AMOUNT)
+    };
     match value {
         Value::Null => Ok(None),
-        Value::Number(number) => Ok(Some(digits(number))),
-        _ => Err(FieldError::new(name, "This takes a number.")),
+        Value::Number(number) if is_one(number) => Ok(Some(digits(number))),
+        _ => Err(FieldError::new(
+            name,
+            format!("This takes a number above 0 and up to {MOST_AMOUNT}."),
+        )),
     }
 }
 

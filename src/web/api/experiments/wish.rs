@@ -130,8 +130,8 @@ fn read_field(form: &mut ExperimentForm, name: &str, value: &Value) -> Result<()
         "warm_up" => form.warm_up = within(name, value, 0, MAX_WARM_UP.into()).map_err(one)?,
         "seed" => form.seed = within(name, value, 0, u64::MAX).map_err(one)?,
         "timeout_ms" => form.timeout = timeout(name, value).map_err(one)?,
-        "clock" => form.clock = text(name, value).map_err(one)?,
-        "order" => form.order = text(name, value).map_err(one)?,
+        "clock" => form.clock = one_of(name, value, &ClockKind::ALL, ClockKind::word).map_err(one)?,
+        "order" => form.order = one_of(name, value, &Order::ALL, Order::word).map_err(one)?,
         "control" => form.control = truth(name, value).map_err(one)?,
         "observer" => form.observer = truth(name, value).map_err(one)?,
         "queries" => {
@@ -177,6 +177,12 @@ fn whole(field: &str, value: &Value) -> Result<String, FieldError> {
 fn timeout(field: &str, value: &Value) -> Result<String, FieldError> {
     let ms = within(field, value, fields::MIN_TIMEOUT_MS, fields::MAX_TIMEOUT_MS)?;
     Ok(format!("{ms}ms"))
+}
+
+/// One of a few words.
+fn one_of<T: Copy>(field: &str, value: &Value, all: &[T], word: fn(T) -> &'static str) -> Result<String, FieldError> {
+    let given = text(field, value)?;
+    fields::choice(&given, field, all, word).map(|one| word(one).to_owned())
 }
 
 fn truth(field: &str, value: &Value) -> Result<bool, FieldError> {

@@ -151,8 +151,8 @@ async fn every_field_that_cannot_be_is_named() {
             vec!["dataset", "seed", "server", "workload"],
         ),
         (
-            json!({ "rate": "12", "objective": 5, "settings": 0, "request_id": "x".repeat(201) }),
-            vec!["objective", "rate", "request_id", "settings"],
+            json!({ "rate": "12", "latency_limit": 0, "objective": 5, "settings": 0, "request_id": "x".repeat(201) }),
+            vec!["latency_limit", "objective", "rate", "request_id", "settings"],
         ),
         (
             json!({ "programs": [{ "text": "select 1;", "weight": 0 }] }),
