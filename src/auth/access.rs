@@ -44,6 +44,8 @@ const EXCEPTIONS: &[(How, &str, Need)] = &[
     (How::Changes, "/logout", Need::Nothing),
     (How::Looks, "/links/*", Need::Nothing),
     (How::Looks, "/assets/*", Need::Nothing),
+    // Which they do for nobody.
+    (How::Changes, "/assets/*", Need::Nothing),
     (How::Looks, "/help", Need::Nothing),
     (How::Looks, "/help/*", Need::Nothing),
     (How::Looks, "/healthz", Need::Nothing),

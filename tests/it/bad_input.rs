@@ -350,6 +350,8 @@ async fn a_line_of_70_megabytes_is_too_long_for_a_statement_but_not_for_a_row_an
     let dir = data_dir();
     let server = Server::start(dir.path());
     let plain = Plain::of(&server);
+    plain.page("/").await;
+    let before_bytes = server.peak_memory_bytes();
     let row = around(b"copy t from stdin;\n", b"\n\\.\n");
     plain.upload("/upload/dump", "r1", "row.sql", row).await;
     wait_for("the row", async || {
@@ -368,8 +370,14 @@ async fn a_line_of_70_megabytes_is_too_long_for_a_statement_but_not_for_a_row_an
     .await;
     let statement_bytes = server.peak_memory_bytes();
     // `design.md` 7 promises 128 MB; the binary of the tests is not optimised and somewhat larger.
-    assert!(row_bytes < 64 << 20, "{row_bytes} bytes");
-    assert!(statement_bytes < 160 << 20, "{statement_bytes} bytes");
+    assert!(
+        row_bytes < before_bytes + (32 << 20),
+        "{before_bytes} bytes, then {row_bytes}"
+    );
+    assert!(
+        statement_bytes < before_bytes + (112 << 20),
+        "{before_bytes} bytes, then {statement_bytes}"
+    );
 }
 
 #[tokio::test]
