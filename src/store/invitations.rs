@@ -161,6 +161,8 @@ pub async fn delete_setup(conn: &mut PgConnection) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store;
+    use crate::store::users::Admission;
     use crate::testing::world::World;
 
     const ONE: Hashed = Hashed([1; 32]);
@@ -186,6 +188,37 @@ mod tests {
             .unwrap();
         assert_eq!(find(&mut conn, late).await.unwrap(), None);
         assert!(list(&mut conn).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_an_admin_has_made_is_good_while_they_are_one() {
+        let world = World::new().await;
+        let mut conn = world.conn().await;
+        // The last admin stays one.
+        store::users::insert(&mut conn, "kim", Role::Admin, "hash")
+            .await
+            .unwrap();
+        let eve = store::users::insert(&mut conn, "eve", Role::Admin, "hash")
+            .await
+            .unwrap();
+        insert(&mut conn, ONE, eve.user_id, Role::Admin, None, HOUR)
+            .await
+            .unwrap();
+        for (admission, is_good) in [
+            (Admission::Role(Role::Editor), false),
+            (Admission::Role(Role::Admin), true),
+            (Admission::ShutOut, false),
+        ] {
+            store::users::set_admission(&mut conn, eve.user_id, admission)
+                .await
+                .unwrap();
+            assert_eq!(find(&mut conn, ONE).await.unwrap().is_some(), is_good, "{admission:?}");
+            assert_eq!(
+                list(&mut conn).await.unwrap().len(),
+                usize::from(is_good),
+                "{admission:?}"
+            );
+        }
     }
 
     #[tokio::test]

@@ -268,6 +268,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_an_account_has_launched_stops_with_it_and_nothing_else_does() {
+        let world = World::new().await;
+        let job_id = world.job(JobKind::Experiment).await;
+        let stranger = world.stranger().await;
+        let mut conn = world.conn().await;
+        request_cancel_of(&mut conn, stranger.user_id).await.unwrap();
+        let job = get(&mut conn, world.viewer, job_id).await.unwrap().unwrap();
+        assert_eq!(job.status, JobStatus::Queued);
+        request_cancel_of(&mut conn, world.viewer.user_id).await.unwrap();
+        let job = get(&mut conn, world.viewer, job_id).await.unwrap().unwrap();
+        assert_eq!(job.status, JobStatus::Cancelled);
+    }
+
+    #[tokio::test]
     async fn others_see_that_something_is_in_the_queue_and_not_what() {
         let world = World::new().await;
         world.experiment("shop", &["none"]).await;
