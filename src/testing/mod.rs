@@ -1,7 +1,9 @@
 //! What tests stand on: a real store with a database for every test, stories about rows, and a whole house to work in.
 //!
-//! Nothing needs to be set up: the first test that asks starts the server, and [`scratch`] takes it away.
+//! Nothing needs to be set up: the first test that asks starts the server, and [`scratch`] takes it away. What a test has for
+//! itself goes before that, with the test: [`belongings`].
 
+pub mod belongings;
 pub mod bench;
 pub mod benchmarks;
 pub mod clone;
@@ -86,6 +88,7 @@ async fn new_database() -> String {
     let sql = AssertSqlSafe(format!("create database {name} template {TEMPLATE}"));
     sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
     conn.close().await.unwrap();
+    belongings::database(&name);
     name
 }
 
