@@ -40,9 +40,9 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::debug;
 use tracing::warn;
 
+use crate::app::door::places::Conduct;
 use crate::app::door::places::Place;
 use crate::app::door::places::Places;
-use crate::app::door::places::Visit;
 use crate::app::door::socket::Socket;
 use crate::app::door::socket::Taking;
 use crate::web::Peer;
@@ -135,18 +135,18 @@ struct Stay {
 
 /// Answers the requests of one connection until it ends, has to leave, or becomes something else than HTTP.
 async fn attend(stream: TcpStream, peer: SocketAddr, stay: Stay, router: Router, shutdown: &CancellationToken) {
-    let (visit, shown_out) = (stay.place.visit().clone(), stay.place.shown_out.clone());
+    let (conduct, shown_out) = (stay.place.conduct().clone(), stay.place.shown_out.clone());
     let attending = async {
         // Answers are written whole; waiting for more to send would only delay them. Without it they are merely late.
         let _ = stream.set_nodelay(true);
         let socket = Socket::new(stream, Taking::default(), stay);
-        if let Err(error) = answer(socket.clone(), peer, &visit, router, shutdown).await {
+        if let Err(error) = answer(socket.clone(), peer, &conduct, router, shutdown).await {
             debug!("A connection ended badly: {error}");
         }
         let Some((stream, stay)) = socket.into_inner() else {
             return;
         };
-        visit.is_silent();
+        conduct.is_silent();
         tokio::select! {
             () = linger(stream) => {}
             () = shutdown.cancelled() => {}
@@ -159,7 +159,7 @@ async fn attend(stream: TcpStream, peer: SocketAddr, stay: Stay, router: Router,
 async fn answer(
     socket: Socket<Stay>,
     peer: SocketAddr,
-    visit: &Visit,
+    conduct: &Conduct,
     router: Router,
     shutdown: &CancellationToken,
 ) -> hyper::Result<()> {
@@ -171,13 +171,13 @@ async fn answer(
         .serve_connection(
             TokioIo::new(socket),
             service_fn(move |request: Request<Incoming>| {
-                let visit = visit.clone();
+                let conduct = conduct.clone();
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(Peer(peer));
-                let answering = visit.asks().then(|| service.call(request));
+                let answering = conduct.asks().then(|| service.call(request));
                 Box::pin(async move {
                     let response = answering.ok_or(ShownOut)?.await.unwrap_or_else(|never| match never {});
-                    Ok::<_, ShownOut>(until_answered(response, visit))
+                    Ok::<_, ShownOut>(until_answered(response, conduct))
                 })
             }),
         );
@@ -199,14 +199,14 @@ async fn answer(
 struct ShownOut;
 
 /// A response with whose end the connection falls silent. One that becomes a WebSocket never does.
-fn until_answered(response: Response<Body>, visit: Visit) -> Response<Answer> {
-    let visit = (response.status() != StatusCode::SWITCHING_PROTOCOLS).then_some(visit);
-    response.map(|body| Answer { body, visit })
+fn until_answered(response: Response<Body>, conduct: Conduct) -> Response<Answer> {
+    let conduct = (response.status() != StatusCode::SWITCHING_PROTOCOLS).then_some(conduct);
+    response.map(|body| Answer { body, conduct })
 }
 
 struct Answer {
     body: Body,
-    visit: Option<Visit>,
+    conduct: Option<Conduct>,
 }
 
 impl hyper::body::Body for Answer {
@@ -228,8 +228,8 @@ impl hyper::body::Body for Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        if let Some(visit) = &self.visit {
-            visit.is_silent();
+        if let Some(conduct) = &self.conduct {
+            conduct.is_silent();
         }
     }
 }

@@ -5,6 +5,7 @@ mod caretaker;
 pub mod door;
 pub mod house;
 pub mod membership;
+pub mod restore;
 pub mod sample;
 pub mod serve;
 pub mod store_keeper;

@@ -21,7 +21,7 @@ const COMPLAINT_BYTES: u64 = 4096;
 
 /// A program that is good enough for a store.
 #[derive(Clone, Debug)]
-pub struct Program {
+pub struct Executable {
     path: PathBuf,
     /// As `server_version_num` counts.
     pub version_num: u32,
@@ -36,7 +36,7 @@ pub struct Whereabouts {
     inherits: bool,
 }
 
-impl Program {
+impl Executable {
     /// The first that is no older than `major`: beside the server's programs, in `PATH`, in the usual places.
     pub async fn find(name: &'static str, bindir: Option<&Path>, major: u32) -> Result<Self, BackupError> {
         let mut dirs: Vec<PathBuf> = bindir.map(Path::to_owned).into_iter().collect();
@@ -206,7 +206,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_missing_is_named_with_what_to_install() {
-        let error = Program::find("pg_dump", None, 99).await.unwrap_err().to_string();
+        let error = Executable::find("pg_dump", None, 99).await.unwrap_err().to_string();
         assert!(
             error.contains("no pg_dump of PostgreSQL 99 or newer")
                 && error.contains("apt install postgresql-client-99"),

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::backup;
-use crate::app::backup::Restored;
 use crate::app::backup::Written;
+use crate::app::restore;
+use crate::app::restore::Restored;
 use crate::app::serve;
 use crate::config::HouseConfig;
 use crate::model::ids::DatasetId;
@@ -49,7 +50,7 @@ pub async fn back_up(args: &BackupArgs) -> anyhow::Result<()> {
 /// Restores a backup, and says what is left to do.
 pub async fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
-    let restoring = Box::pin(backup::restore(&args.house, &args.file, &stop));
+    let restoring = Box::pin(restore::restore(&args.house, &args.file, &stop));
     let restored = until_stopped(&stop, restoring).await?;
     for line in lines_of_restore(&restored) {
         println!("{}", for_terminal(&line));

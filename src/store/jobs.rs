@@ -113,18 +113,29 @@ pub async fn list_interruptions(conn: &mut PgConnection, viewer: Viewer, id: Job
     .await
 }
 
+macro_rules! stop_jobs {
+    ($message:literal, $which:literal, $($parameter:tt)*) => {
+        sqlx::query!(
+            "update jobs j set cancel_requested = true,
+                    status = case when status = 'queued' then 'cancelled'::job_status else status end,
+                    message = case when status <> 'queued' then message "
+                + $message
+                + " end,
+                    finished_at = case when status = 'queued' then clock_timestamp() else finished_at end
+             where status in ('queued', 'running') and "
+                + $which,
+            $($parameter)*
+        )
+    };
+}
+
 /// Asks a job to stop: a waiting one is over at once, a running one is stopped by whoever runs it.
 ///
 /// Returns false when there was nothing left to stop.
 pub async fn request_cancel(conn: &mut PgConnection, viewer: Viewer, id: JobId) -> Result<bool> {
-    let done = sqlx::query!(
-        "update jobs j set cancel_requested = true,
-                status = case when status = 'queued' then 'cancelled'::job_status else status end,
-                message = case when status <> 'queued' then message
-                               when started_at is null then 'Stopped before it began.'
-                               else 'Stopped on request.' end,
-                finished_at = case when status = 'queued' then clock_timestamp() else finished_at end
-         where id = $1 and may_change($2, j) and status in ('queued', 'running')",
+    let done = stop_jobs!(
+        "when started_at is null then 'Stopped before it began.' else 'Stopped on request.'",
+        "id = $1 and may_change($2, j)",
         id.0,
         viewer as Viewer,
     )
@@ -135,13 +146,9 @@ pub async fn request_cancel(conn: &mut PgConnection, viewer: Viewer, id: JobId) 
 
 /// Asks for all of an account's jobs to stop.
 pub async fn request_cancel_of(conn: &mut PgConnection, owner: UserId) -> Result<()> {
-    sqlx::query!(
-        "update jobs set cancel_requested = true,
-                status = case when status = 'queued' then 'cancelled'::job_status else status end,
-                message = case when status <> 'queued' then message
-                               else 'Stopped: an admin has shut out the account it belongs to.' end,
-                finished_at = case when status = 'queued' then clock_timestamp() else finished_at end
-         where owner_id = $1 and status in ('queued', 'running')",
+    stop_jobs!(
+        "else 'Stopped: an admin has shut out the account it belongs to.'",
+        "owner_id = $1",
         owner.0,
     )
     .execute(conn)

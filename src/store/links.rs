@@ -15,6 +15,7 @@ use crate::model::ids::DatasetId;
 use crate::model::ids::ExperimentId;
 use crate::model::ids::InstrumentId;
 use crate::model::ids::LinkId;
+use crate::model::ids::UserId;
 use crate::model::ids::WorkloadId;
 use crate::model::user::Viewer;
 use crate::store::Result;
@@ -142,66 +143,47 @@ impl Ids<'_> {
     }
 }
 
-fn thing_of_kind(kind: &str, id: i64) -> Option<Filed> {
-    match kind {
-        "dataset" => Some(Filed::Dataset(DatasetId(id))),
-        "workload" => Some(Filed::Workload(WorkloadId(id))),
-        "experiment" => Some(Filed::Experiment(ExperimentId(id))),
-        "instrument" => Some(Filed::Instrument(InstrumentId(id))),
-        "benchmark" => Some(Filed::Benchmark(BenchmarkId(id))),
-        _ => None,
-    }
+/// Those of some things that are there for this viewer.
+pub async fn seen(conn: &mut PgConnection, viewer: Viewer, things: &[Filed]) -> Result<HashSet<Filed>> {
+    let rows = list_seen(conn, viewer, things).await?;
+    Ok(rows.into_iter().filter_map(|row| row.thing()).collect())
+}
+
+/// Whose things are that are not the viewer's own, for lists.
+pub async fn owners(conn: &mut PgConnection, viewer: Viewer, things: &[Filed]) -> Result<HashMap<Filed, String>> {
+    let rows = list_seen(conn, viewer, things).await?;
+    let others = rows.into_iter().filter(|row| row.owner_id != viewer.user_id);
+    Ok(others.filter_map(|row| Some((row.thing()?, row.owner))).collect())
 }
 
 struct SeenRow {
     kind: String,
     id: i64,
+    owner_id: UserId,
+    owner: String,
 }
 
-/// Those of some things that are there for this viewer.
-pub async fn seen(conn: &mut PgConnection, viewer: Viewer, things: &[Filed]) -> Result<HashSet<Filed>> {
+impl SeenRow {
+    fn thing(&self) -> Option<Filed> {
+        match self.kind.as_str() {
+            "dataset" => Some(Filed::Dataset(DatasetId(self.id))),
+            "workload" => Some(Filed::Workload(WorkloadId(self.id))),
+            "experiment" => Some(Filed::Experiment(ExperimentId(self.id))),
+            "instrument" => Some(Filed::Instrument(InstrumentId(self.id))),
+            "benchmark" => Some(Filed::Benchmark(BenchmarkId(self.id))),
+            _ => None,
+        }
+    }
+}
+
+async fn list_seen(conn: &mut PgConnection, viewer: Viewer, things: &[Filed]) -> Result<Vec<SeenRow>> {
     if things.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(Vec::new());
     }
     let ids = Ids(things);
-    let rows = sqlx::query_as!(
+    sqlx::query_as!(
         SeenRow,
-        r#"select 'dataset' as "kind!", t.id as "id!" from datasets t where t.id = any($2) and may_see($1, t)
-           union all
-           select 'workload', t.id from workloads t where t.id = any($3) and may_see($1, t)
-           union all
-           select 'experiment', t.id from experiments t where t.id = any($4) and may_see($1, t)
-           union all
-           select 'instrument', t.id from instruments t where t.id = any($5) and may_see($1, t)
-           union all
-           select 'benchmark', t.id from benchmarks t where t.id = any($6) and may_see($1, t)"#,
-        viewer as Viewer,
-        &ids.of(|of| of.dataset_id),
-        &ids.of(|of| of.workload_id),
-        &ids.of(|of| of.experiment_id),
-        &ids.of(|of| of.instrument_id),
-        &ids.of(|of| of.benchmark_id),
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|row| thing_of_kind(&row.kind, row.id))
-        .collect())
-}
-
-struct OwnerRow {
-    kind: String,
-    id: i64,
-    name: String,
-}
-
-/// Whose things are that are not the viewer's own, for lists.
-pub async fn owners(conn: &mut PgConnection, viewer: Viewer, things: &[Filed]) -> Result<HashMap<Filed, String>> {
-    let ids = Ids(things);
-    let rows = sqlx::query_as!(
-        OwnerRow,
-        r#"select thing.kind as "kind!", thing.id as "id!", u.name from (
+        r#"select thing.kind as "kind!", thing.id as "id!", u.id as "owner_id: UserId", u.name as owner from (
              select 'dataset' as kind, t.id, t.owner_id from datasets t where t.id = any($2) and may_see($1, t)
              union all
              select 'workload', t.id, t.owner_id from workloads t where t.id = any($3) and may_see($1, t)
@@ -211,8 +193,7 @@ pub async fn owners(conn: &mut PgConnection, viewer: Viewer, things: &[Filed]) -
              select 'instrument', t.id, t.owner_id from instruments t where t.id = any($5) and may_see($1, t)
              union all
              select 'benchmark', t.id, t.owner_id from benchmarks t where t.id = any($6) and may_see($1, t)
-           ) thing join users u on u.id = thing.owner_id
-           where thing.owner_id <> ($1::viewer).user_id"#,
+           ) thing join users u on u.id = thing.owner_id"#,
         viewer as Viewer,
         &ids.of(|of| of.dataset_id),
         &ids.of(|of| of.workload_id),
@@ -221,11 +202,7 @@ pub async fn owners(conn: &mut PgConnection, viewer: Viewer, things: &[Filed]) -
         &ids.of(|of| of.benchmark_id),
     )
     .fetch_all(conn)
-    .await?;
-    let named = rows
-        .into_iter()
-        .filter_map(|row| Some((thing_of_kind(&row.kind, row.id)?, row.name)));
-    Ok(named.collect())
+    .await
 }
 
 /// Shows a thing to all accounts, or to its owner alone again. Returns false when it is not the viewer's.

@@ -10,7 +10,11 @@ use crate::model::quota::OwnQuotas;
 use crate::model::quota::Quotas;
 use crate::model::quota::Usage;
 use crate::store::Result;
+use crate::store::settings;
 use crate::store::to_u64;
+
+/// What is set under this name holds for all accounts.
+const HOUSE: &str = "quotas";
 
 /// An account of which nothing more is begun for the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +28,10 @@ pub struct Busy {
 pub async fn of(conn: &mut PgConnection, account: UserId) -> Result<Quotas> {
     let row = sqlx::query!(
         r#"select quotas as "own: Json<OwnQuotas>",
-                  (select value from settings where name = 'quotas') as "house: Json<OwnQuotas>"
+                  (select value from settings where name = $2) as "house: Json<OwnQuotas>"
            from users where id = $1"#,
         account.0,
+        HOUSE,
     )
     .fetch_optional(conn)
     .await?;
@@ -40,11 +45,12 @@ pub async fn of(conn: &mut PgConnection, account: UserId) -> Result<Quotas> {
 pub async fn list_busy(conn: &mut PgConnection) -> Result<Vec<Busy>> {
     let rows = sqlx::query!(
         r#"select u.id as "id: UserId", u.quotas as "own: Json<OwnQuotas>",
-                  (select value from settings where name = 'quotas') as "house: Json<OwnQuotas>",
+                  (select value from settings where name = $1) as "house: Json<OwnQuotas>",
                   count(*) filter (where j.status = 'running') as "n_running!"
            from users u join jobs j on j.owner_id = u.id
            where j.status in ('queued', 'running') and u.password_hash is not null
            group by u.id"#,
+        HOUSE,
     )
     .fetch_all(conn)
     .await?;
@@ -86,29 +92,14 @@ pub async fn usage(conn: &mut PgConnection, account: UserId) -> Result<Usage> {
     })
 }
 
-const HOUSE: &str = "quotas";
-
 /// What an admin has said of all accounts.
 pub async fn house(conn: &mut PgConnection) -> Result<OwnQuotas> {
-    let said = sqlx::query_scalar!(
-        r#"select value as "value: Json<OwnQuotas>" from settings where name = $1"#,
-        HOUSE
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(said.map(|said| said.0).unwrap_or_default())
+    Ok(settings::get(conn, HOUSE).await?.unwrap_or_default())
 }
 
 /// Sets what holds for all accounts of which nothing else is said.
 pub async fn set_house(conn: &mut PgConnection, quotas: &OwnQuotas) -> Result<()> {
-    sqlx::query!(
-        "insert into settings (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value",
-        HOUSE,
-        Json(quotas) as Json<&OwnQuotas>,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+    settings::set(conn, HOUSE, quotas).await
 }
 
 /// What an admin has said of one account; none when there is no such account.
@@ -134,8 +125,8 @@ pub async fn set_own(conn: &mut PgConnection, account: UserId, quotas: &OwnQuota
     Ok(done.rows_affected() == 1)
 }
 
-/// Datasets, and the bytes of their dumps, databases and statistics files, and of the files that arrive part by part, which have their room from
-/// the first part on. A restore that ended badly leaves no files, but what the depot has.
+/// Datasets, and the bytes of their dumps, databases and statistics files, and of the files that arrive part by part, which
+/// have their room from the first part on. A restore that ended badly leaves no files, but what the depot has.
 async fn datasets(conn: &mut PgConnection, account: UserId) -> Result<(u64, u64)> {
     let row = sqlx::query!(
         r#"select count(*) as "n!",

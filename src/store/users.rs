@@ -1,7 +1,5 @@
 //! Accounts: who there is, what each may do, and by which password it is known.
 
-use chrono::DateTime;
-use chrono::Utc;
 use sqlx::PgConnection;
 
 use crate::model::ids::UserId;
@@ -128,16 +126,12 @@ pub async fn set_password(conn: &mut PgConnection, id: UserId, old: Option<&str>
     Ok(done.rows_affected() == 1)
 }
 
-/// Says that somebody has signed in. Returns when they did so before.
-pub async fn note_sign_in(conn: &mut PgConnection, id: UserId) -> Result<Option<DateTime<Utc>>> {
-    let before = sqlx::query_scalar!(
-        "update users set signed_in_at = clock_timestamp() from users before
-         where users.id = $1 and before.id = $1 returning before.signed_in_at",
-        id.0
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(before.flatten())
+/// Says that somebody has signed in.
+pub async fn note_sign_in(conn: &mut PgConnection, id: UserId) -> Result<()> {
+    sqlx::query!("update users set signed_in_at = clock_timestamp() where id = $1", id.0)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Gives an account a role, shuts it out or lets it in. Returns false when there is no such account, or when nobody would be

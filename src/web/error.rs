@@ -27,6 +27,11 @@ use crate::web::middleware::headers::Face;
 use crate::web::middleware::headers::RequestId;
 use crate::web::urls;
 
+/// What has to come with a request, and what is wrong with what came (RFC 6750, section 3).
+const NO_TOKEN: &str = "Bearer realm=\"pgassay\"";
+const BAD_TOKEN: &str = "Bearer realm=\"pgassay\", error=\"invalid_token\"";
+const TOKEN_ONLY_READS: &str = "Bearer realm=\"pgassay\", error=\"insufficient_scope\", scope=\"write\"";
+
 /// How a handler fails.
 #[derive(Debug)]
 pub enum Error {
@@ -153,7 +158,7 @@ impl ErrorPage {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let face = Face::current();
-        let (mut code, mut retry_after_s, mut problem) = (None, None, None);
+        let (mut code, mut retry_after_s, mut challenge) = (None, None, None);
         let is_foreign = matches!(self, Self::Foreign);
         let (status, title, message, fields) = match self {
             Self::NotFound(what) => (
@@ -174,11 +179,11 @@ impl IntoResponse for Error {
                 ),
             },
             Self::BadToken(message) => {
-                problem = Some("invalid_token");
+                challenge = Some(BAD_TOKEN);
                 (StatusCode::UNAUTHORIZED, "Not signed in", message, Vec::new())
             }
             Self::OnlyReads => {
-                problem = Some("insufficient_scope");
+                challenge = Some(TOKEN_ONLY_READS);
                 let message = "This token is for looking only; a token of the scope write may change things.";
                 (
                     StatusCode::FORBIDDEN,
@@ -246,33 +251,30 @@ impl IntoResponse for Error {
             )
                 .into_response(),
         };
-        say_what_next(response.headers_mut(), status, retry_after_s, problem);
+        let challenge = challenge.or((status == StatusCode::UNAUTHORIZED).then_some(NO_TOKEN));
+        say_what_next(response.headers_mut(), status, retry_after_s, challenge);
         response
     }
 }
 
 /// Says in headers when to come again, what to bring, and whether on this connection.
-fn say_what_next(headers: &mut HeaderMap, status: StatusCode, retry_after_s: Option<u64>, problem: Option<&str>) {
+fn say_what_next(
+    headers: &mut HeaderMap,
+    status: StatusCode,
+    retry_after_s: Option<u64>,
+    challenge: Option<&'static str>,
+) {
     let retry_after_s = retry_after_s.or((status == StatusCode::SERVICE_UNAVAILABLE).then_some(5));
     if let Some(seconds) = retry_after_s {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }
-    if status == StatusCode::UNAUTHORIZED || problem.is_some() {
-        headers.insert(header::WWW_AUTHENTICATE, challenge(problem));
+    if let Some(challenge) = challenge {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     // A body that was not read to its end cannot be followed by another request.
     if status == StatusCode::PAYLOAD_TOO_LARGE {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-}
-
-/// What has to come with a request, and what is wrong with what came (RFC 6750, section 3).
-fn challenge(problem: Option<&str>) -> HeaderValue {
-    HeaderValue::from_static(match problem {
-        None => "Bearer realm=\"pgassay\"",
-        Some("insufficient_scope") => "Bearer realm=\"pgassay\", error=\"insufficient_scope\", scope=\"write\"",
-        Some(_) => "Bearer realm=\"pgassay\", error=\"invalid_token\"",
-    })
 }
 
 /// What a fragment's request gets of somebody who is not signed in, or no more: htmx leads the whole page to the sign-in.

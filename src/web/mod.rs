@@ -9,6 +9,7 @@ mod extract;
 mod fragment;
 mod middleware;
 mod pages;
+mod rules;
 mod sent;
 pub mod state;
 mod urls;

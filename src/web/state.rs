@@ -84,6 +84,11 @@ pub struct Gate {
 }
 
 impl Gate {
+    /// Whether people sign in here; otherwise whoever comes is the one local user.
+    pub fn keeps_accounts(&self) -> bool {
+        self.access == Access::Required
+    }
+
     /// The address under which whoever asks knows these pages: the public one, or, where none is said, that by which this was
     /// asked for. Its host was looked at before.
     pub fn address(&self, headers: &HeaderMap) -> String {

@@ -66,6 +66,14 @@ async fn join<'a>(server: &'a Server, ada: &mut Person<'_>, name: &str, role: &s
     person
 }
 
+/// Ada, and Bob whom she has invited.
+async fn admin_and_editor(server: &Server) -> (Person<'_>, Person<'_>) {
+    let mut ada = first_admin(server).await;
+    allow_invitations(&mut ada).await;
+    let bob = join(server, &mut ada, "bob", "editor").await;
+    (ada, bob)
+}
+
 fn id_of(data_dir: &Path, name: &str) -> String {
     support::ask_store(data_dir, &format!("select id from users where name = '{name}'")).unwrap()
 }
@@ -179,9 +187,7 @@ async fn an_invitation_that_was_used_taken_back_or_has_expired_is_refused() {
 async fn shut_out_means_at_once_and_the_last_admin_stays() {
     let dir = server::data_dir();
     let server = start(dir.path());
-    let mut ada = first_admin(&server).await;
-    allow_invitations(&mut ada).await;
-    let mut bob = join(&server, &mut ada, "bob", "editor").await;
+    let (mut ada, mut bob) = admin_and_editor(&server).await;
     let account = format!("/admin/accounts/{}", id_of(dir.path(), "bob"));
     assert_eq!(bob.get("/").await.status, StatusCode::OK);
     assert_eq!(
@@ -234,9 +240,7 @@ async fn shut_out_means_at_once_and_the_last_admin_stays() {
 async fn a_link_sets_a_password_anew_once_and_signs_everybody_else_out() {
     let dir = server::data_dir();
     let server = start(dir.path());
-    let mut ada = first_admin(&server).await;
-    allow_invitations(&mut ada).await;
-    let mut bob = join(&server, &mut ada, "bob", "editor").await;
+    let (mut ada, mut bob) = admin_and_editor(&server).await;
     let account = format!("/admin/accounts/{}", id_of(dir.path(), "bob"));
     // It has nothing to do with new people.
     ada.post("/admin/settings/registration", &[("registration", "closed")])
@@ -295,9 +299,7 @@ async fn quotas_are_set_for_all_and_for_one_and_what_cannot_be_stays_in_its_fiel
 async fn the_log_has_who_did_what_and_never_what_was_typed_in_vain() {
     let dir = server::data_dir();
     let server = start(dir.path());
-    let mut ada = first_admin(&server).await;
-    allow_invitations(&mut ada).await;
-    let bob = join(&server, &mut ada, "bob", "editor").await;
+    let (mut ada, bob) = admin_and_editor(&server).await;
     let mut eve = Person::of(&server);
     // A password that somebody typed where the name belongs.
     eve.sign_in(PASSWORD, "x").await;

@@ -92,7 +92,7 @@ struct Client {
 
 /// The place of one connection, for as long as its socket is open.
 pub struct Place {
-    visit: Visit,
+    conduct: Conduct,
     /// Cancelled when the connection has to leave, which it then does without another word.
     pub shown_out: CancellationToken,
     _taken: OwnedSemaphorePermit,
@@ -100,25 +100,25 @@ pub struct Place {
 
 impl Place {
     /// By which it is told what the connection does.
-    pub fn visit(&self) -> &Visit {
-        &self.visit
+    pub fn conduct(&self) -> &Conduct {
+        &self.conduct
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.visit.places.inside().forget(self.visit.number);
+        self.conduct.places.inside().forget(self.conduct.number);
     }
 }
 
 /// What a connection does: it asks, or it is silent.
 #[derive(Clone)]
-pub struct Visit {
+pub struct Conduct {
     places: Arc<Places>,
     number: u64,
 }
 
-impl Visit {
+impl Conduct {
     /// False when it has been shown out meanwhile: the request must not be begun.
     pub fn asks(&self) -> bool {
         self.places.inside().end_silence(self.number)
@@ -155,7 +155,7 @@ impl Places {
         let shown_out = CancellationToken::new();
         let number = self.inside().welcome(client, shown_out.clone());
         Some(Place {
-            visit: Visit {
+            conduct: Conduct {
                 places: Arc::clone(self),
                 number,
             },
@@ -349,27 +349,27 @@ mod tests {
     async fn the_longest_silent_makes_room_and_nobody_who_asks() {
         let places = places(3, 3);
         let (first, second, third) = (enter(&places, PROXY), enter(&places, PROXY), enter(&places, PROXY));
-        assert!(first.visit().asks());
+        assert!(first.conduct().asks());
         let newcomer = tokio::spawn({
             let places = Arc::clone(&places);
             async move { places.enter(address(HOME)).await }
         });
         second.shown_out.cancelled().await;
         assert!(!first.shown_out.is_cancelled() && !third.shown_out.is_cancelled());
-        assert!(!second.visit().asks(), "its request comes too late");
+        assert!(!second.conduct().asks(), "its request comes too late");
         assert!(!newcomer.is_finished(), "there is no place before its socket is closed");
         drop(second);
         let newcomer = newcomer.await.unwrap().unwrap();
 
         // Everybody asks: the next one waits for who falls silent first.
-        assert!(third.visit().asks() && newcomer.visit().asks());
+        assert!(third.conduct().asks() && newcomer.conduct().asks());
         let last = tokio::spawn({
             let places = Arc::clone(&places);
             async move { places.enter(address(HOME)).await }
         });
         tokio::task::yield_now().await;
         assert!(!last.is_finished());
-        third.visit().is_silent();
+        third.conduct().is_silent();
         third.shown_out.cancelled().await;
         drop(third);
         assert!(last.await.unwrap().is_some());
@@ -380,10 +380,10 @@ mod tests {
     async fn whoever_asked_last_is_shown_out_last() {
         let places = places(2, 2);
         let (first, second) = (enter(&places, PROXY), enter(&places, PROXY));
-        assert!(first.visit().asks());
-        first.visit().is_silent();
+        assert!(first.conduct().asks());
+        first.conduct().is_silent();
         // Again is no news.
-        second.visit().is_silent();
+        second.conduct().is_silent();
         assert!(places.show_one_out());
         assert!(second.shown_out.is_cancelled() && !first.shown_out.is_cancelled());
         assert!(places.show_one_out());
@@ -398,7 +398,7 @@ mod tests {
         let (first, second) = (enter(&places, HOME), enter(&places, HOME));
         let third = enter(&places, "::ffff:192.0.2.1");
         assert!(first.shown_out.is_cancelled() && !second.shown_out.is_cancelled());
-        assert!(second.visit().asks() && third.visit().asks());
+        assert!(second.conduct().asks() && third.conduct().asks());
         assert!(places.enter(address(HOME)).await.is_none(), "it asks on both");
         assert!(!other.shown_out.is_cancelled());
         drop(second);
@@ -412,7 +412,7 @@ mod tests {
         let places = places(2, 2);
         for n in 0..100 {
             let place = enter(&places, &format!("192.0.2.{n}"));
-            assert!(n % 2 == 0 || place.visit().asks());
+            assert!(n % 2 == 0 || place.conduct().asks());
         }
         let inside = places.inside();
         assert!(inside.visitors.is_empty() && inside.silent.is_empty() && inside.clients.is_empty());

@@ -20,7 +20,6 @@ use utoipa::ToSchema;
 use crate::auth::accounts::AccountError;
 use crate::auth::api_tokens;
 use crate::auth::api_tokens::TokenWish;
-use crate::config::Access;
 use crate::experiment::fields::FieldError;
 use crate::model::ids::UserId;
 use crate::model::quota::Bound;
@@ -174,7 +173,8 @@ struct AccountBody {
 
 /// Makes an account
 ///
-/// By an invitation, or without one where everybody may make an account. It has no token yet: ask for one by its name and password.
+/// By an invitation, or without one where everybody may make an account. It has no token yet: ask for one by its name and
+/// password.
 #[utoipa::path(
     post,
     path = "/api/auth/register",
@@ -273,12 +273,11 @@ async fn get_me(State(pool): State<PgPool>, State(gate): State<Gate>, asker: Ask
     let id = asker.viewer.user_id;
     let account = store::users::get(&mut conn, id).await?;
     let account = account.ok_or(Error::NotFound("account"))?;
-    let quotas = match gate.access {
-        Access::Local => None,
-        Access::Required => {
-            let quotas = store::quotas::of(&mut conn, id).await?;
-            Some(QuotasBody::new(&quotas, &store::quotas::usage(&mut conn, id).await?))
-        }
+    let quotas = if gate.keeps_accounts() {
+        let quotas = store::quotas::of(&mut conn, id).await?;
+        Some(QuotasBody::new(&quotas, &store::quotas::usage(&mut conn, id).await?))
+    } else {
+        None
     };
     Ok(Json(MeBody {
         id: account.id,
@@ -290,11 +289,12 @@ async fn get_me(State(pool): State<PgPool>, State(gate): State<Gate>, asker: Ask
 }
 
 fn require_accounts(gate: &Gate) -> Result<(), Error> {
-    match gate.access {
-        Access::Required => Ok(()),
-        Access::Local => Err(Error::forbidden(
+    if gate.keeps_accounts() {
+        Ok(())
+    } else {
+        Err(Error::forbidden(
             "Nobody signs in here: this pgassay keeps no accounts, and programs need no token.",
-        )),
+        ))
     }
 }
 

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 
 use crate::auth::accounts::AccountError;
+use crate::auth::limit::LimitError;
 use crate::auth::quota::TakeError;
 use crate::auth::sharing::SharingError;
 use crate::bundle::BundleError;
@@ -16,15 +17,19 @@ use crate::server::ServersError;
 use crate::web::error::Error;
 use crate::workload::service::AddError;
 
+impl From<LimitError> for Error {
+    fn from(error: LimitError) -> Self {
+        match error {
+            LimitError::TooOften(often) => Self::TooOften(often),
+            LimitError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<AccountError> for Error {
     fn from(error: AccountError) -> Self {
         let status = match error {
-            AccountError::Fault(error) => {
-                return match error.downcast::<sqlx::Error>() {
-                    Ok(error) => error.into(),
-                    Err(error) => Self::Fault(error),
-                };
-            }
+            AccountError::Fault(error) => return error.into(),
             AccountError::TooOften(often) => return Self::TooOften(often),
             AccountError::Busy => StatusCode::SERVICE_UNAVAILABLE,
             AccountError::Closed => StatusCode::FORBIDDEN,
@@ -49,10 +54,7 @@ impl From<SharingError> for Error {
         match error {
             SharingError::NotYours => Self::NotFound("page"),
             SharingError::TooMany => Self::refused(error.to_string()),
-            SharingError::Fault(error) => match error.downcast::<sqlx::Error>() {
-                Ok(error) => error.into(),
-                Err(error) => Self::Fault(error),
-            },
+            SharingError::Fault(error) => error.into(),
         }
     }
 }

@@ -17,7 +17,6 @@ use axum::response::Response;
 use crate::auth::access;
 use crate::auth::access::Denied;
 use crate::auth::access::How;
-use crate::auth::accounts::AccountError;
 use crate::auth::accounts::Client;
 use crate::auth::limit::Ask;
 use crate::auth::token::Token;
@@ -31,6 +30,7 @@ use crate::store;
 use crate::web::cookies;
 use crate::web::cors;
 use crate::web::error::Error;
+use crate::web::middleware::limits;
 use crate::web::state::AppState;
 use crate::web::urls;
 
@@ -138,10 +138,8 @@ pub async fn know(State(state): State<AppState>, request: Request, next: Next) -
 
 /// Programs may ask so often, where several people share this pgassay.
 async fn keep_to_limit(state: &AppState, asker: &Asker, path: &str) -> Result<(), Error> {
-    if state.gate.access == Access::Required && asker.viewer.is_account() && urls::is_for_programs(path) {
-        let ask = Ask::api(asker.viewer.user_id);
-        let taken = ask.take(&mut *state.pool.acquire().await?).await;
-        taken.map_err(AccountError::from)?;
+    if asker.viewer.is_account() && urls::is_for_programs(path) {
+        limits::take(&state.gate, &state.pool, Ask::api(asker.viewer.user_id)).await?;
     }
     Ok(())
 }
@@ -212,7 +210,7 @@ async fn identify(state: &AppState, request: &Parts) -> Result<Asker, Error> {
         // A page of another site is nobody without a token, also where whoever comes by himself is known.
         return Ok(asker);
     }
-    if state.gate.access == Access::Local {
+    if !state.gate.keeps_accounts() {
         asker.viewer = state.gate.local;
         return Ok(asker);
     }

@@ -13,8 +13,6 @@ use axum::response::Response;
 use sqlx::PgPool;
 
 use crate::auth::limit::Ask;
-use crate::auth::limit::LimitError;
-use crate::config::Access;
 use crate::model::ids::UserId;
 use crate::web::error::Error;
 use crate::web::middleware::identity::Asker;
@@ -60,14 +58,10 @@ pub async fn keep(State(state): State<AppState>, request: Request, next: Next) -
 
 /// Takes one of what there is a limit of, where there are limits.
 pub async fn take(gate: &Gate, pool: &PgPool, ask: Ask) -> Result<(), Error> {
-    if gate.access == Access::Local {
+    if !gate.keeps_accounts() {
         return Ok(());
     }
-    match ask.take(&mut *pool.acquire().await?).await {
-        Ok(()) => Ok(()),
-        Err(LimitError::TooOften(often)) => Err(Error::TooOften(often)),
-        Err(LimitError::Store(error)) => Err(error.into()),
-    }
+    Ok(ask.take(&mut *pool.acquire().await?).await?)
 }
 
 /// What a request asks for that there is a limit of.

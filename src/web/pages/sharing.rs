@@ -20,7 +20,6 @@ use sqlx::PgConnection;
 use crate::auth::sharing;
 use crate::auth::sharing::Lifetime;
 use crate::auth::sharing::SharingError;
-use crate::config::Access;
 use crate::model::filing::Filed;
 use crate::model::ids::LinkId;
 use crate::model::user::Viewer;
@@ -215,7 +214,7 @@ impl LinkLine {
 
 impl ShowPage {
     async fn load(state: &AppState, viewer: Viewer, thing: Filed) -> Result<Self, Error> {
-        if state.gate.access == Access::Local {
+        if !state.gate.keeps_accounts() {
             return Err(Error::Elsewhere(urls::filed(thing)));
         }
         let sharing = store::links::get(&mut *state.pool.acquire().await?, viewer, thing).await?;
@@ -302,9 +301,10 @@ async fn destroy_link(state: AppState, viewer: Viewer, thing: Filed, link: LinkI
 }
 
 fn require_accounts(state: &AppState, thing: Filed) -> Result<(), Error> {
-    match state.gate.access {
-        Access::Required => Ok(()),
-        Access::Local => Err(Error::Elsewhere(urls::filed(thing))),
+    if state.gate.keeps_accounts() {
+        Ok(())
+    } else {
+        Err(Error::Elsewhere(urls::filed(thing)))
     }
 }
 

@@ -93,7 +93,8 @@ struct NameParams {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "read part by part, and described here")]
 struct DumpForm {
-    /// What it is called; the name of the file where this is left out. Only the first 255 characters are kept. It comes before the file.
+    /// What it is called; the name of the file where this is left out. Only the first 255 characters are kept. It comes before
+    /// the file.
     #[schema(nullable = false)]
     name: Option<String>,
     /// The same as the header `Idempotency-Key`.

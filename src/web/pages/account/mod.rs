@@ -18,7 +18,6 @@ use sqlx::PgConnection;
 
 use crate::auth::api_tokens;
 use crate::auth::quota;
-use crate::config::Access;
 use crate::experiment::fields::FieldError;
 use crate::model::dataset::Setting;
 use crate::model::ids::UserId;
@@ -51,7 +50,7 @@ pub fn router() -> Router<AppState> {
 
 /// What has just been done, in the address that it leads to.
 #[derive(Clone, Copy, Debug)]
-enum Deed {
+enum Done {
     Password,
     Session,
     Token,
@@ -87,7 +86,7 @@ struct PersonView {
     may: &'static str,
 }
 
-impl Deed {
+impl Done {
     const ALL: [Self; 4] = [Self::Password, Self::Session, Self::Token, Self::Preferences];
 
     fn word(self) -> &'static str {
@@ -119,18 +118,17 @@ impl ShowPage {
         let user_id = asker.viewer.user_id;
         let mut conn = state.pool.acquire().await?;
         let tokens = store::tokens::list(&mut conn, user_id).await?;
-        let (person, sessions, quotas) = match state.gate.access {
-            Access::Local => (None, Vec::new(), Vec::new()),
-            Access::Required => {
-                let role = asker.viewer.role;
-                let person = PersonView {
-                    name: asker.name.clone().unwrap_or_default(),
-                    role: role.word(),
-                    may: role.in_words(),
-                };
-                let sessions = store::sessions::list(&mut conn, user_id).await?;
-                (Some(person), sessions, quotas(&mut conn, user_id).await?)
-            }
+        let (person, sessions, quotas) = if state.gate.keeps_accounts() {
+            let role = asker.viewer.role;
+            let person = PersonView {
+                name: asker.name.clone().unwrap_or_default(),
+                role: role.word(),
+                may: role.in_words(),
+            };
+            let sessions = store::sessions::list(&mut conn, user_id).await?;
+            (Some(person), sessions, quotas(&mut conn, user_id).await?)
+        } else {
+            (None, Vec::new(), Vec::new())
         };
         Ok(Self {
             person,
@@ -181,8 +179,8 @@ async fn show(
     Query(ShowParams { done }): Query<ShowParams>,
 ) -> PageResult<Response> {
     let mut page = ShowPage::of(&state, &asker).await?;
-    let deed = Deed::ALL.into_iter().find(|deed| deed.word() == done);
-    page.done = deed.map(Deed::in_words);
+    let said = Done::ALL.into_iter().find(|one| one.word() == done);
+    page.done = said.map(Done::in_words);
     fragment::page(&page)
 }
 

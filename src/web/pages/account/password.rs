@@ -11,7 +11,7 @@ use crate::web::error::PageResult;
 use crate::web::extract::form::Form;
 use crate::web::fragment;
 use crate::web::middleware::identity::Asker;
-use crate::web::pages::account::Deed;
+use crate::web::pages::account::Done;
 use crate::web::pages::account::ShowPage;
 use crate::web::pages::sign_in;
 use crate::web::state::AppState;
@@ -34,7 +34,7 @@ pub async fn update(
     let user_id = asker.viewer.user_id;
     let changed = state.accounts.change_password(user_id, &old, &password, &asker.client);
     let error = match changed.await {
-        Ok(entered) => return sign_in::enter(&state.gate, &entered, &Deed::Password.address()),
+        Ok(entered) => return sign_in::enter(&state.gate, &entered, &Done::Password.address()),
         Err(error) => error,
     };
     let field = match error {

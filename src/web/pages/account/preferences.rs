@@ -17,7 +17,7 @@ use crate::web::fragment;
 use crate::web::middleware::identity::Asker;
 use crate::web::middleware::preferences;
 use crate::web::middleware::preferences::Preferences;
-use crate::web::pages::account::Deed;
+use crate::web::pages::account::Done;
 use crate::web::pages::account::ShowPage;
 use crate::web::state::AppState;
 use crate::web::view::Choice;
@@ -67,7 +67,7 @@ pub async fn update(
                 header::SET_COOKIE,
                 cookies::give_preferences(&kept, state.gate.is_https)?,
             )];
-            Ok((kept, Redirect::to(&Deed::Preferences.address())).into_response())
+            Ok((kept, Redirect::to(&Done::Preferences.address())).into_response())
         }
         Err(message) => {
             let mut page = ShowPage::of(&state, &asker).await?;

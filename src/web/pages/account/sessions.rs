@@ -15,7 +15,7 @@ use crate::web::error::Error;
 use crate::web::error::PageResult;
 use crate::web::extract::id::Id;
 use crate::web::middleware::identity::Asker;
-use crate::web::pages::account::Deed;
+use crate::web::pages::account::Done;
 use crate::web::pages::account::browser;
 use crate::web::pages::sign_in;
 use crate::web::state::Gate;
@@ -65,7 +65,7 @@ pub async fn destroy(
     if asker.session == Some(id) {
         return signed_out(&gate);
     }
-    Ok(Redirect::to(&Deed::Session.address()).into_response())
+    Ok(Redirect::to(&Done::Session.address()).into_response())
 }
 
 /// POST /account/sign-out

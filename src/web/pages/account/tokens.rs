@@ -22,7 +22,7 @@ use crate::web::extract::form::Form;
 use crate::web::extract::id::Id;
 use crate::web::fragment;
 use crate::web::middleware::identity::Asker;
-use crate::web::pages::account::Deed;
+use crate::web::pages::account::Done;
 use crate::web::pages::account::ShowPage;
 use crate::web::state::AppState;
 use crate::web::urls;
@@ -132,5 +132,5 @@ pub async fn destroy(State(pool): State<PgPool>, asker: Asker, Id(id): Id<TokenI
     if !store::tokens::delete(&mut *pool.acquire().await?, asker.viewer.user_id, id).await? {
         return Err(Error::NotFound("token"));
     }
-    Ok(Redirect::to(&Deed::Token.address()).into_response())
+    Ok(Redirect::to(&Done::Token.address()).into_response())
 }

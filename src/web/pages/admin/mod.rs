@@ -17,7 +17,6 @@ use axum::routing::post;
 use crate::auth::administration::AdministrationError;
 use crate::auth::token::TokenText;
 use crate::condition::Condition;
-use crate::config::Access;
 use crate::model::user::Role;
 use crate::web::error::PageResult;
 use crate::web::fragment;
@@ -59,7 +58,7 @@ struct IndexPage {
 /// GET /admin
 async fn index(State(gate): State<Gate>, State(condition): State<Condition>) -> PageResult<Response> {
     fragment::page(&IndexPage {
-        is_local: gate.access == Access::Local,
+        is_local: !gate.keeps_accounts(),
         holes: condition.holes.to_vec(),
     })
 }

@@ -29,7 +29,8 @@ use crate::web::pages::progress::ProgressView;
 use crate::web::state::AppState;
 use crate::web::urls;
 
-/// GET /results/{id}/status, and /experiment/status/{id}: the progress block, which stops asking when there is nothing more to tell.
+/// GET /results/{id}/status, and /experiment/status/{id}: the progress block, which stops asking when there is nothing more
+/// to tell.
 pub(super) async fn status(
     State(experiments): State<Experiments>,
     CurrentUser(viewer): CurrentUser,

@@ -2,6 +2,7 @@
 //! the address nor goes on with it.
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::IntoResponse as _;
 use axum::response::Redirect;
@@ -17,14 +18,13 @@ use crate::web::error::PageResult;
 use crate::web::extract::address::Path;
 use crate::web::state::Gate;
 use crate::web::urls;
-use axum::http::StatusCode;
 
 fn gone() -> Error {
     Error::Refused {
         status: StatusCode::NOT_FOUND,
         message:
-            "This link shows nothing any more: it has expired or was taken back. Ask whoever gave it to you for a \
-                  new one."
+            "This link shows nothing any more: it has expired or was taken back. Ask whoever gave it to you for a new \
+                  one."
                 .to_owned(),
     }
 }

@@ -16,11 +16,11 @@ use axum::response::Response;
 use axum::routing::get;
 use axum::routing::post;
 use serde::Deserialize;
+use sqlx::PgPool;
 
 use crate::auth::accounts::AccountError;
 use crate::auth::accounts::Accounts;
 use crate::auth::accounts::Entered;
-use crate::config::Access;
 use crate::experiment::fields::FieldError;
 use crate::model::user::Registration;
 use crate::store;
@@ -74,6 +74,17 @@ struct LoginPage {
 }
 
 impl LoginPage {
+    /// The page with nothing typed yet.
+    async fn load(pool: &PgPool, next: &str) -> PageResult<Self> {
+        let registration = store::settings::registration(&mut *pool.acquire().await?).await?;
+        Ok(Self {
+            name: String::new(),
+            next: next.to_owned(),
+            errors: Vec::new(),
+            is_open: registration == Registration::Open,
+        })
+    }
+
     fn error(&self, field: &str) -> Option<String> {
         sources::messages(&self.errors, field)
     }
@@ -81,19 +92,13 @@ impl LoginPage {
 
 /// GET /login
 async fn new(State(state): State<AppState>, asker: Asker, Query(Next { next }): Query<Next>) -> PageResult<Response> {
-    if state.gate.access == Access::Local || asker.viewer.is_account() {
+    if !state.gate.keeps_accounts() || asker.viewer.is_account() {
         return Ok(Redirect::to(urls::own(&next)).into_response());
     }
     if state.accounts.awaits_setup().await? {
         return Ok(Redirect::to(urls::SETUP).into_response());
     }
-    let registration = store::settings::registration(&mut *state.pool.acquire().await?).await?;
-    fragment::page(&LoginPage {
-        name: String::new(),
-        next: urls::own(&next).to_owned(),
-        errors: Vec::new(),
-        is_open: registration == Registration::Open,
-    })
+    fragment::page(&LoginPage::load(&state.pool, urls::own(&next)).await?)
 }
 
 /// POST /login
@@ -103,12 +108,10 @@ async fn create(State(state): State<AppState>, asker: Asker, Form(form): Form<Lo
     match state.accounts.sign_in(&form.name, &form.password, &asker.client).await {
         Ok(entered) => enter(&state.gate, &entered, next),
         Err(error @ AccountError::Wrong) => {
-            let registration = store::settings::registration(&mut *state.pool.acquire().await?).await?;
             let page = LoginPage {
-                next: next.to_owned(),
                 errors: vec![FieldError::new("name", error.to_string())],
                 name: form.name,
-                is_open: registration == Registration::Open,
+                ..LoginPage::load(&state.pool, next).await?
             };
             fragment::with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
@@ -148,8 +151,9 @@ fn by_field(error: AccountError) -> Result<FieldError, Error> {
 
 /// For pages that there are none of where nobody signs in.
 pub fn require_accounts(gate: &Gate) -> Result<(), Error> {
-    match gate.access {
-        Access::Required => Ok(()),
-        Access::Local => Err(Error::Elsewhere(urls::DASHBOARD.to_owned())),
+    if gate.keeps_accounts() {
+        Ok(())
+    } else {
+        Err(Error::Elsewhere(urls::DASHBOARD.to_owned()))
     }
 }
