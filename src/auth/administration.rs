@@ -120,8 +120,7 @@ mod tests {
         let mut conn = world.conn().await;
         let claimed = store::users::claim_local(&mut conn, "ada", "hash").await.unwrap();
         assert_eq!(claimed, Some(world.viewer));
-        let eve = store::users::insert(&mut conn, "eve", Role::Admin, "hash");
-        let eve = eve.await.unwrap();
+        let eve = world.account("eve", Role::Admin).await;
         (world, eve)
     }
 
