@@ -20,6 +20,7 @@ use crate::files::removal;
 use crate::testing;
 use crate::testing::scratch;
 
+#[derive(Debug)]
 enum Belonging {
     /// Of the tests' store.
     Database(String),
@@ -32,7 +33,7 @@ struct Belongings(Vec<Belonging>);
 impl Drop for Belongings {
     fn drop(&mut self) {
         for belonging in self.0.drain(..) {
-            // A sweeper that has panicked has said why.
+            // At the end of the process nobody may be there any more who takes it.
             let _ = SWEEPER.send(belonging);
         }
     }
@@ -69,22 +70,27 @@ fn sweep(belongings: &mpsc::Receiver<Belonging>) {
     runtime.unwrap().block_on(async {
         let mut conn = None;
         while let Ok(belonging) = belongings.recv() {
-            match belonging {
-                Belonging::Database(name) => drop_database(&mut conn, &name).await,
-                Belonging::Directory(dir) => empty(&dir).await.unwrap(),
+            let swept = match &belonging {
+                Belonging::Database(name) => drop_database(&mut conn, name).await,
+                Belonging::Directory(dir) => empty(dir).await,
+            };
+            if let Err(error) = swept {
+                eprintln!("{belonging:?} stays until the process ends: {error:#}");
             }
         }
     });
 }
 
-async fn drop_database(conn: &mut Option<PgConnection>, name: &str) {
+async fn drop_database(conn: &mut Option<PgConnection>, name: &str) -> anyhow::Result<()> {
     let conn = match conn {
         Some(conn) => conn,
-        None => conn.insert(testing::store_options("postgres").connect().await.unwrap()),
+        None => conn.insert(testing::store_options("postgres").connect().await?),
     };
-    // Safe: a name of ours. The test may have dropped it itself. By force: the server may not have noticed yet that the sessions of the test are gone.
+    // Safe: a name of ours. The test may have dropped it itself. By force: the server may not have noticed yet that the
+    // sessions of the test are gone.
     let sql = AssertSqlSafe(format!("drop database if exists {name} with (force)"));
-    sqlx::raw_sql(sql).execute(conn).await.unwrap();
+    sqlx::raw_sql(sql).execute(conn).await?;
+    Ok(())
 }
 
 /// Takes away all that is in a directory. It stays itself: by its name those that clear up behind the process find its

@@ -31,6 +31,7 @@ use crate::cluster::ServerSpec;
 use crate::cluster::binaries::Binaries;
 use crate::cluster::server::Server;
 use crate::cluster::site::Site;
+use crate::model::dataset::Setting;
 use crate::store;
 
 /// The migrated database that every test's own is copied from.
@@ -127,7 +128,11 @@ fn start_store() -> PathBuf {
                 data_dir: root.join("store"),
                 socket_name: "store".to_owned(),
                 kind: Kind::Store,
-                settings: Vec::new(),
+                // Nothing of it outlives the process.
+                settings: vec![Setting {
+                    name: "fsync".to_owned(),
+                    value: "off".to_owned(),
+                }],
             };
             cluster::initdb::prepare(&site, &spec).await.unwrap();
             let server = Server::start(&site, &spec).await.unwrap();
