@@ -426,3 +426,6 @@ fn taken(error: sqlx::Error) -> AccountError {
         error.into()
     }
 }
+
+#[cfg(test)]
+mod tests;
