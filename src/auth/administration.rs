@@ -65,7 +65,7 @@ async fn set_admission(pool: &PgPool, id: UserId, admission: Admission) -> Resul
     if let Admission::Role(role) = admission
         && !access::may_use_servers(Viewer::account(id, role))
     {
-        store::servers::request_cancel_of(&mut transaction, id).await?;
+        store::jobs::request_cancel_on_servers_of(&mut transaction, id).await?;
     }
     transaction.commit().await?;
     info!("The admission of account {id} was changed");

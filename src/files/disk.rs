@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+#[cfg(test)]
+use std::sync::PoisonError;
 
 use anyhow::Context as _;
 use tokio::sync::Semaphore;
@@ -101,7 +103,7 @@ impl Disk {
         #[cfg(test)]
         if let Some(hangs) = &self.hangs {
             // It is let go by an error.
-            let _ = hangs.lock().unwrap().recv();
+            let _ = hangs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         }
         let disk = nix::sys::statvfs::statvfs(&self.dir).context("asking for free disk space")?;
         let bytes = |blocks| {

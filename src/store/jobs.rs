@@ -171,6 +171,18 @@ pub async fn request_cancel_of(conn: &mut PgConnection, owner: UserId) -> Result
     Ok(())
 }
 
+/// Asks for those of them to stop that need a registered server.
+pub async fn request_cancel_on_servers_of(conn: &mut PgConnection, owner: UserId) -> Result<()> {
+    stop_jobs!(
+        "else 'Stopped: the account it belongs to may not use registered servers any more.'",
+        "owner_id = $1 and server_id is not null",
+        owner.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// The beginning of what runs and what waits, whoever asked for it, and the job `of` wherever that stands. Of what the viewer
 /// may not see there is only that it is there.
 pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer, of: Option<JobId>) -> Result<Queue> {

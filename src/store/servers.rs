@@ -7,7 +7,6 @@ use sqlx::types::Json;
 
 use crate::model::ids::JobId;
 use crate::model::ids::ServerId;
-use crate::model::ids::UserId;
 use crate::model::job::Lease;
 use crate::model::server::PasswordSource;
 use crate::model::server::RegisteredServer;
@@ -229,22 +228,6 @@ pub async fn delete(conn: &mut PgConnection, viewer: Viewer, id: ServerId) -> Re
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
-}
-
-/// Asks for all jobs of an account to stop that need a registered server.
-pub async fn request_cancel_of(conn: &mut PgConnection, owner: UserId) -> Result<()> {
-    sqlx::query!(
-        "update jobs set cancel_requested = true,
-                status = case when status = 'queued' then 'cancelled'::job_status else status end,
-                message = case when status <> 'queued' then message
-                               else 'Stopped: the account it belongs to may not use registered servers any more.' end,
-                finished_at = case when status = 'queued' then clock_timestamp() else finished_at end
-         where owner_id = $1 and server_id is not null and status in ('queued', 'running')",
-        owner.0,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Notes a schema that is about to be made. Returns false when the lease is lost: then it must not be made.

@@ -104,7 +104,7 @@ impl Arrivals {
     /// How many arrive just now.
     #[cfg(test)]
     pub fn n_now(&self) -> usize {
-        self.now.lock().unwrap().len()
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     fn next_number(&self) -> u64 {
