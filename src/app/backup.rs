@@ -207,3 +207,39 @@ fn whereabouts(config: &HouseConfig, layout: &Layout) -> anyhow::Result<Whereabo
     let running = leftover::running(&layout.store())?.context("the embedded store does not run")?;
     Ok(Whereabouts::embedded(&running.socket_dir))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::belongings;
+    use crate::testing::bench::Bench;
+
+    /// How long a session of the store may stand idle in a transaction.
+    const PATIENCE: &str = "current_setting('idle_in_transaction_session_timeout')";
+
+    #[tokio::test]
+    async fn the_store_ends_no_backup_however_long_that_takes() {
+        let bench = Bench::open().await;
+        let pool = &bench.house.pool;
+        // From now on the store tells its name to nobody whom it would ever end.
+        let tell = sqlx::AssertSqlSafe(format!(
+            "alter table store_names rename to kept_names;
+             create view store_names as select name from kept_names where {PATIENCE} = '0'"
+        ));
+        sqlx::raw_sql(tell).execute(pool).await.unwrap();
+        let usual = store::name(&mut pool.acquire().await.unwrap()).await;
+        assert!(matches!(usual, Err(sqlx::Error::RowNotFound)), "{usual:?}");
+
+        let path = belongings::dir().join("backup.zip");
+        let stop = CancellationToken::new();
+        let draft = Draft::begin(&path, stop.clone()).unwrap();
+        let written = Box::pin(write(&bench.config, &bench.house, draft, &stop));
+        let written = written.await.unwrap();
+        assert!(!written.manifest.origin.store_name.is_empty() && path.exists());
+        // And for the backup alone.
+        let asked = sqlx::AssertSqlSafe(format!("select {PATIENCE}"));
+        let usual: String = sqlx::query_scalar(asked).fetch_one(pool).await.unwrap();
+        assert_eq!(usual, "1min");
+        bench.close().await;
+    }
+}

@@ -54,3 +54,68 @@ async fn round(house: &House, n: u32) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::AssertSqlSafe;
+
+    use super::*;
+    use crate::testing::bench::Bench;
+
+    /// The tables that are swept, and what a row of each has that says nothing any more from a moment on.
+    const SWEPT: [(&str, &str, &str); 7] = [
+        (
+            "rate_limits",
+            "key, taken_at, is_allowed, n_taken, busy_until, forgotten_at",
+            "token, moment, true, 1, moment, moment",
+        ),
+        (
+            "sessions",
+            "token_hash, user_id, address, agent, expires_at",
+            "token, users.id, '::1', 'a browser', moment",
+        ),
+        (
+            "api_tokens",
+            "token_hash, user_id, name, prefix, scope, expires_at",
+            "token, users.id, 'nightly', 'pgassay_abc', 'read', moment",
+        ),
+        (
+            "invitations",
+            "token_hash, made_by, role, expires_at",
+            "token, users.id, 'editor', moment",
+        ),
+        ("setup_tokens", "token_hash, expires_at", "token, moment"),
+        (
+            "links",
+            "token_hash, made_by, workload_id, expires_at",
+            "token, users.id, workloads.id, moment",
+        ),
+        (
+            "audit_log",
+            "at, user_name, address, deed, path, status",
+            "moment, 'somebody', '::1', 'signs in', '/login', 303",
+        ),
+    ];
+
+    #[tokio::test]
+    async fn what_says_nothing_any_more_goes_from_every_table_and_nothing_else_does() {
+        let bench = Bench::open().await;
+        bench.workload("select 1").await;
+        let pool = &bench.house.pool;
+        for (table, columns, values) in SWEPT {
+            let sql = AssertSqlSafe(format!(
+                "insert into {table} ({columns}) select {values} from users cross join workloads cross join (
+                     values ('old'::bytea, clock_timestamp() - interval '2 years'),
+                            ('new'::bytea, clock_timestamp() + interval '1 hour')) given (token, moment)"
+            ));
+            sqlx::raw_sql(sql).execute(pool).await.unwrap();
+        }
+        round(&bench.house, 1).await.unwrap();
+        for (table, ..) in SWEPT {
+            let sql = AssertSqlSafe(format!("select count(*) from {table}"));
+            let n_kept: i64 = sqlx::query_scalar(sql).fetch_one(pool).await.unwrap();
+            assert_eq!(n_kept, 1, "{table}");
+        }
+        bench.close().await;
+    }
+}

@@ -77,19 +77,13 @@ pub async fn restore(config: &HouseConfig, path: &Path, stop: &CancellationToken
         return Err(BackupError::DirectoryInUse(data_dir).into());
     }
     let layout = Layout::open(&data_dir)?;
-    // Held until all is there, or gone again: nobody else's work is cleared away.
-    let _master = house::take_lock(&layout)?.context("another pgassay is at work in the data directory")?;
     let restoring = Restoring {
         config,
         layout: &layout,
         pg_restore,
         stop,
     };
-    let restored = Box::pin(restoring.run(backup, binaries.ok())).await;
-    if restored.is_err() {
-        clear(layout.root()).await?;
-    }
-    restored
+    restoring.run(backup, binaries.ok()).await
 }
 
 /// What stands at the root of a disk of its own.
@@ -149,7 +143,18 @@ struct Restoring<'a> {
 }
 
 impl Restoring<'_> {
+    /// Makes all of it or nothing, where nobody else is at work.
     async fn run(self, backup: Backup, binaries: Option<Binaries>) -> anyhow::Result<Restored> {
+        // Held until all is there, or gone again: nobody else's work is cleared away.
+        let _master = house::take_lock(self.layout)?.context("another pgassay is at work in the data directory")?;
+        let restored = Box::pin(self.make(backup, binaries)).await;
+        if restored.is_err() {
+            clear(self.layout.root()).await?;
+        }
+        restored
+    }
+
+    async fn make(&self, backup: Backup, binaries: Option<Binaries>) -> anyhow::Result<Restored> {
         let has_own_store = self.config.database_url().is_none();
         let disk = Disk::of(self.layout.root(), self.config.limits.disk_reserve_bytes);
         if let Some(low) = disk.low(backup.manifest.needed_bytes(has_own_store))? {
@@ -300,5 +305,59 @@ fn full(path: &Path, error: io::Error) -> BackupError {
         _ => anyhow::Error::new(error)
             .context(format!("writing {}", path.display()))
             .into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::app::backup::back_up;
+    use crate::testing::belongings;
+    use crate::testing::bench::Bench;
+
+    /// Every file below a directory, with what is in it.
+    fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                files.extend(self::files(&path));
+            } else {
+                files.insert(path.clone(), std::fs::read(path).unwrap());
+            }
+        }
+        files
+    }
+
+    #[tokio::test]
+    async fn where_another_has_begun_meanwhile_nothing_is_restored_and_nothing_cleared_away() {
+        // In a directory that was empty when it was looked at.
+        let other = Bench::open().await;
+        let id = other.upload(b"create table t (n integer);\n").await;
+        let (config, layout, stop) = (&other.config, &other.house.layout, CancellationToken::new());
+        let path = belongings::dir().join("backup.zip");
+        back_up(config, &path, &stop).await.unwrap();
+        let before = files(layout.root());
+        assert!(before.contains_key(&layout.dump(id)));
+
+        let backup = Backup::open(&path, store::schema_version(), &stop).unwrap();
+        let major = backup.manifest.origin.pg_dump_version_num / 10_000;
+        let restoring = Restoring {
+            config,
+            layout,
+            pg_restore: Executable::find("pg_restore", config.pg_bindir.as_deref(), major)
+                .await
+                .unwrap(),
+            stop: &stop,
+        };
+        let refused = restoring.run(backup, None).await.err().unwrap();
+        assert!(
+            refused.to_string().contains("another pgassay is at work"),
+            "{refused:#}"
+        );
+        assert_eq!(files(layout.root()), before);
+        other.close().await;
     }
 }

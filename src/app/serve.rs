@@ -198,10 +198,32 @@ mod tests {
         answer
     }
 
+    #[tokio::test]
+    async fn of_two_that_begin_at_once_one_makes_the_first_admin_and_both_serve() {
+        let bench = Bench::open().await;
+        let file = bench.house.layout.root().join("password");
+        std::fs::write(&file, "seven purple kettles sing\n").unwrap();
+        let web = WebConfig {
+            access: Some(Access::Required),
+            admin_name: Some("ada".to_owned()),
+            admin_password_file: Some(file),
+            ..WebConfig::unsaid()
+        };
+        let begin = || open_accounts(&bench.house, &web, web.listen);
+        // Both look whether there is an admin before either has hashed the password of one.
+        let (one, two) = tokio::join!(begin(), begin());
+        one.unwrap();
+        two.unwrap();
+        let admins = sqlx::query_scalar("select name from users where password_hash is not null");
+        let admins: Vec<String> = admins.fetch_all(&bench.house.pool).await.unwrap();
+        assert_eq!(admins, ["ada"]);
+        bench.close().await;
+    }
+
     /// R18 of `reliability.md`.
     #[tokio::test]
     async fn services_that_are_started_and_stopped_again_and_again_leave_nothing_behind() {
-        let house = Arc::new(Bench::open().await.house);
+        let house: Arc<House> = Arc::from(Bench::open().await.house);
         let n_tasks = || Handle::current().metrics().num_alive_tasks();
         let mut usual = None;
         for round in 0..30 {

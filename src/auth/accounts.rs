@@ -431,3 +431,6 @@ fn taken(error: sqlx::Error) -> AccountError {
         error.into()
     }
 }
+
+#[cfg(test)]
+mod tests;

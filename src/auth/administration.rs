@@ -98,3 +98,101 @@ async fn link(
     store::invitations::insert(&mut conn, token.hashed(), by, role, for_user, INVITATION_LIFETIME).await?;
     Ok(token.text())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+    use crate::auth::accounts::AccountError;
+    use crate::auth::accounts::Accounts;
+    use crate::auth::accounts::Client;
+    use crate::auth::password::Hasher;
+    use crate::model::hashed::Hashed;
+    use crate::model::ids::JobId;
+    use crate::model::job::JobKind;
+    use crate::model::job::JobStatus;
+    use crate::model::user::Registration;
+    use crate::model::user::Viewer;
+    use crate::store::queue;
+    use crate::store::queue::Renewal;
+    use crate::testing::world::HOME;
+    use crate::testing::world::World;
+
+    const PASSWORD: &str = "seven purple kettles sing";
+    const SESSION: Hashed = Hashed([1; 32]);
+
+    /// A store in which there are two admins: the local user, who stays, and Eve.
+    async fn with_eve() -> (World, Viewer) {
+        let world = World::new().await;
+        let mut conn = world.conn().await;
+        let claimed = store::users::claim_local(&mut conn, "ada", "hash").await.unwrap();
+        assert_eq!(claimed, Some(world.viewer));
+        let eve = world.account("eve", Role::Admin).await;
+        (world, eve)
+    }
+
+    #[tokio::test]
+    async fn what_somebody_has_launched_stops_and_their_session_ends_when_they_are_shut_out() {
+        let (world, eve) = with_eve().await;
+        let mut conn = world.conn().await;
+        let launch = async |viewer: Viewer| {
+            let mut conn = world.conn().await;
+            store::jobs::insert(&mut conn, viewer, JobKind::Benchmark, Some(HOME))
+                .await
+                .unwrap()
+        };
+        let running = launch(eve).await;
+        let lease = world.claim("a").await.unwrap().lease;
+        let (waiting, of_ada) = (launch(eve).await, launch(world.viewer).await);
+        store::sessions::insert(&mut conn, SESSION, eve.user_id, "::1", "a browser")
+            .await
+            .unwrap();
+
+        shut_out(&world.pool, eve.user_id).await.unwrap();
+        let status = async |viewer: Viewer, id: JobId| {
+            let job = store::jobs::get(&mut *world.conn().await, viewer, id).await.unwrap();
+            job.unwrap().status
+        };
+        assert_eq!(lease.job_id, running);
+        let renewal = queue::renew(&mut conn, &lease).await.unwrap();
+        assert_eq!(renewal, Renewal::CancelRequested, "whoever runs it is told to stop");
+        assert_eq!(status(eve, waiting).await, JobStatus::Cancelled);
+        assert_eq!(status(world.viewer, of_ada).await, JobStatus::Queued);
+        let_in(&world.pool, eve.user_id).await.unwrap();
+        let found = store::sessions::find(&mut conn, SESSION).await.unwrap();
+        assert_eq!(found, None, "a session that has ended stays so");
+        assert_eq!(status(eve, waiting).await, JobStatus::Cancelled);
+    }
+
+    #[tokio::test]
+    async fn an_admin_who_was_shut_out_does_not_come_back_by_a_link_of_their_own() {
+        let (world, eve) = with_eve().await;
+        let accounts = Accounts::new(world.pool.clone(), Hasher::new(NonZeroUsize::MIN));
+        store::settings::set_registration(&mut *world.conn().await, Registration::Invited)
+            .await
+            .unwrap();
+        let invitation = invite(&world.pool, eve.user_id, Role::Admin).await.unwrap();
+        // For an account that is not shut out.
+        let another = link_for_new_password(&world.pool, eve.user_id, world.viewer.user_id);
+        let another = another.await.unwrap();
+        let client = Client {
+            address: "192.0.2.1".parse().unwrap(),
+            agent: "a browser".to_owned(),
+        };
+        let come = async || {
+            let registered = accounts.register(Some(invitation.expose()), "mallory", PASSWORD, &client);
+            let registered = registered.await;
+            let chosen = accounts.choose_password_again(another.expose(), PASSWORD, &client);
+            [registered, chosen.await]
+        };
+        shut_out(&world.pool, eve.user_id).await.unwrap();
+        for refused in come().await {
+            assert!(matches!(refused, Err(AccountError::NoInvitation)), "{refused:?}");
+        }
+        let_in(&world.pool, eve.user_id).await.unwrap();
+        for entered in come().await {
+            entered.unwrap();
+        }
+    }
+}

@@ -2,9 +2,10 @@
 //! it, and what changes nothing although its method says so, too.
 
 /// What a method does at an address, by the pattern of that. None of what changes nothing.
-type Line = (&'static str, &'static str, Option<&'static str>);
+pub type Line = (&'static str, &'static str, Option<&'static str>);
 
-const TABLE: &[Line] = &[
+/// Every address at which something is done that is no mere looking.
+pub const TABLE: &[Line] = &[
     ("POST", "/login", Some("signs in")),
     ("POST", "/logout", Some("signs out")),
     ("POST", "/setup", Some("makes the first admin")),

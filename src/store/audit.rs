@@ -107,4 +107,20 @@ mod tests {
         insert(&mut conn, &new).await.unwrap();
         assert_eq!(list(&mut conn, None, 1).await.unwrap()[0].user_name, "somebody");
     }
+
+    #[tokio::test]
+    async fn an_entry_goes_when_it_is_a_year_old() {
+        let world = World::new().await;
+        let mut conn = world.conn().await;
+        for (deed, age) in [("signs in", "1 year 1 minute"), ("signs out", "1 year -1 minute")] {
+            let old = "insert into audit_log (at, user_name, address, deed, path, status)
+                       values (clock_timestamp() - $2::interval, 'somebody', '::1', $1, '/', 303)";
+            let old = sqlx::query(old).bind(deed).bind(age);
+            old.execute(&mut *conn).await.unwrap();
+        }
+        sweep(&mut conn).await.unwrap();
+        let kept = list(&mut conn, None, 10).await.unwrap();
+        let deeds: Vec<&str> = kept.iter().map(|entry| &*entry.deed).collect();
+        assert_eq!(deeds, ["signs out"]);
+    }
 }

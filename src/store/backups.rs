@@ -164,10 +164,18 @@ async fn set_job(conn: &mut PgConnection, id: DatasetId, job_id: JobId) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::model::hashed::Hashed;
     use crate::model::job::JobStatus;
+    use crate::model::user::Role;
+    use crate::model::user::TokenScope;
     use crate::store::datasets;
+    use crate::store::invitations;
     use crate::store::queue;
+    use crate::store::sessions;
+    use crate::store::tokens;
     use crate::testing::world::HOME;
     use crate::testing::world::World;
 
@@ -223,6 +231,56 @@ mod tests {
                 "it was not queued twice"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn nobody_is_in_a_restored_store_and_nobody_comes_in_by_a_link_of_before() {
+        const HOUR: Duration = Duration::from_hours(1);
+        let [browser, open, used, setup, program] = [1, 2, 3, 4, 5].map(|byte| Hashed([byte; 32]));
+        let world = World::new().await;
+        let mut conn = world.conn().await;
+        let owner = world.viewer.user_id;
+        sessions::insert(&mut conn, browser, owner, "::1", "a browser")
+            .await
+            .unwrap();
+        for token in [open, used] {
+            let invitation = invitations::insert(&mut conn, token, owner, Role::Editor, None, HOUR);
+            let id = invitation.await.unwrap();
+            if token == used {
+                assert!(invitations::use_up(&mut conn, id, owner).await.unwrap());
+            }
+        }
+        invitations::insert_setup(&mut conn, setup, HOUR).await.unwrap();
+        let token = tokens::NewToken {
+            token: program,
+            name: "nightly",
+            prefix: "pgassay_abc",
+            scope: TokenScope::Read,
+            lifetime: HOUR,
+        };
+        tokens::insert(&mut conn, owner, &token).await.unwrap();
+        let ways_in = async |conn: &mut PgConnection| {
+            [
+                sessions::find(&mut *conn, browser).await.unwrap().is_some(),
+                invitations::find(&mut *conn, open).await.unwrap().is_some(),
+                invitations::is_setup(&mut *conn, setup).await.unwrap(),
+                tokens::find(&mut *conn, program).await.unwrap().is_some(),
+            ]
+        };
+        assert_eq!(ways_in(&mut conn).await, [true; 4]);
+
+        renew(&mut conn, HOME, &[]).await.unwrap();
+        let expected = [false, false, false, true];
+        assert_eq!(
+            ways_in(&mut conn).await,
+            expected,
+            "programs go on, and nothing else does"
+        );
+        let n_used: i64 = sqlx::query_scalar("select count(*) from invitations where used_by is not null")
+            .fetch_one(&mut *conn)
+            .await
+            .unwrap();
+        assert_eq!(n_used, 1, "who came by an invitation is still known");
     }
 
     #[tokio::test]

@@ -195,12 +195,8 @@ mod tests {
         let world = World::new().await;
         let mut conn = world.conn().await;
         // The last admin stays one.
-        store::users::insert(&mut conn, "kim", Role::Admin, "hash")
-            .await
-            .unwrap();
-        let eve = store::users::insert(&mut conn, "eve", Role::Admin, "hash")
-            .await
-            .unwrap();
+        world.account("kim", Role::Admin).await;
+        let eve = world.account("eve", Role::Admin).await;
         insert(&mut conn, ONE, eve.user_id, Role::Admin, None, HOUR)
             .await
             .unwrap();

@@ -211,6 +211,14 @@ mod tests {
         expected.storage_bytes -= 500;
         assert_eq!(usage(&mut conn, own).await.unwrap(), expected);
 
+        let insert =
+            "insert into statistics_files (dataset_id, request_id, name, format, size_bytes, sha256, n_relations,
+                                                     n_columns, contents)
+                      values ($1, 'r', 'production', 'json', 70, '', 1, 1, '{}')";
+        set(insert, first.0).await;
+        expected.storage_bytes += 70;
+        assert_eq!(usage(&mut conn, own).await.unwrap(), expected);
+
         let found = usage(&mut conn, theirs).await.unwrap();
         assert_eq!(
             found,

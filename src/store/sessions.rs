@@ -141,7 +141,6 @@ pub async fn sweep(conn: &mut PgConnection) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::users;
     use crate::testing::world::World;
 
     const ONE: Hashed = Hashed([1; 32]);
@@ -151,7 +150,7 @@ mod tests {
     async fn a_session_shows_who_it_is_until_it_is_ended() {
         let world = World::new().await;
         let mut conn = world.conn().await;
-        let ada = users::insert(&mut conn, "ada", Role::Editor, "hash").await.unwrap();
+        let ada = world.account("ada", Role::Editor).await;
         let one = insert(&mut conn, ONE, ada.user_id, "::1", "a browser").await.unwrap();
         insert(&mut conn, TWO, ada.user_id, "::1", "another").await.unwrap();
         let found = find(&mut conn, ONE).await.unwrap().unwrap();
@@ -169,10 +168,7 @@ mod tests {
     async fn who_is_idle_too_long_or_signed_in_too_long_ago_or_shut_out_is_nobody() {
         let world = World::new().await;
         let mut conn = world.conn().await;
-        let ada = users::insert(&mut conn, "ada", Role::Editor, "hash")
-            .await
-            .unwrap()
-            .user_id;
+        let ada = world.account("ada", Role::Editor).await.user_id;
         for sql in [
             "update sessions set seen_at = seen_at - interval '12 h 1 s'",
             "update sessions set expires_at = clock_timestamp()",
@@ -196,10 +192,7 @@ mod tests {
     async fn use_is_written_down_once_a_minute() {
         let world = World::new().await;
         let mut conn = world.conn().await;
-        let ada = users::insert(&mut conn, "ada", Role::Editor, "hash")
-            .await
-            .unwrap()
-            .user_id;
+        let ada = world.account("ada", Role::Editor).await.user_id;
         insert(&mut conn, ONE, ada, "::1", "a browser").await.unwrap();
         let seen = list(&mut conn, ada).await.unwrap()[0].seen_at;
         find(&mut conn, ONE).await.unwrap();

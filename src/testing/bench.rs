@@ -33,7 +33,7 @@ use crate::target::clone;
 use crate::target::lease::Sandbox;
 use crate::target::session::Admin;
 use crate::testing;
-use crate::testing::scratch;
+use crate::testing::belongings;
 use crate::workload::service::NewScript;
 
 /// Longer than anything takes that works.
@@ -41,7 +41,9 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A house with nothing in it.
 pub struct Bench {
-    pub house: House,
+    pub house: Box<House>,
+    /// What it was opened by.
+    pub config: HouseConfig,
     n_requests: std::cell::Cell<u32>,
 }
 
@@ -63,7 +65,7 @@ impl Bench {
 
     async fn open_with(pg_bindir: Option<PathBuf>, database_url: String, files: Option<String>) -> Self {
         let config = HouseConfig {
-            data_dir: scratch::dir(),
+            data_dir: belongings::dir(),
             database_url: Some(database_url),
             sandbox_url: None,
             files,
@@ -81,7 +83,8 @@ impl Bench {
             },
         };
         Self {
-            house: House::open(&config).await.unwrap(),
+            house: Box::new(House::open(&config).await.unwrap()),
+            config,
             n_requests: std::cell::Cell::new(0),
         }
     }

@@ -1,7 +1,9 @@
 //! What tests stand on: a real store with a database for every test, stories about rows, and a whole house to work in.
 //!
-//! Nothing needs to be set up: the first test that asks starts the server, and [`scratch`] takes it away.
+//! Nothing needs to be set up: the first test that asks starts the server, and [`scratch`] takes it away. What a test has for
+//! itself goes before that, with the test: [`belongings`].
 
+pub mod belongings;
 pub mod bench;
 pub mod benchmarks;
 pub mod clone;
@@ -29,6 +31,7 @@ use crate::cluster::ServerSpec;
 use crate::cluster::binaries::Binaries;
 use crate::cluster::server::Server;
 use crate::cluster::site::Site;
+use crate::model::dataset::Setting;
 use crate::store;
 
 /// The migrated database that every test's own is copied from.
@@ -86,6 +89,7 @@ async fn new_database() -> String {
     let sql = AssertSqlSafe(format!("create database {name} template {TEMPLATE}"));
     sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
     conn.close().await.unwrap();
+    belongings::database(&name);
     name
 }
 
@@ -124,7 +128,11 @@ fn start_store() -> PathBuf {
                 data_dir: root.join("store"),
                 socket_name: "store".to_owned(),
                 kind: Kind::Store,
-                settings: Vec::new(),
+                // Nothing of it outlives the process.
+                settings: vec![Setting {
+                    name: "fsync".to_owned(),
+                    value: "off".to_owned(),
+                }],
             };
             cluster::initdb::prepare(&site, &spec).await.unwrap();
             let server = Server::start(&site, &spec).await.unwrap();

@@ -21,6 +21,7 @@ use crate::model::instrument::LotteryTask;
 use crate::model::instrument::Task;
 use crate::model::instrument::TaskQuery;
 use crate::model::job::JobKind;
+use crate::model::user::Role;
 use crate::model::user::Viewer;
 use crate::model::workload::NewWorkload;
 use crate::store;
@@ -59,6 +60,13 @@ impl World {
             .await
             .unwrap();
         Viewer::owner(UserId(id))
+    }
+
+    /// An account that can sign in, if only by a password that nobody knows.
+    pub async fn account(&self, name: &str, role: Role) -> Viewer {
+        store::users::insert(&mut *self.conn().await, name, role, "hash")
+            .await
+            .unwrap()
     }
 
     /// A job in the queue.

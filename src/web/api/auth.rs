@@ -117,7 +117,7 @@ struct MeBody {
 /// How much the account may have, or ask for in one thing, and what it has.
 #[derive(Serialize, ToSchema)]
 struct QuotasBody {
-    /// Dumps, and the databases restored from them.
+    /// Dumps, the databases restored from them, and statistics files.
     storage_bytes: QuotaBody,
     datasets: QuotaBody,
     /// Jobs that wait.

@@ -126,12 +126,19 @@ mod tests {
     use axum::body::Body;
     use axum::http::StatusCode;
     use axum::http::header;
+    use axum::routing::MethodRouter;
+    use axum::routing::post;
+    use tokio::sync::mpsc;
     use tokio_util::sync::CancellationToken;
     use tower::ServiceExt as _;
 
     use super::*;
+    use crate::auth::accounts::Client;
     use crate::config::WebConfig;
+    use crate::store::audit::Entry;
     use crate::testing::bench::Bench;
+    use crate::testing::bench::PATIENCE;
+    use crate::testing::world::World;
     use crate::web;
     use crate::web::state::AppState;
 
@@ -269,5 +276,100 @@ mod tests {
             .unwrap();
         let answer = router.oneshot(request("POST", "/datasets/4711/delete")).await.unwrap();
         assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    }
+
+    /// The sign-in, answered by somebody else, with all that is written down of it.
+    fn sign_in(pool: &PgPool, answer: MethodRouter) -> Router {
+        let note = axum::middleware::from_fn_with_state(pool.clone(), note);
+        Router::new().route("/login", answer).layer(note)
+    }
+
+    /// Somebody who signs in.
+    fn asked(address: &str, viewer: Viewer) -> Request {
+        let client = Client {
+            address: address.parse().unwrap(),
+            agent: String::new(),
+        };
+        let asker = Asker {
+            viewer,
+            name: None,
+            session: None,
+            scope: None,
+            client,
+        };
+        let request = Request::post("/login").extension(asker);
+        request.body(Body::empty()).unwrap()
+    }
+
+    async fn written(pool: &PgPool) -> Vec<Entry> {
+        store::audit::list(&mut pool.acquire().await.unwrap(), None, 100)
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn strangers_write_down_so_much_from_one_network_and_people_who_are_known_everything() {
+        let world = World::new().await;
+        let viewer = world.viewer;
+        let refusing = sign_in(&world.pool, post(async || StatusCode::UNPROCESSABLE_ENTITY));
+        let ask = async |router: &Router, address: &str, viewer| {
+            let answer = router.clone().oneshot(asked(address, viewer)).await.unwrap();
+            answer.status()
+        };
+        for n in 0..70 {
+            // One customer has all of these addresses.
+            let address = format!("2001:db8::{n:x}");
+            let status = ask(&refusing, &address, Viewer::nobody()).await;
+            assert_eq!(
+                status,
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "whoever writes down refuses nobody"
+            );
+        }
+        let n_lines = written(&world.pool).await.len();
+        // One comes back each minute.
+        assert!((60..70).contains(&n_lines), "{n_lines}");
+
+        ask(&refusing, "2001:db8:0:1::1", Viewer::nobody()).await;
+        ask(&refusing, "2001:db8::1", viewer).await;
+        let letting_in = post(async move || axum::Extension(CameIn(viewer)));
+        ask(&sign_in(&world.pool, letting_in), "2001:db8::1", Viewer::nobody()).await;
+        let lines = written(&world.pool).await;
+        let newest: Vec<(&str, &str)> = lines
+            .iter()
+            .take(lines.len() - n_lines)
+            .map(|line| (&*line.user_name, &*line.address))
+            .collect();
+        let expected = [
+            ("local", "2001:db8::1"),
+            ("local", "2001:db8::1"),
+            ("somebody", "2001:db8:0:1::1"),
+        ];
+        assert_eq!(newest, expected);
+    }
+
+    #[tokio::test]
+    async fn whoever_hangs_up_before_the_answer_leaves_a_line_all_the_same() {
+        let world = World::new().await;
+        let (begin, mut begun) = mpsc::channel(1);
+        let never = post(async move || {
+            begin.send(()).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        let answering = sign_in(&world.pool, never).oneshot(asked("192.0.2.1", world.viewer));
+        tokio::select! {
+            _ = answering => panic!("it is never answered"),
+            _ = begun.recv() => {}
+        }
+        let found = async {
+            loop {
+                if let Some(line) = written(&world.pool).await.pop() {
+                    return line;
+                }
+            }
+        };
+        // By a task of its own: there is nobody left who could wait for it.
+        let line = tokio::time::timeout(PATIENCE, found).await.unwrap();
+        assert_eq!((&*line.user_name, &*line.deed, line.status), ("local", "signs in", 499));
     }
 }

@@ -78,3 +78,18 @@ fn asked(request: &Request) -> Option<fn(UserId) -> Ask> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::deeds;
+
+    #[test]
+    fn whatever_the_audit_log_calls_an_upload_or_a_launch_counts_as_one() {
+        for (method, pattern, deed) in deeds::TABLE {
+            let is = |word| *method == "POST" && deed.is_some_and(|deed| deed.starts_with(word));
+            assert_eq!(UPLOADS.contains(pattern), is("uploads "), "{method} {pattern}");
+            assert_eq!(LAUNCHES.contains(pattern), is("launches "), "{method} {pattern}");
+        }
+    }
+}

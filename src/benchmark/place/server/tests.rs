@@ -216,7 +216,7 @@ async fn work_and(bench: &Bench, act: impl Future<Output = ()>) {
         }
         act.await;
     };
-    let both = async { tokio::join!(bench.work(), acting) };
+    let both = Box::pin(async { tokio::join!(bench.work(), acting) });
     tokio::time::timeout(PATIENCE, both).await.unwrap();
 }
 

@@ -144,3 +144,39 @@ pub(super) fn events(
     });
     Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt as _;
+
+    use super::*;
+    use crate::auth::quota::QuotaKeeper;
+    use crate::config::Access;
+    use crate::model::filing::Filed;
+    use crate::testing::bench::PATIENCE;
+    use crate::testing::world::World;
+
+    #[tokio::test]
+    async fn who_is_shown_an_experiment_no_longer_hears_no_more_of_it() {
+        let world = World::new().await;
+        let (id, _) = world.experiment("shop", &["none"]).await;
+        let (thing, stranger) = (Filed::Experiment(id), world.stranger().await);
+        let share = async |is_shared| {
+            let mut conn = world.conn().await;
+            let shared = store::links::share(&mut conn, world.viewer, thing, is_shared);
+            assert!(shared.await.unwrap());
+        };
+        share(true).await;
+        let experiments = Experiments {
+            pool: world.pool.clone(),
+            quotas: QuotaKeeper::new(Access::Required),
+        };
+        let answer = events(experiments, stranger, id, CancellationToken::new()).into_response();
+        let mut said = answer.into_body().into_data_stream();
+        let first = said.next().await.unwrap().unwrap();
+        assert!(first.starts_with(b"event: progress"), "{first:?}");
+        share(false).await;
+        let next = tokio::time::timeout(PATIENCE, said.next()).await.unwrap();
+        assert!(next.is_none(), "{next:?}");
+    }
+}
