@@ -73,7 +73,9 @@
 //! * **deed**: something that a request changes; the **audit log** has a line for each.
 //! * **preference**: how one browser wants its pages: a theme, percentiles. The browser keeps it, and nobody else.
 //! * **backup**: the store and the files that cannot be made anew, as one file.
-//! * **condition**: whether this pgassay can work just now, and what it has counted, for whoever watches over it.
+//! * **condition**: whether this pgassay can work just now, and what it has counted, for whoever watches over it. A **tally** is
+//!   what one change adds to that: what is over is counted when it ends.
+//! * **arrival**: an upload while its bytes come in, whole or part by part.
 //! * **home**: the name of a data directory in the store. **Prefix**: what all its names on a shared server begin with.
 //!
 //! # Flow

@@ -227,13 +227,14 @@ mod tests {
              create view store_names as select name from kept_names where {PATIENCE} = '0'"
         ));
         sqlx::raw_sql(tell).execute(pool).await.unwrap();
-        let usual = store::name(&mut *pool.acquire().await.unwrap()).await;
+        let usual = store::name(&mut pool.acquire().await.unwrap()).await;
         assert!(matches!(usual, Err(sqlx::Error::RowNotFound)), "{usual:?}");
 
         let path = belongings::dir().join("backup.zip");
         let stop = CancellationToken::new();
         let draft = Draft::begin(&path, stop.clone()).unwrap();
-        let written = write(&bench.config, &bench.house, draft, &stop).await.unwrap();
+        let written = Box::pin(write(&bench.config, &bench.house, draft, &stop));
+        let written = written.await.unwrap();
         assert!(!written.manifest.origin.store_name.is_empty() && path.exists());
         // And for the backup alone.
         let asked = sqlx::AssertSqlSafe(format!("select {PATIENCE}"));

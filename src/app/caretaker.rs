@@ -40,6 +40,7 @@ async fn round(house: &House, n: u32) -> anyhow::Result<()> {
     store::links::sweep(&mut conn).await?;
     store::invitations::sweep(&mut conn).await?;
     store::audit::sweep(&mut conn).await?;
+    store::gauges::add_up(&mut conn).await?;
     drop(conn);
     let n_given_up = house.sweep_uploads().await?;
     if n_given_up > 0 {

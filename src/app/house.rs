@@ -46,6 +46,7 @@ use crate::store;
 use crate::store::queue::Reach;
 use crate::target::lease;
 use crate::target::lease::Sandboxes;
+use crate::target::registered::STATEMENT_LIMIT;
 use crate::vault::Vault;
 use crate::web::state::Services;
 use crate::workload::service::Workloads;
@@ -139,6 +140,7 @@ impl House {
                 home: home.clone(),
                 listed: config.server_hosts()?,
                 is_shared: access == Access::Required,
+                statement_limit: STATEMENT_LIMIT,
             },
             accounts: Accounts::new(pool.clone(), Hasher::new(n_processors())),
             workloads: Workloads {

@@ -223,7 +223,7 @@ mod tests {
     /// R18 of `reliability.md`.
     #[tokio::test]
     async fn services_that_are_started_and_stopped_again_and_again_leave_nothing_behind() {
-        let house = Arc::new(Bench::open().await.house);
+        let house: Arc<House> = Arc::from(Bench::open().await.house);
         let n_tasks = || Handle::current().metrics().num_alive_tasks();
         let mut usual = None;
         for round in 0..30 {

@@ -117,6 +117,12 @@ pub fn check(need: Need, how: How, viewer: Viewer, scope: Option<TokenScope>, is
     Ok(())
 }
 
+/// Whether somebody may put load on the servers that they have registered: only who may register servers, now.
+pub fn may_use_servers(viewer: Viewer) -> bool {
+    let how = How::Changes;
+    check(need(how, "/servers"), how, viewer, None, false).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +155,15 @@ mod tests {
         ] {
             assert_eq!(need(How::of(method), path), expected, "{method} {path}");
         }
+    }
+
+    #[test]
+    fn who_may_not_register_servers_may_not_use_them() {
+        for role in Role::ALL {
+            let viewer = Viewer::account(UserId(7), role);
+            assert_eq!(may_use_servers(viewer), role == Role::Admin, "{role:?}");
+        }
+        assert!(!may_use_servers(Viewer::nobody()));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tracing::info;
 use tracing::warn;
 
 use crate::auth::address::Net;
+use crate::auth::api_tokens::MOST_TOKENS;
 use crate::auth::limit::Ask;
 use crate::auth::limit::LimitError;
 use crate::auth::limit::TooOften;
@@ -77,6 +78,10 @@ pub enum AccountError {
     NoSetup,
     #[error("There is an admin already. Sign in.")]
     AlreadySetUp,
+    #[error(
+        "{MOST_TOKENS} API tokens of this account are good, and there can be no more. Revoke one that nothing needs on the page Account, or use one that you have."
+    )]
+    TooManyTokens,
     #[error("{0}")]
     TooOften(TooOften),
     #[error("Many people are signing in at this moment. Try again in a few seconds.")]

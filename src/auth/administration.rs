@@ -4,12 +4,14 @@ use anyhow::Context as _;
 use sqlx::PgPool;
 use tracing::info;
 
+use crate::auth::access;
 use crate::auth::accounts::INVITATION_LIFETIME;
 use crate::auth::token::Token;
 use crate::auth::token::TokenKind;
 use crate::auth::token::TokenText;
 use crate::model::ids::UserId;
 use crate::model::user::Role;
+use crate::model::user::Viewer;
 use crate::store;
 use crate::store::users::Admission;
 
@@ -32,7 +34,8 @@ impl From<sqlx::Error> for AdministrationError {
     }
 }
 
-/// Gives an account another role, from its next request on.
+/// Gives an account another role, from its next request on. What it has running on registered servers stops where that is
+/// not for the role.
 pub async fn set_role(pool: &PgPool, id: UserId, role: Role) -> Result<(), AdministrationError> {
     set_admission(pool, id, Admission::Role(role)).await
 }
@@ -58,6 +61,11 @@ async fn set_admission(pool: &PgPool, id: UserId, admission: Admission) -> Resul
     if admission == Admission::ShutOut {
         store::sessions::delete_all(&mut transaction, id, None).await?;
         store::jobs::request_cancel_of(&mut transaction, id).await?;
+    }
+    if let Admission::Role(role) = admission
+        && !access::may_use_servers(Viewer::account(id, role))
+    {
+        store::jobs::request_cancel_on_servers_of(&mut transaction, id).await?;
     }
     transaction.commit().await?;
     info!("The admission of account {id} was changed");

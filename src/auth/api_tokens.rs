@@ -23,6 +23,8 @@ pub const USUAL_DAYS: u32 = 90;
 pub const MOST_DAYS: u32 = 365;
 /// How long one is good that a program gets for a name and a password: it can ask for the next one at any time.
 const PASSWORD_TOKEN_LIFETIME: Duration = Duration::from_hours(24);
+/// So many are good at once, of one account: whoever loses sight of them revokes some.
+pub const MOST_TOKENS: u64 = 100;
 const MOST_NAME_CHARS: usize = 100;
 
 /// What a new token is to be, and may be.
@@ -98,10 +100,14 @@ pub struct MadeToken {
     pub expires_at: DateTime<Utc>,
 }
 
-/// Makes a token for an account, unless that has made too many lately.
+/// How many there may be, for the help.
+pub fn sentence() -> String {
+    format!("At most {MOST_TOKENS} API tokens of one account are good at once.")
+}
+
+/// Makes a token for an account, unless that has made too many lately, or has as many as it may.
 pub async fn make(pool: &PgPool, user_id: UserId, wish: &TokenWish) -> Result<MadeToken, AccountError> {
-    let mut conn = pool.acquire().await?;
-    Ask::token(user_id).take(&mut conn).await?;
+    Ask::token(user_id).take(&mut *pool.acquire().await?).await?;
     let token = Token::random(TokenKind::Api)?;
     let new = NewToken {
         token: token.hashed(),
@@ -110,7 +116,14 @@ pub async fn make(pool: &PgPool, user_id: UserId, wish: &TokenWish) -> Result<Ma
         scope: wish.scope,
         lifetime: wish.lifetime,
     };
-    let (id, expires_at) = store::tokens::insert(&mut conn, user_id, &new).await?;
+    let mut transaction = pool.begin().await?;
+    // Two at once do not both find the last place.
+    store::quotas::lock(&mut transaction, user_id).await?;
+    if store::tokens::count_good(&mut transaction, user_id).await? >= MOST_TOKENS {
+        return Err(AccountError::TooManyTokens);
+    }
+    let (id, expires_at) = store::tokens::insert(&mut transaction, user_id, &new).await?;
+    transaction.commit().await?;
     info!("Account {user_id} made the API token {id}");
     Ok(MadeToken {
         text: token.text(),
@@ -198,5 +211,42 @@ mod tests {
             refused = refused.or(make(&pool, viewer.user_id, &wish).await.err());
         }
         assert!(matches!(refused, Some(AccountError::TooOften(_))), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn an_account_has_so_many_good_tokens_and_no_more_also_by_several_at_once() {
+        let pool = testing::database().await;
+        let mut conn = pool.acquire().await.unwrap();
+        let viewer = store::local_viewer(&mut conn).await.unwrap();
+        let have = async |n_good: i64, n_expired: i64| {
+            let insert = "with gone as (delete from api_tokens where user_id = $1)
+                insert into api_tokens (token_hash, user_id, name, prefix, scope, expires_at)
+                select sha256(format('%s of %s', n, $2)::bytea), $1, 'x', 'p', 'read',
+                       clock_timestamp() + case when n <= $2 then interval '1 hour' else interval '-1 hour' end
+                from generate_series(1, $2 + $3) as n";
+            let done = sqlx::query(insert).bind(viewer.user_id.0).bind(n_good).bind(n_expired);
+            done.execute(&pool).await.unwrap();
+        };
+        let wish = TokenWish::by_password(TokenScope::Read);
+        let most = i64::try_from(MOST_TOKENS).unwrap();
+        have(most - 2, 150).await;
+        let making = (0..6).map(|_| make(&pool, viewer.user_id, &wish));
+        let made = futures_util::future::join_all(making).await;
+        assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 2, "{made:?}");
+        for error in made.into_iter().filter_map(Result::err) {
+            assert!(matches!(error, AccountError::TooManyTokens), "{error:?}");
+        }
+        // Each that can be used is on the list, and can be revoked.
+        let listed = store::tokens::list(&mut conn, viewer.user_id).await.unwrap();
+        let n_good = listed.iter().filter(|token| !token.is_expired).count() as u64;
+        assert_eq!(n_good, MOST_TOKENS);
+        assert!(
+            store::tokens::delete(&mut conn, viewer.user_id, listed[0].id)
+                .await
+                .unwrap()
+        );
+        make(&pool, viewer.user_id, &wish).await.unwrap();
+        have(0, most + 10).await;
+        make(&pool, viewer.user_id, &wish).await.unwrap();
     }
 }

@@ -8,6 +8,7 @@ use sha2::Sha256;
 use sqlx::PgConnection;
 use sqlx::PgPool;
 
+use crate::auth::access;
 use crate::auth::quota::QuotaKeeper;
 use crate::benchmark::estimate;
 use crate::benchmark::estimate::Estimate;
@@ -131,6 +132,9 @@ impl Benchmarks {
     }
 
     async fn wish(&self, viewer: Viewer, form: &BenchmarkForm, fresh_seed: u64) -> Result<Wish, LaunchError> {
+        if form.target.trim() == TargetKind::Server.word() && !access::may_use_servers(viewer) {
+            return Err(refused("target", NOT_FOR_OTHERS));
+        }
         let mut conn = self.pool.acquire().await?;
         let form = with_server(&mut conn, viewer, form).await?;
         let form = form.as_ref();
@@ -204,6 +208,10 @@ impl Benchmarks {
         }
     }
 }
+
+/// Whoever asks may have been an admin once, and have registered some.
+const NOT_FOR_OTHERS: &str =
+    "Registered servers are for admins, and you are none. Choose generated rows or a dataset, or ask an admin.";
 
 /// On what is not a registered server: it mostly runs on this machine, and each client is a process there.
 pub const MOST_IN_SANDBOX: u32 = 2_000;

@@ -15,11 +15,11 @@ pub struct Check {
 impl Condition {
     /// Looks at everything that work needs. It takes no longer than two seconds.
     pub async fn readiness(&self) -> Vec<Check> {
-        let (store, sandboxes) = tokio::join!(self.store(), self.sandboxes());
+        let (store, sandboxes, disk) = tokio::join!(self.store(), self.sandboxes(), self.disk());
         vec![
             check("store", store),
             check("sandboxes", sandboxes),
-            check("disk", self.disk()),
+            check("disk", disk),
         ]
     }
 
@@ -42,12 +42,17 @@ impl Condition {
         }
     }
 
-    fn disk(&self) -> Option<String> {
-        match self.disk.low(0) {
-            Ok(low) => low.map(|low| format!("Nothing is taken in or run. {low}")),
-            Err(error) => Some(format!(
+    async fn disk(&self) -> Option<String> {
+        match tokio::time::timeout(ANSWER_WITHIN, self.disk.look()).await {
+            Ok(Ok(space)) => space.low(0).map(|low| format!("Nothing is taken in or run. {low}")),
+            Ok(Err(error)) => Some(format!(
                 "The disk of the data directory cannot be looked at ({error:#}). See that it is there and mounted."
             )),
+            Err(_) => Some(
+                "The disk of the data directory does not answer in time. See that it works, and where it is on the network \
+                 that its server is there."
+                    .to_owned(),
+            ),
         }
     }
 }

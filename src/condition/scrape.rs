@@ -20,7 +20,7 @@ use crate::store::gauges::Gauges;
 impl Condition {
     /// All numbers, as Prometheus reads them. What does not answer in time is left out.
     pub async fn exposition(&self) -> anyhow::Result<String> {
-        let (store, sandboxes) = tokio::join!(self.seen_store(), self.seen_sandboxes());
+        let (store, sandboxes, disk) = tokio::join!(self.seen_store(), self.seen_sandboxes(), self.seen_disk());
         let n_idle = self.pool.num_idle() as u64;
         let seen = Seen {
             store,
@@ -30,7 +30,7 @@ impl Condition {
                 n_most: u64::from(self.pool.options().get_max_connections()),
             },
             sandboxes,
-            disk: self.seen_disk(),
+            disk,
         };
         self.metrics.exposition(&seen).context("writing the metrics")
     }
@@ -61,8 +61,9 @@ impl Condition {
         }
     }
 
-    fn seen_disk(&self) -> Option<SeenDisk> {
-        let space = self.disk.space().ok()?;
+    async fn seen_disk(&self) -> Option<SeenDisk> {
+        let looked = tokio::time::timeout(ANSWER_WITHIN, self.disk.look()).await;
+        let space = looked.ok()?.ok()?;
         Some(SeenDisk {
             free_bytes: space.free_bytes,
             reserve_bytes: space.reserve_bytes,

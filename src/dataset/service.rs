@@ -260,10 +260,7 @@ impl Datasets {
     /// Another dataset of the same content, if the viewer has one.
     pub async fn same_content(&self, viewer: Viewer, dataset: &Dataset) -> store::Result<Option<Dataset>> {
         let mut conn = self.pool.acquire().await?;
-        let all = store::datasets::list(&mut conn, viewer).await?;
-        Ok(all
-            .into_iter()
-            .find(|other| other.id < dataset.id && other.sha256 == dataset.sha256))
+        store::datasets::find_same(&mut conn, viewer, dataset).await
     }
 
     /// Asks the restore of a dataset to stop. False when there was nothing to stop.

@@ -245,7 +245,8 @@ impl Uploads {
                 total_bytes: range.total,
             });
         }
-        if let Some(low) = self.datasets.dumps.disk.low(range.total - received_bytes)? {
+        let space = self.datasets.dumps.disk.look().await?;
+        if let Some(low) = space.low(range.total - received_bytes) {
             return Err(IntakeError::from(low).into());
         }
         let written = self.write(&mut part, id, range, stream, &writer.token).await;
@@ -326,7 +327,7 @@ impl Uploads {
                 return Err(PartError::OtherBytes { at });
             }
             if !fresh.is_empty() && part.n_bytes() >= look_at_bytes {
-                if let Some(low) = self.datasets.dumps.disk.low(0)? {
+                if let Some(low) = self.datasets.dumps.disk.look().await?.low(0) {
                     return Err(IntakeError::from(low).into());
                 }
                 look_at_bytes = part.n_bytes() + LOOK_EVERY_BYTES;

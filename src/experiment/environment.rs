@@ -1,5 +1,7 @@
 //! What an experiment ran on, as people would ask for it.
 
+use anyhow::Context as _;
+
 use crate::model::dataset::Dataset;
 use crate::model::dataset::Setting;
 use crate::model::experiment::Experiment;
@@ -66,7 +68,8 @@ pub async fn of_guest(session: &mut OwnSession, report: &ServerReport) -> anyhow
     environment.extend(of_processors(" beside pgassay"));
     for name in SERVER_SETTINGS {
         let sql = format!("select pg_catalog.current_setting({})", ident::literal(name));
-        if let Some(value) = session.ask_if_told(&sql).await?.filter(|value| !value.is_empty()) {
+        let told = session.ask_if_told(&sql).await.context("asking for settings")?;
+        if let Some(value) = told.filter(|value| !value.is_empty()) {
             environment.push(pair(name, &value));
         }
     }

@@ -111,14 +111,12 @@ async fn left_s(conn: &mut PgConnection, viewer: Viewer, progress: &ExperimentPr
 }
 
 async fn place(conn: &mut PgConnection, viewer: Viewer, experiment: &Experiment) -> store::Result<Place> {
-    let queue = store::jobs::list_unsettled(conn, viewer).await?;
-    let running = queue.iter().find(|queued| queued.job.status == JobStatus::Running);
-    let waiting = queue.iter().filter(|queued| queued.job.status == JobStatus::Queued);
-    let position = waiting.take_while(|queued| queued.job.id != experiment.job.id).count() + 1;
-    let own = queue.iter().find(|queued| queued.job.id == experiment.job.id);
+    let queue = store::jobs::list_unsettled(conn, viewer, Some(experiment.job.id)).await?;
+    let own = queue.find(experiment.job.id);
+    let n_before = own.map_or(0, |own| own.n_before);
     Ok(Place {
-        position,
-        behind: running.map(store::jobs::QueuedJob::in_words),
+        position: usize::try_from(n_before + 1).unwrap_or(usize::MAX),
+        behind: queue.running().next().map(store::jobs::QueuedJob::in_words),
         away: own.and_then(store::jobs::QueuedJob::away_in_words),
     })
 }

@@ -3,8 +3,12 @@
 
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
+#[cfg(test)]
+use std::sync::PoisonError;
 
 use anyhow::Context as _;
+use tokio::sync::Semaphore;
 
 use crate::model::units::bytes_in_words;
 
@@ -18,6 +22,11 @@ const MOST_RESERVED_BYTES: u64 = 5 << 30;
 pub struct Disk {
     dir: PathBuf,
     reserve_bytes: Option<u64>,
+    /// One that hangs takes one thread with it, however often it is looked at.
+    looks: Arc<Semaphore>,
+    /// It answers when whoever holds the other end lets it go.
+    #[cfg(test)]
+    hangs: Option<Arc<std::sync::Mutex<std::sync::mpsc::Receiver<()>>>>,
 }
 
 /// There is no room for what somebody wants.
@@ -58,11 +67,44 @@ impl Disk {
         Self {
             dir: dir.to_owned(),
             reserve_bytes,
+            looks: Arc::new(Semaphore::new(1)),
+            #[cfg(test)]
+            hangs: None,
         }
+    }
+
+    /// A disk that hangs until the other value is dropped.
+    #[cfg(test)]
+    pub fn hanging(dir: &Path) -> (Self, std::sync::mpsc::Sender<()>) {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let disk = Self {
+            hangs: Some(Arc::new(receiver.into())),
+            ..Self::of(dir, Some(0))
+        };
+        (disk, sender)
+    }
+
+    /// What there is just now, off the async threads: a disk can hang, and the thread that asks it hangs with it. Who waits
+    /// here can stop waiting.
+    pub async fn look(&self) -> anyhow::Result<Space> {
+        let turn = Arc::clone(&self.looks).acquire_owned().await?;
+        let disk = self.clone();
+        let looking = tokio::task::spawn_blocking(move || {
+            let space = disk.space();
+            // Whoever asked may have stopped waiting.
+            drop(turn);
+            space
+        });
+        looking.await.context("looking at the disk")?
     }
 
     /// What there is just now.
     pub fn space(&self) -> anyhow::Result<Space> {
+        #[cfg(test)]
+        if let Some(hangs) = &self.hangs {
+            // It is let go by an error.
+            let _ = hangs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        }
         let disk = nix::sys::statvfs::statvfs(&self.dir).context("asking for free disk space")?;
         let bytes = |blocks| {
             #[allow(clippy::useless_conversion, reason = "the width of these differs between systems")]
@@ -119,5 +161,18 @@ mod tests {
         let space = Disk::of(dir.path(), Some(7)).space().unwrap();
         assert_eq!(space.reserve_bytes, 7);
         assert!(Disk::of(dir.path(), Some(u64::MAX)).low(0).unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_is_given_up_and_takes_one_thread_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (disk, hangs) = Disk::hanging(dir.path());
+        for _ in 0..3 {
+            let soon = std::time::Duration::from_millis(1);
+            assert!(tokio::time::timeout(soon, disk.look()).await.is_err());
+        }
+        assert_eq!(disk.looks.available_permits(), 0, "the first still looks, and no other");
+        drop(hangs);
+        assert_eq!(disk.look().await.unwrap().reserve_bytes, 0, "it is there again");
     }
 }

@@ -110,7 +110,7 @@ pub async fn receive<E: std::fmt::Display>(
             return Err(IntakeError::TooLarge { limit_bytes });
         }
         if arrived.size_bytes >= look_at_bytes {
-            if let Some(low) = disk.low(0)? {
+            if let Some(low) = disk.look().await?.low(0) {
                 return Err(low.into());
             }
             look_at_bytes = arrived.size_bytes + LOOK_EVERY_BYTES;

@@ -6,7 +6,7 @@ use serde::Serialize;
 /// One thing that an account has a quota of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Quota {
-    /// Bytes of its dumps and of the databases restored from them.
+    /// Bytes of its dumps, of the databases restored from them, and of its statistics files.
     Storage,
     Datasets,
     /// Jobs that wait.

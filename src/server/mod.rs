@@ -6,6 +6,7 @@ pub mod form;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use sqlx::PgPool;
@@ -69,6 +70,8 @@ pub struct Servers {
     pub listed: Option<Destinations>,
     /// Whether people sign in here, so that whoever registers servers need not be who runs pgassay.
     pub is_shared: bool,
+    /// What a statement of our own may take on any of them, but for those that load rows.
+    pub statement_limit: Duration,
 }
 
 impl Servers {
@@ -201,7 +204,8 @@ impl Servers {
         let address = self.unseal(id, &way.sealed)?;
         let destinations = self.destinations().await?;
         let registered = Registered::new(&address, &way.password, &self.secrets, destinations);
-        Ok(registered.context("reading a stored address")?)
+        let registered = registered.context("reading a stored address")?;
+        Ok(registered.within(self.statement_limit))
     }
 
     /// Where servers may be. Where people sign in and nothing is said of it, nowhere: an admin of pages is not who decides

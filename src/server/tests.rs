@@ -21,6 +21,7 @@ impl Desk {
             home: "home".to_owned(),
             listed: None,
             is_shared: false,
+            statement_limit: registered::STATEMENT_LIMIT,
         };
         Self { world, servers }
     }

@@ -163,6 +163,18 @@ pub async fn list_by_ids(conn: &mut PgConnection, viewer: Viewer, ids: &[Dataset
     .await
 }
 
+/// The newest dataset of the same content that is older; none when the viewer has no such.
+pub async fn find_same(conn: &mut PgConnection, viewer: Viewer, dataset: &Dataset) -> Result<Option<Dataset>> {
+    select_datasets!(
+        "where may_see($2, d) and d.id < $3 and d.sha256 = $4 order by d.id desc limit 1",
+        viewer as Viewer,
+        dataset.id.0,
+        dataset.sha256,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
 /// The dataset that a restore job works for.
 pub async fn get_by_job(conn: &mut PgConnection, lease: &Lease) -> Result<Option<Dataset>> {
     select_datasets!("where d.job_id = $2", lease.job_id.0)

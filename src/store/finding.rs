@@ -200,12 +200,13 @@ pub async fn benchmarks(
     Ok(row.into_found(BenchmarkId))
 }
 
-/// The datasets that fit, all of them.
+/// The datasets that fit.
 pub async fn datasets(
     conn: &mut PgConnection,
     viewer: Viewer,
     filter: &Filter,
     order: ListOrder,
+    stretch: Stretch,
 ) -> Result<Found<DatasetId>> {
     let row = sqlx::query_as!(
         FoundRow,
@@ -219,24 +220,28 @@ pub async fn datasets(
            select (select count(*) from matching) as "n_matching!",
                   (select count(*) from datasets where may_see($1, datasets)) as "n_all!",
                   array(select id from matching
-                        order by case $5 when 'name' then name end, case $5 when 'oldest' then id end, id desc) as "ids!""#,
+                        order by case $5 when 'name' then name end, case $5 when 'oldest' then id end, id desc
+                        limit $6 offset $7) as "ids!""#,
         viewer as Viewer,
         filter.tags.as_slice(),
         filter.status as Option<JobStatus>,
         filter.text,
         order.word(),
+        i64::from(stretch.limit),
+        i64::from(stretch.offset),
     )
     .fetch_one(conn)
     .await?;
     Ok(row.into_found(DatasetId))
 }
 
-/// The workloads that fit, all of them.
+/// The workloads that fit.
 pub async fn workloads(
     conn: &mut PgConnection,
     viewer: Viewer,
     filter: &Filter,
     order: ListOrder,
+    stretch: Stretch,
 ) -> Result<Found<WorkloadId>> {
     let row = sqlx::query_as!(
         FoundRow,
@@ -247,11 +252,14 @@ pub async fn workloads(
            select (select count(*) from matching) as "n_matching!",
                   (select count(*) from workloads where may_see($1, workloads)) as "n_all!",
                   array(select id from matching
-                        order by case $4 when 'name' then name end, case $4 when 'oldest' then id end, id desc) as "ids!""#,
+                        order by case $4 when 'name' then name end, case $4 when 'oldest' then id end, id desc
+                        limit $5 offset $6) as "ids!""#,
         viewer as Viewer,
         filter.tags.as_slice(),
         filter.text,
         order.word(),
+        i64::from(stretch.limit),
+        i64::from(stretch.offset),
     )
     .fetch_one(conn)
     .await?;
@@ -468,11 +476,11 @@ mod tests {
             (Filter::default(), ListOrder::Oldest, vec![shop, bank]),
             (Filter::default(), ListOrder::Name, vec![bank, shop]),
         ] {
-            let found = datasets(&mut conn, viewer, &filter, order).await.unwrap();
+            let found = datasets(&mut conn, viewer, &filter, order, ALL).await.unwrap();
             assert_eq!(found.ids, expected, "{filter:?}");
         }
         for (filter, expected) in [(saying("slow one"), vec![workload]), (tagged("test"), vec![])] {
-            let found = workloads(&mut conn, viewer, &filter, newest).await.unwrap();
+            let found = workloads(&mut conn, viewer, &filter, newest, ALL).await.unwrap();
             assert_eq!((found.ids, found.n_all), (expected, 1));
         }
         let first = world.instrument("first", None).await;
@@ -494,5 +502,32 @@ mod tests {
         }
         let places = places_of_instruments(&mut conn, viewer).await.unwrap();
         assert_eq!(places, ["its dataset", "things"]);
+    }
+
+    #[tokio::test]
+    async fn of_many_datasets_and_workloads_the_store_gives_one_stretch() {
+        let world = World::new().await;
+        let (mut dataset_ids, mut workload_ids) = (Vec::new(), Vec::new());
+        for name in ["b", "a", "c"] {
+            dataset_ids.push(world.dataset(name).await.0);
+            workload_ids.push(world.workload(name, "select 1").await);
+        }
+        let mut conn = world.conn().await;
+        for (order, limit, offset, expected) in [
+            (ListOrder::Newest, 2, 0, vec![2, 1]),
+            (ListOrder::Newest, 2, 2, vec![0]),
+            (ListOrder::Newest, 2, 4, vec![]),
+            (ListOrder::Newest, 0, 0, vec![]),
+            (ListOrder::Oldest, 2, 1, vec![1, 2]),
+            (ListOrder::Name, 1, 1, vec![0]),
+        ] {
+            let (stretch, all) = (Stretch { limit, offset }, Filter::default());
+            let found = datasets(&mut conn, world.viewer, &all, order, stretch).await.unwrap();
+            let places: Vec<DatasetId> = expected.iter().map(|idx: &usize| dataset_ids[*idx]).collect();
+            assert_eq!((found.ids, found.n_matching), (places, 3), "{order:?} {stretch:?}");
+            let found = workloads(&mut conn, world.viewer, &all, order, stretch).await.unwrap();
+            let places: Vec<WorkloadId> = expected.iter().map(|idx| workload_ids[*idx]).collect();
+            assert_eq!((found.ids, found.n_matching), (places, 3), "{order:?} {stretch:?}");
+        }
     }
 }

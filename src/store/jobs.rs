@@ -22,11 +22,26 @@ use crate::model::user::Viewer;
 use crate::store::Result;
 use crate::store::datasets::AWAY_AFTER_S;
 use crate::store::quotas;
+use crate::store::to_u64;
+
+/// So much of the queue is read, however long it is: everybody who looks asks for it every other second.
+const MOST_QUEUED: i64 = 100;
+
+/// What runs and what waits, as far as it is read.
+#[derive(Clone, Debug, Default)]
+pub struct Queue {
+    /// Its beginning, and the job that was asked after, in the order in which they will run: what runs comes first.
+    pub jobs: Vec<QueuedJob>,
+    /// How many there are in all.
+    pub n_jobs: u64,
+}
 
 /// A job in the queue with the thing it works for, as far as the viewer may see that.
 #[derive(Clone, Debug)]
 pub struct QueuedJob {
     pub job: Job,
+    /// Jobs that wait and come before it.
+    pub n_before: u64,
     pub dataset: Option<(DatasetId, String)>,
     pub workload: Option<(WorkloadId, String)>,
     pub experiment_id: Option<ExperimentId>,
@@ -156,12 +171,29 @@ pub async fn request_cancel_of(conn: &mut PgConnection, owner: UserId) -> Result
     Ok(())
 }
 
-/// What runs and what waits, whoever asked for it, in the order in which it will run. Of what the viewer may not see there is
-/// only that it is there.
-pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<Vec<QueuedJob>> {
+/// Asks for those of them to stop that need a registered server.
+pub async fn request_cancel_on_servers_of(conn: &mut PgConnection, owner: UserId) -> Result<()> {
+    stop_jobs!(
+        "else 'Stopped: the account it belongs to may not use registered servers any more.'",
+        "owner_id = $1 and server_id is not null",
+        owner.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The beginning of what runs and what waits, whoever asked for it, and the job `of` wherever that stands. Of what the viewer
+/// may not see there is only that it is there.
+pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer, of: Option<JobId>) -> Result<Queue> {
     let busy = quotas::list_busy(&mut *conn).await?;
     let rows = sqlx::query!(
-        r#"select j.id as "id: JobId", j.kind as "kind: JobKind", j.status as "status: JobStatus",
+        r#"with queue as (
+               select id, row_number() over line as idx, count(*) over () as n_jobs,
+                      count(*) filter (where status = 'queued') over line - (status = 'queued')::integer as n_before
+               from jobs where status in ('queued', 'running')
+               window line as (order by status desc, kind = 'check' desc, id))
+           select q.n_jobs as "n_jobs!", q.n_before as "n_before!", j.id as "id: JobId", j.kind as "kind: JobKind", j.status as "status: JobStatus",
                   case when own.is_seen then j.stage else '' end as "stage!",
                   case when own.is_seen then j.progress else '{}' end as "progress!: Json<Progress>",
                   case when own.is_seen then j.message end as message, j.cancel_requested,
@@ -180,7 +212,7 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
                   case when own.is_seen then s.name end as "server_name?",
                   case when own.is_seen then h.machine end as "machine?",
                   case when own.is_seen then h.seen_at end as "seen_at?", j.owner_id as "owner_id: UserId"
-           from jobs j
+           from queue q join jobs j on j.id = q.id
            left join experiments e on e.job_id = j.id
            left join workload_checks c on c.job_id = j.id
            left join instruments i on i.job_id = j.id
@@ -194,14 +226,18 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
            left join jobs r on r.id = d.job_id
            left join homes h on j.status = 'queued' and h.home = coalesce(j.home, r.home)
                                 and h.seen_at < clock_timestamp() - make_interval(secs => $2)
-           where j.status in ('queued', 'running')
-           order by j.status desc, j.kind = 'check' desc, j.id"#,
+           where q.idx <= $3 or q.id = $4
+           order by q.idx"#,
         viewer as Viewer,
         AWAY_AFTER_S,
+        MOST_QUEUED,
+        of.map(|id| id.0),
     )
     .fetch_all(conn)
     .await?;
+    let n_jobs = rows.first().map_or(0, |row| to_u64(row.n_jobs));
     let queued = rows.into_iter().map(|row| QueuedJob {
+        n_before: to_u64(row.n_before),
         dataset: row.dataset_id.zip(row.dataset_name),
         workload: row.workload_id.zip(row.workload_name),
         experiment_id: row.experiment_id,
@@ -221,7 +257,24 @@ pub async fn list_unsettled(conn: &mut PgConnection, viewer: Viewer) -> Result<V
         n_recorded: row.n_recorded,
         job: job_of!(row, id, created_at),
     });
-    Ok(queued.collect())
+    Ok(Queue {
+        jobs: queued.collect(),
+        n_jobs,
+    })
+}
+
+impl Queue {
+    /// The job of this id, as long as it waits or runs.
+    pub fn find(&self, id: JobId) -> Option<&QueuedJob> {
+        self.jobs.iter().find(|queued| queued.job.id == id)
+    }
+
+    /// What runs.
+    pub fn running(&self) -> impl Iterator<Item = &QueuedJob> {
+        self.jobs
+            .iter()
+            .filter(|queued| queued.job.status == JobStatus::Running)
+    }
 }
 
 impl QueuedJob {
@@ -294,8 +347,8 @@ mod tests {
         world.experiment("shop", &["none"]).await;
         let stranger = world.stranger().await;
         let mut conn = world.conn().await;
-        let own = list_unsettled(&mut conn, world.viewer).await.unwrap();
-        let seen = list_unsettled(&mut conn, stranger).await.unwrap();
+        let own = list_unsettled(&mut conn, world.viewer, None).await.unwrap().jobs;
+        let seen = list_unsettled(&mut conn, stranger, None).await.unwrap().jobs;
         assert!(own.iter().any(|queued| queued.experiment_id.is_some()));
         assert_eq!(own.len(), seen.len());
         for queued in &seen {
@@ -311,9 +364,10 @@ mod tests {
         world.dataset("shop").await;
         world.claim("a").await.unwrap();
         let mut conn = world.conn().await;
-        let words: Vec<String> = list_unsettled(&mut conn, world.viewer)
+        let words: Vec<String> = list_unsettled(&mut conn, world.viewer, None)
             .await
             .unwrap()
+            .jobs
             .iter()
             .map(QueuedJob::in_words)
             .collect();
@@ -325,6 +379,38 @@ mod tests {
             experiments::newest_unsettled(&mut conn, world.viewer).await.unwrap(),
             Some(experiment_id)
         );
+    }
+
+    #[tokio::test]
+    async fn of_a_queue_without_end_the_beginning_is_read_and_the_job_that_is_asked_after() {
+        let world = World::new().await;
+        let (_, running) = world.dataset("shop").await;
+        world.claim("a").await.unwrap();
+        let mut ids = vec![running];
+        for _ in 0..150 {
+            ids.push(world.job(JobKind::Experiment).await);
+        }
+        // A check takes a moment, and goes before everything that waits.
+        let check = world.job(JobKind::Check).await;
+        ids.insert(1, check);
+        let mut conn = world.conn().await;
+        for (of, n_read) in [(None, 100), (Some(ids[3]), 100), (Some(ids[140]), 101)] {
+            let queue = list_unsettled(&mut conn, world.viewer, of).await.unwrap();
+            assert_eq!((queue.jobs.len(), queue.n_jobs), (n_read, 152), "{of:?}");
+            for (idx, queued) in queue.jobs[..100].iter().enumerate() {
+                assert_eq!(
+                    (queued.job.id, queued.n_before),
+                    (ids[idx], idx.saturating_sub(1) as u64)
+                );
+            }
+            let running: Vec<JobId> = queue.running().map(|queued| queued.job.id).collect();
+            assert_eq!(running, [ids[0]]);
+            let own = of.map(|id| queue.find(id).unwrap().n_before);
+            assert_eq!(
+                own,
+                of.map(|id| ids.iter().position(|known| *known == id).unwrap() as u64 - 1)
+            );
+        }
     }
 
     #[tokio::test]

@@ -282,8 +282,8 @@ mod tests {
         };
         assert_eq!(list_busy(&mut conn).await.unwrap(), [busy]);
         assert!(queue::has_too_many(&mut conn, &first).await.unwrap());
-        let waiting = jobs::list_unsettled(&mut conn, world.viewer).await.unwrap();
-        let held: Vec<_> = waiting.iter().map(|queued| queued.held_at).collect();
+        let waiting = jobs::list_unsettled(&mut conn, world.viewer, None).await.unwrap();
+        let held: Vec<_> = waiting.jobs.iter().map(|queued| queued.held_at).collect();
         assert_eq!(held, [None, None, Some(1), None]);
         let next = world.claim("host-c").await.unwrap();
         assert_eq!(next.lease.job_id, theirs, "somebody else is before it");

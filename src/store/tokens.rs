@@ -13,6 +13,7 @@ use crate::model::user::Role;
 use crate::model::user::TokenScope;
 use crate::model::user::Viewer;
 use crate::store::Result;
+use crate::store::to_u64;
 
 /// How often at most it is written down that one is in use, in seconds.
 const NOTED_EVERY_S: f64 = 60.0;
@@ -66,6 +67,17 @@ pub async fn insert(conn: &mut PgConnection, user_id: UserId, new: &NewToken<'_>
     Ok((row.id, row.expires_at))
 }
 
+/// How many tokens of an account are good.
+pub async fn count_good(conn: &mut PgConnection, user_id: UserId) -> Result<u64> {
+    let n = sqlx::query_scalar!(
+        r#"select count(*) as "n!" from api_tokens where user_id = $1 and expires_at > clock_timestamp()"#,
+        user_id.0,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(to_u64(n))
+}
+
 /// Whom a token stands for; none when it has expired, was revoked, or its account is shut out.
 pub async fn find(conn: &mut PgConnection, token: Hashed) -> Result<Option<Bearer>> {
     let row = sqlx::query!(
@@ -97,7 +109,8 @@ pub async fn find(conn: &mut PgConnection, token: Hashed) -> Result<Option<Beare
     }))
 }
 
-/// The tokens of an account, those that are still good first, the newest first, with those that expired in the last month.
+/// The tokens of an account, those that are still good first, the newest first, with those that expired last, in the last
+/// month. There are never more good ones than are listed.
 pub async fn list(conn: &mut PgConnection, user_id: UserId) -> Result<Vec<ApiToken>> {
     sqlx::query_as!(
         ApiToken,

@@ -24,6 +24,7 @@ pub mod wire;
 use sqlx::postgres::PgDatabaseError;
 
 use crate::cluster::limits::PRIVATE_BYTES;
+use crate::target::registered::session::TooSlow;
 use crate::target::role::TEMP_FILE_LIMIT;
 use crate::target::room::Shortage;
 use crate::target::shared::Quarantined;
@@ -38,7 +39,14 @@ const NO_SPACE: &str = "No space left on device";
 /// What has to be put right before another try makes sense, where that is why something failed. A sentence.
 pub fn to_be_put_right(error: &anyhow::Error) -> Option<String> {
     let quarantined = error.downcast_ref::<Quarantined>().map(Quarantined::to_string);
-    quarantined.or_else(|| error.downcast_ref::<Shortage>().map(Shortage::to_string))
+    let too_slow = error.downcast_ref::<TooSlow>().map(|_| {
+        format!(
+            "The registered server is too slow: {error:#}. See there what it is busy with or waits for (pg_stat_activity shows \
+             it), and try again when that is over."
+        )
+    });
+    let short = || error.downcast_ref::<Shortage>().map(Shortage::to_string);
+    quarantined.or(too_slow).or_else(short)
 }
 
 /// What a server said about a statement, for people, with what is behind it where a limit of the sandbox is; never our

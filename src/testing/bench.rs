@@ -41,7 +41,7 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A house with nothing in it.
 pub struct Bench {
-    pub house: House,
+    pub house: Box<House>,
     /// What it was opened by.
     pub config: HouseConfig,
     n_requests: std::cell::Cell<u32>,
@@ -83,7 +83,7 @@ impl Bench {
             },
         };
         Self {
-            house: House::open(&config).await.unwrap(),
+            house: Box::new(House::open(&config).await.unwrap()),
             config,
             n_requests: std::cell::Cell::new(0),
         }

@@ -24,7 +24,6 @@ use axum::extract::DefaultBodyLimit;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::web::middleware::pace::Pace;
-use crate::web::middleware::streams::Streams;
 
 /// Forms are small; the upload of a dump has its own limit.
 const FORM_BYTES: usize = 256 * 1024;
@@ -32,9 +31,8 @@ const FORM_BYTES: usize = 256 * 1024;
 /// Everything that can be asked for.
 pub fn router(state: AppState) -> Router {
     let pages = assets::router().merge(pages::router()).fallback(error::not_found);
-    let streams = Streams::default();
-    let pages = guarded(pages, &state, &streams).layer(cors::of_pages(&state.gate));
-    let api = guarded(api::router(), &state, &streams).layer(cors::of_api(&state.gate));
+    let pages = guarded(pages, &state).layer(cors::of_pages(&state.gate));
+    let api = guarded(api::router(), &state).layer(cors::of_api(&state.gate));
     pages
         .merge(cors::open(api, &state.gate))
         .layer(CatchPanicLayer::custom(error::panicked))
@@ -56,11 +54,11 @@ pub fn router(state: AppState) -> Router {
 }
 
 /// With what every request passes that is no other site's doing.
-fn guarded(router: Router<AppState>, state: &AppState, streams: &Streams) -> Router<AppState> {
+fn guarded(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     router
         .layer(DefaultBodyLimit::max(FORM_BYTES))
         .layer(axum::middleware::from_fn_with_state(
-            streams.clone(),
+            state.streams.clone(),
             middleware::streams::count,
         ))
         .layer(axum::middleware::from_fn_with_state(
@@ -70,6 +68,10 @@ fn guarded(router: Router<AppState>, state: &AppState, streams: &Streams) -> Rou
         .layer(axum::middleware::from_fn_with_state(
             state.clone(),
             middleware::limits::keep,
+        ))
+        .layer(axum::middleware::from_fn_with_state(
+            state.clone(),
+            middleware::uploads::keep,
         ))
         .layer(axum::middleware::from_fn_with_state(
             state.clone(),

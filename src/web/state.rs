@@ -25,6 +25,8 @@ use crate::metrics::Metrics;
 use crate::model::user::Viewer;
 use crate::server::Servers;
 use crate::web::api::updates::Updates;
+use crate::web::middleware::streams::Streams;
+use crate::web::middleware::uploads::Arrivals;
 use crate::web::pages::benchmarks::live::watches::Watches;
 use crate::web::pages::chart_cache::ChartCache;
 use crate::workload::service::Workloads;
@@ -49,6 +51,8 @@ pub struct AppState {
     pub samples: Samples,
     pub charts: ChartCache,
     pub updates: Updates,
+    pub streams: Streams,
+    pub arrivals: Arrivals,
     pub shutdown: CancellationToken,
 }
 
@@ -154,6 +158,8 @@ impl AppState {
             samples: Samples(has_samples.then(|| Arc::new(config.samples_dir.clone()))),
             charts: ChartCache::default(),
             updates: Updates::new(services.pool.clone(), shutdown.clone()),
+            streams: Streams::default(),
+            arrivals: Arrivals::default(),
             shutdown,
         })
     }

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use tracing::warn;
 
+use crate::auth::access;
 use crate::benchmark::operations;
 use crate::benchmark::place;
 use crate::benchmark::place::setting;
@@ -20,6 +21,7 @@ use crate::model::benchmark::LoadRecord;
 use crate::model::ids::ServerId;
 use crate::model::job::Progress;
 use crate::model::server::ServerReport;
+use crate::model::user::Viewer;
 use crate::server::Servers;
 use crate::server::ServersError;
 use crate::sql::ident;
@@ -37,6 +39,9 @@ use crate::target::wire::Dial;
 /// How long a server may be away when a benchmark begins: it may be starting, or waking up.
 const AWAY_LIMIT: Duration = Duration::from_secs(30);
 const ASK_EVERY: Duration = Duration::from_millis(500);
+
+/// Why a benchmark does not begin, or is stopped.
+const NOT_ANY_MORE: &str = "Registered servers are for admins, and whoever launched this is none any more.";
 
 /// An open place on a registered server.
 pub struct ServerPlace {
@@ -63,6 +68,7 @@ impl ServerPlace {
         generated: GeneratedSpec,
     ) -> Result<Self, Trouble> {
         job.set_progress("reaching the server", &Progress::default()).await?;
+        require_admin(job).await?;
         let mut place = Self {
             servers: servers.clone(),
             server_id,
@@ -89,7 +95,7 @@ impl ServerPlace {
             let own = Some(job.lease.job_id);
             self.servers.drop_left_schemas(Some(self.server_id), own).await?;
             let mut session = self.reach().await?;
-            let report = registered::report(&mut session).await?;
+            let report = registered::report(&mut session).await.map_err(refused)?;
             Ok::<_, Trouble>((session, report))
         };
         let (mut session, report) = tokio::select! {
@@ -104,8 +110,14 @@ impl ServerPlace {
         }
         drop(conn);
         self.is_noted = true;
-        schema::make(&mut session, &self.schema).await.map_err(refused)?;
-        let surroundings = environment::of_guest(&mut session, &report).await?;
+        let preparing = async {
+            schema::make(&mut session, &self.schema).await?;
+            environment::of_guest(&mut session, &report).await
+        };
+        let surroundings = tokio::select! {
+            prepared = preparing => prepared.map_err(refused)?,
+            () = job.stop_token().cancelled() => return Err(Trouble::Stopped),
+        };
         session.close().await;
         let load = self.load(job).await?;
         let mut conn = job.conn().await?;
@@ -154,7 +166,7 @@ impl ServerPlace {
 
     /// Fills the schema, which holds no tables.
     async fn load(&mut self, job: &HeldJob) -> Result<LoadRecord, Trouble> {
-        let mut session = OwnSession::open(&self.dial(&self.schema))
+        let mut session = OwnSession::open_within(&self.dial(&self.schema), registered::LOAD_LIMIT)
             .await
             .context("connecting to load rows")?;
         let tell = |loaded| place::tell_loaded(job, loaded).boxed();
@@ -233,6 +245,15 @@ impl ServerPlace {
         store::servers::forget_schema(&mut conn, self.server_id, &self.schema).await?;
         Ok(())
     }
+}
+
+/// Refuses the work of whoever may not use registered servers any more: it may have waited for long.
+async fn require_admin(job: &HeldJob) -> Result<(), Trouble> {
+    let account = store::users::get(&mut *job.conn().await?, job.viewer.user_id).await?;
+    let may_use = account.is_some_and(|account| access::may_use_servers(Viewer::account(account.id, account.role)));
+    may_use
+        .then_some(())
+        .ok_or_else(|| Trouble::Sentence(NOT_ANY_MORE.to_owned()))
 }
 
 fn is_away(error: &ConnectError) -> bool {

@@ -129,11 +129,11 @@ async fn what_a_lost_machine_had_is_restored_elsewhere_and_waiting_work_goes_on_
     ground.lose(&ground.back).await;
     assert!(ground.front.dataset(id).await.place.unwrap().is_away);
     let mut conn = ground.front.house.pool.acquire().await.unwrap();
-    let queue = store::jobs::list_unsettled(&mut conn, ground.front.house.viewer)
+    let queue = store::jobs::list_unsettled(&mut conn, ground.front.house.viewer, None)
         .await
         .unwrap();
     drop(conn);
-    let words = queue[0].away_in_words().unwrap();
+    let words = queue.jobs[0].away_in_words().unwrap();
     assert!(
         words.starts_with(&format!("It waits for the machine {}", this_machine())),
         "{words}"

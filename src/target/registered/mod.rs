@@ -10,6 +10,8 @@ use std::path::Path;
 use std::time::Duration;
 use std::time::Instant;
 
+use anyhow::Context as _;
+
 use crate::model::destination::Destinations;
 use crate::model::server::PasswordSource;
 use crate::model::server::ServerReport;
@@ -28,6 +30,11 @@ use crate::target::wire::Wire;
 const N_ROUND_TRIPS: usize = 21;
 /// What a server may take to say what it is, once it has let us in.
 const TEST_LIMIT: Duration = Duration::from_secs(20);
+
+/// What a statement of ours may take on a server that others use: it asks for what the server has at hand.
+pub const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
+/// And one that loads rows, makes a key over them, or cleans up behind them.
+pub const LOAD_LIMIT: Duration = Duration::from_hours(1);
 
 /// What may be seen of an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +73,7 @@ pub async fn check(url: &str, destinations: Destinations) -> Result<(), String> 
 #[derive(Clone, Debug)]
 pub struct Registered {
     dial: Dial,
+    statement_limit: Duration,
 }
 
 impl Registered {
@@ -82,7 +90,18 @@ impl Registered {
         if let PasswordSource::Secret(name) = password {
             dial.password = Password::Secret(Secret::new(secrets, name));
         }
-        Ok(Self { dial })
+        Ok(Self {
+            dial,
+            statement_limit: STATEMENT_LIMIT,
+        })
+    }
+
+    /// The same server, where no statement of our own may take longer than this.
+    pub fn within(self, statement_limit: Duration) -> Self {
+        Self {
+            statement_limit,
+            ..self
+        }
     }
 
     /// How a connection is made under this name, with these settings over those of the address.
@@ -100,7 +119,7 @@ impl Registered {
 
     /// A session for statements of our own, which name everything with its schema.
     pub async fn session(&self) -> Result<OwnSession, ConnectError> {
-        OwnSession::open(&self.dial("pgassay", [])).await
+        OwnSession::open_within(&self.dial("pgassay", []), self.statement_limit).await
     }
 
     /// Drops a schema of ours there, and all that is in it.
@@ -134,6 +153,10 @@ impl Registered {
 
 /// What a server says of itself.
 pub async fn report(session: &mut OwnSession) -> anyhow::Result<ServerReport> {
+    asked(session).await.context("asking what the server is")
+}
+
+async fn asked(session: &mut OwnSession) -> anyhow::Result<ServerReport> {
     let round_trip_ms = round_trip_ms(session).await?;
     let version = session.ask("select version()").await?;
     let mut told = async |sql: &str| session.ask_if_told(sql).await;

@@ -25,7 +25,8 @@ pub async fn statistics(session: &mut OwnSession, name: &str) -> anyhow::Result<
          from pg_catalog.pg_stats s where schemaname = {}",
         ident::literal(name)
     );
-    Ok(session.ask_if_told(&sql).await?.unwrap_or_default())
+    let told = session.ask_if_told(&sql).await;
+    Ok(told.context("asking for the planner's statistics")?.unwrap_or_default())
 }
 
 /// Ends the sessions of ours that work in the schema, and drops it with all that is in it; does nothing where there is none.

@@ -2,9 +2,14 @@
 
 use std::path::Path;
 
+use tokio::io::AsyncReadExt as _;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
+
 use super::*;
 use crate::cluster::SUPERUSER;
 use crate::model::server::SecretName;
+use crate::target::registered::session::TooSlow;
 use crate::testing;
 use crate::testing::foreign::PASSWORD;
 use crate::testing::foreign::foreign;
@@ -142,4 +147,58 @@ async fn our_schema_goes_with_all_that_works_in_it() {
     schema::drop(&mut admin, "ours \"1\"").await.unwrap();
     assert_eq!(admin.ask_if_told("select no_such_function()").await.unwrap(), None);
     admin.close().await;
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_ended_by_the_server() {
+    let url = foreign().url("scrammer", "");
+    let server = registered(&url).within(Duration::from_millis(200));
+    let mut session = server.session().await.unwrap();
+    session.run("select pg_sleep(0.001)").await.unwrap();
+    let error = session.run("select pg_sleep(600), 'too slow'").await.unwrap_err();
+    let limit = Duration::from_millis(200);
+    assert_eq!(error.downcast_ref::<TooSlow>(), Some(&TooSlow { limit }), "{error:#}");
+    session.close().await;
+    let running = "select count(*) from pg_stat_activity where state = 'active' and query like '%''too slow''%'
+                   and pid <> pg_backend_pid()";
+    assert_eq!(superuser().await.ask(running).await.unwrap().as_deref(), Some("0"));
+    // What somebody else ends is no matter of time.
+    let mut session = registered(&url).session().await.unwrap();
+    let pid = session.ask("select pg_backend_pid()").await.unwrap().unwrap();
+    let ending = async {
+        let mut admin = superuser().await;
+        let sql = format!("select state = 'active' and pg_cancel_backend(pid) from pg_stat_activity where pid = {pid}");
+        while admin.ask(&sql).await.unwrap().as_deref() != Some("t") {}
+    };
+    let (ran, ()) = tokio::join!(session.run("select pg_sleep(600)"), ending);
+    assert!(session::is_survived(&ran.unwrap_err()));
+}
+
+/// Lets everybody in, takes the first statement, and says nothing to any other.
+async fn silent() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        for says in [&b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I"[..], b"C\0\0\0\x08SET\0Z\0\0\0\x05I"] {
+            assert!(client.read(&mut [0; 4096]).await.unwrap() > 0);
+            client.write_all(says).await.unwrap();
+        }
+        std::future::pending::<()>().await;
+    });
+    format!("postgresql://me@127.0.0.1:{port}/d?sslmode=disable")
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_server_that_says_nothing_any_more() {
+    let limit = Duration::from_millis(1);
+    let server = registered(&silent().await).within(limit);
+    let mut session = server.session().await.unwrap();
+    let error = report(&mut session).await.unwrap_err();
+    assert_eq!(error.downcast_ref::<TooSlow>(), Some(&TooSlow { limit }), "{error:#}");
+    let sentence = crate::target::to_be_put_right(&error).unwrap();
+    assert!(
+        sentence.contains("asking what the server is: no answer within") && sentence.contains("pg_stat_activity"),
+        "{sentence}"
+    );
 }

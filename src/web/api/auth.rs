@@ -117,7 +117,7 @@ struct MeBody {
 /// How much the account may have, or ask for in one thing, and what it has.
 #[derive(Serialize, ToSchema)]
 struct QuotasBody {
-    /// Dumps, and the databases restored from them.
+    /// Dumps, the databases restored from them, and statistics files.
     storage_bytes: QuotaBody,
     datasets: QuotaBody,
     /// Jobs that wait.
@@ -231,6 +231,8 @@ async fn register(
          headers(("Cache-Control" = String, description = "`no-store`: whoever keeps answers does not keep this one."))),
         (status = 400, description = "There is no token for this; `code` says why.", body = Envelope),
         (status = 403, description = "Nobody signs in here, so no token is needed.", body = Envelope),
+        (status = 409, description = "As many tokens of the account are good as there may be; expired ones do not count.",
+         body = Envelope),
     )
 )]
 async fn make_token(

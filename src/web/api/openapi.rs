@@ -67,7 +67,7 @@ const OF_EVERY: [(&str, &str, &str); 6] = [
     (
         "429",
         "TooOften",
-        "That was asked too often. The header Retry-After says after how many seconds it can be asked again.",
+        "That was asked too often, or too much of it at once. The header Retry-After says after how many seconds it can be asked again.",
     ),
     (
         "500",

@@ -1,5 +1,6 @@
 //! GET /ws: tells programs by WebSocket how benchmarks go on.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
@@ -26,12 +27,17 @@ use crate::web::api::updates::Updates;
 use crate::web::error;
 use crate::web::error::Error;
 use crate::web::extract::user::CurrentUser;
+use crate::web::middleware::streams::Streams;
 use crate::web::state::AppState;
 use crate::web::state::Gate;
 use crate::web::urls;
 
 /// Nothing that a listener says is of interest, so it may not say much.
 const MOST_HEARD_BYTES: usize = 4096;
+
+/// Why a listener hears no more; one that still may can come again, and hears at once how everything stands.
+const STOPS: &str = "pgassay stops";
+const ENDS: &str = "listen again: who listens is looked at again now and then";
 
 /// How long we wait for a listener.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +67,7 @@ async fn listen(
     State(updates): State<Updates>,
     State(shutdown): State<CancellationToken>,
     State(gate): State<Gate>,
+    State(streams): State<Streams>,
     CurrentUser(viewer): CurrentUser,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -80,7 +87,9 @@ async fn listen(
     let upgrade = upgrade
         .max_message_size(MOST_HEARD_BYTES)
         .max_frame_size(MOST_HEARD_BYTES);
-    Ok(upgrade.on_upgrade(async move |socket| tell(socket, listener, Patience::default(), &shutdown).await))
+    // From here on, and not from the end of the handshake, which is the listener's business.
+    let end = streams.end();
+    Ok(upgrade.on_upgrade(async move |socket| tell(socket, listener, Patience::default(), end, &shutdown).await))
 }
 
 /// Whether a request comes from a page of ours, or from no page at all. A proxy may have put another name into `Host` than
@@ -99,11 +108,13 @@ fn is_ours(headers: &HeaderMap, gate: &Gate) -> bool {
     origin.is_some() && origin == host
 }
 
-/// Tells a listener everything until it is gone, or we are going.
+/// Tells a listener everything until it is gone, it has listened for so long that it has to say anew who it is, or we are
+/// going.
 pub(super) async fn tell(
     mut socket: WebSocket,
     mut listener: Listener,
     patience: Patience,
+    end: impl Future<Output = ()>,
     shutdown: &CancellationToken,
 ) {
     let mut pings = tokio::time::interval(patience.ping_every);
@@ -111,11 +122,13 @@ pub(super) async fn tell(
     // The first tick comes at once, and there is nothing to ask yet.
     pings.reset();
     let mut is_silent = false;
-    loop {
+    let mut end = pin!(end);
+    let reason = loop {
         let messages = tokio::select! {
             // An answer that has arrived is heard before anybody is taken for silent.
             biased;
-            () = shutdown.cancelled() => break,
+            () = shutdown.cancelled() => break STOPS,
+            () = &mut end => break ENDS,
             heard = socket.recv() => match heard {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 Some(Ok(_)) => {
@@ -125,7 +138,7 @@ pub(super) async fn tell(
             },
             news = listener.next() => match news {
                 Some(texts) => texts.into_iter().map(Message::Text).collect(),
-                None => break,
+                None => break STOPS,
             },
             _ = pings.tick() => {
                 if is_silent {
@@ -140,12 +153,12 @@ pub(super) async fn tell(
                 return;
             }
         }
-    }
+    };
     let farewell = CloseFrame {
         code: close_code::AWAY,
-        reason: "pgassay stops".into(),
+        reason: reason.into(),
     };
-    // Whether it hears that or not, we are going.
+    // Whether it hears that or not, this is the end.
     let _ = send(&mut socket, Message::Close(Some(farewell)), patience).await;
 }
 

@@ -33,7 +33,7 @@ impl From<AccountError> for Error {
             AccountError::TooOften(often) => return Self::TooOften(often),
             AccountError::Busy => StatusCode::SERVICE_UNAVAILABLE,
             AccountError::Closed => StatusCode::FORBIDDEN,
-            AccountError::AlreadySetUp => StatusCode::CONFLICT,
+            AccountError::AlreadySetUp | AccountError::TooManyTokens => StatusCode::CONFLICT,
             AccountError::Wrong
             | AccountError::NotYours
             | AccountError::Name(_)

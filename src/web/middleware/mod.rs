@@ -11,3 +11,4 @@ pub mod pace;
 pub mod preferences;
 mod spanned;
 pub mod streams;
+pub mod uploads;

@@ -1,5 +1,6 @@
 //! Answers that go on for as long as somebody follows something live are counted: each takes up a place at the door that
-//! nobody else can have meanwhile.
+//! nobody else can have meanwhile. And each ends after a while, by whichever way it goes, so that who follows is asked anew
+//! who they are.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,35 +15,55 @@ use axum::response::IntoResponse as _;
 use axum::response::Response;
 use futures_util::StreamExt as _;
 use tokio::sync::Semaphore;
+use tokio::time::Sleep;
 
 use crate::web::error::Error;
 
 /// As many as may listen by WebSocket. Together they are an eighth of all places.
 const MOST: usize = 256;
 
-/// A browser whose stream ends asks for it again, and is asked again who it is: whoever is signed out by then, or shown
-/// something no longer, follows it no longer than this.
+/// Whoever is signed out, has no token any more, or is shown something no longer, follows it no longer than this.
 const LONGEST: Duration = Duration::from_mins(5);
 
-/// Room for streams.
+/// Room for streams, and how long each goes on. A browser whose stream ends asks for it again.
 #[derive(Clone)]
-pub struct Streams(Arc<Semaphore>);
+pub struct Streams {
+    room: Arc<Semaphore>,
+    longest: Duration,
+}
 
 impl Default for Streams {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MOST)))
+        Self {
+            room: Arc::new(Semaphore::new(MOST)),
+            longest: LONGEST,
+        }
+    }
+}
+
+impl Streams {
+    /// Passes when somebody who begins to follow something now has to be asked anew who they are.
+    pub fn end(&self) -> Sleep {
+        tokio::time::sleep(self.longest)
+    }
+
+    /// The same room, in which nobody stays for longer than this.
+    #[cfg(test)]
+    pub fn ending_after(self, longest: Duration) -> Self {
+        Self { longest, ..self }
     }
 }
 
 /// Lets a stream of events begin where there is room for one, and answers 503 where there is none. A page that is refused
 /// its stream goes on asking.
-pub async fn count(State(Streams(room)): State<Streams>, request: Request, next: Next) -> Response {
+pub async fn count(State(streams): State<Streams>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let kind = response.headers().get(header::CONTENT_TYPE);
     if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
         return response;
     }
-    let Ok(place) = room.try_acquire_owned() else {
+    let end = streams.end();
+    let Ok(place) = streams.room.try_acquire_owned() else {
         return Error::Refused {
             status: StatusCode::SERVICE_UNAVAILABLE,
             message: "As many people as possible follow something live already. Look again in a moment.".to_owned(),
@@ -54,7 +75,7 @@ pub async fn count(State(Streams(room)): State<Streams>, request: Request, next:
             // Held until the stream is dropped.
             let _ = &place;
         });
-        Body::from_stream(events.take_until(tokio::time::sleep(LONGEST)))
+        Body::from_stream(events.take_until(end))
     })
 }
 
@@ -66,6 +87,7 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
+    use crate::testing::bench::PATIENCE;
 
     #[tokio::test]
     async fn there_is_room_for_so_many_streams_and_for_others_when_they_end() {
@@ -81,7 +103,10 @@ mod tests {
             .route("/live", get(live))
             .route("/page", get(async || "page"))
             .layer(axum::middleware::from_fn_with_state(
-                Streams(Arc::new(Semaphore::new(2))),
+                Streams {
+                    room: Arc::new(Semaphore::new(2)),
+                    ..Streams::default()
+                },
                 count,
             ));
         let ask = async |path: &str| {
@@ -96,5 +121,24 @@ mod tests {
         let said = axum::body::to_bytes(first.into_body(), 100).await.unwrap();
         assert_eq!(said, "data: 1\n\n");
         assert_eq!(ask("/live").await.status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_also_while_there_is_more_to_come() {
+        let live = async || {
+            let endless = futures_util::stream::pending::<Result<Bytes, std::convert::Infallible>>();
+            (
+                [(header::CONTENT_TYPE, "text/event-stream")],
+                Body::from_stream(endless),
+            )
+        };
+        let streams = Streams::default().ending_after(Duration::from_millis(1));
+        let router = Router::new()
+            .route("/live", get(live))
+            .layer(axum::middleware::from_fn_with_state(streams, count));
+        let request = Request::get("/live").body(Body::empty()).unwrap();
+        let answer = router.oneshot(request).await.unwrap();
+        let said = tokio::time::timeout(PATIENCE, axum::body::to_bytes(answer.into_body(), 100)).await;
+        assert_eq!(said.unwrap().unwrap(), "");
     }
 }

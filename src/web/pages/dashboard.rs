@@ -84,10 +84,11 @@ async fn show(
     CurrentUser(viewer): CurrentUser,
 ) -> Result<Response, Error> {
     let mut conn = pool.acquire().await?;
-    let jobs = store::jobs::list_unsettled(&mut conn, viewer).await?;
+    let queue = store::jobs::list_unsettled(&mut conn, viewer, None).await?;
     let experiments = store::experiments::list_newest(&mut conn, viewer, LATEST).await?;
-    let datasets = store::datasets::list(&mut conn, viewer).await?;
-    let workloads = store::workloads::list(&mut conn, viewer).await?;
+    // Whether there is one, and the newest.
+    let datasets = store::datasets::list_before(&mut conn, viewer, None, 1).await?;
+    let workloads = store::workloads::list_before(&mut conn, viewer, None, 1).await?;
     let newest = Stretch {
         limit: LATEST_BENCHMARKS,
         offset: 0,
@@ -102,7 +103,7 @@ async fn show(
         workloads.first().map(|workload| workload.id),
     );
     fragment::page(&ShowPage {
-        queue: QueueView::new(&jobs),
+        queue: QueueView::new(&queue),
         latest: experiments.iter().map(LatestLine::new).collect(),
         n_experiments,
         benchmarks: benchmarks.iter().map(BenchmarkLine::new).collect(),

@@ -101,7 +101,52 @@ async fn show_metrics(State(condition): State<Condition>) -> Result<Response, Er
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+    use tokio_util::sync::CancellationToken;
+    use tower::ServiceExt as _;
+
     use super::*;
+    use crate::config::WebConfig;
+    use crate::files::disk::Disk;
+    use crate::testing::bench::Bench;
+    use crate::web;
+
+    #[tokio::test]
+    async fn who_watches_is_answered_in_time_also_while_the_disk_hangs() {
+        let bench = Bench::open().await;
+        let mut services = bench.house.services();
+        let (disk, hangs) = Disk::hanging(bench.house.layout.root());
+        services.condition.disk = disk;
+        let config = WebConfig::unsaid();
+        let state = AppState::new(&services, &config, config.listen, CancellationToken::new()).unwrap();
+        let router = web::router(state);
+        let ask = async |path: &str| {
+            let request = Request::get(path).header(header::HOST, "localhost");
+            let request = request.body(Body::empty()).unwrap();
+            let answer = router.clone().oneshot(request).await.unwrap();
+            let status = answer.status();
+            let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        };
+        let (status, said) = ask("/readyz").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines[0], "store: ok");
+        assert!(
+            lines[2].starts_with("disk: The disk of the data directory does not answer in time."),
+            "{said}"
+        );
+        let (status, said) = ask("/metrics").await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(
+            said.contains("pgassay_store_up 1\n") && !said.contains("pgassay_disk"),
+            "{said}"
+        );
+        drop(hangs);
+        assert_eq!(ask("/readyz").await.0, StatusCode::OK);
+        bench.close().await;
+    }
 
     #[test]
     fn each_thing_has_a_line_that_says_what_is_wrong_with_it() {

@@ -209,13 +209,6 @@ impl ListParams {
         found
     }
 
-    /// Of a list that was found as a whole, the page that the address asks for.
-    pub fn page_of<T>(&self, mut found: Found<T>) -> Found<T> {
-        let (skipped, shown) = (self.stretch().offset as usize, PER_PAGE as usize);
-        found.ids = found.ids.into_iter().skip(skipped).take(shown).collect();
-        found
-    }
-
     fn is_filtered(&self) -> bool {
         self.given != Given::default()
     }
@@ -300,17 +293,11 @@ mod tests {
     }
 
     #[test]
-    fn of_what_was_found_as_a_whole_one_page_is_shown() {
-        let found = |n: i64| Found {
-            ids: (0..n).collect(),
-            n_matching: n.unsigned_abs(),
-            n_all: 100,
-        };
-        assert_eq!(read("").page_of(found(60)).ids, (0..25).collect::<Vec<i64>>());
-        assert_eq!(read("page=2").page_of(found(60)).ids, (50..60).collect::<Vec<i64>>());
-        let behind = read("page=3").page_of(found(60));
-        assert_eq!((behind.ids.len(), behind.n_matching), (0, 60));
-        assert_eq!(read("page=4294967295").page_of(found(60)).ids.len(), 0);
+    fn a_page_is_a_stretch_of_the_list_and_one_behind_its_end_is_no_fault() {
+        let place = |query: &str| (read(query).stretch().limit, read(query).stretch().offset);
+        assert_eq!(place(""), (25, 0));
+        assert_eq!(place("page=2"), (25, 50));
+        assert_eq!(place("page=4294967295"), (25, u32::MAX));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::model::text::capitalised;
 use crate::model::units::counted;
 use crate::model::units::seconds_in_words;
 use crate::store;
+use crate::store::jobs::Queue;
 use crate::store::jobs::QueuedJob;
 use crate::web::error::Error;
 use crate::web::extract::user::CurrentUser;
@@ -58,30 +59,26 @@ struct QueueStrip {
 /// GET /queue: the strip alone.
 async fn show(State(pool): State<PgPool>, CurrentUser(viewer): CurrentUser, hx: Hx) -> Result<Response, Error> {
     hx.require_fragment_of(urls::DASHBOARD)?;
-    let jobs = store::jobs::list_unsettled(&mut *pool.acquire().await?, viewer).await?;
+    let queue = store::jobs::list_unsettled(&mut *pool.acquire().await?, viewer, None).await?;
     let strip = QueueStrip {
-        queue: QueueView::new(&jobs),
+        queue: QueueView::new(&queue),
     };
-    if jobs.is_empty() {
+    if queue.jobs.is_empty() {
         return fragment::last_poll(&strip, "Everything in the queue is done", "queue-empty");
     }
     fragment::page(&strip)
 }
 
 impl QueueView {
-    pub fn new(jobs: &[QueuedJob]) -> Self {
-        let mut n_waiting = 0;
-        let lines = jobs.iter().take(MOST_LINES).map(|queued| {
+    pub fn new(queue: &Queue) -> Self {
+        let lines = queue.jobs.iter().take(MOST_LINES).map(|queued| {
             let place = match queued.job.status {
-                JobStatus::Queued => {
-                    n_waiting += 1;
-                    n_waiting.to_string()
-                }
+                JobStatus::Queued => (queued.n_before + 1).to_string(),
                 _ => "now".to_owned(),
             };
             line(queued, place)
         });
-        let n_others = jobs.len().saturating_sub(MOST_LINES) as u64;
+        let n_others = queue.n_jobs.saturating_sub(MOST_LINES as u64);
         Self {
             lines: lines.collect(),
             others: (n_others > 0).then(|| format!("Behind them {}.", counted(n_others, "job waits", "jobs wait"))),
@@ -152,8 +149,8 @@ fn href(queued: &QueuedJob) -> Option<String> {
 }
 
 /// What a waiting job waits for: `Waits for restoring Shop, and 1 job before it.`
-pub fn waits_for(jobs: &[QueuedJob], id: JobId) -> String {
-    let own = jobs.iter().find(|queued| queued.job.id == id);
+pub fn waits_for(queue: &Queue, id: JobId) -> String {
+    let own = queue.find(id);
     if let Some(away) = own.and_then(QueuedJob::away_in_words) {
         return away;
     }
@@ -163,21 +160,16 @@ pub fn waits_for(jobs: &[QueuedJob], id: JobId) -> String {
             counted(most, "job", "jobs")
         );
     }
-    let mut running = jobs.iter().filter(|queued| queued.job.status == JobStatus::Running);
     if let Some((server_id, name)) = own.and_then(|queued| queued.server.as_ref())
-        && let Some(there) = running
-            .clone()
+        && let Some(there) = queue
+            .running()
             .find(|other| other.server.as_ref().is_some_and(|(id, _)| id == server_id))
     {
         let there = there.in_words();
         return format!("It waits for {there}, which runs on the same server: {name} takes one at a time.");
     }
-    let running = running.next();
-    let before = jobs
-        .iter()
-        .filter(|queued| queued.job.status == JobStatus::Queued)
-        .take_while(|queued| queued.job.id != id)
-        .count() as u64;
+    let running = queue.running().next();
+    let before = own.map_or(0, |own| own.n_before);
     let jobs_before = counted(before, "job", "jobs");
     match (running.map(QueuedJob::in_words), before) {
         (None, 0) => "It begins in a moment.".to_owned(),
@@ -219,6 +211,7 @@ mod tests {
                 finished_at: None,
                 read_at: DateTime::UNIX_EPOCH,
             },
+            n_before: 0,
             dataset: Some((DatasetId(id), format!("shop {id}"))),
             workload: None,
             experiment_id: None,
@@ -232,14 +225,25 @@ mod tests {
         }
     }
 
+    /// A queue of these, each behind those before it.
+    fn queue(jobs: impl IntoIterator<Item = QueuedJob>) -> Queue {
+        let mut queue = Queue::default();
+        for job in jobs {
+            let waiting = queue.jobs.iter().filter(|other| other.job.status == JobStatus::Queued);
+            let n_before = waiting.count() as u64;
+            queue.jobs.push(QueuedJob { n_before, ..job });
+            queue.n_jobs += 1;
+        }
+        queue
+    }
+
     #[test]
     fn what_waits_is_numbered_and_what_runs_shows_how_far_it_is() {
-        let jobs = [
+        let view = QueueView::new(&queue([
             restore(5, JobStatus::Running),
             restore(7, JobStatus::Queued),
             restore(8, JobStatus::Queued),
-        ];
-        let view = QueueView::new(&jobs);
+        ]));
         let places: Vec<&str> = view.lines.iter().map(|line| line.place.as_str()).collect();
         assert_eq!(places, ["now", "1", "2"]);
         assert_eq!(view.lines[0].percent, Some(25));
@@ -249,11 +253,18 @@ mod tests {
 
     #[test]
     fn of_a_long_queue_the_beginning_is_shown_and_the_rest_is_counted() {
-        let jobs: Vec<QueuedJob> = (0..30).map(|id| restore(id, JobStatus::Queued)).collect();
-        let view = QueueView::new(&jobs);
+        let jobs = |n| queue((0..n).map(|id| restore(id, JobStatus::Queued)));
+        let view = QueueView::new(&jobs(30));
         assert_eq!(view.lines.len(), 25);
         assert_eq!(view.others.as_deref(), Some("Behind them 5 jobs wait."));
-        assert_eq!(QueueView::new(&jobs[..25]).others, None);
+        assert_eq!(QueueView::new(&jobs(25)).others, None);
+        // Not all of them are read.
+        let longer = Queue {
+            n_jobs: 5000,
+            ..jobs(100)
+        };
+        let others = QueueView::new(&longer).others;
+        assert_eq!(others.as_deref(), Some("Behind them 4\u{2009}975 jobs wait."));
     }
 
     #[test]
@@ -263,15 +274,14 @@ mod tests {
             restore(7, JobStatus::Queued),
             restore(8, JobStatus::Queued),
         );
-        let alone = std::slice::from_ref(&next);
-        assert_eq!(waits_for(alone, JobId(7)), "It begins in a moment.");
-        let jobs = [running, next, last];
+        assert_eq!(waits_for(&queue([next.clone()]), JobId(7)), "It begins in a moment.");
+        let jobs = queue([running, next, last]);
         assert!(waits_for(&jobs, JobId(7)).starts_with("It is next, and waits for restoring shop 5"));
         assert!(waits_for(&jobs, JobId(8)).starts_with("It waits for restoring shop 5 and 1 job before it"));
-        let on_one_server = jobs.map(|job| QueuedJob {
+        let on_one_server = queue(jobs.jobs.into_iter().map(|job| QueuedJob {
             server: Some((ServerId(3), "prod".to_owned())),
             ..job
-        });
+        }));
         let said = waits_for(&on_one_server, JobId(8));
         assert!(
             said.contains("restoring shop 5, which runs on the same server: prod"),
@@ -281,8 +291,8 @@ mod tests {
 
     #[test]
     fn what_is_held_by_a_quota_says_so_and_nothing_of_its_place() {
-        let mut jobs = [restore(5, JobStatus::Running), restore(7, JobStatus::Queued)];
-        jobs[1].held_at = Some(1);
+        let mut jobs = queue([restore(5, JobStatus::Running), restore(7, JobStatus::Queued)]);
+        jobs.jobs[1].held_at = Some(1);
         assert_eq!(
             waits_for(&jobs, JobId(7)),
             "It waits for another job of its account to finish: 1 job of one account may run at a time."
@@ -295,8 +305,8 @@ mod tests {
 
     #[test]
     fn what_waits_for_a_machine_that_is_away_says_so_and_nothing_of_its_place() {
-        let mut jobs = [restore(5, JobStatus::Running), restore(7, JobStatus::Queued)];
-        jobs[1].waits_for = Some(DatasetPlace {
+        let mut jobs = queue([restore(5, JobStatus::Running), restore(7, JobStatus::Queued)]);
+        jobs.jobs[1].waits_for = Some(DatasetPlace {
             machine: "host-b".to_owned(),
             seen_at: DateTime::UNIX_EPOCH,
             is_away: true,

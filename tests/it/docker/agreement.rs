@@ -10,7 +10,6 @@ use crate::docker::environment;
 use crate::docker::image;
 use crate::docker::read;
 use crate::docker::strings;
-use crate::docker::yaml;
 use crate::server::repository;
 use crate::support;
 

@@ -6,9 +6,7 @@ use reqwest::StatusCode;
 
 use crate::pages::Plain;
 use crate::pages::csv;
-use crate::pages::sample;
 use crate::scratch;
-use crate::server::client;
 use crate::support;
 
 /// The page, the report and the files tell the same taxes, and they follow from the readings.

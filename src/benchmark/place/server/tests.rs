@@ -2,22 +2,29 @@
 
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 use sqlx::ConnectOptions as _;
 use sqlx::PgConnection;
 
+use crate::auth::administration;
 use crate::benchmark::form::BenchmarkForm;
 use crate::benchmark::form::GivenProgram;
+use crate::experiment::service::LaunchError;
 use crate::model::benchmark::Benchmark;
 use crate::model::benchmark::LevelRecord;
 use crate::model::benchmark::LevelStatus;
+use crate::model::destination::Destinations;
 use crate::model::ids::BenchmarkId;
 use crate::model::job::JobStatus;
+use crate::model::user::Role;
+use crate::model::user::Viewer;
 use crate::server::form::ServerForm;
 use crate::store::benchmarks;
 use crate::store::levels;
 use crate::store::servers;
+use crate::store::users;
 use crate::testing;
 use crate::testing::bench::Bench;
 use crate::testing::bench::PATIENCE;
@@ -183,10 +190,9 @@ async fn what_a_server_does_not_allow_is_said_before_anything_is_made() {
     theirs.close().await;
 }
 
-#[tokio::test]
-async fn the_schema_goes_when_a_benchmark_is_stopped_in_the_middle_of_a_statement() {
-    let mut theirs = Theirs::open("create").await;
-    let form = BenchmarkForm {
+/// Two clients that wait in the middle of a transaction, for an hour.
+fn slow() -> BenchmarkForm {
+    BenchmarkForm {
         programs: vec![GivenProgram {
             name: "slow".to_owned(),
             weight: String::new(),
@@ -195,22 +201,92 @@ async fn the_schema_goes_when_a_benchmark_is_stopped_in_the_middle_of_a_statemen
         }],
         test_duration: "1h".to_owned(),
         ..quick("programs", "2")
-    };
-    let id = theirs.launch(&form).await;
-    let house = &theirs.bench.house;
-    let stopping = async {
+    }
+}
+
+/// Works, and does this as soon as there is load.
+async fn work_and(bench: &Bench, act: impl Future<Output = ()>) {
+    let acting = async {
         loop {
             let sql = "select exists (select from benchmark_seconds)";
-            if sqlx::query_scalar(sql).fetch_one(&house.pool).await.unwrap() {
+            if sqlx::query_scalar(sql).fetch_one(&bench.house.pool).await.unwrap() {
                 break;
             }
             tokio::task::yield_now().await;
         }
-        assert!(house.benchmarks.stop(house.viewer, id).await.unwrap());
+        act.await;
     };
-    let both = async { tokio::join!(theirs.bench.work(), stopping) };
+    let both = Box::pin(async { tokio::join!(bench.work(), acting) });
     tokio::time::timeout(PATIENCE, both).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_schema_goes_when_a_benchmark_is_stopped_in_the_middle_of_a_statement() {
+    let mut theirs = Theirs::open("create").await;
+    let id = theirs.launch(&slow()).await;
+    let house = &theirs.bench.house;
+    let stop = async { assert!(house.benchmarks.stop(house.viewer, id).await.unwrap()) };
+    work_and(&theirs.bench, stop).await;
     let (benchmark, levels) = theirs.stored(id).await;
+    assert_eq!(benchmark.job.status, JobStatus::Cancelled);
+    assert_eq!(levels[0].status, LevelStatus::Stopped);
+    assert_eq!(theirs.schemas().await, (Vec::new(), 0));
+    theirs.close().await;
+}
+
+#[tokio::test]
+async fn who_is_no_admin_any_more_puts_no_load_on_the_servers_that_they_registered() {
+    let mut theirs = Theirs::open("create").await;
+    // Where there are accounts, whoever runs pgassay says where servers may be.
+    theirs.bench.house.servers.listed = Some(Destinations::anywhere());
+    let pool = theirs.bench.house.pool.clone();
+    let admin = theirs.bench.house.viewer;
+    let become_one = async |role| administration::set_role(&pool, admin.user_id, role).await.unwrap();
+    users::insert(&mut pool.acquire().await.unwrap(), "ada", Role::Admin, "hash")
+        .await
+        .unwrap();
+
+    // What waits is over at once, and nothing more is launched.
+    let waiting = theirs.launch(&quick("point_read", "1")).await;
+    become_one(Role::Editor).await;
+    let job = theirs.stored(waiting).await.0.job;
+    assert_eq!(job.status, JobStatus::Cancelled);
+    assert!(job.message.unwrap().contains("may not use registered servers any more"));
+    let mut form = quick("point_read", "1");
+    form.request_id = "again".to_owned();
+    let editor = Viewer::account(admin.user_id, Role::Editor);
+    let benchmarks = theirs.bench.house.benchmarks.clone();
+    let Err(LaunchError::Refused(fields)) = benchmarks.launch(editor, &form).await else {
+        panic!("an editor launched on a registered server");
+    };
+    assert_eq!((fields.len(), &*fields[0].field), (1, "target"));
+    assert!(
+        fields[0].message.starts_with("Registered servers are for admins"),
+        "{fields:?}"
+    );
+    assert!(matches!(
+        benchmarks.check(editor, &form).await,
+        Err(LaunchError::Refused(_))
+    ));
+
+    // What was launched in that very moment does not begin.
+    let late = theirs.launch(&form).await;
+    theirs.bench.work().await;
+    let (benchmark, levels) = theirs.stored(late).await;
+    assert_eq!((benchmark.job.status, levels.len()), (JobStatus::Failed, 0));
+    let message = benchmark.job.message.unwrap();
+    assert!(message.starts_with("Registered servers are for admins"), "{message}");
+
+    // And what runs is stopped.
+    become_one(Role::Admin).await;
+    let running = theirs
+        .launch(&BenchmarkForm {
+            request_id: "slow".to_owned(),
+            ..slow()
+        })
+        .await;
+    work_and(&theirs.bench, become_one(Role::Editor)).await;
+    let (benchmark, levels) = theirs.stored(running).await;
     assert_eq!(benchmark.job.status, JobStatus::Cancelled);
     assert_eq!(levels[0].status, LevelStatus::Stopped);
     assert_eq!(theirs.schemas().await, (Vec::new(), 0));
@@ -241,5 +317,27 @@ async fn a_schema_that_cannot_be_dropped_now_is_dropped_at_the_next_occasion() {
     let mut conn = theirs.bench.house.pool.acquire().await.unwrap();
     assert!(servers::get(&mut conn, viewer, server.id).await.unwrap().is_none());
     drop(conn);
+    theirs.close().await;
+}
+
+#[tokio::test]
+async fn a_statement_that_the_server_does_not_answer_ends_the_benchmark_with_where_and_what_to_do() {
+    let mut theirs = Theirs::open("create").await;
+    theirs.bench.house.servers.statement_limit = Duration::from_secs(1);
+    let id = theirs.launch(&quick("point_read", "1")).await;
+    // Whoever makes a schema waits for this, and who only looks does not.
+    let lock = "begin; lock table pg_catalog.pg_namespace in exclusive mode";
+    sqlx::raw_sql(lock).execute(&mut theirs.admin).await.unwrap();
+    tokio::time::timeout(PATIENCE, theirs.bench.work()).await.unwrap();
+    let (benchmark, levels) = theirs.stored(id).await;
+    assert_eq!(benchmark.job.status, JobStatus::Failed);
+    let message = benchmark.job.message.unwrap();
+    assert!(
+        message.contains("making our schema: no answer within 1 s") && message.contains("pg_stat_activity"),
+        "{message}"
+    );
+    assert!(levels.is_empty());
+    sqlx::raw_sql("rollback").execute(&mut theirs.admin).await.unwrap();
+    assert_eq!(theirs.schemas().await, (Vec::new(), 0));
     theirs.close().await;
 }

@@ -255,3 +255,42 @@ async fn an_account_that_asks_more_than_may_be_is_told_when_to_ask_again_and_oth
     }
     door.close().await;
 }
+
+#[tokio::test]
+async fn an_account_with_as_many_tokens_as_it_may_have_is_told_what_to_do_by_api_and_page() {
+    let door = Door::open().await;
+    let router = guarded(&door).await;
+    let insert = "insert into api_tokens (token_hash, user_id, name, prefix, scope, expires_at)
+        select sha256(n::text::bytea), id, format('number %s', n), 'p', 'read', clock_timestamp() + interval '1 hour'
+        from users, generate_series(1, 100) as n where name = 'ada'";
+    sqlx::query(insert).execute(&door.bench.house.pool).await.unwrap();
+    let form = format!(
+        "grant_type=password&username=ada&password={}",
+        PASSWORD.replace(' ', "+")
+    );
+    let refused = ask_for_token(&router, &form).await;
+    assert_eq!((refused.status, code(&refused)), (StatusCode::CONFLICT, "conflict"));
+    assert_described(&described(), "post", "/api/auth/token", &refused);
+    let message = refused.body["error"]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("100 API tokens of this account are good") && message.contains("Revoke one"),
+        "{message}"
+    );
+    let form = "name=one+more&scope=write&days=3";
+    let kind = "application/x-www-form-urlencoded";
+    let page = door.post_as("/account/tokens", kind, form).await;
+    assert_eq!(page.status, StatusCode::CONFLICT);
+    for said in [
+        "Revoke one that nothing needs",
+        "value=\"one more\"",
+        "number 1<",
+        "number 100<",
+    ] {
+        assert!(page.text.contains(said), "{said}: {}", page.text);
+    }
+    // What has expired is in nobody's way.
+    let age = "update api_tokens set expires_at = clock_timestamp() where name = 'number 1'";
+    sqlx::query(age).execute(&door.bench.house.pool).await.unwrap();
+    assert_eq!(door.post_as("/account/tokens", kind, form).await.status, StatusCode::OK);
+    door.close().await;
+}

@@ -1,5 +1,6 @@
 //! The API from outside: requests through the router, with a real store behind it.
 
+mod arrivals;
 mod auth;
 mod bodies;
 mod cors;

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::door;
 use crate::app::door::Bounds;
+use crate::config::Access;
 use crate::config::WebConfig;
 use crate::model::benchmark::LevelStatus;
 use crate::model::job::JobStatus;
@@ -38,7 +39,7 @@ use crate::web::api::updates::Updates;
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Serves a router on a port of its own until `shutdown`.
-async fn serve(router: Router, shutdown: &CancellationToken) -> (SocketAddr, JoinHandle<()>) {
+pub(super) async fn serve(router: Router, shutdown: &CancellationToken) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, shutdown) = (listener.local_addr().unwrap(), shutdown.clone());
     let serving =
@@ -47,9 +48,13 @@ async fn serve(router: Router, shutdown: &CancellationToken) -> (SocketAddr, Joi
 }
 
 async fn listen(address: SocketAddr, origin: Option<&str>) -> Result<Socket, tungstenite::Error> {
+    listen_with(address, origin.map(|origin| ("origin", origin))).await
+}
+
+async fn listen_with(address: SocketAddr, header: Option<(&'static str, &str)>) -> Result<Socket, tungstenite::Error> {
     let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
-    if let Some(origin) = origin {
-        request.headers_mut().insert("origin", origin.parse().unwrap());
+    if let Some((name, value)) = header {
+        request.headers_mut().insert(name, value.parse().unwrap());
     }
     tokio_tungstenite::connect_async(request)
         .await
@@ -73,6 +78,19 @@ async fn hear_until(socket: &mut Socket, is_it: impl Fn(&Value) -> bool) -> Valu
                 return message;
             }
         }
+    };
+    tokio::time::timeout(PATIENCE, hearing).await.unwrap()
+}
+
+/// With what the door takes leave of a listener; none where it goes without a word.
+async fn farewell(socket: &mut Socket) -> Option<(u16, String)> {
+    let hearing = async {
+        while let Some(Ok(message)) = socket.next().await {
+            if let Message::Close(frame) = message {
+                return frame.map(|frame| (u16::from(frame.code), frame.reason.to_string()));
+            }
+        }
+        None
     };
     tokio::time::timeout(PATIENCE, hearing).await.unwrap()
 }
@@ -132,15 +150,7 @@ async fn listeners_hear_of_what_is_not_over_and_then_of_every_change() {
     }
 
     door.shutdown.cancel();
-    let farewell = async {
-        while let Some(Ok(message)) = socket.next().await {
-            if let Message::Close(frame) = message {
-                return frame.map(|frame| u16::from(frame.code));
-            }
-        }
-        None
-    };
-    assert_eq!(tokio::time::timeout(PATIENCE, farewell).await.unwrap(), Some(1001));
+    assert_eq!(farewell(&mut socket).await, Some((1001, "pgassay stops".to_owned())));
     drop((socket, late));
     tokio::time::timeout(PATIENCE, serving).await.unwrap().unwrap();
     door.close().await;
@@ -156,6 +166,35 @@ async fn pages_of_other_sites_hear_nothing() {
         };
         assert_eq!(answer.status(), 403, "{origin}");
     }
+    door.close().await;
+}
+
+#[tokio::test]
+async fn who_listens_is_asked_anew_who_they_are_and_hears_nothing_with_a_token_that_is_gone() {
+    let door = Door::open().await;
+    let token = door.token(door.bench.house.viewer).await;
+    let config = WebConfig {
+        access: Some(Access::Required),
+        ..WebConfig::unsaid()
+    };
+    let services = door.bench.house.services();
+    let mut state = AppState::new(&services, &config, config.listen, door.shutdown.clone()).unwrap();
+    state.streams = state.streams.ending_after(Duration::from_millis(1));
+    let (address, _) = serve(web::router(state), &door.shutdown).await;
+    let bearer = format!("Bearer {token}");
+    let known = Some(("authorization", bearer.as_str()));
+    for _ in 0..2 {
+        let mut socket = listen_with(address, known).await.unwrap();
+        let (code, reason) = farewell(&mut socket).await.unwrap();
+        assert_eq!(code, 1001);
+        assert!(reason.starts_with("listen again"), "{reason}");
+    }
+    let revoke = sqlx::query("delete from api_tokens").execute(&door.bench.house.pool);
+    revoke.await.unwrap();
+    let Err(tungstenite::Error::Http(answer)) = listen_with(address, known).await else {
+        panic!("a token that is gone was let in");
+    };
+    assert_eq!(answer.status(), 401);
     door.close().await;
 }
 
@@ -212,7 +251,14 @@ async fn serve_one(text: String, patience: Patience) -> (SocketAddr, tokio::sync
         any(async move |upgrade: WebSocketUpgrade| {
             let ((board, listener), gone) = one.lock().unwrap().take().unwrap();
             upgrade.on_upgrade(async move |socket| {
-                socket::tell(socket, listener, patience, &CancellationToken::new()).await;
+                socket::tell(
+                    socket,
+                    listener,
+                    patience,
+                    std::future::pending(),
+                    &CancellationToken::new(),
+                )
+                .await;
                 drop((board, gone));
             })
         }),

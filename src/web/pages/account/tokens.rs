@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use sqlx::PgPool;
 
+use crate::auth::accounts::AccountError;
 use crate::auth::api_tokens;
 use crate::auth::api_tokens::MadeToken;
 use crate::auth::api_tokens::TokenWish;
@@ -109,12 +110,20 @@ impl From<MadeToken> for MadeView {
 /// POST /account/tokens
 pub async fn create(State(state): State<AppState>, asker: Asker, Form(form): Form<TokenForm>) -> PageResult<Response> {
     match TokenWish::parse(&form.name, &form.scope, &form.days) {
-        Ok(wish) => {
-            let made = api_tokens::make(&state.pool, asker.viewer.user_id, &wish).await?;
-            let mut page = ShowPage::of(&state, &asker).await?;
-            page.made = Some(made.into());
-            fragment::page(&page)
-        }
+        Ok(wish) => match api_tokens::make(&state.pool, asker.viewer.user_id, &wish).await {
+            Ok(made) => {
+                let mut page = ShowPage::of(&state, &asker).await?;
+                page.made = Some(made.into());
+                fragment::page(&page)
+            }
+            Err(error @ AccountError::TooManyTokens) => {
+                let mut page = ShowPage::of(&state, &asker).await?;
+                page.errors = vec![FieldError::new("", error.to_string())];
+                page.token_form = form;
+                fragment::with_status(StatusCode::CONFLICT, &page)
+            }
+            Err(error) => Err(error.into()),
+        },
         Err(wrong) => {
             let mut page = ShowPage::of(&state, &asker).await?;
             let wrong = wrong.iter();

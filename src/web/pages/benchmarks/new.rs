@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use sqlx::PgPool;
 
+use crate::auth::access;
 use crate::benchmark::estimate::Estimate;
 use crate::benchmark::form::BenchmarkForm;
 use crate::benchmark::form::GivenProgram;
@@ -167,8 +168,12 @@ impl NewPage {
             value: workload.id.to_string(),
         });
         let (datasets, workloads) = (datasets.collect(), workloads.collect());
-        let servers = store::servers::list(&mut conn, viewer).await?.into_iter();
-        let servers = servers.map(|server| Choice {
+        let servers = if access::may_use_servers(viewer) {
+            store::servers::list(&mut conn, viewer).await?
+        } else {
+            Vec::new()
+        };
+        let servers = servers.into_iter().map(|server| Choice {
             value: server.id.to_string(),
             is_chosen: [server.id.to_string(), server.name.clone()].contains(&form.server),
             text: server.name,

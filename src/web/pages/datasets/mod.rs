@@ -106,8 +106,8 @@ async fn index(
 ) -> Result<Response, Error> {
     let params = ListParams::read(OFFER, pairs);
     let mut conn = pool.acquire().await?;
-    let found = store::finding::datasets(&mut conn, viewer, &params.filter, params.order).await?;
-    let found = params.page_of(params.narrow(found));
+    let found = store::finding::datasets(&mut conn, viewer, &params.filter, params.order, params.stretch()).await?;
+    let found = params.narrow(found);
     let datasets = store::datasets::list_by_ids(&mut conn, viewer, &found.ids).await?;
     let owners = sharing::owners(&mut conn, viewer, &datasets, |dataset| Filed::Dataset(dataset.id)).await?;
     let known = Known {

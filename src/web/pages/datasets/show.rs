@@ -190,7 +190,7 @@ impl ShowPage {
         let statistics = store::statistics_files::list(&mut conn, viewer, id).await?;
         let waits_for = match dataset.job.status {
             JobStatus::Queued => {
-                let jobs = store::jobs::list_unsettled(&mut conn, viewer).await?;
+                let jobs = store::jobs::list_unsettled(&mut conn, viewer, Some(dataset.job.id)).await?;
                 queue::waits_for(&jobs, dataset.job.id)
             }
             _ => String::new(),

@@ -2,12 +2,14 @@
 
 use askama::Template;
 
+use crate::auth::api_tokens;
 use crate::auth::limit::Limit;
 use crate::auth::quota;
 use crate::config::variables;
 use crate::config::variables::Variable;
 use crate::model::dataset::Setting as Fact;
 use crate::model::quota::Quotas;
+use crate::web::middleware::uploads;
 use crate::web::pages::help::Topic;
 use crate::web::pages::help::prose;
 
@@ -45,7 +47,11 @@ pub(super) fn render(topic: &'static Topic) -> askama::Result<String> {
     });
     let page = OperationsPage {
         topic,
-        limits: Limit::ALL.map(Limit::sentence).into(),
+        limits: Limit::ALL
+            .map(Limit::sentence)
+            .into_iter()
+            .chain([uploads::sentence(), api_tokens::sentence()])
+            .collect(),
         quotas: quotas.into(),
         settings,
     };

@@ -93,7 +93,7 @@ impl ProgressView {
     ) -> store::Result<Self> {
         let waiting = match instrument.job.status {
             JobStatus::Queued => {
-                let jobs = store::jobs::list_unsettled(conn, viewer).await?;
+                let jobs = store::jobs::list_unsettled(conn, viewer, Some(instrument.job.id)).await?;
                 queue::waits_for(&jobs, instrument.job.id)
             }
             _ => String::new(),

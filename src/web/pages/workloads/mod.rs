@@ -96,8 +96,8 @@ async fn index(
 ) -> Result<Response, Error> {
     let params = ListParams::read(OFFER, pairs);
     let mut conn = pool.acquire().await?;
-    let found = store::finding::workloads(&mut conn, viewer, &params.filter, params.order).await?;
-    let found = params.page_of(params.narrow(found));
+    let found = store::finding::workloads(&mut conn, viewer, &params.filter, params.order, params.stretch()).await?;
+    let found = params.narrow(found);
     let workloads = store::workloads::list_by_ids(&mut conn, viewer, &found.ids).await?;
     let owners = sharing::owners(&mut conn, viewer, &workloads, |workload| Filed::Workload(workload.id)).await?;
     let known = Known {

@@ -163,7 +163,6 @@ impl ShowPage {
         let workload = workload.ok_or(Error::NotFound("workload"))?;
         let queries = store::workloads::list_queries(&mut conn, viewer, id).await?;
         let datasets = store::datasets::list(&mut conn, viewer).await?;
-        let jobs = store::jobs::list_unsettled(&mut conn, viewer).await?;
         let standing = Standing::load(&mut conn, viewer, Filed::Workload(id)).await?;
         drop(conn);
         let chosen = chosen(&datasets, dataset_id);
@@ -173,7 +172,14 @@ impl ShowPage {
         };
         let (check, results) = match (chosen, found) {
             (Some(dataset), Some((job, results))) => {
-                let waits_for = queue::waits_for(&jobs, job.id);
+                let waits_for = match job.status {
+                    JobStatus::Queued => {
+                        let mut conn = workloads.pool.acquire().await?;
+                        let jobs = store::jobs::list_unsettled(&mut conn, viewer, Some(job.id)).await?;
+                        queue::waits_for(&jobs, job.id)
+                    }
+                    _ => String::new(),
+                };
                 (CheckView::new(id, dataset, &job, &results, waits_for), results)
             }
             (Some(dataset), None) => (CheckView::never(dataset), Vec::new()),

@@ -107,7 +107,7 @@ impl Look {
         };
         let waiting = match benchmark.job.status {
             JobStatus::Queued => {
-                let jobs = store::jobs::list_unsettled(&mut *conn, viewer).await?;
+                let jobs = store::jobs::list_unsettled(&mut *conn, viewer, Some(benchmark.job.id)).await?;
                 queue::waits_for(&jobs, benchmark.job.id)
             }
             _ => String::new(),
