@@ -16,16 +16,6 @@ use crate::support;
 
 const OTHER: &str = "eleven quiet lamps hum";
 
-/// The first admin, signed in.
-async fn first_admin(server: &Server) -> Person<'_> {
-    let token = server.setup_token.clone().unwrap();
-    let mut ada = Person::of(server);
-    let form = [("token", &*token), ("name", "ada"), ("password", PASSWORD)];
-    let answer = ada.post("/setup", &form).await;
-    assert_eq!(answer.status, StatusCode::SEE_OTHER);
-    ada
-}
-
 /// The link that a page shows, without the server's address.
 fn link(server: &Server, page: &str) -> String {
     let (_, rest) = page.split_once("<code id=\"link\">").expect("a link is shown");
@@ -68,7 +58,7 @@ async fn join<'a>(server: &'a Server, ada: &mut Person<'_>, name: &str, role: &s
 
 /// Ada, and Bob whom she has invited.
 async fn admin_and_editor(server: &Server) -> (Person<'_>, Person<'_>) {
-    let mut ada = first_admin(server).await;
+    let mut ada = Person::first(server).await;
     allow_invitations(&mut ada).await;
     let bob = join(server, &mut ada, "bob", "editor").await;
     (ada, bob)
@@ -89,7 +79,7 @@ fn log(data_dir: &Path) -> Vec<String> {
 async fn people_come_by_invitations_with_the_role_that_these_are_for() {
     let dir = server::data_dir();
     let server = start(dir.path());
-    let mut ada = first_admin(&server).await;
+    let mut ada = Person::first(&server).await;
     let page = ada.get("/admin").await;
     for below in [
         "/admin/accounts",
@@ -146,7 +136,7 @@ async fn people_come_by_invitations_with_the_role_that_these_are_for() {
 async fn an_invitation_that_was_used_taken_back_or_has_expired_is_refused() {
     let dir = server::data_dir();
     let server = start(dir.path());
-    let mut ada = first_admin(&server).await;
+    let mut ada = Person::first(&server).await;
     allow_invitations(&mut ada).await;
     let used = invite(&server, &mut ada, "editor").await;
     let form = [("invitation", token(&used)), ("name", "bob"), ("password", PASSWORD)];
@@ -268,7 +258,7 @@ async fn a_link_sets_a_password_anew_once_and_signs_everybody_else_out() {
 async fn quotas_are_set_for_all_and_for_one_and_what_cannot_be_stays_in_its_field() {
     let dir = server::data_dir();
     let server = start(dir.path());
-    let mut ada = first_admin(&server).await;
+    let mut ada = Person::first(&server).await;
     let account = format!("/admin/accounts/{}", id_of(dir.path(), "ada"));
     let set = [("datasets", "7"), ("trials", "unlimited")];
     assert_eq!(
