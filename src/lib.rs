@@ -75,7 +75,7 @@
 //! * **backup**: the store and the files that cannot be made anew, as one file.
 //! * **condition**: whether this pgassay can work just now, and what it has counted, for whoever watches over it. A **tally** is
 //!   what one change adds to that: what is over is counted when it ends.
-//! * **arrival**: an upload while its bytes come in, whole or part by part.
+//! * **arrival**: an upload of which bytes come in just now, whole or a part.
 //! * **home**: the name of a data directory in the store. **Prefix**: what all its names on a shared server begin with.
 //!
 //! # Flow

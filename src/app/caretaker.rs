@@ -29,6 +29,8 @@ pub async fn take_care(house: &House, shutdown: &CancellationToken) {
 }
 
 async fn round(house: &House, n: u32) -> anyhow::Result<()> {
+    // First: every look at the numbers reads what is not added up.
+    store::gauges::add_up(&mut *house.pool.acquire().await?).await?;
     let n_strays = house.remove_strays().await?;
     if n_strays > 0 {
         info!("Removed {n_strays} sandboxes of datasets that are not here any more");
@@ -40,7 +42,6 @@ async fn round(house: &House, n: u32) -> anyhow::Result<()> {
     store::links::sweep(&mut conn).await?;
     store::invitations::sweep(&mut conn).await?;
     store::audit::sweep(&mut conn).await?;
-    store::gauges::add_up(&mut conn).await?;
     drop(conn);
     let n_given_up = house.sweep_uploads().await?;
     if n_given_up > 0 {

@@ -1,5 +1,6 @@
 //! What one has to be to ask for something: one table for all addresses, asked before any handler runs.
 
+use crate::model::user::Account;
 use crate::model::user::Role;
 use crate::model::user::TokenScope;
 use crate::model::user::Viewer;
@@ -121,6 +122,11 @@ pub fn check(need: Need, how: How, viewer: Viewer, scope: Option<TokenScope>, is
 pub fn may_use_servers(viewer: Viewer) -> bool {
     let how = How::Changes;
     check(need(how, "/servers"), how, viewer, None, false).is_ok()
+}
+
+/// The same of an account as it is stored, which may have changed since its work was asked for.
+pub fn may_account_use_servers(account: &Account) -> bool {
+    !account.is_disabled && may_use_servers(Viewer::account(account.id, account.role))
 }
 
 #[cfg(test)]

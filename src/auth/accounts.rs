@@ -79,7 +79,7 @@ pub enum AccountError {
     #[error("There is an admin already. Sign in.")]
     AlreadySetUp,
     #[error(
-        "{MOST_TOKENS} API tokens of this account are good, and there can be no more. Revoke one that nothing needs on the page Account, or use one that you have."
+        "{MOST_TOKENS} API tokens that were made for this account are good, and there can be no more. Revoke one that nothing needs, or use one that you have."
     )]
     TooManyTokens,
     #[error("{0}")]

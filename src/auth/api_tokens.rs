@@ -23,7 +23,8 @@ pub const USUAL_DAYS: u32 = 90;
 pub const MOST_DAYS: u32 = 365;
 /// How long one is good that a program gets for a name and a password: it can ask for the next one at any time.
 const PASSWORD_TOKEN_LIFETIME: Duration = Duration::from_hours(24);
-/// So many are good at once, of one account: whoever loses sight of them revokes some.
+/// So many are good at once that somebody has made for one account: whoever loses sight of them revokes some. Of those that
+/// programs ask for there can be more, and never more than the limit gives within their lifetime.
 pub const MOST_TOKENS: u64 = 100;
 const MOST_NAME_CHARS: usize = 100;
 
@@ -33,6 +34,7 @@ pub struct TokenWish {
     name: String,
     scope: TokenScope,
     lifetime: Duration,
+    is_by_password: bool,
 }
 
 /// What is wrong with a wish for a token, in words for whoever typed it.
@@ -66,7 +68,12 @@ impl TokenWish {
     pub fn parse(name: &str, scope: &str, days: &str) -> Result<Self, Vec<TokenWishError>> {
         let (name, scope, lifetime) = (parse_name(name), parse_scope(scope), parse_days(days));
         match (name, scope, lifetime) {
-            (Ok(name), Ok(scope), Ok(lifetime)) => Ok(Self { name, scope, lifetime }),
+            (Ok(name), Ok(scope), Ok(lifetime)) => Ok(Self {
+                name,
+                scope,
+                lifetime,
+                is_by_password: false,
+            }),
             (name, scope, lifetime) => Err([name.err(), scope.err(), lifetime.err()]
                 .into_iter()
                 .flatten()
@@ -80,6 +87,7 @@ impl TokenWish {
             name: "got by name and password".to_owned(),
             scope,
             lifetime: PASSWORD_TOKEN_LIFETIME,
+            is_by_password: true,
         }
     }
 
@@ -102,7 +110,7 @@ pub struct MadeToken {
 
 /// How many there may be, for the help.
 pub fn sentence() -> String {
-    format!("At most {MOST_TOKENS} API tokens of one account are good at once.")
+    format!("At most {MOST_TOKENS} API tokens are good at once that were made on the page Account.")
 }
 
 /// Makes a token for an account, unless that has made too many lately, or has as many as it may.
@@ -115,11 +123,12 @@ pub async fn make(pool: &PgPool, user_id: UserId, wish: &TokenWish) -> Result<Ma
         prefix: &token.shown_prefix(),
         scope: wish.scope,
         lifetime: wish.lifetime,
+        is_by_password: wish.is_by_password,
     };
     let mut transaction = pool.begin().await?;
     // Two at once do not both find the last place.
     store::quotas::lock(&mut transaction, user_id).await?;
-    if store::tokens::count_good(&mut transaction, user_id).await? >= MOST_TOKENS {
+    if !wish.is_by_password && store::tokens::count_good(&mut transaction, user_id).await? >= MOST_TOKENS {
         return Err(AccountError::TooManyTokens);
     }
     let (id, expires_at) = store::tokens::insert(&mut transaction, user_id, &new).await?;
@@ -227,7 +236,7 @@ mod tests {
             let done = sqlx::query(insert).bind(viewer.user_id.0).bind(n_good).bind(n_expired);
             done.execute(&pool).await.unwrap();
         };
-        let wish = TokenWish::by_password(TokenScope::Read);
+        let wish = TokenWish::parse("one more", "read", "1").unwrap();
         let most = i64::try_from(MOST_TOKENS).unwrap();
         have(most - 2, 150).await;
         let making = (0..6).map(|_| make(&pool, viewer.user_id, &wish));
@@ -236,10 +245,15 @@ mod tests {
         for error in made.into_iter().filter_map(Result::err) {
             assert!(matches!(error, AccountError::TooManyTokens), "{error:?}");
         }
+        // Who has a name and a password is never shut out by what asked before.
+        make(&pool, viewer.user_id, &TokenWish::by_password(TokenScope::Read))
+            .await
+            .unwrap();
         // Each that can be used is on the list, and can be revoked.
         let listed = store::tokens::list(&mut conn, viewer.user_id).await.unwrap();
         let n_good = listed.iter().filter(|token| !token.is_expired).count() as u64;
-        assert_eq!(n_good, MOST_TOKENS);
+        assert_eq!(n_good, MOST_TOKENS + 1);
+        assert_eq!(listed[100].name, "got by name and password");
         assert!(
             store::tokens::delete(&mut conn, viewer.user_id, listed[0].id)
                 .await

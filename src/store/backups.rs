@@ -257,6 +257,7 @@ mod tests {
             prefix: "pgassay_abc",
             scope: TokenScope::Read,
             lifetime: HOUR,
+            is_by_password: false,
         };
         tokens::insert(&mut conn, owner, &token).await.unwrap();
         let ways_in = async |conn: &mut PgConnection| {

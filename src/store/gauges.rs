@@ -35,6 +35,9 @@ struct Row {
     n_transactions: i64,
 }
 
+/// So many sums there are at most, one for each kind and state; as few rows are left alone.
+const FEW: i64 = 16;
+
 /// Counts. What ends meanwhile is counted once: it is one statement that counts both what is over and what is not.
 pub async fn read(conn: &mut PgConnection) -> Result<Gauges> {
     let rows = sqlx::query_as!(
@@ -85,9 +88,11 @@ pub async fn read(conn: &mut PgConnection) -> Result<Gauges> {
 /// Adds up what was counted change by change, so that there is little to read. Whatever is counted meanwhile stays as it is.
 pub async fn add_up(conn: &mut PgConnection) -> Result<()> {
     sqlx::query!(
-        "with counted as (delete from tallies returning kind, status, n_jobs, n_recorded, n_transactions)
+        "with counted as (delete from tallies where (select count(*) from tallies) > $1
+                          returning kind, status, n_jobs, n_recorded, n_transactions)
          insert into tallies (kind, status, n_jobs, n_recorded, n_transactions)
-         select kind, status, sum(n_jobs), sum(n_recorded), sum(n_transactions) from counted group by kind, status"
+         select kind, status, sum(n_jobs), sum(n_recorded), sum(n_transactions) from counted group by kind, status",
+        FEW,
     )
     .execute(conn)
     .await?;

@@ -27,6 +27,8 @@ pub struct NewToken<'a> {
     pub prefix: &'a str,
     pub scope: TokenScope,
     pub lifetime: Duration,
+    /// A program has asked for it by a name and a password.
+    pub is_by_password: bool,
 }
 
 /// A token as its owner sees it.
@@ -52,8 +54,8 @@ pub struct Bearer {
 /// Stores a new token. Returns when it expires.
 pub async fn insert(conn: &mut PgConnection, user_id: UserId, new: &NewToken<'_>) -> Result<(TokenId, DateTime<Utc>)> {
     let row = sqlx::query!(
-        r#"insert into api_tokens (token_hash, user_id, name, prefix, scope, expires_at)
-           values ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6))
+        r#"insert into api_tokens (token_hash, user_id, name, prefix, scope, expires_at, is_by_password)
+           values ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6), $7)
            returning id as "id: TokenId", expires_at"#,
         &new.token.0[..],
         user_id.0,
@@ -61,16 +63,17 @@ pub async fn insert(conn: &mut PgConnection, user_id: UserId, new: &NewToken<'_>
         new.prefix,
         new.scope as TokenScope,
         new.lifetime.as_secs_f64(),
+        new.is_by_password,
     )
     .fetch_one(conn)
     .await?;
     Ok((row.id, row.expires_at))
 }
 
-/// How many tokens of an account are good.
+/// How many tokens that somebody has made for an account are good.
 pub async fn count_good(conn: &mut PgConnection, user_id: UserId) -> Result<u64> {
     let n = sqlx::query_scalar!(
-        r#"select count(*) as "n!" from api_tokens where user_id = $1 and expires_at > clock_timestamp()"#,
+        r#"select count(*) as "n!" from api_tokens where user_id = $1 and not is_by_password and expires_at > clock_timestamp()"#,
         user_id.0,
     )
     .fetch_one(conn)
@@ -110,14 +113,15 @@ pub async fn find(conn: &mut PgConnection, token: Hashed) -> Result<Option<Beare
 }
 
 /// The tokens of an account, those that are still good first, the newest first, with those that expired last, in the last
-/// month. There are never more good ones than are listed.
+/// month; before those that programs asked for all that somebody has made, of which there are never more good ones than are
+/// listed.
 pub async fn list(conn: &mut PgConnection, user_id: UserId) -> Result<Vec<ApiToken>> {
     sqlx::query_as!(
         ApiToken,
         r#"select id as "id: TokenId", name, prefix, scope as "scope: TokenScope", expires_at, used_at,
                   expires_at <= clock_timestamp() as "is_expired!"
            from api_tokens where user_id = $1 and expires_at > clock_timestamp() - interval '30 days'
-           order by expires_at <= clock_timestamp(), id desc limit 200"#,
+           order by expires_at <= clock_timestamp(), is_by_password, id desc limit 200"#,
         user_id.0,
     )
     .fetch_all(conn)
@@ -167,6 +171,7 @@ mod tests {
             prefix: "pgassay_abc",
             scope: TokenScope::Read,
             lifetime: Duration::from_hours(1),
+            is_by_password: false,
         };
         let (id, _) = insert(&mut conn, ada.user_id, &new).await.unwrap();
         let bearer = find(&mut conn, ONE).await.unwrap().unwrap();

@@ -89,6 +89,7 @@ async fn person(world: &World, accounts: &Accounts, name: &'static str) -> Perso
         prefix: &api_token.shown_prefix(),
         scope: TokenScope::Read,
         lifetime: Duration::from_hours(1),
+        is_by_password: false,
     };
     store::tokens::insert(&mut *world.conn().await, id, &new).await.unwrap();
     let link = administration::link_for_new_password(&world.pool, id, id).await;

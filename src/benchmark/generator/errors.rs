@@ -25,7 +25,10 @@ pub const UNREACHABLE: &str = "unreachable";
 pub fn sqlstate(error: &ConnectError) -> &str {
     match error {
         ConnectError::Refused(error) => &error.sqlstate,
-        ConnectError::Away { .. } | ConnectError::Lost { .. } | ConnectError::Unmet(_) => UNREACHABLE,
+        ConnectError::Away { .. }
+        | ConnectError::Lost { .. }
+        | ConnectError::Silent { .. }
+        | ConnectError::Unmet(_) => UNREACHABLE,
     }
 }
 

@@ -21,7 +21,6 @@ use crate::model::benchmark::LoadRecord;
 use crate::model::ids::ServerId;
 use crate::model::job::Progress;
 use crate::model::server::ServerReport;
-use crate::model::user::Viewer;
 use crate::server::Servers;
 use crate::server::ServersError;
 use crate::sql::ident;
@@ -40,7 +39,7 @@ use crate::target::wire::Dial;
 const AWAY_LIMIT: Duration = Duration::from_secs(30);
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
-/// Why a benchmark does not begin, or is stopped.
+/// Why a benchmark does not begin.
 const NOT_ANY_MORE: &str = "Registered servers are for admins, and whoever launched this is none any more.";
 
 /// An open place on a registered server.
@@ -110,12 +109,10 @@ impl ServerPlace {
         }
         drop(conn);
         self.is_noted = true;
-        let preparing = async {
-            schema::make(&mut session, &self.schema).await?;
-            environment::of_guest(&mut session, &report).await
-        };
+        // Not cut off by a stop: what nobody waits for any more may be made behind the back of whoever drops it.
+        schema::make(&mut session, &self.schema).await.map_err(refused)?;
         let surroundings = tokio::select! {
-            prepared = preparing => prepared.map_err(refused)?,
+            told = environment::of_guest(&mut session, &report) => told.map_err(refused)?,
             () = job.stop_token().cancelled() => return Err(Trouble::Stopped),
         };
         session.close().await;
@@ -250,7 +247,7 @@ impl ServerPlace {
 /// Refuses the work of whoever may not use registered servers any more: it may have waited for long.
 async fn require_admin(job: &HeldJob) -> Result<(), Trouble> {
     let account = store::users::get(&mut *job.conn().await?, job.viewer.user_id).await?;
-    let may_use = account.is_some_and(|account| access::may_use_servers(Viewer::account(account.id, account.role)));
+    let may_use = account.is_some_and(|account| access::may_account_use_servers(&account));
     may_use
         .then_some(())
         .ok_or_else(|| Trouble::Sentence(NOT_ANY_MORE.to_owned()))
@@ -261,7 +258,7 @@ fn is_away(error: &ConnectError) -> bool {
         // It starts, or stops to start again.
         ConnectError::Refused(said) => said.sqlstate.starts_with("57P"),
         ConnectError::Away { .. } | ConnectError::Lost { .. } => true,
-        ConnectError::Unmet(_) => false,
+        ConnectError::Silent { .. } | ConnectError::Unmet(_) => false,
     }
 }
 

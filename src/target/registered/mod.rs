@@ -135,7 +135,9 @@ impl Registered {
 
     /// Tries to reach the server, and asks what it is. The error is for people: what happened, and what to do.
     pub async fn test(&self) -> Result<ServerReport, String> {
-        let mut session = self.session().await.map_err(|error| in_words(&error))?;
+        let limit = self.statement_limit.min(TEST_LIMIT);
+        let session = OwnSession::open_within(&self.dial("pgassay", []), limit).await;
+        let mut session = session.map_err(|error| in_words(&error))?;
         let asked = tokio::time::timeout(TEST_LIMIT, report(&mut session)).await;
         session.close().await;
         match asked {
@@ -217,6 +219,9 @@ pub fn in_words(error: &ConnectError) -> String {
              addresses lets this machine through."
         }
         ConnectError::Lost { .. } => " Check whether it is a PostgreSQL server that listens at that port.",
+        ConnectError::Silent { .. } => {
+            " A connection pooler may stand in front that has no connection to spare; look there, and at the server itself."
+        }
         ConnectError::Unmet(_) => "",
     };
     format!("{}.{help}", capitalised(&error.to_string()))

@@ -2,7 +2,6 @@
 //! the server's business.
 
 use std::borrow::Cow;
-use std::io;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -52,9 +51,9 @@ impl OwnSession {
         let set = format!("set statement_timeout = {}", limit.as_millis());
         match session.run(&set).await {
             // Not every server that speaks the protocol knows such a limit; ours holds all the same.
-            Err(error) if !is_survived(&error) => Err(ConnectError::Away {
+            Err(error) if !is_survived(&error) => Err(ConnectError::Silent {
                 place: dial.place.to_string(),
-                error: io::Error::other(error.to_string()),
+                sentence: format!("{error:#}"),
             }),
             _ => Ok(session),
         }

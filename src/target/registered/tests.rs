@@ -174,13 +174,15 @@ async fn a_statement_that_takes_too_long_is_ended_by_the_server() {
     assert!(session::is_survived(&ran.unwrap_err()));
 }
 
-/// Lets everybody in, takes the first statement, and says nothing to any other.
-async fn silent() -> String {
+/// Lets everybody in, takes so many statements, and says nothing to any other.
+async fn silent(n_statements: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         let (mut client, _) = listener.accept().await.unwrap();
-        for says in [&b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I"[..], b"C\0\0\0\x08SET\0Z\0\0\0\x05I"] {
+        let lets_in = &b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I"[..];
+        let takes = &b"C\0\0\0\x08SET\0Z\0\0\0\x05I"[..];
+        for says in std::iter::once(lets_in).chain(std::iter::repeat_n(takes, n_statements)) {
             assert!(client.read(&mut [0; 4096]).await.unwrap() > 0);
             client.write_all(says).await.unwrap();
         }
@@ -192,7 +194,7 @@ async fn silent() -> String {
 #[tokio::test]
 async fn nobody_waits_for_a_server_that_says_nothing_any_more() {
     let limit = Duration::from_millis(1);
-    let server = registered(&silent().await).within(limit);
+    let server = registered(&silent(1).await).within(limit);
     let mut session = server.session().await.unwrap();
     let error = report(&mut session).await.unwrap_err();
     assert_eq!(error.downcast_ref::<TooSlow>(), Some(&TooSlow { limit }), "{error:#}");
@@ -200,5 +202,17 @@ async fn nobody_waits_for_a_server_that_says_nothing_any_more() {
     assert!(
         sentence.contains("asking what the server is: no answer within") && sentence.contains("pg_stat_activity"),
         "{sentence}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_lets_us_in_and_takes_nothing_is_not_said_to_be_out_of_reach() {
+    let server = registered(&silent(0).await).within(Duration::from_millis(1));
+    let said = server.test().await.unwrap_err();
+    assert!(
+        said.contains("lets us in, and then: no answer within")
+            && said.contains("pooler")
+            && !said.contains("firewall"),
+        "{said}"
     );
 }

@@ -42,6 +42,9 @@ pub enum ConnectError {
     /// Something answers, and does not keep to the protocol or stops in the middle.
     #[error("{place}: {lost}")]
     Lost { place: String, lost: Lost },
+    /// It lets us in, and is of no use then.
+    #[error("{place} lets us in, and then: {sentence}")]
+    Silent { place: String, sentence: String },
     /// What one side asks for the other does not have: TLS, a certificate that is trusted, a password.
     #[error("{0}")]
     Unmet(String),

@@ -231,8 +231,6 @@ async fn register(
          headers(("Cache-Control" = String, description = "`no-store`: whoever keeps answers does not keep this one."))),
         (status = 400, description = "There is no token for this; `code` says why.", body = Envelope),
         (status = 403, description = "Nobody signs in here, so no token is needed.", body = Envelope),
-        (status = 409, description = "As many tokens of the account are good as there may be; expired ones do not count.",
-         body = Envelope),
     )
 )]
 async fn make_token(

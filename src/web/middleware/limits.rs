@@ -21,7 +21,7 @@ use crate::web::state::Gate;
 use crate::web::urls;
 
 /// Addresses to which something is uploaded. Uploads by the part count when they begin.
-pub const UPLOADS: [&str; 5] = [
+const UPLOADS: [&str; 5] = [
     urls::UPLOAD_DUMP,
     urls::UPLOAD_QUERIES,
     urls::API_DATASETS,

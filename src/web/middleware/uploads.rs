@@ -1,5 +1,6 @@
-//! So many uploads arrive at once: each takes up a connection, a file and a part of the network, for minutes. Who comes beside
-//! them is told to come again, before anything is read. Each process counts its own.
+//! So many dumps arrive at once: each takes up a connection, a file and a part of the network, for minutes. Who comes beside
+//! them is told to come again, before anything is read. Each process counts its own. Queries and statistics files are small,
+//! and in nobody's way.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,13 +24,15 @@ use crate::config::Access;
 use crate::model::ids::UserId;
 use crate::web::error::Error;
 use crate::web::middleware::identity::Asker;
-use crate::web::middleware::limits;
 use crate::web::state::AppState;
+use crate::web::urls;
 
 /// In all, and of one account where several people share this pgassay (`reliability.md` 7).
 const MOST: usize = 8;
 const MOST_OF_ACCOUNT: usize = 2;
-/// Where the parts of a file are sent to.
+/// Where whole dumps are sent to.
+const WHOLE: [&str; 2] = [urls::UPLOAD_DUMP, urls::API_DATASETS];
+/// Where the parts of one are sent to.
 const PARTS: &str = "/api/datasets/uploads/{key}";
 /// When to come again: nobody knows how long an upload takes, and asking costs little.
 const RETRY_AFTER_S: u64 = 10;
@@ -68,16 +71,16 @@ struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Full {
     #[error(
-        "{MOST_OF_ACCOUNT} uploads of your account arrive just now, and no more are taken at once. Send this when one of them is here."
+        "{MOST_OF_ACCOUNT} dumps of your account arrive just now, and no more are taken at once. Send this when one of them is here."
     )]
     OfAccount,
-    #[error("{MOST} uploads arrive just now, and no more are taken at once. Send this in a moment.")]
+    #[error("{MOST} dumps arrive just now, and no more are taken at once. Send this in a moment.")]
     OfAll,
 }
 
 /// How many there may be, for the help.
 pub fn sentence() -> String {
-    format!("At most {MOST_OF_ACCOUNT} uploads of one account arrive at once, and {MOST} in all.")
+    format!("At most {MOST_OF_ACCOUNT} dumps of one account arrive at once, and {MOST} in all.")
 }
 
 impl Arrivals {
@@ -157,7 +160,7 @@ fn arrival(arrivals: &Arrivals, request: &Request) -> Option<Arrival> {
     let route = request.extensions().get::<MatchedPath>()?.as_str();
     let what = if request.method() == Method::PUT && route == PARTS {
         What::Parts(request.uri().path().to_owned())
-    } else if request.method() == Method::POST && limits::UPLOADS.contains(&route) {
+    } else if request.method() == Method::POST && WHOLE.contains(&route) {
         What::Whole(arrivals.next_number())
     } else {
         return None;

@@ -256,26 +256,36 @@ async fn who_is_no_admin_any_more_puts_no_load_on_the_servers_that_they_register
     form.request_id = "again".to_owned();
     let editor = Viewer::account(admin.user_id, Role::Editor);
     let benchmarks = theirs.bench.house.benchmarks.clone();
-    let Err(LaunchError::Refused(fields)) = benchmarks.launch(editor, &form).await else {
-        panic!("an editor launched on a registered server");
-    };
-    assert_eq!((fields.len(), &*fields[0].field), (1, "target"));
-    assert!(
-        fields[0].message.starts_with("Registered servers are for admins"),
-        "{fields:?}"
-    );
+    // Also not by whoever has the machine, and so asks as an admin.
+    for viewer in [editor, admin] {
+        let Err(LaunchError::Refused(fields)) = benchmarks.launch(viewer, &form).await else {
+            panic!("an editor launched on a registered server");
+        };
+        assert_eq!((fields.len(), &*fields[0].field), (1, "target"));
+        assert!(
+            fields[0].message.starts_with("Registered servers are for admins"),
+            "{fields:?}"
+        );
+    }
     assert!(matches!(
         benchmarks.check(editor, &form).await,
         Err(LaunchError::Refused(_))
     ));
 
-    // What was launched in that very moment does not begin.
-    let late = theirs.launch(&form).await;
-    theirs.bench.work().await;
-    let (benchmark, levels) = theirs.stored(late).await;
-    assert_eq!((benchmark.job.status, levels.len()), (JobStatus::Failed, 0));
-    let message = benchmark.job.message.unwrap();
-    assert!(message.starts_with("Registered servers are for admins"), "{message}");
+    // What was launched in that very moment does not begin, also when its account was shut out.
+    for change in ["role = 'editor'", "is_disabled = true"] {
+        become_one(Role::Admin).await;
+        change.clone_into(&mut form.request_id);
+        let late = theirs.launch(&form).await;
+        let sql = AssertSqlSafe(format!("update users set {change} where id = {}", admin.user_id));
+        sqlx::raw_sql(sql).execute(&pool).await.unwrap();
+        theirs.bench.work().await;
+        let (benchmark, levels) = theirs.stored(late).await;
+        assert_eq!((benchmark.job.status, levels.len()), (JobStatus::Failed, 0), "{change}");
+        let message = benchmark.job.message.unwrap();
+        assert!(message.starts_with("Registered servers are for admins"), "{message}");
+    }
+    administration::let_in(&pool, admin.user_id).await.unwrap();
 
     // And what runs is stopped.
     become_one(Role::Admin).await;

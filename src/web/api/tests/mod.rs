@@ -123,6 +123,7 @@ impl Door {
             prefix: &token.shown_prefix(),
             scope: TokenScope::Write,
             lifetime: Duration::from_hours(1),
+            is_by_password: false,
         };
         let mut conn = self.bench.house.pool.acquire().await.unwrap();
         store::tokens::insert(&mut conn, viewer.user_id, &new).await.unwrap();

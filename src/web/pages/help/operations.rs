@@ -19,6 +19,8 @@ struct OperationsPage {
     topic: &'static Topic,
     /// What may be asked for how often, a sentence for each.
     limits: Vec<String>,
+    /// How much there may be at once, in sentences.
+    at_once: String,
     /// What an account may have where an admin says nothing else.
     quotas: Vec<Fact>,
     settings: Vec<Setting>,
@@ -47,11 +49,8 @@ pub(super) fn render(topic: &'static Topic) -> askama::Result<String> {
     });
     let page = OperationsPage {
         topic,
-        limits: Limit::ALL
-            .map(Limit::sentence)
-            .into_iter()
-            .chain([uploads::sentence(), api_tokens::sentence()])
-            .collect(),
+        limits: Limit::ALL.map(Limit::sentence).into(),
+        at_once: [uploads::sentence(), api_tokens::sentence()].join(" "),
         quotas: quotas.into(),
         settings,
     };
