@@ -91,9 +91,17 @@ async fn text(browser: &Client, css: &str) -> Option<String> {
     browser.find(Locator::Css(css)).await.ok()?.text().await.ok()
 }
 
+/// Clicks in this place, as soon as there is such. What a new page replaces between finding and clicking is found again there,
+/// as a person would.
 async fn click(browser: &Client, css: &str) {
-    let element = wait_for(css, async || browser.find(Locator::Css(css)).await.ok()).await;
-    element.click().await.unwrap();
+    let clicking = async || {
+        let element = browser.find(Locator::Css(css)).await.ok()?;
+        match element.click().await {
+            Err(error) if error.is_stale_element_reference() => None,
+            clicked => Some(clicked.unwrap()),
+        }
+    };
+    wait_for(css, clicking).await;
 }
 
 async fn path(browser: &Client) -> String {
