@@ -97,9 +97,10 @@ async fn click(browser: &Client, css: &str) {
     let clicking = async || {
         let element = browser.find(Locator::Css(css)).await.ok()?;
         match element.click().await {
-            Err(error) if error.is_stale_element_reference() => None,
-            clicked => Some(clicked.unwrap()),
+            Err(error) if error.is_stale_element_reference() => return None,
+            clicked => clicked.unwrap(),
         }
+        Some(())
     };
     wait_for(css, clicking).await;
 }
