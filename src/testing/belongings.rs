@@ -123,6 +123,8 @@ fn entries(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::testing::bench::PATIENCE;
 
@@ -151,9 +153,10 @@ mod tests {
         let (name, dir) = taken.recv().unwrap();
         let gone = async {
             while is_there(&name).await || !entries(&dir).unwrap().is_empty() {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, gone).await.unwrap();
+        // What all tests before have left is cleared away first, on a disk that others use, too.
+        tokio::time::timeout(10 * PATIENCE, gone).await.unwrap();
     }
 }
